@@ -1,0 +1,68 @@
+//! Exit codes: the same meaning in every tool. docs/operations.md has the table for users.
+
+use std::process::ExitCode;
+
+/// Why a tool ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    Ok = 0,
+    /// Tasks failed, were skipped or cancelled.
+    SomeFailed = 1,
+    /// The command line is wrong (clap uses the same number).
+    Usage = 2,
+    /// Nothing is ready yet; tasks are unfinished.
+    NothingReady = 3,
+    /// Every task is finished.
+    AllFinished = 4,
+    /// What remains waits for names that nobody added.
+    Stuck = 5,
+    /// The hub refused: unknown name, conflict, cycle, stale, wrong state, limit.
+    Refused = 6,
+    /// No hub answers.
+    NoHub = 7,
+    /// An input file is wrong; nothing was sent.
+    Input = 8,
+    /// The operating system refused something: file, memory, process.
+    System = 9,
+    /// The time given is over.
+    TimeOut = 10,
+    /// Another hub has the file.
+    FileInUse = 20,
+    /// The file is of a newer version of dhub.
+    FileNewer = 21,
+    /// The file cannot be opened, or is not a hub's.
+    FileUnusable = 22,
+    /// An endpoint cannot be bound.
+    Bind = 23,
+    /// A commit failed; nothing that was acknowledged is lost.
+    Commit = 24,
+    /// The file is on a network file system.
+    NetworkFile = 25,
+    /// The hub found an error of its own and stopped before it could do harm.
+    Internal = 70,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// For `--help` of the tools that talk to a hub.
+pub const CLIENT_HELP: &str = "Exit codes:
+   0  done                       1  some tasks failed, were skipped or cancelled
+   2  wrong command line         3  nothing is ready yet
+   4  everything is finished     5  the rest waits for names that nobody added
+   6  refused by the hub         7  no hub answers
+   8  wrong input file           9  the system refused something
+  10  the time is over";
+
+/// For `dhub --help`.
+pub const HUB_HELP: &str = "Exit codes:
+   0  stopped as asked           2  wrong command line
+   9  the system refused something
+  20  the file is in use         21  the file is of a newer dhub
+  22  the file cannot be used    23  an endpoint cannot be bound
+  24  a commit failed            25  the file is on a network file system
+  70  the hub found an error of its own";

@@ -1,0 +1,38 @@
+//! Limits of the protocol. Each name carries its unit; docs/protocol.md lists them.
+
+/// One message, either way. The socket refuses what is larger.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Name of a task.
+pub const NAME_BYTES_MAX: usize = 1024;
+/// Name of a worker.
+pub const WORKER_NAME_BYTES_MAX: usize = 255;
+/// Command of a task.
+pub const COMMAND_BYTES_MAX: usize = 128 * 1024;
+/// Tasks in one Create; outcomes, attempts or names in one request.
+pub const BATCH_TASKS_MAX: usize = 65_536;
+/// Dependencies of one task.
+pub const NEEDS_MAX: usize = 65_536;
+/// Tasks in one Steal or `want`.
+pub const STEAL_TASKS_MAX: usize = 65_536;
+/// How long a request may be parked in the hub. Below the time-out that clients should have.
+pub const WAIT_MS_MAX: u64 = 60_000;
+/// Requests parked at the same time.
+pub const PARKED_REQUESTS_MAX: usize = 200_000;
+/// Tail of a task's output that is kept.
+pub const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+/// Reason of a failure.
+pub const REASON_BYTES_MAX: usize = 1024;
+/// Further tries of a task.
+pub const RETRIES_MAX: u32 = 1_000_000;
+/// Tasks on one page of List.
+pub const PAGE_TASKS_MAX: usize = 10_000;
+/// Term of a lease.
+pub const LEASE_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
+/// Names listed in an error.
+pub const ERROR_NAMES_MAX: usize = 100;
+/// Identity of a client process.
+pub const CLIENT_ID_BYTES: usize = 16;
+/// Reclaims in a row after the task had started, after which it fails.
+pub const RECLAIMS_MAX: u32 = 5;
+/// Port of the requests; reports go to the next one.
+pub const PORT: u16 = 6125;

@@ -1,0 +1,14 @@
+//! FFI bindings to libzmq 4.3.5, built statically with CURVE by `build.rs`.
+//!
+//! Stands in for the registry's `zmq-sys` 0.12 under the `zmq` crate (see `[patch.crates-io]` in
+//! the workspace's Cargo.toml). `ffi.rs` is generated from zmq.h; README.md here says how.
+
+// Linked for the libsodium archive, not for its API.
+extern crate libsodium_sys as _;
+
+pub mod errno;
+#[allow(non_camel_case_types, clippy::all)]
+mod ffi;
+
+pub use ffi::*;
+pub use std::os::unix::io::RawFd;
