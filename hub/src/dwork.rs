@@ -1,0 +1,189 @@
+//! The dwork dialect: programs written for dwork's hub work unchanged.
+//!
+//! One flat message of optionals, so each type has its own check of what may be there. Where
+//! dwork's hub did harm (docs/protocol.md lists it), this one answers Error or NotFound.
+
+use dhub_proto::Message;
+use dhub_proto::dwork::{LogMsg, QueryMsg, TaskMsg, log_msg, query_msg::Type};
+use dhub_proto::limits::{BATCH_TASKS_MAX, STEAL_TASKS_MAX, WORKER_NAME_BYTES_MAX};
+
+use crate::convert::{definition, name as check_name};
+use crate::scheduler::message::*;
+use crate::scheduler::{Counts, State};
+
+/// What a dwork program asks for.
+#[derive(Debug)]
+pub enum Asked {
+    Command(Command),
+    Status,
+}
+
+/// Is the frame of this dialect? It has a field below 8 at top level, or is no protobuf at all.
+/// Native requests start at field 8.
+pub fn is_dwork(frame: &[u8]) -> bool {
+    let mut rest = frame;
+    if rest.is_empty() {
+        return true;
+    }
+    while !rest.is_empty() {
+        let Ok((tag, wire_type)) = prost::encoding::decode_key(&mut rest) else {
+            return true;
+        };
+        if tag < 8 {
+            return true;
+        }
+        let context = prost::encoding::DecodeContext::default();
+        if prost::encoding::skip_field(wire_type, tag, &mut rest, context).is_err() {
+            return true;
+        }
+    }
+    false
+}
+
+/// None: the request is not valid, and the reply is Error.
+pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
+    let query = QueryMsg::decode(frame).ok()?;
+    let kind = Type::try_from(query.r#type?).ok()?;
+    let (has_tasks, has_name, has_n) =
+        (!query.task.is_empty(), query.name.is_some(), query.n.is_some());
+    if query.task.len() > BATCH_TASKS_MAX {
+        return None;
+    }
+    match kind {
+        Type::Create if has_tasks && !has_name && !has_n && query.location.is_none() => {
+            let tasks = query.task.into_iter().map(new_task).collect::<Option<_>>()?;
+            Some(Asked::Command(Command::Create { ticket, tasks, merge: true }))
+        }
+        Type::Steal if !has_tasks && !has_name => {
+            let who = who(query.location)?;
+            let n = u32::try_from(query.n.unwrap_or(1))
+                .ok()
+                .filter(|n| (1..=STEAL_TASKS_MAX as u32).contains(n))?;
+            let steal = Steal { client: None, number: 0, n, wait_ms: 0, lease_ms: 0, stay: false };
+            Some(Asked::Command(Command::Steal { ticket, who, steal }))
+        }
+        Type::Complete if has_tasks && !has_name && !has_n => {
+            let who = who(query.location)?;
+            let outcomes = query.task.into_iter().map(outcome).collect::<Option<_>>()?;
+            Some(Asked::Command(Command::Complete { ticket, who, outcomes, want: None }))
+        }
+        Type::Transfer if has_tasks && !has_name && !has_n => {
+            let who = who(query.location)?;
+            let (mut attempts, mut needs) = (Vec::new(), Vec::new());
+            for task in query.task {
+                let task = new_task(task)?;
+                attempts.push(AttemptRef { name: task.name, attempt: 0, started: false });
+                needs.push(task.needs);
+            }
+            Some(Asked::Command(Command::Release { ticket, who, attempts, needs }))
+        }
+        Type::Ok if !has_tasks && !has_name && !has_n && query.location.is_none() => {
+            Some(Asked::Status)
+        }
+        Type::Exit if !has_tasks && !has_name && !has_n => {
+            Some(Asked::Command(Command::Exit { ticket, who: who(query.location)? }))
+        }
+        _ => None,
+    }
+}
+
+fn who(location: Option<String>) -> Option<Who> {
+    let name = location?;
+    let valid = (1..=WORKER_NAME_BYTES_MAX).contains(&name.len()) && !name.contains('\0');
+    valid.then(|| Who { name: name.into(), id: None })
+}
+
+/// Name and origin are required; prost does not look.
+fn task_name(task: &TaskMsg) -> Option<Name> {
+    let name = task.name.as_deref()?;
+    task.origin.as_deref()?;
+    check_name(name).ok()?;
+    Some(name.into())
+}
+
+fn new_task(task: TaskMsg) -> Option<NewTask> {
+    let name = task_name(&task)?;
+    let mut needs: Vec<Name> = Vec::with_capacity(task.pred.len());
+    for pred in task.pred {
+        let pred = pred.name?;
+        check_name(&pred).ok()?;
+        needs.push(pred.into());
+    }
+    let definition = definition(&needs, 0, 0, None);
+    Some(NewTask { name, needs, definition, priority: 0, retries: 0, details: None })
+}
+
+fn outcome(task: TaskMsg) -> Option<Outcome> {
+    let name = task_name(&task)?;
+    Some(Outcome { name, attempt: 0, verdict: Verdict::Done, report: Report::default() })
+}
+
+fn reply(kind: Type) -> QueryMsg {
+    QueryMsg { r#type: Some(kind.into()), ..QueryMsg::default() }
+}
+
+/// The reply to whatever is not valid.
+pub fn error() -> QueryMsg {
+    reply(Type::Error)
+}
+
+pub fn status(counts: &Counts) -> QueryMsg {
+    let ready = counts.of(State::Ready);
+    QueryMsg {
+        name: Some(format!("dhub: {} active tasks, {ready} ready.", counts.unfinished())),
+        n: Some(i32::try_from(ready).unwrap_or(i32::MAX)),
+        ..reply(Type::Ok)
+    }
+}
+
+fn not_found(names: impl Iterator<Item = Name>, host: &str) -> QueryMsg {
+    let task = |name: Name| TaskMsg {
+        name: Some(name.into()),
+        origin: Some(host.into()),
+        ..TaskMsg::default()
+    };
+    QueryMsg { task: names.map(task).collect(), ..reply(Type::NotFound) }
+}
+
+/// What a dwork program hears of an answer. `host` and `now_us` go into stolen tasks.
+pub fn encode(answer: Answer, host: &str, now_us: i64) -> Option<QueryMsg> {
+    Some(match answer {
+        Answer::Created { .. } | Answer::Exited { .. } => reply(Type::Ok),
+        Answer::Stolen(stolen) if stolen.leases.is_empty() => reply(match stolen.phase {
+            Phase::Finished => Type::Exit,
+            Phase::Empty | Phase::Active | Phase::Stuck => Type::NotFound,
+        }),
+        Answer::Stolen(stolen) => {
+            let task = |lease: Leased| TaskMsg {
+                name: Some(lease.name.into()),
+                origin: Some(host.into()),
+                log: vec![LogMsg {
+                    state: Some(log_msg::State::Stolen.into()),
+                    time: Some(now_us),
+                }],
+                ..TaskMsg::default()
+            };
+            QueryMsg {
+                task: stolen.leases.into_iter().map(task).collect(),
+                ..reply(Type::Transfer)
+            }
+        }
+        Answer::Completed { refused, .. } | Answer::Released { refused, .. } => {
+            let unknown = |refused: &Refused| refused.code == Code::NotFound;
+            if refused.iter().any(unknown) {
+                not_found(refused.into_iter().filter(unknown).map(|refused| refused.name), host)
+            } else if refused.is_empty() {
+                reply(Type::Ok)
+            } else {
+                error()
+            }
+        }
+        Answer::Error { code: Code::NotFound, .. } => reply(Type::NotFound),
+        Answer::Error { .. } => error(),
+        Answer::Replaced => return None,
+        Answer::Heartbeaten { .. }
+        | Answer::Cancelled { .. }
+        | Answer::Revived { .. }
+        | Answer::Waited { .. } => error(),
+    })
+}

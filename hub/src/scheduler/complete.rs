@@ -1,0 +1,171 @@
+//! Complete: an outcome counts once, and only from the newest attempt.
+
+use super::Scheduler;
+use super::message::*;
+use super::ready::Origin;
+use super::task::{Newest, Slot, State};
+
+type Refusal = (Code, &'static str);
+
+impl Scheduler {
+    pub(super) fn complete(
+        &mut self,
+        now: Millis,
+        ticket: Ticket,
+        who: &Who,
+        outcomes: Vec<Outcome>,
+        want: Option<Steal>,
+        past: &Past,
+    ) {
+        let worker = self.see(now, who);
+        let mut refused = Vec::new();
+        for outcome in outcomes {
+            let (name, attempt) = (outcome.name.clone(), outcome.attempt);
+            if let Err((code, message)) = self.record(worker, outcome, past) {
+                refused.push(Refused { name, attempt, code, message });
+            }
+        }
+        let stolen = want.map(|steal| {
+            let repeated = steal.client.and_then(|client| self.repeated(worker, client, &steal));
+            let leases = repeated.unwrap_or_else(|| {
+                if let Some(client) = steal.client {
+                    self.workers.note_number(now, client, steal.number);
+                }
+                self.grant(now, worker, &steal)
+            });
+            self.stolen(worker, leases)
+        });
+        self.answer(ticket, Answer::Completed { refused, stolen });
+    }
+
+    fn record(&mut self, worker: WorkerId, outcome: Outcome, past: &Past) -> Result<(), Refusal> {
+        if let Some(finished) = self.past(&outcome.name, past) {
+            return repeat_of_finished(worker, &outcome, &finished);
+        }
+        let Some(slot) = self.tasks.find(&outcome.name) else {
+            return Err((Code::NotFound, "there is no such task"));
+        };
+        let task = self.tasks.get(slot);
+        match (task.state, task.newest) {
+            (State::Missing, _) => return Err((Code::NotFound, "there is no such task")),
+            _ if outcome.attempt > task.attempt => {
+                return Err((Code::NotFound, "that attempt was never given out"));
+            }
+            _ if outcome.attempt != 0 && outcome.attempt < task.attempt => {
+                return Err((Code::Stale, "it was stolen again meanwhile"));
+            }
+            _ if task.attempt == 0 => return Err((Code::State, "it was never stolen")),
+            (_, Newest::Void) => return Err((Code::Stale, "it was given back")),
+            _ if task.holder != worker => return Err((Code::Stale, "another worker held it last")),
+            (_, Newest::Failed) if outcome.verdict == Verdict::Failed => return Ok(()),
+            (_, Newest::Failed) => return Err((Code::Stale, "it has failed already")),
+            (State::Running | State::Ready, Newest::Held | Newest::Reclaimed) => {}
+            _ => return Err((Code::Stale, "it waits for others again")),
+        }
+        match outcome.verdict {
+            Verdict::Done => self.done(slot, outcome.report),
+            Verdict::Failed => self.failed(slot, outcome.report),
+        }
+        Ok(())
+    }
+
+    fn done(&mut self, slot: Slot, report: Report) {
+        self.end_attempt(slot, Ended::Done, report);
+        self.finish(slot, State::Done, 0);
+    }
+
+    fn failed(&mut self, slot: Slot, report: Report) {
+        self.end_attempt(slot, Ended::Failed, report);
+        let task = self.tasks.get_mut(slot);
+        task.failures += 1;
+        task.reclaims = 0;
+        task.newest = Newest::Failed;
+        if task.failures > task.retries {
+            let id = task.id;
+            return self.finish(slot, State::Failed, id);
+        }
+        if task.state == State::Running {
+            self.end_lease(slot);
+            return self.give_back(slot);
+        }
+        // Reclaimed before: it is ready already, only its counters change.
+        let (id, attempt, failures) = (task.id, task.attempt, task.failures);
+        self.changes.push(Change::Back { task: id, attempt, failures, reclaims: 0 });
+    }
+
+    pub(super) fn end_attempt(&mut self, slot: Slot, how: Ended, report: Report) {
+        let task = self.tasks.get(slot);
+        let (id, attempt, worker) = (task.id, task.attempt, task.holder);
+        if let Some(worker) = self.workers.get_mut(worker) {
+            match how {
+                Ended::Done => worker.done += 1,
+                Ended::Failed => worker.failed += 1,
+                Ended::Reclaimed | Ended::Cancelled => {}
+            }
+        }
+        self.changes.push(Change::Ended { task: id, attempt, worker, how, report });
+    }
+
+    /// Adds dependencies to a waiting or ready task; a running one keeps running.
+    pub(super) fn add_needs(&mut self, slot: Slot, needs: &[Name], past: &Past) {
+        let known: std::collections::HashSet<Slot> = self.edges.preds(&self.tasks, slot).collect();
+        let mut added = Vec::new();
+        let mut doomed_by = None;
+        for need in needs {
+            match self.resolve(need, past) {
+                Resolved::Open(pred) if !known.contains(&pred) => {
+                    added.push(self.tasks.get(pred).id);
+                    self.add_edge(pred, slot);
+                }
+                Resolved::Open(_) => {}
+                Resolved::Done(id) => added.push(id),
+                Resolved::Dead { id, blame } => {
+                    added.push(id);
+                    doomed_by = Some(blame);
+                }
+            }
+        }
+        let task = self.tasks.get(slot);
+        let (id, state, pending, key) = (task.id, task.state, task.pending, task.ready);
+        if !added.is_empty() {
+            self.changes.push(Change::Needs { task: id, needs: added });
+        }
+        if let Some(blame) = doomed_by {
+            self.finish(slot, State::Skipped, blame);
+        } else if state == State::Ready && pending > 0 {
+            self.ready.remove(key);
+            self.set_state(slot, State::Waiting);
+        } else if state == State::Waiting && pending == 0 {
+            self.make_ready(slot, Origin::New);
+        }
+    }
+}
+
+/// The same outcome again is fine; any other comes too late.
+fn repeat_of_finished(worker: WorkerId, outcome: &Outcome, past: &PastTask) -> Result<(), Refusal> {
+    let state = match outcome.verdict {
+        Verdict::Done => State::Done,
+        Verdict::Failed => State::Failed,
+    };
+    match past.state {
+        State::Missing => Err((Code::NotFound, "there is no such task")),
+        _ if outcome.attempt > past.attempt => {
+            Err((Code::NotFound, "that attempt was never given out"))
+        }
+        _ if outcome.attempt != 0 && outcome.attempt < past.attempt => {
+            Err((Code::Stale, "it was stolen again meanwhile"))
+        }
+        _ if past.state == state && past.holder == Some(worker) => Ok(()),
+        State::Done => Err((Code::Stale, "it is done already")),
+        State::Failed => Err((Code::Stale, "it has failed already")),
+        State::Cancelled => Err((Code::Stale, "it was cancelled")),
+        _ => Err((Code::Stale, "it was skipped")),
+    }
+}
+
+/// What a name stands for when something depends on it.
+pub(super) enum Resolved {
+    Open(Slot),
+    Done(TaskId),
+    Dead { id: TaskId, blame: TaskId },
+}

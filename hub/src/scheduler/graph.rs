@@ -1,0 +1,242 @@
+//! The edges between unfinished tasks.
+//!
+//! An edge is on two lists: that of the task waited for (`pred`) and that of the one that waits
+//! (`succ`). Each end lets go when its task leaves; the edge is freed when both have.
+
+use std::collections::{HashMap, HashSet};
+
+use super::task::{NONE, Slot, Tasks};
+
+#[derive(Clone, Copy, Debug)]
+struct Edge {
+    pred: Slot,
+    succ: Slot,
+    /// On the list of the task waited for.
+    next_succ: u32,
+    /// On the list of the task that waits.
+    next_pred: u32,
+}
+
+#[derive(Default)]
+pub struct Edges {
+    edges: Vec<Edge>,
+    free: Vec<u32>,
+}
+
+impl Edges {
+    pub fn add(&mut self, tasks: &mut Tasks, pred: Slot, succ: Slot) {
+        let edge = Edge {
+            pred,
+            succ,
+            next_succ: tasks.get(pred).first_succ,
+            next_pred: tasks.get(succ).first_pred,
+        };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.edges[index as usize] = edge;
+                index
+            }
+            None => {
+                self.edges.push(edge);
+                (self.edges.len() - 1) as u32
+            }
+        };
+        tasks.get_mut(pred).first_succ = index;
+        tasks.get_mut(succ).first_pred = index;
+    }
+
+    /// The task waited for leaves: hands over those that wait for it.
+    pub fn take_succs(&mut self, tasks: &mut Tasks, pred: Slot) -> Vec<Slot> {
+        let mut succs = Vec::new();
+        let mut at = std::mem::replace(&mut tasks.get_mut(pred).first_succ, NONE);
+        while at != NONE {
+            let edge = &mut self.edges[at as usize];
+            let next = edge.next_succ;
+            edge.pred = NONE;
+            if edge.succ == NONE {
+                self.free.push(at);
+            } else {
+                succs.push(edge.succ);
+            }
+            at = next;
+        }
+        succs
+    }
+
+    /// The task that waits leaves, or waits no more: hands over those it still waited for.
+    pub fn take_preds(&mut self, tasks: &mut Tasks, succ: Slot) -> Vec<Slot> {
+        let mut preds = Vec::new();
+        let mut at = std::mem::replace(&mut tasks.get_mut(succ).first_pred, NONE);
+        while at != NONE {
+            let edge = &mut self.edges[at as usize];
+            let next = edge.next_pred;
+            edge.succ = NONE;
+            if edge.pred == NONE {
+                self.free.push(at);
+            } else {
+                preds.push(edge.pred);
+            }
+            at = next;
+        }
+        preds
+    }
+
+    /// Those that wait for `slot`.
+    pub fn succs<'a>(&'a self, tasks: &Tasks, slot: Slot) -> impl Iterator<Item = Slot> + 'a {
+        self.walk(tasks.get(slot).first_succ, |edge| (edge.succ, edge.next_succ))
+    }
+
+    /// Those that `slot` waits for.
+    pub fn preds<'a>(&'a self, tasks: &Tasks, slot: Slot) -> impl Iterator<Item = Slot> + 'a {
+        self.walk(tasks.get(slot).first_pred, |edge| (edge.pred, edge.next_pred))
+    }
+
+    fn walk(&self, first: u32, step: fn(&Edge) -> (Slot, u32)) -> impl Iterator<Item = Slot> {
+        let mut at = first;
+        std::iter::from_fn(move || {
+            while at != NONE {
+                let (slot, next) = step(&self.edges[at as usize]);
+                at = next;
+                if slot != NONE {
+                    return Some(slot);
+                }
+            }
+            None
+        })
+    }
+}
+
+/// Something that a cycle can go through: a task in memory, or a new one of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Node {
+    Known(Slot),
+    New(u32),
+}
+
+/// The edges that a request would add: `needs[i]` are those of node `nodes[i]`.
+pub struct Additions {
+    pub nodes: Vec<Node>,
+    pub needs: Vec<Vec<Node>>,
+}
+
+/// Looks for a cycle that the additions would close; each task of it waits for the next.
+///
+/// Such a cycle lies wholly within the new tasks and the descendants of what they name, and wholly
+/// within the new tasks and the ancestors of what they need. Both sets are explored in turn, one
+/// step each, and the smaller one is searched: adding a long chain costs the same in either order.
+pub fn find_cycle(tasks: &Tasks, edges: &Edges, additions: &Additions) -> Option<Vec<Node>> {
+    let index: HashMap<Node, usize> =
+        additions.nodes.iter().enumerate().map(|(i, &node)| (node, i)).collect();
+    let known = |node: &Node| match *node {
+        Node::Known(slot) => Some(slot),
+        Node::New(_) => None,
+    };
+    let mut down = Exploration::new(additions.nodes.iter().filter_map(known), |slot| {
+        tasks.get(slot).first_succ
+    });
+    let in_order = |i: usize| {
+        additions.needs[i].iter().all(|need| match need {
+            Node::New(j) => (*j as usize) < i,
+            Node::Known(_) => !index.contains_key(need),
+        })
+    };
+    if down.is_over() && (0..additions.nodes.len()).all(in_order) {
+        return None;
+    }
+    let mut up = Exploration::new(additions.needs.iter().flatten().filter_map(known), |slot| {
+        tasks.get(slot).first_pred
+    });
+    let within = loop {
+        if down.is_over() {
+            break down.seen;
+        }
+        if up.is_over() {
+            break up.seen;
+        }
+        down.step(|edge| (edges.edges[edge as usize].succ, edges.edges[edge as usize].next_succ));
+        up.step(|edge| (edges.edges[edge as usize].pred, edges.edges[edge as usize].next_pred));
+    };
+
+    // Depth first along "waits for", by hand: the depth may be millions.
+    let waits_for = |node: Node| -> Vec<Node> {
+        let mut next = match node {
+            Node::Known(slot) => edges
+                .preds(tasks, slot)
+                .filter(|pred| within.contains(pred) || index.contains_key(&Node::Known(*pred)))
+                .map(Node::Known)
+                .collect(),
+            Node::New(_) => Vec::new(),
+        };
+        if let Some(&i) = index.get(&node) {
+            next.extend(additions.needs[i].iter().filter(|need| match need {
+                Node::Known(slot) => within.contains(slot) || index.contains_key(need),
+                Node::New(_) => true,
+            }));
+        }
+        next
+    };
+    let mut on_path: HashMap<Node, bool> = HashMap::new();
+    for &root in &additions.nodes {
+        if on_path.contains_key(&root) {
+            continue;
+        }
+        on_path.insert(root, true);
+        let mut path = vec![(root, waits_for(root))];
+        while let Some((node, next)) = path.last_mut() {
+            let node = *node;
+            let Some(need) = next.pop() else {
+                on_path.insert(node, false);
+                path.pop();
+                continue;
+            };
+            match on_path.get(&need) {
+                Some(true) => {
+                    let start = path.iter().position(|&(on, _)| on == need).unwrap_or(0);
+                    return Some(path[start..].iter().map(|&(on, _)| on).collect());
+                }
+                Some(false) => {}
+                None => {
+                    on_path.insert(need, true);
+                    path.push((need, waits_for(need)));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// A search that can be advanced one edge at a time, since one task may have millions.
+struct Exploration<F> {
+    seen: HashSet<Slot>,
+    /// Edges whose lists are still to be followed.
+    todo: Vec<u32>,
+    first: F,
+}
+
+impl<F: Fn(Slot) -> u32> Exploration<F> {
+    fn new(from: impl Iterator<Item = Slot>, first: F) -> Self {
+        let seen: HashSet<Slot> = from.collect();
+        let todo = seen.iter().map(|&slot| first(slot)).filter(|&edge| edge != NONE).collect();
+        Self { seen, todo, first }
+    }
+
+    fn is_over(&self) -> bool {
+        self.todo.is_empty()
+    }
+
+    fn step(&mut self, follow: impl Fn(u32) -> (Slot, u32)) {
+        let Some(edge) = self.todo.pop() else {
+            return;
+        };
+        let (slot, next) = follow(edge);
+        if next != NONE {
+            self.todo.push(next);
+        }
+        if slot != NONE && self.seen.insert(slot) {
+            let first = (self.first)(slot);
+            if first != NONE {
+                self.todo.push(first);
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Who holds what, and until when.
+//!
+//! Deadlines sit in a heap and are looked at when they come up: a renewal only moves the lease's
+//! own time, so a heartbeat of a thousand leases costs a thousand assignments.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::message::{ClientId, Millis, WorkerId};
+use super::task::Slot;
+
+#[derive(Clone, Debug)]
+pub struct Lease {
+    pub task: Slot,
+    pub worker: WorkerId,
+    /// Position in the worker's list.
+    pub at: u32,
+    pub client: Option<ClientId>,
+    pub number: u64,
+    pub term_ms: u64,
+    pub expires: Millis,
+    /// When the attempt began; before time 0 if an earlier hub gave it out.
+    pub began: i64,
+    /// A heartbeat said that its process runs.
+    pub started: bool,
+}
+
+#[derive(Default)]
+pub struct Leases {
+    leases: Vec<Option<Lease>>,
+    free: Vec<u32>,
+    deadlines: BinaryHeap<Reverse<(Millis, u32)>>,
+    count: usize,
+}
+
+impl Leases {
+    pub fn insert(&mut self, lease: Lease) -> u32 {
+        let expires = lease.expires;
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.leases[index as usize] = Some(lease);
+                index
+            }
+            None => {
+                self.leases.push(Some(lease));
+                (self.leases.len() - 1) as u32
+            }
+        };
+        self.deadlines.push(Reverse((expires, index)));
+        self.count += 1;
+        index
+    }
+
+    pub fn remove(&mut self, index: u32) -> Option<Lease> {
+        let lease = self.leases.get_mut(index as usize)?.take()?;
+        self.free.push(index);
+        self.count -= 1;
+        self.forget_old_deadlines();
+        Some(lease)
+    }
+
+    /// Panics if there is none: indices come from the scheduler's own tables.
+    pub fn get(&self, index: u32) -> &Lease {
+        self.leases[index as usize].as_ref().expect("a lease in use")
+    }
+
+    pub fn get_mut(&mut self, index: u32) -> &mut Lease {
+        self.leases[index as usize].as_mut().expect("a lease in use")
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Lease)> {
+        self.leases.iter().enumerate().filter_map(|(i, lease)| Some((i as u32, lease.as_ref()?)))
+    }
+
+    /// A lease whose time is over at `now`. It stays until it is removed or renewed.
+    pub fn expired(&mut self, now: Millis) -> Option<u32> {
+        while let Some(&Reverse((deadline, index))) = self.deadlines.peek() {
+            if deadline > now {
+                return None;
+            }
+            self.deadlines.pop();
+            let Some(lease) = &self.leases[index as usize] else {
+                continue;
+            };
+            if lease.expires <= now {
+                return Some(index);
+            }
+            self.deadlines.push(Reverse((lease.expires, index)));
+        }
+        None
+    }
+
+    /// When `expired` should be asked again: no later than the first expiry, perhaps sooner.
+    pub fn deadline(&self) -> Option<Millis> {
+        self.deadlines.peek().map(|&Reverse((deadline, _))| deadline)
+    }
+
+    /// The hub could not listen for a while: nobody is to blame for having been silent then.
+    pub fn extend_all(&mut self, gap: u64) {
+        for lease in self.leases.iter_mut().flatten() {
+            lease.expires += gap;
+        }
+    }
+
+    /// Removed leases leave their deadline behind; with terms of an hour and a thousand tasks a
+    /// second these would add up.
+    fn forget_old_deadlines(&mut self) {
+        if self.deadlines.len() < 1024 || self.deadlines.len() < 4 * self.count {
+            return;
+        }
+        self.deadlines =
+            self.iter().map(|(index, lease)| Reverse((lease.expires, index))).collect();
+    }
+}

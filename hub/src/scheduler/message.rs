@@ -1,0 +1,367 @@
+//! What goes into the scheduler and what comes out: plain data, no wire types, no SQL.
+
+use std::collections::HashMap;
+
+use super::task::State;
+
+/// Milliseconds on the monotonic clock. Only differences mean something.
+pub type Millis = u64;
+/// Names a request until its reply: the server knows where that goes.
+pub type Ticket = u64;
+/// Row id of a task; counts from 1 in the order of creation.
+pub type TaskId = u64;
+/// Row id of a worker.
+pub type WorkerId = u32;
+/// Identity of a client process.
+pub type ClientId = [u8; 16];
+pub type Name = Box<str>;
+
+/// Who asks. With an id it is known by that and heartbeats; without, by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Who {
+    pub name: Name,
+    pub id: Option<ClientId>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewTask {
+    pub name: Name,
+    pub needs: Vec<Name>,
+    /// Hash of all that defines the task; equal definitions make a Create repeatable.
+    pub definition: u64,
+    pub priority: i32,
+    pub retries: u32,
+    pub details: Option<Box<Details>>,
+}
+
+/// What memory does not hold: the store keeps it for the worker.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Details {
+    pub command: Option<Name>,
+    pub time_limit_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Steal {
+    pub client: Option<ClientId>,
+    pub number: u64,
+    pub n: u32,
+    pub wait_ms: u64,
+    /// 0: the default for this kind of worker.
+    pub lease_ms: u64,
+    pub stay: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptRef {
+    pub name: Name,
+    /// 0: the newest, if this worker held it.
+    pub attempt: u32,
+    pub started: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Done,
+    Failed,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub name: Name,
+    pub attempt: u32,
+    pub verdict: Verdict,
+    pub report: Report,
+}
+
+/// What is kept of an attempt besides its outcome.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    pub exit_code: i32,
+    pub reason: Option<Name>,
+    pub output: Option<Box<[u8]>>,
+}
+
+/// A finished task as the store has it, for the skipped ones with the failed task to blame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PastTask {
+    pub id: TaskId,
+    pub state: State,
+    pub definition: u64,
+    pub attempt: u32,
+    /// Who held the newest attempt.
+    pub holder: Option<WorkerId>,
+    /// The failed or cancelled task because of which it was skipped; itself if it is one.
+    pub blame: TaskId,
+}
+
+/// Tasks named by a command that memory does not hold.
+pub type Past = HashMap<Name, PastTask>;
+
+/// A finished task that a person wants to run again, read from the store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Revived {
+    pub task: StoredTask,
+    pub state: State,
+    /// Comes along because what it was skipped for comes back; otherwise a person named it.
+    pub dependent: bool,
+}
+
+/// An unfinished task as the store has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredTask {
+    pub id: TaskId,
+    pub name: Name,
+    pub definition: u64,
+    pub priority: i32,
+    pub retries: u32,
+    pub failures: u32,
+    pub reclaims: u32,
+    /// The newest attempt that ended.
+    pub attempt: u32,
+    /// How it ended, and for whom.
+    pub last: Option<(WorkerId, Ended)>,
+    pub has_details: bool,
+    pub needs: Vec<Need>,
+}
+
+/// A dependency of a stored task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Need {
+    pub id: TaskId,
+    pub name: Name,
+    pub state: State,
+    pub blame: TaskId,
+}
+
+/// An open lease as the store has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredLease {
+    pub task: TaskId,
+    pub attempt: u32,
+    pub worker: WorkerId,
+    pub client: Option<ClientId>,
+    pub number: u64,
+    pub term_ms: u64,
+    /// How long ago the attempt began, by the wall clock; for people only.
+    pub age_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    Create {
+        ticket: Ticket,
+        tasks: Vec<NewTask>,
+        merge: bool,
+    },
+    Steal {
+        ticket: Ticket,
+        who: Who,
+        steal: Steal,
+    },
+    Complete {
+        ticket: Ticket,
+        who: Who,
+        outcomes: Vec<Outcome>,
+        want: Option<Steal>,
+    },
+    /// `needs` are further dependencies of each task that is given back (dwork: Transfer).
+    Release {
+        ticket: Ticket,
+        who: Who,
+        attempts: Vec<AttemptRef>,
+        needs: Vec<Vec<Name>>,
+    },
+    Heartbeat {
+        ticket: Option<Ticket>,
+        who: Who,
+        attempts: Vec<AttemptRef>,
+    },
+    Exit {
+        ticket: Ticket,
+        who: Who,
+    },
+    Cancel {
+        ticket: Ticket,
+        names: Vec<Name>,
+    },
+    Revive {
+        ticket: Ticket,
+        tasks: Vec<Revived>,
+    },
+    Wait {
+        ticket: Ticket,
+        wait_ms: u64,
+    },
+    /// A reply with these leases could not be delivered: the client is gone.
+    Undelivered {
+        leases: Vec<(Name, u32)>,
+    },
+    Tick,
+}
+
+/// Why one item of a request, or all of it, is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    Limit,
+    NotFound,
+    Conflict,
+    Cycle,
+    Stale,
+    State,
+    Busy,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    pub name: Name,
+    pub attempt: u32,
+    pub code: Code,
+    pub message: &'static str,
+}
+
+/// Where the whole graph stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Empty,
+    Active,
+    Stuck,
+    Finished,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leased {
+    pub id: TaskId,
+    pub name: Name,
+    pub attempt: u32,
+    pub term_ms: u64,
+    /// The store has a command or a time limit for it.
+    pub has_details: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stolen {
+    pub leases: Vec<Leased>,
+    pub phase: Phase,
+    pub not_done: u64,
+    pub lost: Vec<(Name, u32)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    Created {
+        added: u64,
+        existing: u64,
+        ready: u64,
+    },
+    Stolen(Stolen),
+    Completed {
+        refused: Vec<Refused>,
+        stolen: Option<Stolen>,
+    },
+    Released {
+        released: u64,
+        refused: Vec<Refused>,
+    },
+    Heartbeaten {
+        lost: Vec<(Name, u32)>,
+    },
+    Exited {
+        released: u64,
+    },
+    Cancelled {
+        cancelled: u64,
+        refused: Vec<Refused>,
+    },
+    Revived {
+        retried: u64,
+        unskipped: u64,
+        refused: Vec<Refused>,
+    },
+    Waited {
+        phase: Phase,
+    },
+    Error {
+        code: Code,
+        message: String,
+        names: Vec<Name>,
+    },
+    /// A newer request took this one's place: nobody waits for the answer any more.
+    Replaced,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Done = 1,
+    Failed = 2,
+    Reclaimed = 3,
+    Cancelled = 4,
+}
+
+/// What has to be stored before the answers may leave. In order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A new task, or the task for a name that was missing.
+    Added {
+        id: TaskId,
+        task: Box<NewTask>,
+        needs: Vec<TaskId>,
+        adopted: bool,
+    },
+    /// A name that a task depends on and nobody added.
+    Missing {
+        id: TaskId,
+        name: Name,
+    },
+    /// Further dependencies of a task.
+    Needs {
+        task: TaskId,
+        needs: Vec<TaskId>,
+    },
+    Worker {
+        id: WorkerId,
+        who: Who,
+    },
+    Leased {
+        task: TaskId,
+        attempt: u32,
+        worker: WorkerId,
+        client: Option<ClientId>,
+        number: u64,
+        term_ms: u64,
+    },
+    /// The lease is over; the task is open again.
+    Back {
+        task: TaskId,
+        attempt: u32,
+        failures: u32,
+        reclaims: u32,
+    },
+    /// An attempt ended; written once, but for an outcome that follows a reclaim.
+    Ended {
+        task: TaskId,
+        attempt: u32,
+        worker: WorkerId,
+        how: Ended,
+        report: Report,
+    },
+    /// The task is finished; its lease is over.
+    Finished {
+        task: TaskId,
+        state: State,
+        attempt: u32,
+        failures: u32,
+        reclaims: u32,
+        blame: TaskId,
+    },
+    /// A person runs it again.
+    Reopened {
+        task: TaskId,
+    },
+    /// Another failed task now keeps this skipped one from running.
+    Blamed {
+        task: TaskId,
+        blame: TaskId,
+    },
+}

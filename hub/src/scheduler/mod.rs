@@ -1,0 +1,498 @@
+//! The scheduler: which task is in which state, who holds it, who gets it next.
+//!
+//! Pure: it reads no clock, socket, file or random source. `apply` takes the time as an argument
+//! and leaves behind what must be stored (`changes`) and what may be said once that is done
+//! (`answers`). Everything here is in memory and small; commands and outputs stay in the store.
+//!
+//! Invariants: a task is in the ready set if and only if it is ready, and has a lease if and only
+//! if it is running; `pending` counts the dependencies of a waiting task that are not done; a
+//! finished task leaves memory when its end is committed, not before.
+
+mod cancel;
+mod complete;
+mod create;
+mod graph;
+mod lease;
+pub mod message;
+mod park;
+mod ready;
+mod restore;
+mod retry;
+mod steal;
+mod task;
+mod worker;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+pub use task::{Slot, State};
+pub use worker::Worker;
+
+use graph::Edges;
+use lease::Leases;
+use message::*;
+use park::Parking;
+use ready::{Origin, ReadySet};
+use task::{NONE, Task, Tasks};
+use worker::Workers;
+
+/// Tasks skipped in one turn, so that a failure at the root of millions stops nobody.
+const SKIPS_PER_TURN: usize = 2000;
+/// Without a turn for this long the hub itself was stopped or asleep.
+const PAUSE_MS: u64 = 2000;
+
+/// Terms and limits, from the command line.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub worker_timeout_ms: u64,
+    pub lease_ms: u64,
+    pub parked_requests_max: usize,
+    pub needs_max: usize,
+    pub reclaims_max: u32,
+}
+
+/// Tasks by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    counts: [u64; 9],
+}
+
+impl Counts {
+    pub fn of(&self, state: State) -> u64 {
+        self.counts[state as usize]
+    }
+
+    pub fn set(&mut self, state: State, count: u64) {
+        self.counts[state as usize] = count;
+    }
+
+    /// Tasks that somebody added.
+    pub fn total(&self) -> u64 {
+        self.counts[State::Waiting as usize..].iter().sum()
+    }
+
+    pub fn unfinished(&self) -> u64 {
+        self.of(State::Waiting) + self.of(State::Ready) + self.of(State::Running)
+    }
+
+    pub fn not_done(&self) -> u64 {
+        self.of(State::Failed) + self.of(State::Skipped) + self.of(State::Cancelled)
+    }
+
+    fn up(&mut self, state: State) {
+        self.counts[state as usize] += 1;
+    }
+
+    fn down(&mut self, state: State) {
+        self.counts[state as usize] -= 1;
+    }
+}
+
+pub struct Scheduler {
+    config: Config,
+    tasks: Tasks,
+    edges: Edges,
+    ready: ReadySet,
+    leases: Leases,
+    workers: Workers,
+    parking: Parking,
+    counts: Counts,
+    last_task: TaskId,
+    /// Waiting tasks that can never run, with the one to blame; skipped a few at a turn.
+    doomed: VecDeque<(Slot, TaskId, TaskId)>,
+    /// Finished since the last commit, with the one to blame.
+    leaving: HashMap<Slot, TaskId>,
+    /// Workers that have something to be told.
+    to_tell: Vec<WorkerId>,
+    /// Names that tasks wait for and nobody added.
+    missing: BTreeSet<Slot>,
+    last_turn: Option<Millis>,
+    changes: Vec<Change>,
+    answers: Vec<(Ticket, Answer)>,
+}
+
+impl Scheduler {
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            tasks: Tasks::default(),
+            edges: Edges::default(),
+            ready: ReadySet::default(),
+            leases: Leases::default(),
+            workers: Workers::default(),
+            parking: Parking::default(),
+            counts: Counts::default(),
+            last_task: 0,
+            doomed: VecDeque::new(),
+            leaving: HashMap::new(),
+            to_tell: Vec::new(),
+            missing: BTreeSet::new(),
+            last_turn: None,
+            changes: Vec::new(),
+            answers: Vec::new(),
+        }
+    }
+
+    /// Carries out one command. `past` has those tasks that the command names and memory lacks.
+    pub fn apply(&mut self, now: Millis, command: Command, past: &Past) {
+        match command {
+            Command::Create { ticket, tasks, merge } => self.create(ticket, tasks, merge, past),
+            Command::Steal { ticket, who, steal } => self.steal(now, ticket, &who, steal),
+            Command::Complete { ticket, who, outcomes, want } => {
+                self.complete(now, ticket, &who, outcomes, want, past);
+            }
+            Command::Release { ticket, who, attempts, needs } => {
+                self.release(now, ticket, &who, &attempts, needs, past);
+            }
+            Command::Heartbeat { ticket, who, attempts } => {
+                self.heartbeat(now, ticket, &who, attempts)
+            }
+            Command::Exit { ticket, who } => self.exit(now, ticket, &who),
+            Command::Cancel { ticket, names } => self.cancel(ticket, names, past),
+            Command::Revive { ticket, tasks } => self.revive(ticket, tasks),
+            Command::Wait { ticket, wait_ms } => self.wait(now, ticket, wait_ms),
+            Command::Undelivered { leases } => self.undelivered(&leases),
+            Command::Tick => self.tick(now),
+        }
+        self.skip_doomed(SKIPS_PER_TURN);
+        self.settle(now);
+    }
+
+    /// When to apply a Tick at the latest.
+    pub fn deadline(&self) -> Option<Millis> {
+        if !self.doomed.is_empty() {
+            return Some(0);
+        }
+        self.leases.deadline().into_iter().chain(self.parking.deadline()).min()
+    }
+
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    pub fn take_answers(&mut self) -> Vec<(Ticket, Answer)> {
+        std::mem::take(&mut self.answers)
+    }
+
+    /// All changes so far are committed: finished tasks are the store's alone from now on.
+    pub fn committed(&mut self) {
+        for (slot, _) in self.leaving.drain() {
+            self.tasks.remove(slot);
+        }
+    }
+
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    pub fn phase(&self) -> Phase {
+        if self.counts.total() == 0 {
+            Phase::Empty
+        } else if self.counts.of(State::Ready) + self.counts.of(State::Running) > 0
+            || !self.doomed.is_empty()
+        {
+            Phase::Active
+        } else if self.counts.of(State::Waiting) > 0 {
+            Phase::Stuck
+        } else {
+            Phase::Finished
+        }
+    }
+
+    /// The task of this name in memory.
+    pub fn find(&self, name: &str) -> Option<&Task> {
+        self.tasks.find(name).map(|slot| self.tasks.get(slot))
+    }
+
+    pub fn holds(&self, name: &str) -> bool {
+        self.tasks.find(name).is_some()
+    }
+
+    /// Some of the names that nobody added.
+    pub fn missing(&self) -> impl Iterator<Item = &Task> {
+        self.missing.iter().map(|&slot| self.tasks.get(slot))
+    }
+
+    /// Memory lacks some of the tasks: names have to be looked up.
+    pub fn has_past(&self) -> bool {
+        self.tasks.len() as u64 != self.last_task
+    }
+
+    pub fn knows_worker(&self, who: &Who) -> bool {
+        self.workers.find(who).is_some()
+    }
+
+    /// Tasks in memory from a slot on; for reading in slices.
+    pub fn tasks_from(&self, from: Slot) -> impl Iterator<Item = (Slot, &Task)> {
+        self.tasks.iter_from(from)
+    }
+
+    /// Unfinished tasks that wait for this one, and those that it waits for.
+    pub fn neighbours(&self, name: &str) -> (Vec<&Task>, Vec<&Task>) {
+        let Some(slot) = self.tasks.find(name) else {
+            return Default::default();
+        };
+        let get = |slot| self.tasks.get(slot);
+        (
+            self.edges.succs(&self.tasks, slot).map(get).collect(),
+            self.edges.preds(&self.tasks, slot).map(get).collect(),
+        )
+    }
+
+    /// The running tasks: task, worker, how long it has been held, whether its process runs.
+    pub fn running(&self, now: Millis) -> impl Iterator<Item = (&Task, WorkerId, u64, bool)> {
+        self.leases.iter().map(move |(_, lease)| {
+            let ms = (now as i64 - lease.began).max(0) as u64;
+            (self.tasks.get(lease.task), lease.worker, ms, lease.started)
+        })
+    }
+
+    pub fn workers(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.workers.iter()
+    }
+
+    pub fn worker(&self, id: WorkerId) -> Option<&Worker> {
+        self.workers.get(id)
+    }
+
+    /// Leases of a worker whose processes run.
+    pub fn started(&self, worker: &Worker) -> u64 {
+        worker.leases.iter().filter(|&&lease| self.leases.get(lease).started).count() as u64
+    }
+
+    // --- time ------------------------------------------------------------------------------
+
+    fn tick(&mut self, now: Millis) {
+        if let Some(last) = self.last_turn
+            && now > last + PAUSE_MS
+        {
+            self.leases.extend_all(now - last);
+        }
+        self.last_turn = Some(now);
+        while let Some(lease) = self.leases.expired(now) {
+            self.reclaim(lease);
+        }
+        while let Some(parked) = self.parking.take_due(now) {
+            let stolen = self.stolen(parked.worker, Vec::new());
+            self.answer(parked.ticket, Answer::Stolen(stolen));
+        }
+        let leases = &self.leases;
+        self.workers.sweep(now, |client| {
+            // Rare enough to look through: every half minute.
+            leases.iter().any(|(_, lease)| lease.client.as_ref() == Some(client))
+        });
+    }
+
+    /// After each command: whoever can be answered now is.
+    fn settle(&mut self, now: Millis) {
+        while !self.ready.is_empty()
+            && let Some(parked) = self.parking.take_hungry()
+        {
+            let leases = self.grant(now, parked.worker, &parked.steal);
+            let stolen = self.stolen(parked.worker, leases);
+            self.answer(parked.ticket, Answer::Stolen(stolen));
+        }
+        for worker in std::mem::take(&mut self.to_tell) {
+            if self.workers.get(worker).is_some_and(|worker| !worker.lost.is_empty())
+                && let Some(parked) = self.parking.take_worker(worker)
+            {
+                let stolen = self.stolen(worker, Vec::new());
+                self.answer(parked.ticket, Answer::Stolen(stolen));
+            }
+        }
+        let phase = self.phase();
+        let at_rest = matches!(phase, Phase::Stuck | Phase::Finished);
+        while at_rest && let Some(parked) = self.parking.take_leaving() {
+            let stolen = self.stolen(parked.worker, Vec::new());
+            self.answer(parked.ticket, Answer::Stolen(stolen));
+        }
+        while let Some(ticket) = self.parking.take_wait(now, at_rest) {
+            self.answer(ticket, Answer::Waited { phase });
+        }
+    }
+
+    fn wait(&mut self, now: Millis, ticket: Ticket, wait_ms: u64) {
+        if self.parking.len() >= self.config.parked_requests_max {
+            self.answer_busy(ticket);
+        } else {
+            self.parking.wait(ticket, now + wait_ms);
+        }
+    }
+
+    // --- moves, the only places where a state changes ------------------------------------------
+
+    fn set_state(&mut self, slot: Slot, next: State) {
+        let task = self.tasks.get_mut(slot);
+        debug_assert!(task.state.may_become(next), "{}: {:?} -> {next:?}", task.name, task.state);
+        self.counts.down(task.state);
+        self.counts.up(next);
+        if task.state == State::Missing {
+            self.missing.remove(&slot);
+        }
+        task.state = next;
+    }
+
+    fn make_ready(&mut self, slot: Slot, origin: Origin) {
+        self.set_state(slot, State::Ready);
+        // All it waited for is done, so this only frees the edges.
+        self.edges.take_preds(&mut self.tasks, slot);
+        let task = self.tasks.get_mut(slot);
+        task.ready = self.ready.insert(slot, task.priority, origin);
+    }
+
+    /// The lease of a running task is over; its worker forgets it.
+    fn end_lease(&mut self, slot: Slot) -> Option<lease::Lease> {
+        let index = std::mem::replace(&mut self.tasks.get_mut(slot).lease, NONE);
+        let lease = self.leases.remove(index)?;
+        if let Some(worker) = self.workers.get_mut(lease.worker) {
+            worker.leases.swap_remove(lease.at as usize);
+            if let Some(&moved) = worker.leases.get(lease.at as usize) {
+                self.leases.get_mut(moved).at = lease.at;
+            }
+        }
+        Some(lease)
+    }
+
+    /// A running task is open again, ahead of others of its priority.
+    fn give_back(&mut self, slot: Slot) {
+        self.make_ready(slot, Origin::GivenBack);
+        let task = self.tasks.get(slot);
+        self.changes.push(Change::Back {
+            task: task.id,
+            attempt: task.attempt,
+            failures: task.failures,
+            reclaims: task.reclaims,
+        });
+    }
+
+    /// The task reaches its end; those that wait for it become ready or doomed.
+    fn finish(&mut self, slot: Slot, state: State, blame: TaskId) {
+        let task = self.tasks.get(slot);
+        match task.state {
+            State::Ready => self.ready.remove(task.ready),
+            State::Running => {
+                self.end_lease(slot);
+            }
+            _ => {}
+        }
+        self.set_state(slot, state);
+        let task = self.tasks.get(slot);
+        self.changes.push(Change::Finished {
+            task: task.id,
+            state,
+            attempt: task.attempt,
+            failures: task.failures,
+            reclaims: task.reclaims,
+            blame,
+        });
+        self.leave(slot, state, blame);
+    }
+
+    /// A finished task lets go of its neighbours.
+    fn leave(&mut self, slot: Slot, state: State, blame: TaskId) {
+        for pred in self.edges.take_preds(&mut self.tasks, slot) {
+            self.unwanted(pred);
+        }
+        for succ in self.edges.take_succs(&mut self.tasks, slot) {
+            let task = self.tasks.get_mut(succ);
+            if state.is_dead() {
+                self.doomed.push_back((succ, task.id, blame));
+                continue;
+            }
+            task.pending -= 1;
+            if task.pending == 0 {
+                self.make_ready(succ, Origin::Enabled);
+            }
+        }
+        self.leaving.insert(slot, blame);
+    }
+
+    /// A name that nobody added is kept in memory only while something waits for it.
+    fn unwanted(&mut self, pred: Slot) {
+        let task = self.tasks.get_mut(pred);
+        if task.state != State::Missing {
+            return;
+        }
+        task.pending -= 1;
+        if task.pending == 0 {
+            // Frees the edges, which nobody is at the other end of.
+            self.edges.take_succs(&mut self.tasks, pred);
+            self.counts.down(State::Missing);
+            self.missing.remove(&pred);
+            self.tasks.remove(pred);
+        }
+    }
+
+    fn skip_doomed(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some((slot, id, blame)) = self.doomed.pop_front() else {
+                return;
+            };
+            let unfinished = |task: &Task| matches!(task.state, State::Waiting | State::Ready);
+            if self.tasks.get_if(slot, id).is_some_and(unfinished) {
+                self.finish(slot, State::Skipped, blame);
+            }
+        }
+    }
+
+    /// `succ` waits for `pred`.
+    fn add_edge(&mut self, pred: Slot, succ: Slot) {
+        self.edges.add(&mut self.tasks, pred, succ);
+        self.tasks.get_mut(succ).pending += 1;
+        let pred = self.tasks.get_mut(pred);
+        if pred.state == State::Missing {
+            pred.pending += 1;
+        }
+    }
+
+    // --- answers -----------------------------------------------------------------------------
+
+    fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        self.answers.push((ticket, answer));
+    }
+
+    fn answer_busy(&mut self, ticket: Ticket) {
+        let message = format!(
+            "{} requests are parked already, which is the limit; ask again later",
+            self.parking.len()
+        );
+        self.answer(ticket, Answer::Error { code: Code::Busy, message, names: Vec::new() });
+    }
+
+    fn stolen(&mut self, worker: WorkerId, leases: Vec<Leased>) -> Stolen {
+        let lost = self.workers.get_mut(worker).map(|worker| std::mem::take(&mut worker.lost));
+        Stolen {
+            leases,
+            phase: self.phase(),
+            not_done: self.counts.not_done(),
+            lost: lost.unwrap_or_default(),
+        }
+    }
+
+    /// Notes that the worker lives; a new one is stored, since leases refer to it.
+    fn see(&mut self, now: Millis, who: &Who) -> WorkerId {
+        let (id, new) = self.workers.see(now, who);
+        if new {
+            self.changes.push(Change::Worker { id, who: who.clone() });
+        }
+        id
+    }
+
+    /// A finished task, whether its end is committed or not.
+    fn past<'a>(&self, name: &str, past: &'a Past) -> Option<std::borrow::Cow<'a, PastTask>> {
+        use std::borrow::Cow;
+        let Some(slot) = self.tasks.find(name) else {
+            return past.get(name).map(Cow::Borrowed);
+        };
+        let task = self.tasks.get(slot);
+        task.state.is_finished().then(|| {
+            Cow::Owned(PastTask {
+                id: task.id,
+                state: task.state,
+                definition: task.definition,
+                attempt: task.attempt,
+                holder: (task.holder != NONE).then_some(task.holder),
+                blame: self.leaving.get(&slot).copied().unwrap_or_default(),
+            })
+        })
+    }
+}

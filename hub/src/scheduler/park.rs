@@ -1,0 +1,114 @@
+//! Requests that wait in the hub: steals that found nothing, and waits for the end.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::message::{ClientId, Millis, Steal, Ticket, WorkerId};
+
+#[derive(Clone, Debug)]
+pub struct ParkedSteal {
+    pub ticket: Ticket,
+    pub worker: WorkerId,
+    pub steal: Steal,
+    pub until: Millis,
+}
+
+/// Parked steals in the order of their arrival, and parked waits.
+#[derive(Default)]
+pub struct Parking {
+    steals: BTreeMap<u64, ParkedSteal>,
+    /// Those that want tasks; the others only listen.
+    hungry: BTreeSet<u64>,
+    /// Of the hungry: those that do not outlive the graph.
+    leaving: BTreeSet<u64>,
+    by_client: HashMap<ClientId, u64>,
+    by_worker: HashMap<WorkerId, BTreeSet<u64>>,
+    deadlines: BTreeSet<(Millis, u64)>,
+    waits: BTreeMap<(Millis, u64), Ticket>,
+    sequence: u64,
+}
+
+impl Parking {
+    pub fn len(&self) -> usize {
+        self.steals.len() + self.waits.len()
+    }
+
+    pub fn park(&mut self, parked: ParkedSteal) {
+        self.sequence += 1;
+        let key = self.sequence;
+        self.deadlines.insert((parked.until, key));
+        self.by_worker.entry(parked.worker).or_default().insert(key);
+        if let Some(client) = parked.steal.client {
+            self.by_client.insert(client, key);
+        }
+        if parked.steal.n > 0 {
+            self.hungry.insert(key);
+            if !parked.steal.stay {
+                self.leaving.insert(key);
+            }
+        }
+        self.steals.insert(key, parked);
+    }
+
+    /// The steal of this client that is parked, if any: a newer one takes its place.
+    pub fn take_client(&mut self, client: &ClientId) -> Option<ParkedSteal> {
+        self.by_client.get(client).copied().and_then(|key| self.take(key))
+    }
+
+    /// The first steal that wants tasks.
+    pub fn take_hungry(&mut self) -> Option<ParkedSteal> {
+        self.hungry.first().copied().and_then(|key| self.take(key))
+    }
+
+    /// A steal through which this worker can be told something.
+    pub fn take_worker(&mut self, worker: WorkerId) -> Option<ParkedSteal> {
+        let key = self.by_worker.get(&worker)?.first().copied()?;
+        self.take(key)
+    }
+
+    /// A steal that need not wait any longer when nothing is going to be ready.
+    pub fn take_leaving(&mut self) -> Option<ParkedSteal> {
+        self.leaving.first().copied().and_then(|key| self.take(key))
+    }
+
+    /// A steal whose time is over.
+    pub fn take_due(&mut self, now: Millis) -> Option<ParkedSteal> {
+        let &(until, key) = self.deadlines.first()?;
+        (until <= now).then(|| self.take(key)).flatten()
+    }
+
+    fn take(&mut self, key: u64) -> Option<ParkedSteal> {
+        let parked = self.steals.remove(&key)?;
+        self.hungry.remove(&key);
+        self.leaving.remove(&key);
+        self.deadlines.remove(&(parked.until, key));
+        if let Some(client) = parked.steal.client {
+            self.by_client.remove(&client);
+        }
+        if let Some(keys) = self.by_worker.get_mut(&parked.worker) {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.by_worker.remove(&parked.worker);
+            }
+        }
+        Some(parked)
+    }
+
+    pub fn wait(&mut self, ticket: Ticket, until: Millis) {
+        self.sequence += 1;
+        self.waits.insert((until, self.sequence), ticket);
+    }
+
+    /// A wait that has its answer: all of them when the graph is at rest, else those whose time is over.
+    pub fn take_wait(&mut self, now: Millis, at_rest: bool) -> Option<Ticket> {
+        let (&(until, _), _) = self.waits.first_key_value()?;
+        (at_rest || until <= now)
+            .then(|| self.waits.pop_first().map(|(_, ticket)| ticket))
+            .flatten()
+    }
+
+    pub fn deadline(&self) -> Option<Millis> {
+        let steal = self.deadlines.first().map(|&(until, _)| until);
+        let wait = self.waits.first_key_value().map(|(&(until, _), _)| until);
+        steal.into_iter().chain(wait).min()
+    }
+}

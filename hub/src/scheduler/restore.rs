@@ -1,0 +1,127 @@
+//! Starting on a file: what was waiting, ready and running is so again.
+//!
+//! Whether a task waits follows from its dependencies, whether it runs from its lease. Nothing
+//! here is new, so there are no changes to store.
+
+use std::collections::HashMap;
+
+use super::Scheduler;
+use super::lease::Lease;
+use super::message::*;
+use super::ready::Origin;
+use super::task::{Newest, Slot, State};
+
+impl Scheduler {
+    /// Counts of finished tasks, and the last ids that were given out.
+    pub fn restore_totals(
+        &mut self,
+        finished: &[(State, u64)],
+        last_task: TaskId,
+        last_worker: WorkerId,
+    ) {
+        for &(state, count) in finished {
+            self.counts.set(state, count);
+        }
+        self.last_task = last_task;
+        self.workers.reserve(last_worker);
+    }
+
+    pub fn restore_worker(&mut self, now: Millis, id: WorkerId, who: Who) {
+        self.workers.restore(now, id, who);
+    }
+
+    /// All open tasks, each with the ids of what it needs. `look_up` answers for the ids of tasks
+    /// that are not open. Leases start afresh, with a full term.
+    pub fn restore_tasks<E>(
+        &mut self,
+        now: Millis,
+        tasks: impl Iterator<Item = Result<(StoredTask, Vec<TaskId>), E>>,
+        leases: Vec<StoredLease>,
+        mut look_up: impl FnMut(TaskId) -> Result<Need, E>,
+    ) -> Result<(), E> {
+        let mut slots: HashMap<TaskId, Slot> = HashMap::new();
+        let mut waiting: Vec<(Slot, Vec<TaskId>)> = Vec::new();
+        let mut order: Vec<Slot> = Vec::new();
+        for stored in tasks {
+            let (stored, needs) = stored?;
+            let slot = self.insert(stored.id, stored.name.clone(), State::Waiting);
+            self.fill(slot, &stored);
+            let task = self.tasks.get_mut(slot);
+            if let Some((worker, ended)) = stored.last {
+                (task.holder, task.newest) = match ended {
+                    Ended::Reclaimed => (worker, Newest::Reclaimed),
+                    Ended::Failed => (worker, Newest::Failed),
+                    Ended::Done | Ended::Cancelled => (worker, Newest::Void),
+                };
+            }
+            slots.insert(stored.id, slot);
+            order.push(slot);
+            if !needs.is_empty() {
+                waiting.push((slot, needs));
+            }
+        }
+        // Finished ones are looked up once each, however many need them.
+        let mut known: HashMap<TaskId, Need> = HashMap::new();
+        for (slot, needs) in waiting {
+            for id in needs {
+                if let Some(&pred) = slots.get(&id) {
+                    self.add_edge(pred, slot);
+                    continue;
+                }
+                let need = match known.get(&id) {
+                    Some(need) => need,
+                    None => known.entry(id).or_insert(look_up(id)?),
+                };
+                if need.state.is_dead() {
+                    // The hub stopped between a failure and the last of its skips.
+                    self.doomed.push_back((slot, self.tasks.get(slot).id, need.blame));
+                    self.tasks.get_mut(slot).pending += 1;
+                }
+                if need.state == State::Missing {
+                    let need = need.clone();
+                    self.wait_for(slot, &need);
+                }
+            }
+        }
+        for lease in leases {
+            if let Some(&slot) = slots.get(&lease.task) {
+                self.restore_lease(now, slot, &lease);
+            }
+        }
+        for slot in order {
+            let task = self.tasks.get(slot);
+            if task.state == State::Waiting && task.pending == 0 {
+                let origin = if task.attempt > 0 { Origin::GivenBack } else { Origin::New };
+                self.make_ready(slot, origin);
+            }
+        }
+        self.skip_doomed(usize::MAX);
+        Ok(())
+    }
+
+    fn restore_lease(&mut self, now: Millis, slot: Slot, stored: &StoredLease) {
+        self.set_state(slot, State::Ready);
+        self.set_state(slot, State::Running);
+        let task = self.tasks.get_mut(slot);
+        task.attempt = stored.attempt;
+        task.holder = stored.worker;
+        task.newest = Newest::Held;
+        if let Some(client) = stored.client {
+            self.workers.note_number(now, client, stored.number);
+        }
+        self.hold(
+            slot,
+            Lease {
+                task: slot,
+                worker: stored.worker,
+                at: 0,
+                client: stored.client,
+                number: stored.number,
+                term_ms: stored.term_ms,
+                expires: now + stored.term_ms,
+                began: now as i64 - stored.age_ms as i64,
+                started: false,
+            },
+        );
+    }
+}

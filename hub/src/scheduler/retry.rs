@@ -1,0 +1,78 @@
+//! A person's retry: finished tasks, read from the store, become unfinished ones again.
+
+use super::Scheduler;
+use super::message::*;
+use super::ready::Origin;
+use super::task::{NONE, Slot, State};
+
+impl Scheduler {
+    /// Brings back those whose dependencies can still be done; the others get a new one to blame.
+    pub(super) fn revive(&mut self, ticket: Ticket, tasks: Vec<Revived>) {
+        // What is about to be skipped must not be skipped for a failure that is being retried.
+        self.skip_doomed(usize::MAX);
+        let (mut retried, mut unskipped) = (0, 0);
+        let mut refused = Vec::new();
+        for Revived { task, state, dependent } in tasks {
+            if self.tasks.find(&task.name).is_some() {
+                continue;
+            }
+            let alive =
+                |need: &Need| self.tasks.find(&need.name).is_some() || !need.state.is_dead();
+            match task.needs.iter().find(|need| !alive(need)) {
+                None => {
+                    self.reopen(task, state);
+                    *(if dependent { &mut unskipped } else { &mut retried }) += 1;
+                }
+                Some(need) if state == State::Skipped => {
+                    self.changes.push(Change::Blamed { task: task.id, blame: need.blame });
+                }
+                Some(_) => refused.push(Refused {
+                    name: task.name,
+                    attempt: 0,
+                    code: Code::State,
+                    message: "a dependency of it has failed, was skipped or cancelled; retry that one",
+                }),
+            }
+        }
+        self.answer(ticket, Answer::Revived { retried, unskipped, refused });
+    }
+
+    fn reopen(&mut self, stored: StoredTask, from: State) {
+        self.counts.down(from);
+        let slot = self.insert(stored.id, stored.name.clone(), State::Waiting);
+        self.changes.push(Change::Reopened { task: stored.id });
+        self.fill(slot, &stored);
+        let task = self.tasks.get_mut(slot);
+        // The two counters start again; the attempts go on, they fence.
+        (task.failures, task.reclaims) = (0, 0);
+        for need in &stored.needs {
+            self.wait_for(slot, need);
+        }
+        if self.tasks.get(slot).pending == 0 {
+            self.make_ready(slot, Origin::New);
+        }
+    }
+
+    /// Takes over what the store has of a task, but for its dependencies.
+    pub(super) fn fill(&mut self, slot: Slot, stored: &StoredTask) {
+        let task = self.tasks.get_mut(slot);
+        task.definition = stored.definition;
+        task.priority = stored.priority;
+        task.retries = stored.retries;
+        task.failures = stored.failures;
+        task.reclaims = stored.reclaims;
+        task.attempt = stored.attempt;
+        task.has_details = stored.has_details;
+        task.holder = NONE;
+    }
+
+    /// An edge to a stored dependency that is unfinished or missing; none to a done one.
+    pub(super) fn wait_for(&mut self, slot: Slot, need: &Need) {
+        if let Some(pred) = self.tasks.find(&need.name) {
+            self.add_edge(pred, slot);
+        } else if need.state == State::Missing {
+            let pred = self.insert(need.id, need.name.clone(), State::Missing);
+            self.add_edge(pred, slot);
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Steal, heartbeat, and the ways in which a lease ends without an outcome.
+
+use super::Scheduler;
+use super::lease::Lease;
+use super::message::*;
+use super::park::ParkedSteal;
+use super::task::{Newest, Slot, State};
+
+const TOOK_WORKERS_DOWN: &str = "took down 5 workers in a row";
+
+impl Scheduler {
+    pub(super) fn steal(&mut self, now: Millis, ticket: Ticket, who: &Who, steal: Steal) {
+        let worker = self.see(now, who);
+        if let Some(client) = steal.client {
+            // A repeat takes the place of its original, and so does a newer steal.
+            if let Some(parked) = self.parking.take_client(&client) {
+                let repeat = parked.steal.number == steal.number;
+                self.answer(parked.ticket, Answer::Replaced);
+                if repeat {
+                    return self.park(now, ticket, worker, steal);
+                }
+            }
+            if let Some(leases) = self.repeated(worker, client, &steal) {
+                let stolen = self.stolen(worker, leases);
+                return self.answer(ticket, Answer::Stolen(stolen));
+            }
+            if steal.n > 0 {
+                self.workers.note_number(now, client, steal.number);
+            }
+        }
+        let leases = self.grant(now, worker, &steal);
+        let at_rest = matches!(self.phase(), Phase::Stuck | Phase::Finished) && !steal.stay;
+        let has_news = self.workers.get(worker).is_some_and(|worker| !worker.lost.is_empty());
+        let may_wait = steal.wait_ms > 0 && (steal.n == 0 || !at_rest);
+        if leases.is_empty() && may_wait && !has_news {
+            return self.park(now, ticket, worker, steal);
+        }
+        let stolen = self.stolen(worker, leases);
+        self.answer(ticket, Answer::Stolen(stolen));
+    }
+
+    fn park(&mut self, now: Millis, ticket: Ticket, worker: WorkerId, steal: Steal) {
+        if self.parking.len() >= self.config.parked_requests_max {
+            return self.answer_busy(ticket);
+        }
+        let until = now + steal.wait_ms;
+        self.parking.park(ParkedSteal { ticket, worker, steal, until });
+    }
+
+    /// What a steal that was seen before got; None if this one is new.
+    pub(super) fn repeated(
+        &self,
+        worker: WorkerId,
+        client: ClientId,
+        steal: &Steal,
+    ) -> Option<Vec<Leased>> {
+        if steal.n == 0 || steal.number > self.workers.newest_number(&client).unwrap_or(0) {
+            return None;
+        }
+        if Some(steal.number) != self.workers.newest_number(&client) {
+            return Some(Vec::new());
+        }
+        let worker = self.workers.get(worker)?;
+        let same = |lease: &&Lease| lease.client == Some(client) && lease.number == steal.number;
+        let leases = worker.leases.iter().map(|&index| self.leases.get(index)).filter(same);
+        Some(leases.map(|lease| self.leased(lease)).collect())
+    }
+
+    fn leased(&self, lease: &Lease) -> Leased {
+        let task = self.tasks.get(lease.task);
+        Leased {
+            id: task.id,
+            name: task.name.clone(),
+            attempt: task.attempt,
+            term_ms: lease.term_ms,
+            has_details: task.has_details,
+        }
+    }
+
+    /// Leases up to `n` ready tasks to the worker.
+    pub(super) fn grant(&mut self, now: Millis, worker: WorkerId, steal: &Steal) -> Vec<Leased> {
+        let mut leased = Vec::new();
+        let Some(has_id) = self.workers.get(worker).map(|worker| worker.who.id.is_some()) else {
+            return leased;
+        };
+        let term_ms = match steal.lease_ms {
+            0 if has_id => self.config.worker_timeout_ms,
+            0 => self.config.lease_ms,
+            ms => ms,
+        };
+        while leased.len() < steal.n as usize
+            && let Some(slot) = self.ready.pop()
+        {
+            self.set_state(slot, State::Running);
+            let task = self.tasks.get_mut(slot);
+            task.attempt += 1;
+            task.holder = worker;
+            task.newest = Newest::Held;
+            let (id, attempt) = (task.id, task.attempt);
+            let (client, number) = (steal.client, steal.number);
+            self.hold(
+                slot,
+                Lease {
+                    task: slot,
+                    worker,
+                    at: 0,
+                    client,
+                    number,
+                    term_ms,
+                    expires: now + term_ms,
+                    began: now as i64,
+                    started: false,
+                },
+            );
+            self.changes.push(Change::Leased {
+                task: id,
+                attempt,
+                worker,
+                client,
+                number,
+                term_ms,
+            });
+            leased.push(self.leased(self.leases.get(self.tasks.get(slot).lease)));
+        }
+        leased
+    }
+
+    /// Puts the lease on the task and on the worker's list.
+    pub(super) fn hold(&mut self, slot: Slot, mut lease: Lease) {
+        let worker = lease.worker;
+        lease.at = self.workers.get(worker).map_or(0, |worker| worker.leases.len() as u32);
+        let index = self.leases.insert(lease);
+        self.tasks.get_mut(slot).lease = index;
+        if let Some(worker) = self.workers.get_mut(worker) {
+            worker.leases.push(index);
+        }
+    }
+
+    /// The task that this worker holds under this attempt; 0 is the one that it holds.
+    fn held(&self, worker: WorkerId, name: &str, attempt: u32) -> Option<Slot> {
+        let slot = self.tasks.find(name)?;
+        let task = self.tasks.get(slot);
+        let same = task.state == State::Running
+            && task.holder == worker
+            && (attempt == 0 || attempt == task.attempt);
+        same.then_some(slot)
+    }
+
+    pub(super) fn heartbeat(
+        &mut self,
+        now: Millis,
+        ticket: Option<Ticket>,
+        who: &Who,
+        attempts: Vec<AttemptRef>,
+    ) {
+        let id = self.see(now, who);
+        let mut lost = Vec::new();
+        for attempt in attempts {
+            match self.held(id, &attempt.name, attempt.attempt) {
+                Some(slot) => {
+                    let lease = self.leases.get_mut(self.tasks.get(slot).lease);
+                    lease.expires = now + lease.term_ms;
+                    lease.started |= attempt.started;
+                }
+                None => lost.push((attempt.name, attempt.attempt)),
+            }
+        }
+        match ticket {
+            Some(ticket) => {
+                if let Some(worker) = self.workers.get_mut(id) {
+                    lost.append(&mut worker.lost);
+                }
+                self.answer(ticket, Answer::Heartbeaten { lost });
+            }
+            None => {
+                for (name, attempt) in lost {
+                    self.tell_lost(id, name, attempt);
+                }
+            }
+        }
+    }
+
+    /// The worker should kill what it has lost; without an id there is nobody to tell.
+    pub(super) fn tell_lost(&mut self, id: WorkerId, name: Name, attempt: u32) {
+        let Some(worker) = self.workers.get_mut(id) else {
+            return;
+        };
+        if worker.who.id.is_some()
+            && !worker.lost.iter().any(|lost| lost.1 == attempt && lost.0 == name)
+        {
+            worker.lost.push((name, attempt));
+            self.to_tell.push(id);
+        }
+    }
+
+    pub(super) fn release(
+        &mut self,
+        now: Millis,
+        ticket: Ticket,
+        who: &Who,
+        attempts: &[AttemptRef],
+        needs: Vec<Vec<Name>>,
+        past: &Past,
+    ) {
+        let worker = self.see(now, who);
+        let mut released = 0;
+        let mut refused = Vec::new();
+        // Names to wait for are a request's own, so a cycle refuses all of it before anything moves.
+        let further = attempts.iter().zip(needs).filter(|(_, needs)| !needs.is_empty());
+        let further: Vec<(Name, Vec<Name>)> =
+            further.map(|(attempt, needs)| (attempt.name.clone(), needs)).collect();
+        if let Err(answer) = self.check_further(&further) {
+            return self.answer(ticket, answer);
+        }
+        for attempt in attempts {
+            match self.held(worker, &attempt.name, attempt.attempt) {
+                Some(slot) => {
+                    self.put_back(slot);
+                    released += 1;
+                }
+                None => {
+                    if let Err((code, message)) = self.not_held(worker, attempt, past) {
+                        let (name, attempt) = (attempt.name.clone(), attempt.attempt);
+                        refused.push(Refused { name, attempt, code, message });
+                    }
+                }
+            }
+        }
+        for (name, needs) in further {
+            if !refused.iter().any(|refused| refused.name == name) {
+                self.add_further(&name, &needs, past);
+            }
+        }
+        self.answer(ticket, Answer::Released { released, refused });
+    }
+
+    /// Why a task that is not held cannot be given back; Ok if it was given back before.
+    fn not_held(
+        &self,
+        worker: WorkerId,
+        attempt: &AttemptRef,
+        past: &Past,
+    ) -> Result<(), (Code, &'static str)> {
+        let Some(slot) = self.tasks.find(&attempt.name) else {
+            return Err(match past.get(&attempt.name) {
+                Some(past) if past.state != State::Missing => (Code::Stale, "it is finished"),
+                _ => (Code::NotFound, "there is no such task"),
+            });
+        };
+        let task = self.tasks.get(slot);
+        let same = task.attempt == attempt.attempt && task.attempt > 0;
+        match task.state {
+            State::Missing => Err((Code::NotFound, "there is no such task")),
+            State::Ready | State::Waiting if same && task.newest == Newest::Void => Ok(()),
+            State::Ready if task.newest == Newest::Reclaimed && task.holder == worker => Ok(()),
+            State::Running => Err((Code::Stale, "another worker holds it")),
+            State::Ready | State::Waiting => Err((Code::Stale, "no worker holds it")),
+            _ => Err((Code::Stale, "it is finished")),
+        }
+    }
+
+    /// Given back unstarted: the attempt stays used, and its outcome counts no more.
+    fn put_back(&mut self, slot: Slot) {
+        self.end_lease(slot);
+        let task = self.tasks.get_mut(slot);
+        task.newest = Newest::Void;
+        self.give_back(slot);
+    }
+
+    pub(super) fn exit(&mut self, now: Millis, ticket: Ticket, who: &Who) {
+        let Some(id) = self.workers.find(who) else {
+            let message = format!("no worker '{}' is known", who.name);
+            let names = vec![who.name.clone()];
+            return self.answer(ticket, Answer::Error { code: Code::NotFound, message, names });
+        };
+        self.see(now, who);
+        let mut released = 0;
+        while let Some(lease) =
+            self.workers.get(id).and_then(|worker| worker.leases.last().copied())
+        {
+            self.put_back(self.leases.get(lease).task);
+            released += 1;
+        }
+        if let Some(worker) = self.workers.get_mut(id) {
+            worker.left = true;
+            worker.lost.clear();
+        }
+        self.answer(ticket, Answer::Exited { released });
+    }
+
+    /// Takes a task back from a worker that went silent.
+    pub(super) fn reclaim(&mut self, lease: u32) {
+        let slot = self.leases.get(lease).task;
+        let Some(lease) = self.end_lease(slot) else {
+            return;
+        };
+        let task = self.tasks.get_mut(slot);
+        task.newest = Newest::Reclaimed;
+        if lease.started {
+            task.reclaims += 1;
+        }
+        let worn_out = task.reclaims >= self.config.reclaims_max;
+        let (id, name, attempt) = (task.id, task.name.clone(), task.attempt);
+        let reason = if worn_out { TOOK_WORKERS_DOWN } else { "its worker went silent" };
+        self.changes.push(Change::Ended {
+            task: id,
+            attempt,
+            worker: lease.worker,
+            how: if worn_out { Ended::Failed } else { Ended::Reclaimed },
+            report: Report { exit_code: 0, reason: Some(reason.into()), output: None },
+        });
+        self.tell_lost(lease.worker, name, attempt);
+        if worn_out {
+            self.finish(slot, State::Failed, id);
+        } else {
+            self.give_back(slot);
+        }
+    }
+
+    /// The reply with these leases did not reach anybody.
+    pub(super) fn undelivered(&mut self, leases: &[(Name, u32)]) {
+        for (name, attempt) in leases {
+            if let Some(slot) = self.tasks.find(name)
+                && self.tasks.get(slot).state == State::Running
+                && self.tasks.get(slot).attempt == *attempt
+            {
+                self.put_back(slot);
+            }
+        }
+    }
+}

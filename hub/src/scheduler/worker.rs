@@ -1,0 +1,130 @@
+//! Who has been heard of.
+
+use std::collections::HashMap;
+
+use super::message::{ClientId, Millis, Name, Who, WorkerId};
+
+/// A worker that holds nothing and has been silent for this long is forgotten.
+const FORGET_WORKER_MS: u64 = 3_600_000;
+/// So is the last steal of a client: a repeat does not come later.
+const FORGET_CLIENT_MS: u64 = 120_000;
+/// How often to look for what can be forgotten.
+const SWEEP_MS: u64 = 30_000;
+
+#[derive(Debug)]
+pub struct Worker {
+    pub who: Who,
+    pub leases: Vec<u32>,
+    pub last_seen: Millis,
+    pub done: u64,
+    pub failed: u64,
+    /// Attempts that it should kill, to be told at the next opportunity.
+    pub lost: Vec<(Name, u32)>,
+    /// It said Exit.
+    pub left: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    number: u64,
+    last_seen: Millis,
+}
+
+#[derive(Default)]
+pub struct Workers {
+    by_id: HashMap<WorkerId, Worker>,
+    by_key: HashMap<Who, WorkerId>,
+    clients: HashMap<ClientId, Client>,
+    last_id: WorkerId,
+    next_sweep: Millis,
+}
+
+/// A worker with an id is that id, whatever its name; without, it is its name.
+fn key(who: &Who) -> Who {
+    match who.id {
+        Some(id) => Who { name: "".into(), id: Some(id) },
+        None => who.clone(),
+    }
+}
+
+impl Workers {
+    pub fn find(&self, who: &Who) -> Option<WorkerId> {
+        self.by_key.get(&key(who)).copied()
+    }
+
+    /// Notes that the worker lives; true if it was not known.
+    pub fn see(&mut self, now: Millis, who: &Who) -> (WorkerId, bool) {
+        if let Some(id) = self.find(who) {
+            if let Some(worker) = self.by_id.get_mut(&id) {
+                worker.last_seen = now;
+                worker.left = false;
+            }
+            return (id, false);
+        }
+        let id = self.last_id + 1;
+        self.restore(now, id, who.clone());
+        (id, true)
+    }
+
+    /// A worker that the store knows.
+    pub fn restore(&mut self, now: Millis, id: WorkerId, who: Who) {
+        self.last_id = self.last_id.max(id);
+        self.by_key.insert(key(&who), id);
+        let worker = Worker {
+            who,
+            leases: Vec::new(),
+            last_seen: now,
+            done: 0,
+            failed: 0,
+            lost: Vec::new(),
+            left: false,
+        };
+        self.by_id.insert(id, worker);
+    }
+
+    /// Ids below this one are taken.
+    pub fn reserve(&mut self, last_id: WorkerId) {
+        self.last_id = self.last_id.max(last_id);
+    }
+
+    pub fn get(&self, id: WorkerId) -> Option<&Worker> {
+        self.by_id.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: WorkerId) -> Option<&mut Worker> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.by_id.iter().map(|(&id, worker)| (id, worker))
+    }
+
+    /// The newest steal of a client.
+    pub fn newest_number(&self, client: &ClientId) -> Option<u64> {
+        self.clients.get(client).map(|client| client.number)
+    }
+
+    pub fn note_number(&mut self, now: Millis, client: ClientId, number: u64) {
+        let entry = self.clients.entry(client).or_insert(Client { number, last_seen: now });
+        entry.number = entry.number.max(number);
+        entry.last_seen = now;
+    }
+
+    /// Keeps memory from growing with every shell that ever stole a task.
+    pub fn sweep(&mut self, now: Millis, is_needed: impl Fn(&ClientId) -> bool) {
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + SWEEP_MS;
+        self.clients
+            .retain(|id, client| now < client.last_seen + FORGET_CLIENT_MS || is_needed(id));
+        let by_key = &mut self.by_key;
+        self.by_id.retain(|_, worker| {
+            let keep = !worker.leases.is_empty() || now < worker.last_seen + FORGET_WORKER_MS;
+            if !keep {
+                by_key.remove(&key(&worker.who));
+            }
+            keep
+        });
+    }
+}

@@ -1,0 +1,53 @@
+//! FILE.lock: one hub a file. It says who has it, for the one that comes second.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// Held until it is dropped; the kernel lets go if the process dies.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: File,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("{file} is in use by the hub {owner}")]
+    InUse { file: String, owner: String },
+    #[error("cannot lock {}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+impl FileLock {
+    /// `since` is for people: when this hub started.
+    pub fn take(file: &Path, since: &str) -> Result<Self, LockError> {
+        let mut path = file.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let io = |source| LockError::Io { path: path.clone(), source };
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io)?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut owner = String::new();
+            // It may be empty if the other hub has just started: the name of the file is enough then.
+            let _ = lock.take(1000).read_to_string(&mut owner);
+            let owner = owner.trim().to_owned();
+            return Err(LockError::InUse { file: file.display().to_string(), owner });
+        }
+        let host = dhub_proto::host_name();
+        let write = |lock: &mut File| -> io::Result<()> {
+            lock.set_len(0)?;
+            lock.rewind()?;
+            writeln!(lock, "on {host}, process {} since {since}", std::process::id())
+        };
+        write(&mut lock).map_err(io)?;
+        Ok(Self { _file: lock })
+    }
+}

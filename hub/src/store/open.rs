@@ -1,0 +1,157 @@
+//! Opening a file: lock it, look at what it is, bring it to this version, prepare the connection.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::{FINISHED, FileLock, LockError, Store, StoreError};
+use crate::scheduler::Counts;
+
+/// "dhub" in ASCII: marks the file as ours.
+const APPLICATION_ID: i64 = 0x6468_7562;
+const VERSION: i64 = 1;
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// Pages of SQLite kept in memory, in KiB.
+const CACHE_KIB: i64 = 64 * 1024;
+/// Pages of the log after which it is moved into the file.
+const CHECKPOINT_PAGES: i64 = 4000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("{} is of version {found}, this dhub knows {VERSION}; use the newer dhub that wrote it", .file.display())]
+    Newer { file: PathBuf, found: i64 },
+    #[error("{} is not a file of dhub; it was left as it is", .file.display())]
+    Foreign { file: PathBuf },
+    #[error("{} is on a network file system ({kind}), where SQLite's log does not work and locks are not to be relied on\n  put it on a local disk, or accept slower commits with --network-file", .file.display())]
+    Network { file: PathBuf, kind: &'static str },
+    #[error("{}: {source}", .path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("cannot use {}: {source}; it was left as it is", .file.display())]
+    Unusable { file: PathBuf, source: rusqlite::Error },
+    #[error("cannot use {}: {source}", .file.display())]
+    Unreadable { file: PathBuf, source: StoreError },
+}
+
+pub struct Opened {
+    pub store: Store,
+    /// The file did not exist before.
+    pub new: bool,
+}
+
+impl Store {
+    /// Without a file: in memory, lost with the process.
+    pub fn open_in_memory() -> rusqlite::Result<Store> {
+        let mut db = Connection::open_in_memory()?;
+        create(&mut db)?;
+        Ok(Store { db: prepare(db)?, file: None, totals: Counts::default(), _lock: None })
+    }
+
+    pub fn open(file: &Path, since: &str, network: bool) -> Result<Opened, OpenError> {
+        let parent = match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let io = |source| OpenError::Io { path: parent.to_owned(), source };
+        if !parent.is_dir() {
+            return Err(io(io::Error::from(io::ErrorKind::NotFound)));
+        }
+        if let Some(kind) = network_file_system(parent).map_err(io)?
+            && !network
+        {
+            return Err(OpenError::Network { file: file.to_owned(), kind });
+        }
+        // Only what is there may be looked at before it is locked.
+        let lock = FileLock::take(file, since)?;
+        let new = std::fs::metadata(file).map_or(true, |meta| meta.len() == 0);
+        let db = open_connection(file, network, new)?;
+        if new {
+            // The entry of the new file in its directory must survive a loss of power too.
+            File::open(parent).and_then(|dir| dir.sync_all()).map_err(io)?;
+        }
+        let mut store =
+            Store { db, file: Some(file.to_owned()), totals: Counts::default(), _lock: Some(lock) };
+        store.totals = store
+            .read_totals()
+            .map_err(|source| OpenError::Unreadable { file: file.to_owned(), source })?;
+        Ok(Opened { store, new })
+    }
+
+    fn read_totals(&self) -> Result<Counts, StoreError> {
+        let mut counts = Counts::default();
+        let mut select = self.db.prepare("SELECT count FROM totals WHERE state = ?1")?;
+        for state in FINISHED {
+            let count: i64 = select.query_row([state as i64], |row| row.get(0))?;
+            counts.set(state, count.max(0) as u64);
+        }
+        Ok(counts)
+    }
+
+    pub fn totals(&self) -> &Counts {
+        &self.totals
+    }
+}
+
+fn open_connection(file: &Path, network: bool, new: bool) -> Result<Connection, OpenError> {
+    let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
+    let mut db = Connection::open(file).map_err(unusable)?;
+    // Before the first access, so that the log's index lives in memory, not in a mapped file.
+    db.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(unusable)?;
+    if !new {
+        let application: i64 =
+            db.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(unusable)?;
+        let version: i64 =
+            db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unusable)?;
+        if application != APPLICATION_ID {
+            return Err(OpenError::Foreign { file: file.to_owned() });
+        }
+        if version > VERSION {
+            return Err(OpenError::Newer { file: file.to_owned(), found: version });
+        }
+    }
+    let (journal, synchronous) = if network { ("DELETE", "EXTRA") } else { ("WAL", "FULL") };
+    db.pragma_update(None, "journal_mode", journal).map_err(unusable)?;
+    db.pragma_update(None, "synchronous", synchronous).map_err(unusable)?;
+    if new {
+        create(&mut db).map_err(unusable)?;
+    }
+    prepare(db).map_err(unusable)
+}
+
+/// The schema comes with its version in one transaction: a file is of a version or still empty.
+fn create(db: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = db.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+fn prepare(db: Connection) -> rusqlite::Result<Connection> {
+    db.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    db.set_prepared_statement_cache_capacity(64);
+    Ok(db)
+}
+
+/// SQLite's log needs memory shared between processes of one machine, and locks that hold.
+fn network_file_system(dir: &Path) -> io::Result<Option<&'static str>> {
+    let kind = rustix::fs::statfs(dir)?.f_type as u32;
+    Ok(match kind {
+        0x6969 => Some("NFS"),
+        0x517B | 0xFF53_4D42 | 0xFE53_4D42 => Some("SMB"),
+        0x0BD0_0BD0 => Some("Lustre"),
+        0x4750_4653 => Some("GPFS"),
+        0x00C3_6400 => Some("Ceph"),
+        0x5346_414F | 0x6B41_4653 => Some("AFS"),
+        0x1983_0326 => Some("BeeGFS"),
+        0x0102_1997 => Some("9p"),
+        0x6573_5546 => Some("FUSE"),
+        _ => None,
+    })
+}

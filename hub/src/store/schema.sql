@@ -1,0 +1,84 @@
+-- Version 1. Readable with the sqlite3 shell, of a stopped hub's file or of a backup.
+--
+-- States: 1 missing, 2 open, 5 done, 6 failed, 7 skipped, 8 cancelled. An open task runs if it has
+-- a lease, waits if something that it needs is not done, and is ready otherwise; these follow from
+-- the rows, so nothing is written when a task becomes ready. The view task_list spells them out.
+
+CREATE TABLE tasks (
+    id            INTEGER PRIMARY KEY,
+    name          TEXT    NOT NULL UNIQUE,
+    state         INTEGER NOT NULL,
+    definition    INTEGER NOT NULL DEFAULT 0,  -- hash; equal definitions make a Create repeatable
+    priority      INTEGER NOT NULL DEFAULT 0,
+    retries       INTEGER NOT NULL DEFAULT 0,
+    time_limit_ms INTEGER NOT NULL DEFAULT 0,
+    attempt       INTEGER NOT NULL DEFAULT 0,  -- the newest that ended
+    failures      INTEGER NOT NULL DEFAULT 0,
+    reclaims      INTEGER NOT NULL DEFAULT 0,
+    blame         INTEGER,                     -- of a skipped task: the failed or cancelled one
+    created_ms    INTEGER NOT NULL,            -- since 1970
+    needs         TEXT,                        -- ids, separated by commas
+    command       TEXT
+);
+CREATE INDEX tasks_open    ON tasks (id)        WHERE state = 2;
+CREATE INDEX tasks_dead    ON tasks (state, id) WHERE state IN (6, 7, 8);
+CREATE INDEX tasks_skipped ON tasks (blame, id) WHERE blame IS NOT NULL;
+
+CREATE TABLE workers (
+    id        INTEGER PRIMARY KEY,
+    name      TEXT NOT NULL,
+    client    BLOB,                            -- 16 bytes; NULL: known by its name
+    seen_ms   INTEGER NOT NULL                 -- first heard of, since 1970
+);
+CREATE UNIQUE INDEX workers_key ON workers (coalesce(client, name));
+
+-- Who holds what now.
+CREATE TABLE leases (
+    task       INTEGER PRIMARY KEY,
+    attempt    INTEGER NOT NULL,
+    worker     INTEGER NOT NULL,
+    client     BLOB,                           -- who asked, if not the worker's own id
+    number     INTEGER NOT NULL,
+    term_ms    INTEGER NOT NULL,               -- the term, never the deadline
+    started_ms INTEGER NOT NULL                -- since 1970
+);
+
+-- What was: one row an attempt that ended. Outcomes: 1 done, 2 failed, 3 reclaimed, 4 cancelled.
+CREATE TABLE attempts (
+    task       INTEGER NOT NULL,
+    attempt    INTEGER NOT NULL,
+    worker     INTEGER NOT NULL,
+    started_ms INTEGER NOT NULL,               -- since 1970
+    run_ms     INTEGER NOT NULL,
+    outcome    INTEGER NOT NULL,
+    exit_code  INTEGER NOT NULL,
+    reason     TEXT,
+    output     BLOB,
+    PRIMARY KEY (task, attempt)
+) WITHOUT ROWID;
+
+-- How many tasks are finished, so that a start need not count them.
+CREATE TABLE totals (
+    state INTEGER PRIMARY KEY,
+    count INTEGER NOT NULL
+);
+INSERT INTO totals VALUES (5, 0), (6, 0), (7, 0), (8, 0);
+
+CREATE VIEW dependencies AS
+    SELECT t.id AS task, t.name AS name, n.id AS needs_task, n.name AS needs, n.state AS needs_state
+    FROM tasks t, json_each('[' || t.needs || ']') each JOIN tasks n ON n.id = each.value;
+
+CREATE VIEW task_list AS
+    SELECT t.id, t.name,
+        CASE t.state WHEN 1 THEN 'missing' WHEN 5 THEN 'done' WHEN 6 THEN 'failed'
+            WHEN 7 THEN 'skipped' WHEN 8 THEN 'cancelled'
+            ELSE CASE WHEN l.task IS NOT NULL THEN 'running'
+                WHEN EXISTS (SELECT 1 FROM dependencies d WHERE d.task = t.id AND d.needs_state <> 5)
+                THEN 'waiting' ELSE 'ready' END END AS state,
+        t.priority, t.failures, t.command,
+        coalesce(l.attempt, t.attempt) AS attempt,
+        w.name AS worker, a.exit_code, a.reason
+    FROM tasks t
+        LEFT JOIN leases l ON l.task = t.id
+        LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt
+        LEFT JOIN workers w ON w.id = coalesce(l.worker, a.worker);
