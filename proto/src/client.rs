@@ -49,6 +49,12 @@ impl Client {
         &self.endpoint
     }
 
+    /// A further connection for several requests at a time; each begins with an empty part.
+    pub fn dealer(&self) -> Result<zmq::Socket, ClientError> {
+        connect(&self.context, &self.endpoint, zmq::DEALER)
+            .map_err(|source| ClientError::Socket { endpoint: self.endpoint.clone(), source })
+    }
+
     /// Asks until there is an answer or the time is over. `parked` is how long the hub may keep
     /// the request by its own `wait_ms`; it does not count as silence.
     pub fn request(
@@ -98,7 +104,7 @@ impl Client {
         let until = Instant::now() + wait;
         let socket = match &self.socket {
             Some(socket) => socket,
-            None => self.socket.insert(connect(&self.context, &self.endpoint)?),
+            None => self.socket.insert(connect(&self.context, &self.endpoint, zmq::REQ)?),
         };
         match socket.send(frame, zmq::DONTWAIT) {
             Ok(()) => {}
@@ -125,9 +131,13 @@ impl Client {
     }
 }
 
-/// A REQ socket that gives up what it could not send when it is closed.
-fn connect(context: &zmq::Context, endpoint: &str) -> Result<zmq::Socket, zmq::Error> {
-    let socket = context.socket(zmq::REQ)?;
+/// A socket that gives up what it could not send when it is closed.
+fn connect(
+    context: &zmq::Context,
+    endpoint: &str,
+    kind: zmq::SocketType,
+) -> Result<zmq::Socket, zmq::Error> {
+    let socket = context.socket(kind)?;
     socket.set_linger(0)?;
     socket.set_maxmsgsize(MESSAGE_BYTES_MAX as i64)?;
     socket.set_reconnect_ivl(50)?;

@@ -1,1 +1,57 @@
-fn main() {}
+//! `dquery`: adds, steals, completes and watches the tasks of a hub.
+//!
+//! Standard output carries data, standard error talk. Each verb returns an exit code or a
+//! `Failure`; this file is the only place that prints a failure and ends the program.
+
+mod args;
+mod batch;
+mod failure;
+mod feed;
+mod hub;
+mod output;
+mod patience;
+mod render;
+mod taskfile;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use dhub_proto::exit::Exit;
+
+use args::{Args, Verb};
+use failure::Failure;
+use hub::Hub;
+use output::Output;
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(args: Args) -> Result<Exit, Failure> {
+    let out = Output { json: args.json };
+    let hub = &mut Hub::find(&args.hub)?;
+    match args.verb {
+        Verb::Create(verb) => verbs::create::run(verb, hub, out),
+        Verb::Addfile(verb) => verbs::addfile::run(verb, hub, out),
+        Verb::Steal(verb) => verbs::steal::run(verb, hub, out),
+        Verb::Complete(verb) => verbs::complete::run(verb, hub, out),
+        Verb::Fail(verb) => verbs::fail::run(verb, hub, out),
+        Verb::Release(verb) => verbs::release::run(verb, hub, out),
+        Verb::Heartbeat(verb) => verbs::heartbeat::run(verb, hub, out),
+        Verb::Exit(verb) => verbs::exit::run(verb, hub, out),
+        Verb::Status => verbs::status::run(hub, out),
+        Verb::Wait(verb) => verbs::wait::run(verb, hub, out),
+        Verb::Cancel(verb) => verbs::cancel::run(verb, hub, out),
+        Verb::Retry(verb) => verbs::retry::run(verb, hub, out),
+        Verb::List(verb) => verbs::list::run(verb, hub, out),
+        Verb::Show(verb) => verbs::show::run(verb, hub, out),
+        Verb::Shutdown => verbs::shutdown::run(hub, out),
+    }
+}

@@ -1,0 +1,275 @@
+//! The command line: the verbs, their help and what their values must look like.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use dhub_proto::exit::CLIENT_HELP;
+use dhub_proto::limits::{COMMAND_BYTES_MAX, NAME_BYTES_MAX, WORKER_NAME_BYTES_MAX};
+use dhub_proto::options::HubOptions;
+use dhub_proto::wire;
+
+use crate::render::words::number;
+use crate::verbs::{
+    addfile, cancel, complete, create, exit, fail, heartbeat, list, release, retry, show, steal,
+    wait,
+};
+
+/// Adds, steals, completes and watches the tasks of a dhub
+#[derive(Parser, Debug)]
+#[command(name = "dquery", version, after_help = CLIENT_HELP, arg_required_else_help = true,
+          infer_long_args = false, max_term_width = 100)]
+pub struct Args {
+    #[command(flatten)]
+    pub hub: HubOptions,
+
+    /// Print JSON instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Add one task
+    ///
+    /// Dependencies that nobody added yet are waited for. Adding the same task again changes
+    /// nothing; adding the name with another definition is refused.
+    #[command(after_help = "Examples:
+  dquery create prep --command './prep.sh all'
+  dquery create sim-1 prep --command './sim 1' --retries 2 --time-limit 10m
+  dquery create './plot.sh out/1.csv'            the name is the command")]
+    Create(create::Create),
+
+    /// Add the tasks of a file
+    ///
+    /// One task a line: name,dependency,dependency. The name is the command, unless --command
+    /// gives a template. Empty lines and lines that start with # are skipped; the order of the
+    /// lines does not matter. The whole file is checked before anything is added, and adding it
+    /// again adds only what is missing.
+    ///
+    /// JSON lines (a name that ends in .jsonl, or --jsonl) may have the fields name, needs,
+    /// command, priority, retries and time_limit (\"10m\", or a number of seconds).
+    #[command(after_help = "Examples:
+  dquery addfile tasks.txt
+  dquery addfile tasks.txt --command './sim {}' --retries 2
+  seq 1000 | dquery addfile - --command './sim {}'
+  dquery addfile tasks.jsonl      {\"name\": \"a\", \"needs\": [\"b\"], \"time_limit\": \"10m\"}")]
+    Addfile(addfile::Addfile),
+
+    /// Take ready tasks
+    ///
+    /// The lease lasts as long as the hub's --lease says (1 h) or --lease here; `heartbeat` renews it.
+    #[command(after_help = "Examples:
+  while task=$(dquery steal -q); do run \"$task\" && dquery complete \"$task\"; done
+  dquery steal -q --wait           wait until a task is ready or all are finished
+  dquery steal -n 10 --json
+
+Exit codes:
+  0  got at least one task         3  nothing is ready yet (also when --wait=TIME is over)
+  4  everything is finished        5  the rest waits for names that nobody added
+  7  no hub answers                others: dquery --help")]
+    Steal(steal::Steal),
+
+    /// Report tasks as done
+    #[command(after_help = "Examples:
+  dquery complete sim-1 sim-2
+  dquery complete sim-1 --attempt 3      counts only if attempt 3 is the newest")]
+    Complete(complete::Complete),
+
+    /// Report tasks as failed
+    ///
+    /// A task that has retries left is ready again; else what depends on it is skipped.
+    #[command(after_help = "Examples:
+  dquery fail sim-1 --exit-code $? --reason 'no input file'")]
+    Fail(fail::Fail),
+
+    /// Give back tasks that were not started
+    #[command(after_help = "Examples:
+  dquery release sim-1 sim-2")]
+    Release(release::Release),
+
+    /// Renew the leases of tasks that run
+    #[command(after_help = "Examples:
+  while sleep 600; do dquery heartbeat sim-1 || break; done &")]
+    Heartbeat(heartbeat::Heartbeat),
+
+    /// Leave: all that a worker holds is ready again
+    #[command(after_help = "Examples:
+  dquery exit              this machine's tasks
+  dquery exit node12")]
+    Exit(exit::Exit),
+
+    /// Show what is going on
+    #[command(after_help = "Examples:
+  dquery status
+  dquery status --json | jq .counts.failed")]
+    Status,
+
+    /// Wait until every task is finished
+    ///
+    /// Restarts of the hub are waited through. Ctrl-C ends the waiting, not the run.
+    #[command(after_help = "Examples:
+  dquery wait && ./report.sh
+  dquery wait --wait-limit 1h
+
+Exit codes:
+  0  all tasks are done            1  some failed, were skipped or cancelled
+  5  the rest waits for names that nobody added
+  7  no hub answers               10  --wait-limit is over      others: dquery --help")]
+    Wait(wait::Wait),
+
+    /// Cancel unfinished tasks; what depends on them is skipped
+    #[command(after_help = "Examples:
+  dquery cancel sim-1 sim-2
+  dquery cancel --state waiting,ready --yes")]
+    Cancel(cancel::Cancel),
+
+    /// Run failed, skipped or cancelled tasks again
+    #[command(after_help = "Examples:
+  dquery retry --failed            and what was skipped because of them
+  dquery retry sim-1
+  dquery retry sim-1 --done        again, although it is done")]
+    Retry(retry::Retry),
+
+    /// List tasks
+    #[command(after_help = "Examples:
+  dquery list --failed
+  dquery list --state running,ready -n 20
+  dquery list --all --json | jq -r .name")]
+    List(list::List),
+
+    /// Show one task: what it waits for, what needs it, its attempts
+    #[command(after_help = "Examples:
+  dquery show sim-1")]
+    Show(show::Show),
+
+    /// Stop the hub; tasks that run go on, and a new hub on the same file takes over
+    Shutdown,
+}
+
+/// States as people name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum State {
+    Waiting,
+    Ready,
+    Running,
+    Done,
+    Failed,
+    Skipped,
+    Cancelled,
+}
+
+impl From<State> for wire::State {
+    fn from(state: State) -> Self {
+        match state {
+            State::Waiting => Self::Waiting,
+            State::Ready => Self::Ready,
+            State::Running => Self::Running,
+            State::Done => Self::Done,
+            State::Failed => Self::Failed,
+            State::Skipped => Self::Skipped,
+            State::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// Which tasks, as the hub wants it told.
+pub fn selection(names: Vec<String>, states: &[State]) -> wire::Selection {
+    let states = states.iter().map(|&state| wire::State::from(state) as i32).collect();
+    wire::Selection { names, states }
+}
+
+/// As whom a verb speaks to the hub.
+#[derive(clap::Args, Debug)]
+pub struct WorkerOptions {
+    /// Name of the worker; without it, the name of this machine
+    #[arg(long, value_name = "NAME", env = "DHUB_WORKER", value_parser = worker_name)]
+    pub worker: Option<String>,
+}
+
+impl WorkerOptions {
+    /// A worker known by its name; `host` is the name given in the place that dwork has for it.
+    pub fn worker(self, host: Option<String>) -> wire::Worker {
+        let name = host.or(self.worker).unwrap_or_else(dhub_proto::host_name);
+        wire::Worker { name, id: Vec::new() }
+    }
+}
+
+pub fn task_name(text: &str) -> Result<String, String> {
+    check_text(text, "a name", 1, NAME_BYTES_MAX)
+}
+
+pub fn worker_name(text: &str) -> Result<String, String> {
+    check_text(text, "the name of a worker", 1, WORKER_NAME_BYTES_MAX)
+}
+
+pub fn command(text: &str) -> Result<String, String> {
+    check_text(text, "a command", 0, COMMAND_BYTES_MAX)
+}
+
+fn check_text(text: &str, what: &str, min: usize, max: usize) -> Result<String, String> {
+    if text.len() < min || text.len() > max {
+        let (max, has) = (number(max as u64), number(text.len() as u64));
+        return Err(format!("{what} has {min} to {max} bytes, this one has {has}"));
+    }
+    if text.contains('\0') {
+        return Err(format!("{what} has no NUL byte"));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn command_lines_of_dwork_are_understood() {
+        for line in [
+            "dquery -s tcp://login3:6125 create a b c",
+            "dquery create a",
+            "dquery addfile tasks.txt",
+            "dquery steal",
+            "dquery steal -q",
+            "dquery steal -q -n 4 node12",
+            "dquery -s tcp://login3:6125 steal -n 1",
+            "dquery complete a",
+            "dquery exit",
+            "dquery exit node12",
+            "dquery status",
+        ] {
+            let args = Args::try_parse_from(line.split(' '));
+            assert!(args.is_ok(), "{line}: {}", args.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_a_usage_error() {
+        let long = "x".repeat(1025);
+        for line in [
+            "dquery steal -n 0",
+            "dquery steal -n 65537",
+            "dquery list -n 0",
+            "dquery cancel",
+            "dquery retry --done",
+            "dquery complete",
+            "dquery create a --retries 1000001",
+            &format!("dquery show {long}"),
+            &format!("dquery steal {}", &long[..256]),
+        ] {
+            let error = Args::try_parse_from(line.split(' ')).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_verb_is_corrected() {
+        let error = Args::try_parse_from(["dquery", "complet", "a"]).unwrap_err().to_string();
+        assert!(error.contains("complete"), "{error}");
+    }
+}

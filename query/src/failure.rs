@@ -1,0 +1,121 @@
+//! Why a verb ends without its result: what happened, to what, and what to do.
+
+use std::io::{self, Write};
+
+use dhub_proto::client::ClientError;
+use dhub_proto::exit::Exit;
+use dhub_proto::options::FindError;
+use dhub_proto::wire;
+
+use crate::render::words::{plain, span};
+
+/// A message for people and the exit code that goes with it.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    /// Empty: all has been said, or nobody listens.
+    pub message: String,
+    /// What to do, printed indented below the message.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hints: Vec::new() }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub fn print(&self) {
+        if !self.message.is_empty() {
+            say(&self.message);
+        }
+        for hint in &self.hints {
+            // Nobody is left to be told that standard error is closed.
+            let _ = writeln!(io::stderr(), "  {hint}");
+        }
+    }
+}
+
+/// One line for people. A closed standard error is no reason to stop.
+pub fn say(message: &str) {
+    let _ = writeln!(io::stderr(), "dquery: {message}");
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::NoHub { endpoint, waited } => {
+                let waited = span(waited);
+                Self::new(Exit::NoHub, format!("no hub answers at {endpoint} (waited {waited})"))
+                    .hint("start one with: dhub -f FILE      another address: -s or DHUB_HUB")
+            }
+            ClientError::Refused(error) => refused(&error),
+            ClientError::Unexpected { .. } => Self::new(Exit::NoHub, error.to_string()),
+            ClientError::TooLarge { .. } => Self::new(Exit::Refused, error.to_string()),
+            ClientError::Socket { .. } => Self::new(Exit::System, error.to_string()),
+        }
+    }
+}
+
+/// The hub's own words, and the names that they do not mention.
+fn refused(error: &wire::Error) -> Failure {
+    let failure = Failure::new(Exit::Refused, plain(&error.message).into_owned());
+    let names: Vec<_> = error
+        .names
+        .iter()
+        .filter(|name| !error.message.contains(name.as_str()))
+        .map(|name| plain(name))
+        .collect();
+    if names.is_empty() { failure } else { failure.hint(names.join(" ")) }
+}
+
+impl From<FindError> for Failure {
+    fn from(error: FindError) -> Self {
+        let exit = match error {
+            FindError::Several(_) => Exit::Usage,
+            FindError::Dir(_) => Exit::System,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+/// Only standard output is written with `?`.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            // `dquery list | head` has seen enough.
+            return Self::new(Exit::Ok, "");
+        }
+        Self::new(Exit::System, format!("cannot write to standard output: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_silent_hub_is_named_with_the_time_and_what_to_do() {
+        let endpoint = "tcp://login3:6125".to_owned();
+        let failure =
+            Failure::from(ClientError::NoHub { endpoint, waited: Duration::from_secs(5) });
+        assert_eq!(failure.message, "no hub answers at tcp://login3:6125 (waited 5 s)");
+        assert_eq!(failure.exit, Exit::NoHub);
+        assert_eq!(failure.hints.len(), 1);
+    }
+
+    #[test]
+    fn names_are_added_unless_the_message_has_them() {
+        let error = wire::Error {
+            code: 5,
+            message: "cycle: a -> b".into(),
+            names: vec!["a".into(), "b".into(), "x y".into()],
+        };
+        assert_eq!(Failure::from(ClientError::Refused(error)).hints, ["x y"]);
+    }
+}

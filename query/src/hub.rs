@@ -1,0 +1,60 @@
+//! The hub as the verbs see it: ask, and get the reply or a `Failure`.
+
+use std::time::Duration;
+
+use dhub_proto::client::{Client, ClientError};
+use dhub_proto::options::HubOptions;
+use dhub_proto::wire::{reply, request};
+
+use crate::failure::Failure;
+
+pub struct Hub {
+    client: Client,
+    timeout: Duration,
+}
+
+impl Hub {
+    /// Chooses the hub; a hub that is down shows at the first request.
+    pub fn find(options: &HubOptions) -> Result<Self, Failure> {
+        let client = Client::new(options.endpoint()?, options.timeout);
+        Ok(Self { client, timeout: options.timeout })
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// For requests that the hub answers at once.
+    pub fn ask(&mut self, body: request::Body) -> Result<reply::Body, Failure> {
+        Ok(self.client.request(body, Duration::ZERO)?)
+    }
+
+    /// For requests that the hub may keep for a while.
+    pub fn ask_parked(
+        &mut self,
+        body: request::Body,
+        parked: Duration,
+    ) -> Result<reply::Body, ClientError> {
+        self.client.request(body, parked)
+    }
+
+    /// A reply of another kind than was asked for.
+    pub fn unexpected(&self) -> Failure {
+        ClientError::Unexpected { endpoint: self.client.endpoint().to_owned() }.into()
+    }
+}
+
+/// `ask!(hub, List(request) => Listed)`: asks, and takes the reply of that kind.
+macro_rules! ask {
+    ($hub:expr, $request:ident($body:expr) => $reply:ident) => {
+        match $hub.ask(dhub_proto::wire::request::Body::$request($body))? {
+            dhub_proto::wire::reply::Body::$reply(reply) => reply,
+            _ => return Err($hub.unexpected()),
+        }
+    };
+}
+pub(crate) use ask;

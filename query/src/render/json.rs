@@ -1,0 +1,151 @@
+//! Replies as JSON. The names of the fields are a promise to scripts: add, never rename.
+
+use dhub_proto::wire::{
+    Attempt, AttemptInfo, Counts, Lease, Refused, Shown, StatusReport, Stolen, TaskInfo, WorkerInfo,
+};
+use serde_json::{Value, json};
+
+use super::words::{phase, state};
+
+pub fn counts(counts: &Counts) -> Value {
+    json!({
+        "waiting": counts.waiting,
+        "ready": counts.ready,
+        "running": counts.running,
+        "done": counts.done,
+        "failed": counts.failed,
+        "skipped": counts.skipped,
+        "cancelled": counts.cancelled,
+        "missing": counts.missing,
+    })
+}
+
+pub fn task(task: &TaskInfo) -> Value {
+    json!({
+        "name": task.name,
+        "state": state(task.state()),
+        "priority": task.priority,
+        "retries": task.retries,
+        "attempt": task.attempt,
+        "failures": task.failures,
+        "reclaims": task.reclaims,
+        "worker": task.worker,
+        "run_ms": task.run_ms,
+        "exit_code": task.exit_code,
+        "reason": task.reason,
+        "command": task.command,
+        "time_limit_ms": task.time_limit_ms,
+        "created_unix_ms": task.created_unix_ms,
+        "ended_unix_ms": task.ended_unix_ms,
+    })
+}
+
+fn attempt_info(attempt: &AttemptInfo) -> Value {
+    json!({
+        "attempt": attempt.attempt,
+        "worker": attempt.worker,
+        "started_unix_ms": attempt.started_unix_ms,
+        "ended_unix_ms": attempt.ended_unix_ms,
+        "outcome": attempt.outcome,
+        "exit_code": attempt.exit_code,
+        "reason": attempt.reason,
+        // Output need not be UTF-8; JSON must.
+        "output": String::from_utf8_lossy(&attempt.output),
+    })
+}
+
+pub fn shown(shown: &Shown) -> Value {
+    let list = |tasks: &[TaskInfo]| tasks.iter().map(task).collect::<Vec<_>>();
+    json!({
+        "task": shown.task.as_ref().map(task),
+        "needs": list(&shown.needs),
+        "needed_by": list(&shown.needed_by),
+        "attempts": shown.attempts.iter().map(attempt_info).collect::<Vec<_>>(),
+    })
+}
+
+pub fn attempts(attempts: &[Attempt]) -> Value {
+    attempts.iter().map(|it| json!({ "name": it.name, "attempt": it.attempt })).collect()
+}
+
+pub fn refused(refused: &[Refused]) -> Value {
+    refused
+        .iter()
+        .map(|it| {
+            // "ERROR_STALE" is "stale" in JSON.
+            let code = it.code().as_str_name().trim_start_matches("ERROR_").to_lowercase();
+            json!({ "name": it.name, "attempt": it.attempt, "code": code, "message": it.message })
+        })
+        .collect()
+}
+
+fn lease(lease: &Lease) -> Value {
+    json!({
+        "name": lease.name,
+        "attempt": lease.attempt,
+        "command": lease.command,
+        "time_limit_ms": lease.time_limit_ms,
+        "lease_ms": lease.term_ms,
+    })
+}
+
+pub fn stolen(stolen: &Stolen) -> Value {
+    json!({
+        "phase": phase(stolen.phase()),
+        "not_done": stolen.not_done,
+        "tasks": stolen.leases.iter().map(lease).collect::<Vec<_>>(),
+    })
+}
+
+fn worker(worker: &WorkerInfo) -> Value {
+    let id: String = worker.id.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({
+        "name": worker.name,
+        "id": id,
+        "leases": worker.leases,
+        "started": worker.started,
+        "done": worker.done,
+        "failed": worker.failed,
+        "last_seen_ago_ms": worker.last_seen_ago_ms,
+        "lost": worker.lost,
+        "note": worker.note,
+        "sample": worker.sample.as_ref().map(|sample| json!({
+            "slots": sample.slots,
+            "running": sample.running,
+            "cpu_percent": sample.cpu_percent,
+            "memory_used_bytes": sample.memory_used_bytes,
+            "memory_total_bytes": sample.memory_total_bytes,
+            "load_1m": sample.load_1m,
+        })),
+    })
+}
+
+pub fn status(report: &StatusReport) -> Value {
+    let failures: Vec<_> = report
+        .failures
+        .iter()
+        .map(|it| json!({ "reason": it.reason, "count": it.count, "names": it.names }))
+        .collect();
+    json!({
+        "phase": phase(report.phase()),
+        "counts": counts(&report.counts.unwrap_or_default()),
+        "done_per_s": report.done_per_s,
+        "done_per_s_overall": report.done_per_s_overall,
+        "workers": report.workers.iter().map(worker).collect::<Vec<_>>(),
+        "workers_total": report.workers_total,
+        "missing": report.missing,
+        "failures": failures,
+        "slowest": report.slowest.as_ref().map(task),
+        "hub": report.hub.as_ref().map(|hub| json!({
+            "version": hub.version,
+            "file": hub.file,
+            "endpoints": hub.endpoints,
+            "host": hub.host,
+            "process": hub.process,
+            "uptime_ms": hub.uptime_ms,
+            "commit_us": hub.commit_us,
+            "file_bytes": hub.file_bytes,
+            "insecure": hub.insecure,
+        })),
+    })
+}

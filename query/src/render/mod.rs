@@ -1,0 +1,8 @@
+//! What replies look like: tables for people (with colours, which `Output` strips where they are
+//! not wanted) and JSON for programs.
+
+pub mod json;
+pub mod show;
+pub mod status;
+pub mod table;
+pub mod words;

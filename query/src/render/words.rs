@@ -1,0 +1,206 @@
+//! Numbers, times, names and states as people read them.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use dhub_proto::wire::{Phase, State, TaskInfo};
+use indicatif::HumanCount;
+
+pub const STRONG: Style = Style::new().bold();
+pub const FAINT: Style = Style::new().dimmed();
+pub const GOOD: Style = AnsiColor::Green.on_default();
+pub const BAD: Style = AnsiColor::Red.on_default();
+pub const BUSY: Style = AnsiColor::Cyan.on_default();
+pub const ODD: Style = AnsiColor::Yellow.on_default();
+
+pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// 12,000
+pub fn number(count: u64) -> String {
+    HumanCount(count).to_string()
+}
+
+/// 1 task, 2 tasks
+pub fn tasks(count: u64) -> String {
+    counted(count, "task")
+}
+
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", number(count), if count == 1 { "" } else { "s" })
+}
+
+/// Two units at most: 0.9 ms, 42 s, 1 m 3 s, 2 h 14 m, 3 d 4 h.
+pub fn span(time: Duration) -> String {
+    let (ms, s) = (time.as_secs_f64() * 1e3, time.as_secs());
+    let two = |large: u64, large_unit: &str, small: u64, small_unit: &str| match small {
+        0 => format!("{large} {large_unit}"),
+        _ => format!("{large} {large_unit} {small} {small_unit}"),
+    };
+    match s {
+        0 if ms < 99.95 => format!("{} ms", decimal(ms)),
+        0..10 => format!("{} s", decimal(ms / 1e3)),
+        10..60 => format!("{s} s"),
+        60..600 => two(s / 60, "m", s % 60, "s"),
+        600..3600 => format!("{} m", s / 60),
+        3600..86_400 => two(s / 3600, "h", s % 3600 / 60, "m"),
+        _ => two(s / 86_400, "d", s % 86_400 / 3600, "h"),
+    }
+}
+
+pub fn span_ms(ms: u64) -> String {
+    span(Duration::from_millis(ms))
+}
+
+/// One digit after the point, and none if it is 0.
+fn decimal(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+}
+
+/// 41.3/s; nothing while nothing gets done.
+pub fn rate(per_s: f64) -> Option<String> {
+    match per_s {
+        r if !r.is_finite() || r <= 0.0 => None,
+        r if r < 0.1 => Some(format!("{:.1}/h", r * 3600.0)),
+        r if r < 1000.0 => Some(format!("{r:.1}/s")),
+        r => Some(format!("{}/s", number(r as u64))),
+    }
+}
+
+/// What others wrote, fit for a screen: nothing in it steers the terminal.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c.is_control() {
+            true => plain.extend(c.escape_default()),
+            false => plain.push(c),
+        }
+    }
+    Cow::Owned(plain)
+}
+
+/// Names in a sentence; a few, and how many more there are.
+pub fn some_names(names: &[String], total: u64) -> String {
+    let mut text = names.iter().map(|name| plain(name)).collect::<Vec<_>>().join(" ");
+    if total > names.len() as u64 {
+        let _ = write!(text, " …");
+    }
+    text
+}
+
+pub fn state(state: State) -> &'static str {
+    match state {
+        State::Unspecified => "unknown",
+        State::Missing => "missing",
+        State::Waiting => "waiting",
+        State::Ready => "ready",
+        State::Running => "running",
+        State::Done => "done",
+        State::Failed => "failed",
+        State::Skipped => "skipped",
+        State::Cancelled => "cancelled",
+    }
+}
+
+pub fn state_style(state: State) -> Style {
+    match state {
+        State::Done => GOOD,
+        State::Failed => BAD,
+        State::Running => BUSY,
+        State::Missing | State::Skipped | State::Cancelled => ODD,
+        State::Unspecified | State::Waiting | State::Ready => Style::new(),
+    }
+}
+
+pub fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Unspecified => "unknown",
+        Phase::Empty => "empty",
+        Phase::Active => "active",
+        Phase::Stuck => "stuck",
+        Phase::Finished => "finished",
+    }
+}
+
+/// What a task came to or is doing: "exit 137 on node12, 3 failures", "on node13 for 2 m".
+pub fn fate(task: &TaskInfo) -> String {
+    let worker = plain(&task.worker);
+    let mut parts = Vec::new();
+    match task.state() {
+        State::Running => parts.push(format!("on {worker} for {}", span_ms(task.run_ms))),
+        State::Done if !worker.is_empty() => {
+            parts.push(format!("on {worker} in {}", span_ms(task.run_ms)));
+        }
+        _ => {
+            let why = match task.reason.is_empty() {
+                true if task.exit_code != 0 => format!("exit {}", task.exit_code),
+                _ => plain(&task.reason).into_owned(),
+            };
+            if !why.is_empty() && !worker.is_empty() {
+                parts.push(format!("{why} on {worker}"));
+            } else if !why.is_empty() {
+                parts.push(why);
+            }
+        }
+    }
+    if task.failures > 0 {
+        parts.push(counted(task.failures.into(), "failure"));
+    }
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_two_units_at_most() {
+        let text = |ms| span_ms(ms);
+        assert_eq!(text(0), "0 ms");
+        assert_eq!(text(40), "40 ms");
+        assert_eq!(text(100), "0.1 s");
+        assert_eq!(text(5_000), "5 s");
+        assert_eq!(text(63_000), "1 m 3 s");
+        assert_eq!(text(41 * 60_000), "41 m");
+        assert_eq!(text((2 * 60 + 14) * 60_000), "2 h 14 m");
+        assert_eq!(text(76 * 3_600_000), "3 d 4 h");
+        assert_eq!(span(Duration::from_micros(900)), "0.9 ms");
+    }
+
+    #[test]
+    fn rates_fit_what_they_measure() {
+        assert_eq!(rate(0.0), None);
+        assert_eq!(rate(f64::NAN), None);
+        assert_eq!(rate(41.3).as_deref(), Some("41.3/s"));
+        assert_eq!(rate(0.01).as_deref(), Some("36.0/h"));
+        assert_eq!(rate(12345.6).as_deref(), Some("12,345/s"));
+    }
+
+    #[test]
+    fn names_cannot_steer_the_terminal() {
+        assert_eq!(plain("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
+        assert!(matches!(plain("größe 1"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn the_fate_of_a_task_fits_on_a_line() {
+        let failed = TaskInfo {
+            state: State::Failed as i32,
+            worker: "node12".into(),
+            exit_code: 137,
+            failures: 3,
+            ..TaskInfo::default()
+        };
+        assert_eq!(fate(&failed), "exit 137 on node12, 3 failures");
+        let running =
+            TaskInfo { state: State::Running as i32, run_ms: 120_000, failures: 0, ..failed };
+        assert_eq!(fate(&running), "on node12 for 2 m");
+    }
+}
