@@ -15,13 +15,13 @@ use crate::verbs::{
 /// Adds, steals, completes and watches the tasks of a dhub
 #[derive(Parser, Debug)]
 #[command(name = "dquery", version, after_help = CLIENT_HELP, arg_required_else_help = true,
-          infer_long_args = false, max_term_width = 100)]
+          max_term_width = 100)]
 pub struct Args {
     #[command(flatten)]
     pub hub: HubOptions,
 
     /// Print JSON instead of text for people
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Options")]
     pub json: bool,
 
     #[command(subcommand)]
@@ -183,7 +183,8 @@ pub fn selection(names: Vec<String>, states: &[State]) -> wire::Selection {
 #[derive(clap::Args, Debug)]
 pub struct WorkerOptions {
     /// Name of the worker; without it, the name of this machine
-    #[arg(long, value_name = "NAME", env = "DHUB_WORKER", value_parser = worker_name)]
+    #[arg(long, value_name = "NAME", env = "DHUB_WORKER", hide_env_values = true,
+          value_parser = worker_name)]
     pub worker: Option<String>,
 }
 

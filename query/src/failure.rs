@@ -61,6 +61,15 @@ impl From<ClientError> for Failure {
     }
 }
 
+/// What the system said, without its number.
+pub fn system(error: &io::Error) -> String {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(code) => text.trim_end_matches(&format!(" (os error {code})")).to_lowercase(),
+        None => text,
+    }
+}
+
 /// The hub's own words, and the names that they do not mention.
 fn refused(error: &wire::Error) -> Failure {
     let failure = Failure::new(Exit::Refused, plain(&error.message).into_owned());
@@ -90,7 +99,7 @@ impl From<io::Error> for Failure {
             // `dquery list | head` has seen enough.
             return Self::new(Exit::Ok, "");
         }
-        Self::new(Exit::System, format!("cannot write to standard output: {error}"))
+        Self::new(Exit::System, format!("cannot write to standard output: {}", system(&error)))
     }
 }
 

@@ -143,3 +143,66 @@ impl<'a> Feed<'a> {
         ClientError::Unexpected { endpoint: self.client.endpoint().to_owned() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Batches, Defaults};
+    use crate::fake;
+    use crate::taskfile::{Format, TaskFile};
+    use dhub_proto::wire::{self, request};
+
+    /// Feeds 10,000 tasks, in 5 requests, to a hub that answers like this.
+    fn feed(
+        timeout: Duration,
+        mut answer: impl FnMut(&wire::Create) -> Option<reply::Body> + Send + 'static,
+    ) -> (Result<(), ClientError>, Created) {
+        let text: String = (0..10_000).map(|n| format!("{n}\n")).collect();
+        let file = TaskFile::parse("t", text.as_bytes(), Format::Lines).expect("tasks");
+        let defaults = Defaults::default();
+        let hub = fake::hub(timeout, move |body| match body {
+            request::Body::Create(create) => answer(&create),
+            _ => None,
+        });
+        let mut feed = Feed::new(hub.client(), hub.timeout());
+        let result = feed.run(Batches::new(&file, &defaults, 0..10_000), &ProgressBar::hidden());
+        (result, feed.sum)
+    }
+
+    fn created(create: &wire::Create) -> reply::Body {
+        let added = create.tasks.len() as u64;
+        reply::Body::Created(Created { added, existing: 0, ready: added })
+    }
+
+    #[test]
+    fn requests_that_were_lost_are_sent_again() {
+        let mut requests = 0;
+        let (result, sum) = feed(Duration::from_secs(20), move |create| {
+            requests += 1;
+            (requests > 3).then(|| created(create))
+        });
+        assert!(result.is_ok(), "{result:?}");
+        assert_eq!(sum.added, 10_000);
+    }
+
+    #[test]
+    fn a_refusal_ends_it_and_what_was_added_is_known() {
+        let refused = wire::Error { message: "no".into(), ..wire::Error::default() };
+        let (result, sum) = feed(Duration::from_secs(20), move |create| {
+            Some(match create.tasks[0].name.as_str() {
+                "2000" => reply::Body::Error(refused.clone()),
+                _ => created(create),
+            })
+        });
+        assert!(matches!(result, Err(ClientError::Refused(error)) if error.message == "no"));
+        assert_eq!(sum.added, 8_000);
+    }
+
+    #[test]
+    fn a_hub_that_stays_silent_is_given_up() {
+        let start = Instant::now();
+        let (result, _) = feed(Duration::from_millis(200), |_| None);
+        assert!(matches!(result, Err(ClientError::NoHub { .. })));
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+}

@@ -6,6 +6,8 @@
 mod args;
 mod batch;
 mod failure;
+#[cfg(test)]
+mod fake;
 mod feed;
 mod hub;
 mod output;

@@ -138,3 +138,61 @@ impl Patience {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake;
+    use dhub_proto::exit::Exit;
+    use dhub_proto::wire::{Wait, Waited};
+
+    const TIMEOUT: Duration = Duration::from_millis(100);
+
+    fn patience(hub_timeout: Duration) -> Patience {
+        Patience::new(PatienceOptions { hub_timeout }, Duration::from_millis(10), None)
+    }
+
+    fn ask(patience: &mut Patience, hub: &mut Hub) -> Result<bool, Failure> {
+        let reply = patience.ask(hub, |wait_ms| request::Body::Wait(Wait { wait_ms }))?;
+        Ok(reply.is_some())
+    }
+
+    fn answer() -> Option<reply::Body> {
+        Some(reply::Body::Waited(Waited::default()))
+    }
+
+    #[test]
+    fn a_hub_that_never_answered_is_an_error_at_once() {
+        let mut hub = fake::hub(TIMEOUT, |_| None);
+        let failure = ask(&mut patience(Duration::from_secs(600)), &mut hub).unwrap_err();
+        assert_eq!(failure.exit, Exit::NoHub);
+    }
+
+    #[test]
+    fn a_hub_that_comes_back_is_heard_again() {
+        let mut requests = 0;
+        let mut hub = fake::hub(TIMEOUT, move |_| {
+            requests += 1;
+            if requests == 1 || requests > 3 { answer() } else { None }
+        });
+        let mut patience = patience(Duration::from_secs(600));
+        let heard = (0..4).map(|_| ask(&mut patience, &mut hub).unwrap());
+        assert_eq!(heard.collect::<Vec<_>>(), [true, false, false, true]);
+    }
+
+    #[test]
+    fn a_hub_that_stays_silent_is_given_up() {
+        let mut first = true;
+        let mut hub =
+            fake::hub(TIMEOUT, move |_| if std::mem::take(&mut first) { answer() } else { None });
+        let mut patience = patience(Duration::from_millis(300));
+        let start = Instant::now();
+        let failure = loop {
+            if let Err(failure) = ask(&mut patience, &mut hub) {
+                break failure;
+            }
+        };
+        assert_eq!(failure.exit, Exit::NoHub);
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+}

@@ -5,4 +5,6 @@ pub mod json;
 pub mod show;
 pub mod status;
 pub mod table;
+mod trouble;
 pub mod words;
+mod workers;

@@ -3,19 +3,13 @@
 use std::fmt::Write;
 
 use anstyle::Style;
-use comfy_table::Cell;
-use dhub_proto::wire::{Counts, FailureGroup, HubInfo, Phase, StatusReport, TaskInfo, WorkerInfo};
+use dhub_proto::wire::{Counts, HubInfo, Phase, StatusReport};
 use jiff::{SignedDuration, Zoned};
 
-use super::table::{self, name_cell, right, row, styled};
-use super::words::{
-    BAD, BUSY, FAINT, GOOD, ODD, STRONG, counted, number, paint, plain, rate, some_names, span,
-    span_ms,
-};
+use super::words::{BAD, BUSY, GOOD, ODD, STRONG, number, paint, plain, rate, span, span_ms};
+use super::{trouble, workers};
 
 const BAR_CELLS: u64 = 30;
-/// Rows of the table of workers; JSON has them all.
-const WORKERS_MAX: usize = 10;
 /// Beyond this a time of day says less than a number of days.
 const CLOCK_HOURS_MAX: f64 = 20.0;
 
@@ -31,11 +25,11 @@ pub fn status(report: &StatusReport, now: &Zoned) -> String {
         progress_line(&mut text, report, &counts, now);
         counts_line(&mut text, &counts);
     }
-    workers_line(&mut text, report, &counts);
-    failure_lines(&mut text, &report.failures);
-    slowest_line(&mut text, report.slowest.as_ref());
-    missing_line(&mut text, &report.missing, counts.missing);
-    workers_table(&mut text, report);
+    workers::line(&mut text, report, &counts);
+    trouble::failures(&mut text, &report.failures);
+    trouble::slowest(&mut text, report.slowest.as_ref());
+    trouble::missing(&mut text, &report.missing, counts.missing);
+    workers::table(&mut text, report);
     text
 }
 
@@ -162,148 +156,10 @@ fn counts_line(text: &mut String, counts: &Counts) {
     let _ = writeln!(text, "  {}", parts.collect::<Vec<_>>().join("   "));
 }
 
-fn workers_line(text: &mut String, report: &StatusReport, counts: &Counts) {
-    let (lost, alive): (Vec<_>, Vec<_>) = report.workers.iter().partition(|it| it.lost);
-    if alive.is_empty() && lost.is_empty() {
-        if counts.ready > 0 {
-            text.push_str("  workers   none yet      start one with: kworker -j SLOTS\n");
-        }
-        return;
-    }
-    let _ = write!(text, "  workers   {} alive", number(alive.len() as u64));
-    let samples = || alive.iter().filter_map(|it| it.sample.as_ref());
-    let slots: u64 = samples().map(|it| u64::from(it.slots)).sum();
-    if slots > 0 {
-        let busy: u64 = samples().map(|it| u64::from(it.running)).sum();
-        let _ = write!(text, " · {}, {} busy", counted(slots, "slot"), number(busy));
-    }
-    // The newest loss is the one to look at.
-    if let Some(newest) = lost.iter().min_by_key(|it| it.last_seen_ago_ms) {
-        let mut names = vec![newest.name.clone()];
-        names.extend(lost.iter().filter(|it| it.name != newest.name).map(|it| it.name.clone()));
-        names.truncate(3);
-        let _ = write!(
-            text,
-            "      {}: {}",
-            paint(
-                BAD,
-                format!(
-                    "{} lost {} ago",
-                    number(lost.len() as u64),
-                    span_ms(newest.last_seen_ago_ms)
-                )
-            ),
-            some_names(&names, lost.len() as u64),
-        );
-    }
-    text.push('\n');
-}
-
-fn failure_lines(text: &mut String, failures: &[FailureGroup]) {
-    let whys: Vec<_> = failures.iter().map(|group| why(&group.reason)).collect();
-    let width = whys.iter().map(|why| why.chars().count()).max().unwrap_or(0);
-    let count_width = failures.iter().map(|it| number(it.count).len()).max().unwrap_or(0);
-    for (index, (group, why)) in failures.iter().zip(&whys).enumerate() {
-        let title = if index == 0 { "failures" } else { "" };
-        let _ = writeln!(
-            text,
-            "  {title:<8}  {} × {why:<width$}   {}",
-            paint(BAD, format!("{:>count_width$}", number(group.count))),
-            some_names(&group.names, group.count),
-        );
-    }
-    if let Some(name) = failures.iter().find_map(|group| group.names.first()) {
-        let _ = writeln!(
-            text,
-            "            -> dquery list --failed   dquery show {}   dquery retry --failed",
-            plain(&quoted(name)),
-        );
-    }
-}
-
-/// As it has to be typed.
-fn quoted(name: &str) -> String {
-    shlex::try_quote(name).map_or_else(|_| name.to_owned(), |quoted| quoted.into_owned())
-}
-
-/// A reason with what it most often means.
-fn why(reason: &str) -> String {
-    let reason = plain(reason);
-    let meaning = match reason.strip_prefix("exit ").and_then(|code| code.parse::<u8>().ok()) {
-        Some(126) => "cannot be executed",
-        Some(127) => "command not found",
-        Some(130) => "interrupted",
-        Some(134) => "aborted",
-        Some(137) => "killed; out of memory?",
-        Some(139) => "segmentation fault",
-        Some(143) => "terminated",
-        _ => return reason.into_owned(),
-    };
-    format!("{reason} ({meaning})")
-}
-
-fn slowest_line(text: &mut String, slowest: Option<&TaskInfo>) {
-    if let Some(task) = slowest.filter(|task| !task.name.is_empty()) {
-        let _ = writeln!(
-            text,
-            "  slowest   {} on {} for {}",
-            plain(&task.name),
-            plain(&task.worker),
-            span_ms(task.run_ms)
-        );
-    }
-}
-
-fn missing_line(text: &mut String, names: &[String], count: u64) {
-    if count > 0 {
-        let are = if count == 1 { "is" } else { "are" };
-        let _ = writeln!(
-            text,
-            "  missing   {} that nobody added {are} waited for: {}",
-            paint(ODD, counted(count, "name")),
-            some_names(names, count),
-        );
-    }
-}
-
-fn workers_table(text: &mut String, report: &StatusReport) {
-    if report.workers.is_empty() {
-        return;
-    }
-    let mut table = table::table(&["WORKER", "HOLDS", "RUNS", "DONE", "FAILED", "CPU", "ABOUT"]);
-    for worker in report.workers.iter().take(WORKERS_MAX) {
-        let cpu = worker.sample.as_ref().map(|sample| format!("{:.0} %", sample.cpu_percent));
-        let about = about(worker);
-        table.add_row(row([
-            name_cell(&worker.name),
-            right(number(worker.leases)),
-            right(number(worker.started)),
-            right(number(worker.done)),
-            right(number(worker.failed)),
-            right(cpu.unwrap_or_default()),
-            if worker.lost { styled(about, BAD) } else { Cell::new(about) },
-        ]));
-    }
-    text.push_str(&table::text(&mut table, "  "));
-    let more = report.workers_total.max(report.workers.len() as u64)
-        - report.workers.len().min(WORKERS_MAX) as u64;
-    if more > 0 {
-        let _ = writeln!(text, "  {}", paint(FAINT, format!("and {} more", number(more))));
-    }
-}
-
-fn about(worker: &WorkerInfo) -> String {
-    let note = plain(&worker.note);
-    match worker.lost {
-        true => format!("lost {} ago {note}", span_ms(worker.last_seen_ago_ms)).trim_end().into(),
-        false => note.into_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dhub_proto::wire::{Sample, State};
+    use dhub_proto::wire::{FailureGroup, Sample, State, TaskInfo, WorkerInfo};
 
     fn text(report: &StatusReport) -> String {
         let now: Zoned = "2026-05-04T14:00:00+00:00[UTC]".parse().unwrap();

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::create::TaskOptions;
 use crate::args::command;
 use crate::batch::{Batches, Defaults};
-use crate::failure::Failure;
+use crate::failure::{Failure, system};
 use crate::feed::Feed;
 use crate::hub::{Hub, ask};
 use crate::output::{Output, watched};
@@ -93,7 +93,8 @@ fn read(file: &str) -> Result<Vec<u8>, Failure> {
         "-" => io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
         _ => fs::read(file),
     };
-    result.map_err(|error| Failure::new(Exit::System, format!("{}: {error}", plain(file))))
+    result
+        .map_err(|error| Failure::new(Exit::System, format!("{}: {}", plain(file), system(&error))))
 }
 
 /// Those of the names that the hub does not have as tasks.

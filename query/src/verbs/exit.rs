@@ -12,7 +12,7 @@ use crate::render::words;
 
 #[derive(clap::Args, Debug)]
 pub struct Exit {
-    /// Name of the worker, as --worker
+    /// Name of the worker; the same as --worker
     #[arg(value_parser = worker_name)]
     host: Option<String>,
 

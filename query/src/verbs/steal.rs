@@ -43,7 +43,7 @@ pub struct Steal {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     lease: Option<Duration>,
 
-    /// Name of the worker, as --worker
+    /// Name of the worker; the same as --worker
     #[arg(value_parser = worker_name)]
     host: Option<String>,
 

@@ -1,0 +1,74 @@
+//! What went wrong or takes long, and what to do about it.
+
+use std::fmt::Write;
+
+use dhub_proto::wire::{FailureGroup, TaskInfo};
+
+use super::words::{BAD, ODD, counted, number, paint, plain, some_names, span_ms};
+
+pub fn failures(text: &mut String, failures: &[FailureGroup]) {
+    let whys: Vec<_> = failures.iter().map(|group| why(&group.reason)).collect();
+    let width = whys.iter().map(|why| why.chars().count()).max().unwrap_or(0);
+    let count_width = failures.iter().map(|it| number(it.count).len()).max().unwrap_or(0);
+    for (index, (group, why)) in failures.iter().zip(&whys).enumerate() {
+        let title = if index == 0 { "failures" } else { "" };
+        let _ = writeln!(
+            text,
+            "  {title:<8}  {} × {why:<width$}   {}",
+            paint(BAD, format!("{:>count_width$}", number(group.count))),
+            some_names(&group.names, group.count),
+        );
+    }
+    if let Some(name) = failures.iter().find_map(|group| group.names.first()) {
+        let _ = writeln!(
+            text,
+            "            -> dquery list --failed   dquery show {}   dquery retry --failed",
+            plain(&quoted(name)),
+        );
+    }
+}
+
+/// As it has to be typed.
+fn quoted(name: &str) -> String {
+    shlex::try_quote(name).map_or_else(|_| name.to_owned(), |quoted| quoted.into_owned())
+}
+
+/// A reason with what it most often means.
+fn why(reason: &str) -> String {
+    let reason = plain(reason);
+    let meaning = match reason.strip_prefix("exit ").and_then(|code| code.parse::<u8>().ok()) {
+        Some(126) => "cannot be executed",
+        Some(127) => "command not found",
+        Some(130) => "interrupted",
+        Some(134) => "aborted",
+        Some(137) => "killed; out of memory?",
+        Some(139) => "segmentation fault",
+        Some(143) => "terminated",
+        _ => return reason.into_owned(),
+    };
+    format!("{reason} ({meaning})")
+}
+
+pub fn slowest(text: &mut String, slowest: Option<&TaskInfo>) {
+    if let Some(task) = slowest.filter(|task| !task.name.is_empty()) {
+        let _ = writeln!(
+            text,
+            "  slowest   {} on {} for {}",
+            plain(&task.name),
+            plain(&task.worker),
+            span_ms(task.run_ms)
+        );
+    }
+}
+
+pub fn missing(text: &mut String, names: &[String], count: u64) {
+    if count > 0 {
+        let are = if count == 1 { "is" } else { "are" };
+        let _ = writeln!(
+            text,
+            "  missing   {} that nobody added {are} waited for: {}",
+            paint(ODD, counted(count, "name")),
+            some_names(names, count),
+        );
+    }
+}
