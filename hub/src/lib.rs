@@ -1,6 +1,14 @@
 //! The hub: a scheduler without side effects, a store in SQLite, and a loop between sockets.
+//!
+//! main -> server (the loop) -> convert, dwork -> scheduler -> store. `server.rs` has the flow.
 
+pub mod args;
 pub mod convert;
 pub mod dwork;
+mod job;
+mod monitor;
 pub mod scheduler;
+pub mod server;
+pub mod socket;
 pub mod store;
+mod view;

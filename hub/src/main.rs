@@ -1,1 +1,205 @@
-fn main() {}
+//! dhub: start, say what was found, run until told to stop.
+
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Parser;
+use dhub::args::Args;
+use dhub::scheduler::{Scheduler, State};
+use dhub::server::{Fatal, Options, Server};
+use dhub::socket::{BindError, Socket};
+use dhub::store::{LockError, OpenError, Store, StoreError};
+use dhub_proto::endpoint;
+use dhub_proto::exit::Exit;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Dir(#[from] endpoint::DirError),
+    #[error(transparent)]
+    Fatal(#[from] Fatal),
+    #[error("cannot start in memory: {0}")]
+    Memory(rusqlite::Error),
+    #[error("cannot read {file}: {source}")]
+    Restore { file: String, source: StoreError },
+    #[error("the system refused {what}: {source}")]
+    System { what: &'static str, source: std::io::Error },
+}
+
+impl Failure {
+    fn exit(&self) -> Exit {
+        match self {
+            Failure::Usage(_) => Exit::Usage,
+            Failure::Open(OpenError::Lock(LockError::InUse { .. })) => Exit::FileInUse,
+            Failure::Open(OpenError::Newer { .. }) => Exit::FileNewer,
+            Failure::Open(OpenError::Network { .. }) => Exit::NetworkFile,
+            Failure::Open(_) | Failure::Restore { .. } | Failure::Memory(_) => Exit::FileUnusable,
+            Failure::Bind(_) | Failure::Dir(_) => Exit::Bind,
+            Failure::Fatal(Fatal::Store(_)) => Exit::Commit,
+            Failure::Fatal(Fatal::Socket(_)) | Failure::System { .. } => Exit::System,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("dhub: stopped by an error of its own: {panic}");
+        eprintln!("  nothing that was acknowledged is lost; please report this");
+        std::process::exit(Exit::Internal as i32);
+    }));
+    match run(&args) {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            eprintln!("dhub: {failure}");
+            failure.exit().into()
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    log_to_stderr(args.verbose);
+    let endpoints = args.endpoints().map_err(Failure::Usage)?;
+    let (stop, wake) = catch_signals()?;
+    raise_file_limit();
+    let (store, new) = open(args)?;
+
+    let context = zmq::Context::new();
+    let mut sockets = Vec::new();
+    for endpoint in &endpoints {
+        sockets.push(Socket::bind(&context, endpoint)?);
+    }
+    sockets.push(Socket::bind(&context, &own_ipc(args.file.as_deref())?)?);
+    let listening: Vec<String> = sockets.iter().map(describe).collect();
+
+    let options = Options {
+        worker_timeout_ms: args.worker_timeout.as_millis() as u64,
+        lease_ms: args.lease.as_millis() as u64,
+        disk_reserve_bytes: args.disk_reserve_mib << 20,
+    };
+    let name = args.file.as_ref().map_or("in memory".into(), |file| file.display().to_string());
+    let server = Server::new(sockets, store, options, stop, wake.as_raw_fd())
+        .map_err(|source| Failure::Restore { file: name.clone(), source })?;
+    let found = if new { "new".into() } else { found(server.scheduler()) };
+    eprintln!("dhub {} · {name}: {found}", dhub_proto::VERSION);
+    for (i, endpoint) in listening.iter().enumerate() {
+        eprintln!("  {}   {endpoint}", if i == 0 { "listening" } else { "         " });
+    }
+    if args.insecure {
+        eprintln!("  warning     plain TCP: whoever can connect can run commands as you");
+    }
+    if args.file.is_none() {
+        eprintln!("  warning     no file (-f): the tasks are lost when this hub stops");
+    }
+    server.run()?;
+    Ok(())
+}
+
+fn open(args: &Args) -> Result<(Store, bool), Failure> {
+    let Some(file) = &args.file else {
+        return Ok((Store::open_in_memory().map_err(Failure::Memory)?, true));
+    };
+    let since = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string();
+    let opened = Store::open(file, &since, args.network_file)?;
+    Ok((opened.store, opened.new))
+}
+
+/// The endpoint of this hub for its user on this machine; the same again after a restart.
+fn own_ipc(file: Option<&Path>) -> Result<String, Failure> {
+    let dir = endpoint::make_socket_dir()?;
+    let name = match file {
+        None => format!("memory-{}", std::process::id()),
+        Some(file) => {
+            let what = "the path of the file";
+            let path = file.canonicalize().map_err(|source| Failure::System { what, source })?;
+            let stem: String = file
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .chars()
+                .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+                .take(32)
+                .collect();
+            let hash = dhub::convert::definition(&[path.to_string_lossy().into()], 0, 0, None);
+            format!("{stem}-{:08x}", hash as u32)
+        }
+    };
+    Ok(format!("ipc://{}", dir.join(format!("{name}.sock")).display()))
+}
+
+fn describe(socket: &Socket) -> String {
+    match socket.is_tcp {
+        true => format!("{}  plain", socket.endpoint),
+        false => format!("{}  you, on this machine", socket.endpoint),
+    }
+}
+
+/// What a restart goes on with.
+fn found(scheduler: &Scheduler) -> String {
+    let counts = scheduler.counts();
+    let mut text = format!("{} tasks", counts.total());
+    let states = [
+        (State::Done, "done"),
+        (State::Failed, "failed"),
+        (State::Skipped, "skipped"),
+        (State::Cancelled, "cancelled"),
+        (State::Running, "running"),
+        (State::Ready, "ready"),
+        (State::Waiting, "waiting"),
+    ];
+    let parts: Vec<String> = states
+        .iter()
+        .filter(|(state, _)| counts.of(*state) > 0)
+        .map(|(state, name)| format!("{} {name}", counts.of(*state)))
+        .collect();
+    if !parts.is_empty() {
+        text += &format!(" ({})", parts.join(", "));
+    }
+    text
+}
+
+/// SIGINT and SIGTERM set the flag and make the descriptor readable.
+fn catch_signals() -> Result<(Arc<AtomicBool>, UnixStream), Failure> {
+    let system = |source| Failure::System { what: "to catch signals", source };
+    let stop = Arc::new(AtomicBool::new(false));
+    let (wake, write) = UnixStream::pair().map_err(system)?;
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(system)?;
+        let write = write.try_clone().map_err(system)?;
+        signal_hook::low_level::pipe::register(signal, write).map_err(system)?;
+    }
+    Ok((stop, wake))
+}
+
+/// Each connection is a descriptor; thousands of workers need more than the usual 1024.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!("the limit of open files stays at {:?}: {error}", limit.current);
+    }
+}
+
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

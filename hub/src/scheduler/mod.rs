@@ -221,6 +221,10 @@ impl Scheduler {
         self.workers.find(who).is_some()
     }
 
+    pub fn worker_id(&self, who: &Who) -> Option<WorkerId> {
+        self.workers.find(who)
+    }
+
     /// Tasks in memory from a slot on; for reading in slices.
     pub fn tasks_from(&self, from: Slot) -> impl Iterator<Item = (Slot, &Task)> {
         self.tasks.iter_from(from)

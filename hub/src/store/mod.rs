@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 
 pub use lock::{FileLock, LockError};
 pub use open::{OpenError, Opened};
-pub use read::{AttemptRow, FailureRow, TaskRow};
+pub use read::{AttemptRow, FailureRow, Page, TaskRow};
 
 use crate::scheduler::message::*;
 use crate::scheduler::{Counts, State};

@@ -1,0 +1,599 @@
+//! The loop: one thread owns everything and does one thing after the other.
+//!
+//! A turn: wait, take in what has arrived, let time pass, commit, answer, work a little on long
+//! requests. Nothing is said before the commit that justifies it; requests that arrive together
+//! share one commit. See `Server::run`.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use dhub_proto::Message;
+use dhub_proto::limits::*;
+use dhub_proto::wire::{self, reply};
+
+use crate::convert::{self, Asked, error};
+use crate::dwork;
+use crate::job::{CancelJob, Job, ListJob, RetryJob, Step};
+use crate::monitor::Monitor;
+use crate::scheduler::message::*;
+use crate::scheduler::{Config, Scheduler, State};
+use crate::socket::Socket;
+use crate::store::{Store, StoreError, unix_ms};
+use crate::view;
+
+/// Messages taken in before a commit.
+const TURN_MESSAGES_MAX: usize = 1_000;
+/// Bytes taken in before a commit: large requests should not make all others wait.
+const TURN_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// A turn at least this often, so that a pause of the hub itself is noticed as one.
+const TURN_MS_MAX: u64 = 1_000;
+/// How often the free space on disk is looked at.
+const DISK_MS: u64 = 1_000;
+
+/// What stops the hub.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    #[error(
+        "{0}\n  nothing that was acknowledged is lost; mend the disk and start the hub again on the same file"
+    )]
+    Store(#[from] StoreError),
+    #[error("the sockets failed: {0}")]
+    Socket(#[from] zmq::Error),
+}
+
+/// From the command line.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub worker_timeout_ms: u64,
+    pub lease_ms: u64,
+    pub disk_reserve_bytes: u64,
+}
+
+/// How the asker speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    Native { id: u64 },
+    Dwork,
+}
+
+/// Where a reply goes.
+#[derive(Clone, Debug)]
+struct Route {
+    socket: usize,
+    /// Identity of the peer, and the empty part of a REQ if there was one.
+    envelope: Vec<Vec<u8>>,
+    dialect: Dialect,
+}
+
+/// Questions answered by reading: after the commit, so that they see what came before them.
+enum Read {
+    Hello,
+    Status,
+    DworkStatus,
+    Show(String),
+}
+
+pub struct Server {
+    sockets: Vec<Socket>,
+    scheduler: Scheduler,
+    store: Store,
+    monitor: Monitor,
+    options: Options,
+    clock: Instant,
+    host: String,
+    stop: Arc<AtomicBool>,
+    /// Readable when a signal has come.
+    wake: RawFd,
+    routes: HashMap<Ticket, Route>,
+    last_ticket: Ticket,
+    reads: Vec<(Route, Read)>,
+    jobs: VecDeque<(Ticket, Job)>,
+    /// Replies of jobs, which leave after the next commit.
+    finished_jobs: Vec<(Ticket, reply::Body)>,
+    /// Something is left to commit or to say: do not wait.
+    busy: bool,
+    stopping: bool,
+    disk_checked: Millis,
+    disk_is_full: bool,
+}
+
+impl Server {
+    pub fn new(
+        sockets: Vec<Socket>,
+        store: Store,
+        options: Options,
+        stop: Arc<AtomicBool>,
+        wake: RawFd,
+    ) -> Result<Self, StoreError> {
+        let mut scheduler = Scheduler::new(Config {
+            worker_timeout_ms: options.worker_timeout_ms,
+            lease_ms: options.lease_ms,
+            parked_requests_max: PARKED_REQUESTS_MAX,
+            needs_max: NEEDS_MAX,
+            reclaims_max: RECLAIMS_MAX,
+        });
+        store.restore(0, &mut scheduler)?;
+        let monitor = Monitor::new(0, scheduler.counts().of(State::Done));
+        Ok(Self {
+            sockets,
+            scheduler,
+            store,
+            monitor,
+            options,
+            clock: Instant::now(),
+            host: dhub_proto::host_name(),
+            stop,
+            wake,
+            routes: HashMap::new(),
+            last_ticket: 0,
+            reads: Vec::new(),
+            jobs: VecDeque::new(),
+            finished_jobs: Vec::new(),
+            busy: true,
+            stopping: false,
+            disk_checked: 0,
+            disk_is_full: false,
+        })
+    }
+
+    pub fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    /// Until a signal or a Shutdown. What arrived before the stop is answered.
+    pub fn run(mut self) -> Result<(), Fatal> {
+        while !self.stopping {
+            self.stopping = self.stop.load(Ordering::Relaxed);
+            if !self.stopping {
+                self.wait()?;
+            }
+            self.receive()?;
+            self.pass_time();
+            self.commit()?;
+            self.answer()?;
+            self.work()?;
+        }
+        tracing::info!("stopping; the file is complete");
+        self.store.close()?;
+        Ok(())
+    }
+
+    fn now(&self) -> Millis {
+        self.clock.elapsed().as_millis() as Millis
+    }
+
+    /// Until something arrives or the scheduler's next deadline.
+    fn wait(&mut self) -> Result<(), Fatal> {
+        let now = self.now();
+        let due = self.scheduler.deadline().unwrap_or(Millis::MAX).saturating_sub(now);
+        let busy = self.busy || !self.jobs.is_empty();
+        let timeout = if busy { 0 } else { due.min(TURN_MS_MAX) as i64 };
+        let mut items: Vec<zmq::PollItem> = self
+            .sockets
+            .iter()
+            .flat_map(|socket| [&socket.router, &socket.pull])
+            .map(|socket| socket.as_poll_item(zmq::POLLIN))
+            .collect();
+        items.push(zmq::PollItem::from_fd(self.wake, zmq::POLLIN));
+        match zmq::poll(&mut items, timeout) {
+            Ok(_) | Err(zmq::Error::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    // --- in ------------------------------------------------------------------------------------
+
+    /// Takes in what has arrived, from all sockets in turn.
+    fn receive(&mut self) -> Result<(), Fatal> {
+        let (mut messages, mut bytes) = (0, 0);
+        let mut quiet = false;
+        while !quiet && messages < TURN_MESSAGES_MAX && bytes < TURN_BYTES_MAX {
+            quiet = true;
+            for socket in 0..self.sockets.len() {
+                if let Some(frame) = receive_one(&self.sockets[socket].pull)? {
+                    quiet = false;
+                    messages += 1;
+                    bytes += frame.iter().map(Vec::len).sum::<usize>();
+                    self.take_report(&frame)?;
+                }
+                if let Some(parts) = receive_one(&self.sockets[socket].router)? {
+                    quiet = false;
+                    messages += 1;
+                    bytes += parts.iter().map(Vec::len).sum::<usize>();
+                    self.take_request(socket, parts)?;
+                }
+            }
+        }
+        self.busy = !quiet;
+        Ok(())
+    }
+
+    /// Identity, empty part of a REQ, request. Whatever else comes is refused, not fatal.
+    fn take_request(&mut self, socket: usize, mut parts: Vec<Vec<u8>>) -> Result<(), Fatal> {
+        let envelope_parts = if parts.len() > 2 && parts[1].is_empty() { 2 } else { 1 };
+        let payload = parts.split_off(envelope_parts.min(parts.len()));
+        let mut route = Route { socket, envelope: parts, dialect: Dialect::Dwork };
+        let [frame] = payload.as_slice() else {
+            let is_native = payload.first().is_some_and(|frame| !dwork::is_dwork(frame));
+            if is_native {
+                route.dialect = Dialect::Native { id: 0 };
+                let why = error(wire::ErrorCode::ErrorInvalid, "a request has one part");
+                return self.send_error(&route, why);
+            }
+            return self.send(&route, &dwork::error().encode_to_vec()).map(drop);
+        };
+        if dwork::is_dwork(frame) {
+            return self.take_dwork(route, frame);
+        }
+        match wire::Request::decode(frame.as_slice()) {
+            Ok(request) => {
+                route.dialect = Dialect::Native { id: request.id };
+                self.take_native(route, request)
+            }
+            Err(_) => self.send(&route, &dwork::error().encode_to_vec()).map(drop),
+        }
+    }
+
+    fn take_dwork(&mut self, route: Route, frame: &[u8]) -> Result<(), Fatal> {
+        self.last_ticket += 1;
+        match dwork::decode(self.last_ticket, frame) {
+            Some(dwork::Asked::Command(Command::Create { .. })) if self.disk_is_full => {
+                self.send(&route, &dwork::error().encode_to_vec()).map(drop)
+            }
+            Some(dwork::Asked::Command(command)) => {
+                self.routes.insert(self.last_ticket, route);
+                self.apply(command)
+            }
+            Some(dwork::Asked::Status) => {
+                self.reads.push((route, Read::DworkStatus));
+                Ok(())
+            }
+            None => self.send(&route, &dwork::error().encode_to_vec()).map(drop),
+        }
+    }
+
+    fn take_native(&mut self, route: Route, request: wire::Request) -> Result<(), Fatal> {
+        self.last_ticket += 1;
+        let ticket = self.last_ticket;
+        let load = match &request.body {
+            Some(wire::request::Body::Heartbeat(heartbeat)) => {
+                Some(convert::Load { sample: heartbeat.sample, note: heartbeat.note.clone() })
+            }
+            _ => None,
+        };
+        let asked = match convert::decode(ticket, request.body) {
+            Ok(asked) => asked,
+            Err(why) => return self.send_error(&route, why),
+        };
+        match asked {
+            Asked::Command(Command::Create { .. }) if self.disk_is_full => {
+                let why = format!(
+                    "less than {} MiB are free on the disk; no new tasks until there is more",
+                    self.options.disk_reserve_bytes >> 20
+                );
+                return self.send_error(&route, error(wire::ErrorCode::ErrorDisk, why));
+            }
+            Asked::Command(command) => {
+                self.routes.insert(ticket, route);
+                let who = load.is_some().then(|| who(&command).cloned()).flatten();
+                self.apply(command)?;
+                self.note_load(who, load);
+            }
+            Asked::Hello => self.reads.push((route, Read::Hello)),
+            Asked::Status => self.reads.push((route, Read::Status)),
+            Asked::Show(name) => self.reads.push((route, Read::Show(name))),
+            Asked::List(list) => self.start_job(ticket, route, Job::List(ListJob::new(list))),
+            Asked::CancelByState(selection) => {
+                self.start_job(ticket, route, Job::Cancel(CancelJob::new(selection)));
+            }
+            Asked::Retry { selection, done } => {
+                self.start_job(ticket, route, Job::Retry(RetryJob::new(selection, done)));
+            }
+            Asked::Shutdown => {
+                self.stopping = true;
+                let body = reply::Body::ShuttingDown(wire::ShuttingDown {});
+                self.finished_jobs.push((ticket, body));
+                self.routes.insert(ticket, route);
+            }
+        }
+        Ok(())
+    }
+
+    fn start_job(&mut self, ticket: Ticket, route: Route, job: Job) {
+        self.routes.insert(ticket, route);
+        self.jobs.push_back((ticket, job));
+    }
+
+    /// Reports have no reply: what cannot be read is dropped.
+    fn take_report(&mut self, parts: &[Vec<u8>]) -> Result<(), Fatal> {
+        let [frame] = parts else {
+            tracing::debug!("a report of {} parts was dropped", parts.len());
+            return Ok(());
+        };
+        let heartbeat = match wire::Report::decode(frame.as_slice()) {
+            Ok(wire::Report { body: Some(wire::report::Body::Heartbeat(heartbeat)) }) => heartbeat,
+            _ => {
+                tracing::debug!("a report that cannot be read was dropped");
+                return Ok(());
+            }
+        };
+        match convert::decode_heartbeat(None, heartbeat) {
+            Ok((command, load)) => {
+                let who = who(&command).cloned();
+                self.apply(command)?;
+                self.note_load(who, Some(load));
+            }
+            Err(why) => tracing::debug!("a heartbeat was dropped: {}", why.message),
+        }
+        Ok(())
+    }
+
+    fn note_load(&mut self, who: Option<Who>, load: Option<convert::Load>) {
+        if let (Some(who), Some(load)) = (who, load)
+            && let Some(id) = self.scheduler.worker_id(&who)
+        {
+            self.monitor.note_load(id, load);
+        }
+    }
+
+    /// Hands a command to the scheduler, with what memory lacks of it.
+    fn apply(&mut self, command: Command) -> Result<(), Fatal> {
+        let now = self.now();
+        if let Some(who) = who(&command)
+            && !self.scheduler.knows_worker(who)
+            && let Some(id) = self.store.worker(who)?
+        {
+            self.scheduler.restore_worker(now, id, who.clone());
+        }
+        let mut past = Past::new();
+        if self.scheduler.has_past() {
+            for name in names(&command) {
+                if !self.scheduler.holds(name)
+                    && let Some(task) = self.store.look_up(name)?
+                {
+                    past.insert(name.clone(), task);
+                }
+            }
+        }
+        self.scheduler.apply(now, command, &past);
+        Ok(())
+    }
+
+    fn pass_time(&mut self) {
+        let now = self.now();
+        self.scheduler.apply(now, Command::Tick, &Past::new());
+        let done = self.scheduler.counts().of(State::Done);
+        self.monitor.note_done(now, done);
+        if now >= self.disk_checked + DISK_MS {
+            self.disk_checked = now;
+            self.check_disk();
+            let scheduler = &self.scheduler;
+            self.monitor.keep_loads(|id| scheduler.worker(id).is_some());
+        }
+    }
+
+    /// Below the reserve new tasks are refused; what is there can still be finished.
+    fn check_disk(&mut self) {
+        let Some(file) = self.store.file() else {
+            return;
+        };
+        let Ok(disk) = rustix::fs::statvfs(file) else {
+            return;
+        };
+        let is_full = disk.f_bavail.saturating_mul(disk.f_frsize) < self.options.disk_reserve_bytes;
+        if is_full != self.disk_is_full {
+            self.disk_is_full = is_full;
+            match is_full {
+                true => tracing::warn!("the disk is almost full; new tasks are refused"),
+                false => tracing::info!("the disk has space again; new tasks are taken"),
+            }
+        }
+    }
+
+    // --- out -----------------------------------------------------------------------------------
+
+    fn commit(&mut self) -> Result<(), Fatal> {
+        let changes = self.scheduler.take_changes();
+        if !changes.is_empty() {
+            let begin = Instant::now();
+            self.store.commit(&changes, self.scheduler.counts())?;
+            self.monitor.note_commit(begin.elapsed().as_micros() as u64);
+        }
+        self.scheduler.committed();
+        Ok(())
+    }
+
+    /// Everything so far is committed: it may be said now.
+    fn answer(&mut self) -> Result<(), Fatal> {
+        for (ticket, answer) in self.scheduler.take_answers() {
+            if let Some((_, job)) = self.jobs.iter_mut().find(|(job, _)| *job == ticket) {
+                job.answered(answer);
+                continue;
+            }
+            if let Some(route) = self.routes.remove(&ticket) {
+                self.answer_one(&route, answer)?;
+            }
+        }
+        for (ticket, body) in std::mem::take(&mut self.finished_jobs) {
+            if let Some(route) = self.routes.remove(&ticket) {
+                self.send_body(&route, body)?;
+            }
+        }
+        for (route, read) in std::mem::take(&mut self.reads) {
+            self.answer_read(&route, read)?;
+        }
+        Ok(())
+    }
+
+    fn answer_one(&mut self, route: &Route, answer: Answer) -> Result<(), Fatal> {
+        let leases: Vec<(Name, u32)> = match &answer {
+            Answer::Stolen(stolen) | Answer::Completed { stolen: Some(stolen), .. } => {
+                stolen.leases.iter().map(|lease| (lease.name.clone(), lease.attempt)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let frame = match route.dialect {
+            Dialect::Dwork => dwork::encode(answer, &self.host, unix_ms() * 1000)
+                .map(|reply| reply.encode_to_vec()),
+            Dialect::Native { id } => {
+                let counts = view::counts(self.scheduler.counts());
+                let rate = self.monitor.rate(self.now(), counts.done);
+                let store = &self.store;
+                convert::encode(answer, counts, rate, |id| store.details(id))?
+                    .map(|body| wire::Reply { id, body: Some(body) }.encode_to_vec())
+            }
+        };
+        let Some(frame) = frame else {
+            return Ok(());
+        };
+        if !self.send(route, &frame)? && !leases.is_empty() {
+            // Nobody has heard of these leases: the tasks need not wait for them to expire.
+            self.apply(Command::Undelivered { leases })?;
+            self.busy = true;
+        }
+        Ok(())
+    }
+
+    fn answer_read(&mut self, route: &Route, read: Read) -> Result<(), Fatal> {
+        let body = match read {
+            Read::Hello => reply::Body::Welcome(self.welcome(route)),
+            Read::Status => {
+                let (now, hub) = (self.now(), self.about());
+                let (scheduler, store, monitor) = (&self.scheduler, &self.store, &self.monitor);
+                let timeout = self.options.worker_timeout_ms;
+                reply::Body::Status(view::status(now, scheduler, store, monitor, hub, timeout)?)
+            }
+            Read::DworkStatus => {
+                let status = dwork::status(self.scheduler.counts());
+                return self.send(route, &status.encode_to_vec()).map(drop);
+            }
+            Read::Show(name) => match view::show(&self.scheduler, &self.store, &name)? {
+                Some(shown) => reply::Body::Shown(shown),
+                None => {
+                    let mut why =
+                        error(wire::ErrorCode::ErrorNotFound, format!("there is no task '{name}'"));
+                    why.names.push(name);
+                    reply::Body::Error(why)
+                }
+            },
+        };
+        self.send_body(route, body)
+    }
+
+    fn welcome(&self, route: &Route) -> wire::Welcome {
+        wire::Welcome {
+            version: dhub_proto::VERSION.into(),
+            report_endpoint: self.sockets[route.socket].report.clone(),
+            worker_timeout_ms: self.options.worker_timeout_ms,
+            lease_ms: self.options.lease_ms,
+            message_bytes_max: MESSAGE_BYTES_MAX as u32,
+            batch_tasks_max: BATCH_TASKS_MAX as u32,
+            steal_tasks_max: STEAL_TASKS_MAX as u32,
+            wait_ms_max: WAIT_MS_MAX,
+            output_bytes_max: OUTPUT_BYTES_MAX as u32,
+        }
+    }
+
+    fn about(&self) -> wire::HubInfo {
+        wire::HubInfo {
+            version: dhub_proto::VERSION.into(),
+            file: self.store.file().map(|file| file.display().to_string()).unwrap_or_default(),
+            endpoints: self.sockets.iter().map(|socket| socket.endpoint.clone()).collect(),
+            uptime_ms: self.monitor.uptime_ms(self.now()),
+            commit_us: self.monitor.commit_us(),
+            file_bytes: self.store.file_bytes(),
+            insecure: self.sockets.iter().any(|socket| socket.is_tcp),
+            host: self.host.clone(),
+            process: std::process::id(),
+        }
+    }
+
+    /// One slice of one long request.
+    fn work(&mut self) -> Result<(), Fatal> {
+        let Some((ticket, mut job)) = self.jobs.pop_front() else {
+            return Ok(());
+        };
+        match job.step(ticket, &self.scheduler, &self.store)? {
+            Step::Again => self.jobs.push_back((ticket, job)),
+            Step::Apply(command) => {
+                self.jobs.push_back((ticket, job));
+                self.apply(command)?;
+            }
+            Step::Done(body) => {
+                self.finished_jobs.push((ticket, body));
+                self.busy = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn send_error(&mut self, route: &Route, why: wire::Error) -> Result<(), Fatal> {
+        self.send_body(route, reply::Body::Error(why))
+    }
+
+    fn send_body(&mut self, route: &Route, body: reply::Body) -> Result<(), Fatal> {
+        let id = match route.dialect {
+            Dialect::Native { id } => id,
+            Dialect::Dwork => 0,
+        };
+        self.send(route, &wire::Reply { id, body: Some(body) }.encode_to_vec()).map(drop)
+    }
+
+    /// False if the peer is gone or does not read: the reply is dropped, nobody is kept waiting.
+    fn send(&self, route: &Route, frame: &[u8]) -> Result<bool, Fatal> {
+        let router = &self.sockets[route.socket].router;
+        for part in &route.envelope {
+            match router.send(part.as_slice(), zmq::DONTWAIT | zmq::SNDMORE) {
+                Ok(()) => {}
+                Err(zmq::Error::EHOSTUNREACH | zmq::Error::EAGAIN) => return Ok(false),
+                Err(zmq::Error::EINTR) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match router.send(frame, zmq::DONTWAIT) {
+            Ok(()) => Ok(true),
+            Err(zmq::Error::EHOSTUNREACH | zmq::Error::EAGAIN | zmq::Error::EINTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn receive_one(socket: &zmq::Socket) -> Result<Option<Vec<Vec<u8>>>, Fatal> {
+    match socket.recv_multipart(zmq::DONTWAIT) {
+        Ok(parts) => Ok(Some(parts)),
+        Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Who asks, if the command is of a worker.
+fn who(command: &Command) -> Option<&Who> {
+    match command {
+        Command::Steal { who, .. }
+        | Command::Complete { who, .. }
+        | Command::Release { who, .. }
+        | Command::Heartbeat { who, .. }
+        | Command::Exit { who, .. } => Some(who),
+        _ => None,
+    }
+}
+
+/// The tasks that a command names.
+fn names(command: &Command) -> Vec<&Name> {
+    match command {
+        Command::Create { tasks, .. } => {
+            tasks.iter().flat_map(|task| std::iter::once(&task.name).chain(&task.needs)).collect()
+        }
+        Command::Complete { outcomes, .. } => {
+            outcomes.iter().map(|outcome| &outcome.name).collect()
+        }
+        Command::Release { attempts, needs, .. } => {
+            attempts.iter().map(|attempt| &attempt.name).chain(needs.iter().flatten()).collect()
+        }
+        Command::Cancel { names, .. } => names.iter().collect(),
+        _ => Vec::new(),
+    }
+}

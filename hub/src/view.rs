@@ -1,0 +1,165 @@
+//! What people look at: status, one task, and how a stored task is shown. Reads only.
+
+use dhub_proto::wire;
+
+use crate::convert;
+use crate::monitor::{Monitor, group_failures};
+use crate::scheduler::message::Millis;
+use crate::scheduler::{Counts, Scheduler, State};
+use crate::store::{Store, StoreError, TaskRow};
+
+const WORKERS_MAX: usize = 1_000;
+const NAMES_MAX: usize = 10;
+const FAILURES_MAX: usize = 1_000;
+const NEIGHBOURS_MAX: usize = 1_000;
+const ATTEMPTS_MAX: usize = 100;
+
+pub fn counts(counts: &Counts) -> wire::Counts {
+    wire::Counts {
+        waiting: counts.of(State::Waiting),
+        ready: counts.of(State::Ready),
+        running: counts.of(State::Running),
+        done: counts.of(State::Done),
+        failed: counts.of(State::Failed),
+        skipped: counts.of(State::Skipped),
+        cancelled: counts.of(State::Cancelled),
+        missing: counts.of(State::Missing),
+    }
+}
+
+/// The scheduler knows the state of open tasks, the store that of the others.
+pub fn state(scheduler: &Scheduler, row: &TaskRow) -> State {
+    match (row.finished, scheduler.find(&row.name)) {
+        (_, Some(task)) => task.state,
+        (Some(state), None) => state,
+        (None, None) => State::Waiting,
+    }
+}
+
+pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
+    let state = state(scheduler, &row);
+    wire::TaskInfo {
+        name: row.name,
+        state: state as i32,
+        priority: row.priority,
+        retries: row.retries,
+        attempt: row.attempt,
+        failures: row.failures,
+        reclaims: row.reclaims,
+        worker: row.worker,
+        run_ms: row.run_ms,
+        exit_code: row.exit_code,
+        reason: row.reason,
+        command: row.command,
+        time_limit_ms: row.time_limit_ms,
+        created_unix_ms: row.created_ms,
+        ended_unix_ms: row.ended_ms,
+    }
+}
+
+pub fn status(
+    now: Millis,
+    scheduler: &Scheduler,
+    store: &Store,
+    monitor: &Monitor,
+    hub: wire::HubInfo,
+    worker_timeout_ms: u64,
+) -> Result<wire::StatusReport, StoreError> {
+    let done = scheduler.counts().of(State::Done);
+    let mut workers: Vec<wire::WorkerInfo> = scheduler
+        .workers()
+        .filter(|(_, worker)| !worker.left || !worker.leases.is_empty())
+        .map(|(id, worker)| {
+            let ago = now.saturating_sub(worker.last_seen);
+            let load = monitor.load(id).cloned().unwrap_or_default();
+            wire::WorkerInfo {
+                name: worker.who.name.to_string(),
+                id: worker.who.id.map(Vec::from).unwrap_or_default(),
+                leases: worker.leases.len() as u64,
+                started: scheduler.started(worker),
+                done: worker.done,
+                failed: worker.failed,
+                last_seen_ago_ms: ago,
+                lost: worker.who.id.is_some() && ago > worker_timeout_ms,
+                sample: load.sample,
+                note: load.note,
+            }
+        })
+        .collect();
+    workers.sort_by(|a, b| (a.lost, &a.name, &a.id).cmp(&(b.lost, &b.name, &b.id)));
+    let workers_total = workers.len() as u64;
+    workers.truncate(WORKERS_MAX);
+
+    let longest = scheduler.running(now).max_by_key(|&(_, _, ms, _)| ms);
+    let slowest = match longest {
+        Some((running, ..)) => store.task_by_id(running.id)?.map(|row| task(scheduler, row)),
+        None => None,
+    };
+    let failures = match scheduler.counts().of(State::Failed) {
+        0 => Vec::new(),
+        _ => group_failures(store.failures(FAILURES_MAX)?),
+    };
+    Ok(wire::StatusReport {
+        counts: Some(counts(scheduler.counts())),
+        phase: convert::phase(scheduler.phase()).into(),
+        done_per_s: monitor.rate(now, done),
+        done_per_s_overall: monitor.rate_overall(now, done),
+        workers,
+        workers_total,
+        missing: scheduler.missing().take(NAMES_MAX).map(|task| task.name.to_string()).collect(),
+        hub: Some(hub),
+        failures,
+        slowest,
+    })
+}
+
+/// All about one task; None if there is none of this name.
+pub fn show(
+    scheduler: &Scheduler,
+    store: &Store,
+    name: &str,
+) -> Result<Option<wire::Shown>, StoreError> {
+    let Some(row) = store.task(name)? else {
+        return Ok(None);
+    };
+    let info = |id| -> Result<Option<wire::TaskInfo>, StoreError> {
+        Ok(store.task_by_id(id)?.map(|row| task(scheduler, row)))
+    };
+    let mut needs = Vec::new();
+    for id in store.needs(row.id)?.into_iter().take(NEIGHBOURS_MAX) {
+        needs.extend(info(id)?);
+    }
+    let mut needed_by = Vec::new();
+    for succ in scheduler.neighbours(name).0.into_iter().take(NEIGHBOURS_MAX) {
+        needed_by.extend(info(succ.id)?);
+    }
+    for (id, _) in store.skipped_for(row.id, 0, NEIGHBOURS_MAX)? {
+        needed_by.extend(info(id)?);
+    }
+    needed_by.truncate(NEIGHBOURS_MAX);
+    let mut attempts: Vec<wire::AttemptInfo> = store
+        .attempts(row.id, ATTEMPTS_MAX)?
+        .into_iter()
+        .map(|attempt| wire::AttemptInfo {
+            attempt: attempt.attempt,
+            worker: attempt.worker,
+            started_unix_ms: attempt.started_ms,
+            ended_unix_ms: attempt.ended_ms,
+            outcome: attempt.outcome.into(),
+            exit_code: attempt.exit_code,
+            reason: attempt.reason,
+            output: attempt.output,
+        })
+        .collect();
+    if state(scheduler, &row) == State::Running {
+        attempts.push(wire::AttemptInfo {
+            attempt: row.attempt,
+            worker: row.worker.clone(),
+            started_unix_ms: (crate::store::unix_ms() as u64).saturating_sub(row.run_ms),
+            outcome: "running".into(),
+            ..Default::default()
+        });
+    }
+    let task = Some(task(scheduler, row));
+    Ok(Some(wire::Shown { task, needs, needed_by, attempts }))
+}
