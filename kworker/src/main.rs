@@ -1,1 +1,139 @@
-fn main() {}
+//! kworker: a pool of slots that steals tasks from a hub, runs them and reports how they ended.
+
+mod args;
+mod command;
+mod heartbeat;
+mod link;
+mod pool;
+mod process;
+mod signal;
+mod tail;
+mod talk;
+mod worker;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use dhub_proto::client::{Client, ClientError};
+use dhub_proto::exit::Exit;
+use dhub_proto::options::FindError;
+use dhub_proto::wire::{self, Welcome, reply, request};
+use dhub_proto::{VERSION, host_name, random_id};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Args;
+use crate::command::{Program, ProgramError};
+use crate::link::{Link, LinkError};
+use crate::pool::Pool;
+use crate::process::{Processes, make_room};
+use crate::signal::Signals;
+use crate::worker::{Config, Worker, WorkerError};
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error("{0}")]
+    Room(String),
+    #[error(transparent)]
+    Find(#[from] FindError),
+    #[error(
+        "{error}\n  start it with: dhub -f run.db      another address: -s or DHUB_HUB      \
+             to wait for it: --wait-for-hub"
+    )]
+    NoHub { error: ClientError },
+    #[error(transparent)]
+    Client(ClientError),
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+impl Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Program(_) | Self::Find(FindError::Several(_)) => Exit::Usage,
+            Self::NoHub { .. } => Exit::NoHub,
+            Self::Client(ClientError::Socket { .. }) => Exit::System,
+            Self::Client(_) => Exit::Refused,
+            Self::Worker(error) => error.exit(),
+            Self::Room(_) | Self::Find(FindError::Dir(_)) | Self::Link(_) | Self::System(_) => {
+                Exit::System
+            }
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    log(args.verbose);
+    match run(args) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "kworker: {error}");
+            error.exit().into()
+        }
+    }
+}
+
+fn run(args: Args) -> Result<Exit, Error> {
+    let program = Program::new(args.shell.as_deref(), args.command.clone())?;
+    let cores = || available_parallelism().map_or(1, usize::from);
+    let slots = args.slots.map_or_else(cores, |slots| slots as usize);
+    let ahead = args.ahead.map_or(slots, |ahead| ahead as usize);
+    make_room(slots).map_err(Error::Room)?;
+    let name =
+        args.name.clone().unwrap_or_else(|| format!("{}:{}", host_name(), std::process::id()));
+
+    let (endpoint, welcome) = find_hub(&args, &name)?;
+    let tail_bytes = match welcome.output_bytes_max {
+        0 => args.output_bytes,
+        max => args.output_bytes.min(max),
+    };
+    let worker = wire::Worker { name: name.clone(), id: random_id()? };
+    let pool = Pool::new(worker, slots, ahead, !args.until_done);
+    let link = Link::new(&endpoint, &welcome.report_endpoint, Instant::now())?;
+    let processes = Processes::new(tail_bytes as usize);
+    let config = Config { name, program, until_done: args.until_done, timeout: args.hub.timeout };
+    Ok(Worker::new(config, pool, link, processes, Signals::new()?).run()?)
+}
+
+/// The first contact. Until then nothing is held, so a signal may simply end the process.
+fn find_hub(args: &Args, name: &str) -> Result<(String, Welcome), Error> {
+    const WAIT: Duration = Duration::from_secs(2);
+    let mut told = false;
+    loop {
+        // Looked for anew: the hub that is waited for makes its own place to be found.
+        let endpoint = args.hub.endpoint()?;
+        let timeout = if args.wait_for_hub { WAIT } else { args.hub.timeout };
+        let mut client = Client::new(&endpoint, timeout);
+        let hello = wire::Hello { version: VERSION.to_owned() };
+        match client.request(request::Body::Hello(hello), Duration::ZERO) {
+            Ok(reply::Body::Welcome(welcome)) => return Ok((endpoint, welcome)),
+            Ok(_) => return Err(Error::Client(ClientError::Unexpected { endpoint })),
+            Err(ClientError::NoHub { .. }) if args.wait_for_hub => {
+                if !told {
+                    told = true;
+                    let _ = writeln!(
+                        io::stderr(),
+                        "kworker {name} · no hub at {endpoint} yet; waiting for it"
+                    );
+                }
+            }
+            Err(error @ ClientError::NoHub { .. }) => return Err(Error::NoHub { error }),
+            Err(error) => return Err(Error::Client(error)),
+        }
+    }
+}
+
+fn log(verbose: u8) {
+    let level = ["warn", "info", "debug"][usize::from(verbose.min(2))];
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+}

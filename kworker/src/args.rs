@@ -1,0 +1,103 @@
+//! The command line.
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use dhub_proto::limits::{OUTPUT_BYTES_MAX, WORKER_NAME_BYTES_MAX};
+use dhub_proto::options::HubOptions;
+
+/// Slots and tasks stolen ahead stay below what one heartbeat can list.
+const SLOTS_MAX: i64 = 10_000;
+const AHEAD_MAX: i64 = 40_000;
+
+/// A pool of slots: steals tasks from a hub, runs them and reports how they ended
+#[derive(Parser, Debug)]
+#[command(name = "kworker", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Args {
+    #[command(flatten)]
+    pub hub: HubOptions,
+
+    /// How many tasks run at the same time [default: the number of cores]
+    #[arg(short = 'j', long, value_name = "SLOTS",
+          value_parser = clap::value_parser!(u32).range(1..=SLOTS_MAX))]
+    pub slots: Option<u32>,
+
+    /// How many more tasks to hold, so that no slot waits for the hub [default: as many as slots]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=AHEAD_MAX))]
+    pub ahead: Option<u32>,
+
+    /// Run SCRIPT by sh for each task; {} is the task's name, as one word
+    #[arg(long, value_name = "SCRIPT", conflicts_with = "command")]
+    pub shell: Option<String>,
+
+    /// Leave when every task of the hub is finished
+    #[arg(long)]
+    pub until_done: bool,
+
+    /// Wait for a hub that is not there yet, instead of giving up after --timeout
+    #[arg(long)]
+    pub wait_for_hub: bool,
+
+    /// What people see as the name of this pool [default: HOST:PROCESS]
+    #[arg(long, value_name = "NAME", env = "DHUB_WORKER", value_parser = worker_name)]
+    pub name: Option<String>,
+
+    /// How much of a task's output to report: the last BYTES
+    #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024,
+          value_parser = clap::value_parser!(u32).range(0..=OUTPUT_BYTES_MAX as i64))]
+    pub output_bytes: u32,
+
+    /// Say more; twice: even more. RUST_LOG chooses in detail
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Run this program for each task, without a shell; {} in it is the task's name
+    #[arg(last = true, value_name = "PROG ARG")]
+    pub command: Vec<OsString>,
+}
+
+const AFTER_HELP: &str = "\
+Without --shell and PROG the task's own command is run by sh; if it has none, its name.
+Tasks find DHUB_TASK, DHUB_ATTEMPT, DHUB_WORKER and DHUB_HUB in their environment.
+
+Ctrl-C or SIGTERM: finishes what runs and gives the rest back; again: stops at once.
+
+Exit codes:
+   0  all tasks are done (--until-done), or left as asked
+   1  all tasks are finished, but some failed, were skipped or cancelled (--until-done)
+   2  wrong command line          5  the rest waits for names that nobody added (--until-done)
+   6  refused by the hub          7  no hub answers
+   9  the system refused something
+
+Examples:
+  kworker -j 8 -- ./simulate {}
+  kworker --until-done --shell './convert in/{}.dat > out/{}.txt'";
+
+fn worker_name(text: &str) -> Result<String, String> {
+    match text.len() {
+        0 => Err("a name is needed".into()),
+        1..=WORKER_NAME_BYTES_MAX => Ok(text.to_owned()),
+        bytes => Err(format!("a name has at most {WORKER_NAME_BYTES_MAX} bytes, this has {bytes}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_dashes_is_the_program() {
+        let args = Args::try_parse_from(["kworker", "-j", "8", "--", "./sim", "-j", "{}"]).unwrap();
+        assert_eq!(args.slots, Some(8));
+        assert_eq!(args.command, ["./sim", "-j", "{}"]);
+        assert!(Args::try_parse_from(["kworker", "--shell", "x", "--", "y"]).is_err());
+        assert!(Args::try_parse_from(["kworker", "-j", "0"]).is_err());
+        assert!(Args::try_parse_from(["kworker", "--output-bytes", "65537"]).is_err());
+    }
+}

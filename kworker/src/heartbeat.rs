@@ -1,0 +1,87 @@
+//! When to tell the hub what is held, and how loaded this machine is.
+
+use std::time::{Duration, Instant};
+
+use dhub_proto::wire::Sample;
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, System};
+
+/// Also a pool that holds nothing shows that it is there.
+const INTERVAL_MAX: Duration = Duration::from_secs(10);
+/// Two of three may be lost.
+const PER_TERM: u32 = 3;
+
+pub struct Heartbeat {
+    /// None where this kind of machine does not tell.
+    system: Option<System>,
+    last: Option<Instant>,
+}
+
+impl Heartbeat {
+    pub fn new() -> Self {
+        Self { system: System::new().ok(), last: None }
+    }
+
+    /// When the next one has to go out, if the shortest term held is `term`.
+    pub fn due(&self, term: Option<Duration>, now: Instant) -> Instant {
+        self.last.map_or(now, |last| last + interval(term))
+    }
+
+    pub fn sent(&mut self, now: Instant) {
+        self.last = Some(now);
+    }
+
+    /// The hub was away: it should know at once.
+    pub fn hurry(&mut self) {
+        self.last = None;
+    }
+
+    /// Reads three small files below /proc; the processor's share is since the last sample.
+    pub fn sample(&mut self, slots: usize, running: usize) -> Sample {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let mut sample =
+            Sample { slots: count(slots), running: count(running), ..Sample::default() };
+        if let Some(system) = &mut self.system {
+            system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_usage());
+            system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+            sample.cpu_percent = system.global_cpu_usage();
+            sample.memory_used_bytes = system.used_memory();
+            sample.memory_total_bytes = system.total_memory();
+            sample.load_1m = System::load_average().map_or(0.0, |load| load.one as f32);
+        }
+        sample
+    }
+}
+
+fn interval(term: Option<Duration>) -> Duration {
+    term.map_or(INTERVAL_MAX, |term| (term / PER_TERM).min(INTERVAL_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_third_of_the_shortest_term_but_at_least_every_ten_seconds() {
+        assert_eq!(interval(None), Duration::from_secs(10));
+        assert_eq!(interval(Some(Duration::from_secs(3600))), Duration::from_secs(10));
+        assert_eq!(interval(Some(Duration::from_secs(3))), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn the_first_is_due_at_once_and_so_is_one_after_a_silence() {
+        let now = Instant::now();
+        let mut heartbeat = Heartbeat::new();
+        assert_eq!(heartbeat.due(None, now), now);
+        heartbeat.sent(now);
+        assert_eq!(heartbeat.due(None, now), now + Duration::from_secs(10));
+        heartbeat.hurry();
+        assert_eq!(heartbeat.due(None, now), now);
+    }
+
+    #[test]
+    fn a_sample_knows_this_machine() {
+        let sample = Heartbeat::new().sample(8, 3);
+        assert_eq!((sample.slots, sample.running), (8, 3));
+        assert!(sample.memory_total_bytes > sample.memory_used_bytes);
+    }
+}

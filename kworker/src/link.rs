@@ -1,0 +1,470 @@
+//! The way to the hub: requests over DEALER, reports over PUSH.
+//!
+//! Every request may be sent twice, so one that gets no answer in time is sent again, the same
+//! bytes in the same order: over a new connection when the old one is silent (ZeroMQ guide, "Lazy
+//! Pirate"), and over the old one when libzmq tells that it has just come back. An answer counts
+//! once. Nothing here blocks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use dhub_proto::limits::MESSAGE_BYTES_MAX;
+use dhub_proto::{Message, endpoint, wire};
+use zmq::{Context, PollItem, Socket, SocketEvent};
+
+use crate::pool::{Ask, Asked};
+
+/// How long an answer may take, beyond the time that the request is parked.
+pub const PATIENCE: Duration = Duration::from_millis(2500);
+/// libzmq asks for a sign of life of the other side, so that a dead machine shows.
+const PING_MS: i32 = 10_000;
+const CONNECT_TIMEOUT_MS: i32 = 5_000;
+/// How long an end may wait for what has not left yet.
+const FLUSH_MS: i32 = 1_000;
+/// People are told about a silence that lasts this long, and has been watched for PATIENCE.
+const SILENCE_TOLD: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot talk to {endpoint}: {source}")]
+pub struct LinkError {
+    endpoint: String,
+    source: zmq::Error,
+}
+
+struct Request {
+    asked: Asked,
+    frame: Vec<u8>,
+    sent: Instant,
+    parked: Duration,
+}
+
+/// An answer to something that was asked.
+pub struct Answer {
+    pub asked: Asked,
+    pub body: wire::reply::Body,
+}
+
+/// A socket together with what libzmq tells about its connection.
+struct Connection {
+    socket: Socket,
+    monitor: Socket,
+    /// None: not yet, Some(false): not any more.
+    up: Option<bool>,
+}
+
+/// Since when the hub does not answer.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    since: Instant,
+    noticed: Instant,
+}
+
+pub struct Link {
+    context: Context,
+    endpoint: String,
+    report_endpoint: Option<String>,
+    requests: Connection,
+    reports: Option<Connection>,
+    connections: u64,
+    last_id: u64,
+    /// By id: in the order in which they were sent.
+    open: BTreeMap<u64, Request>,
+    /// Not expected to be answered any more; if they are, it counts.
+    replaced: HashMap<u64, Asked>,
+    heard: Instant,
+    silence: Option<Silence>,
+}
+
+impl Link {
+    /// Connects lazily: a hub that is down shows as silence.
+    pub fn new(hub: &str, report: &str, now: Instant) -> Result<Self, LinkError> {
+        let context = Context::new();
+        let report_endpoint = endpoint::report_endpoint(hub, report);
+        let requests = connect(&context, zmq::DEALER, hub, 0)?;
+        let mut link = Self {
+            context,
+            endpoint: hub.to_owned(),
+            report_endpoint,
+            requests,
+            reports: None,
+            connections: 0,
+            last_id: 0,
+            open: BTreeMap::new(),
+            replaced: HashMap::new(),
+            heard: now,
+            silence: None,
+        };
+        if let Some(endpoint) = link.report_endpoint.clone() {
+            link.reports = Some(link.connect(zmq::PUSH, &endpoint)?);
+        }
+        Ok(link)
+    }
+
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Sends now, and again until there is an answer.
+    pub fn ask(&mut self, ask: Ask, now: Instant) {
+        if ask.replaces {
+            self.replace_parked();
+        }
+        self.last_id += 1;
+        let id = self.last_id;
+        let frame = wire::Request { id, body: Some(ask.body) }.encode_to_vec();
+        tracing::debug!(id, asked = ?ask.asked, bytes = frame.len(), "ask");
+        self.requests.send_request(&frame);
+        self.open.insert(id, Request { asked: ask.asked, frame, sent: now, parked: ask.parked });
+    }
+
+    /// Before the end: gives what was asked last a moment to leave.
+    pub fn flush(&mut self) {
+        if let Err(error) = self.requests.socket.set_linger(FLUSH_MS) {
+            tracing::debug!(%error, "no time to send the rest");
+        }
+    }
+
+    pub fn is_asked(&self, asked: Asked) -> bool {
+        self.open.values().any(|request| request.asked == asked)
+    }
+
+    /// The next answer that has come.
+    pub fn answer(&mut self, now: Instant) -> Result<Option<Answer>, LinkError> {
+        loop {
+            let parts = match self.requests.socket.recv_multipart(zmq::DONTWAIT) {
+                Ok(parts) => parts,
+                Err(zmq::Error::EAGAIN) => return Ok(None),
+                Err(zmq::Error::EINTR) => continue,
+                Err(source) => return Err(LinkError { endpoint: self.endpoint.clone(), source }),
+            };
+            let Some(reply) =
+                parts.last().and_then(|part| wire::Reply::decode(part.as_slice()).ok())
+            else {
+                tracing::warn!("something came that is no reply");
+                continue;
+            };
+            self.heard = now;
+            self.silence = None;
+            let asked = match self.open.remove(&reply.id) {
+                Some(request) => Some(request.asked),
+                None => self.replaced.remove(&reply.id),
+            };
+            tracing::debug!(id = reply.id, ?asked, "answer");
+            // No id of ours: answered before, to a repeat.
+            if let (Some(asked), Some(body)) = (asked, reply.body) {
+                return Ok(Some(Answer { asked, body }));
+            }
+        }
+    }
+
+    /// Sends again what is unanswered for too long, or was lost with a connection.
+    pub fn tick(&mut self, now: Instant) -> Result<(), LinkError> {
+        match self.requests.news() {
+            Some(News::Up { again: true }) => self.resend(now),
+            Some(News::Down) => self.silent(now, now),
+            _ => {}
+        }
+        if self.next_timeout().is_some_and(|at| at <= now) {
+            self.silent(self.heard, now);
+            let endpoint = self.endpoint.clone();
+            self.requests = self.connect(zmq::DEALER, &endpoint)?;
+            self.resend(now);
+        }
+        Ok(())
+    }
+
+    /// When `tick` has something to do.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.open.values().map(|request| request.sent + request.parked + PATIENCE).min()
+    }
+
+    /// Whether the hub is silent at all; a question that it answers at once will tell more.
+    pub fn is_silent(&self) -> bool {
+        self.silence.is_some()
+    }
+
+    /// Since when the hub has been silent, once that is long enough to tell people.
+    pub fn long_silence(&self, now: Instant) -> Option<Instant> {
+        let silence = self.silence?;
+        (self.silence_told_at()? <= now).then_some(silence.since)
+    }
+
+    pub fn silence_told_at(&self) -> Option<Instant> {
+        let Silence { since, noticed } = self.silence?;
+        Some((since + SILENCE_TOLD).max(noticed + PATIENCE))
+    }
+
+    /// Sends a report, if there is a connection for it; it may still be lost.
+    pub fn report(&mut self, report: &wire::Report) -> bool {
+        let Some(reports) = &mut self.reports else { return false };
+        reports.news();
+        reports.up == Some(true)
+            && reports.socket.send(report.encode_to_vec(), zmq::DONTWAIT).is_ok()
+    }
+
+    /// What to poll.
+    pub fn poll_items(&self) -> [PollItem<'_>; 2] {
+        let Connection { socket, monitor, .. } = &self.requests;
+        [socket.as_poll_item(zmq::POLLIN), monitor.as_poll_item(zmq::POLLIN)]
+    }
+
+    /// The hub drops the parked request for a new one, and so do we.
+    fn replace_parked(&mut self) {
+        let parked = |request: &Request| matches!(request.asked, Asked::Steal | Asked::Listen);
+        // What was replaced before the last one is out of date.
+        self.replaced.clear();
+        self.replaced.extend(
+            self.open
+                .extract_if(.., |_, request| parked(request))
+                .map(|(id, request)| (id, request.asked)),
+        );
+    }
+
+    fn silent(&mut self, since: Instant, now: Instant) {
+        self.silence.get_or_insert(Silence { since, noticed: now });
+    }
+
+    fn resend(&mut self, now: Instant) {
+        tracing::info!(requests = self.open.len(), "sending again");
+        for request in self.open.values_mut() {
+            request.sent = now;
+            self.requests.send_request(&request.frame);
+        }
+    }
+
+    fn connect(&mut self, kind: zmq::SocketType, endpoint: &str) -> Result<Connection, LinkError> {
+        self.connections += 1;
+        connect(&self.context, kind, endpoint, self.connections)
+    }
+}
+
+enum News {
+    Up { again: bool },
+    Down,
+}
+
+impl Connection {
+    /// An empty part first, as REQ does. What does not fit into the queue is sent again later.
+    fn send_request(&mut self, frame: &[u8]) {
+        if let Err(error) = self.socket.send_multipart([&[], frame], zmq::DONTWAIT) {
+            tracing::debug!(%error, "not sent");
+        }
+    }
+
+    /// The last thing that happened to the connection since this was asked.
+    fn news(&mut self) -> Option<News> {
+        let mut news = None;
+        while let Ok(parts) = self.monitor.recv_multipart(zmq::DONTWAIT) {
+            let Some(&[low, high]) = parts.first().and_then(|part| part.get(..2)) else { continue };
+            let event = u16::from_ne_bytes([low, high]);
+            if event == SocketEvent::HANDSHAKE_SUCCEEDED.to_raw() {
+                news = Some(News::Up { again: self.up.is_some() });
+                self.up = Some(true);
+            } else if event == SocketEvent::DISCONNECTED.to_raw() {
+                news = Some(News::Down);
+                self.up = Some(false);
+            }
+        }
+        news
+    }
+}
+
+fn connect(
+    context: &Context,
+    kind: zmq::SocketType,
+    endpoint: &str,
+    number: u64,
+) -> Result<Connection, LinkError> {
+    let open = || {
+        let socket = context.socket(kind)?;
+        socket.set_linger(0)?;
+        socket.set_maxmsgsize(MESSAGE_BYTES_MAX as i64)?;
+        socket.set_reconnect_ivl(50)?;
+        socket.set_reconnect_ivl_max(1000)?;
+        socket.set_connect_timeout(CONNECT_TIMEOUT_MS)?;
+        socket.set_heartbeat_ivl(PING_MS)?;
+        socket.set_heartbeat_timeout(PING_MS)?;
+        if kind == zmq::PUSH {
+            // Of reports that could not be sent only the newest is of use.
+            socket.set_conflate(true)?;
+        }
+        let address = format!("inproc://monitor-{number}");
+        let events = SocketEvent::HANDSHAKE_SUCCEEDED.to_raw() | SocketEvent::DISCONNECTED.to_raw();
+        socket.monitor(&address, events.into())?;
+        let monitor = context.socket(zmq::PAIR)?;
+        monitor.set_linger(0)?;
+        monitor.connect(&address)?;
+        socket.connect(endpoint)?;
+        Ok(Connection { socket, monitor, up: None })
+    };
+    open().map_err(|source| LinkError { endpoint: endpoint.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::{reply, request};
+
+    const HELLO: request::Body = request::Body::Hello(wire::Hello { version: String::new() });
+
+    /// A hub of which nothing works but its socket.
+    struct Hub {
+        context: Context,
+        router: Socket,
+        endpoint: String,
+    }
+
+    impl Hub {
+        fn new(endpoint: &str) -> Self {
+            let context = Context::new();
+            let router = context.socket(zmq::ROUTER).unwrap();
+            router.set_linger(0).unwrap();
+            router.set_rcvtimeo(10_000).unwrap();
+            router.bind(endpoint).unwrap();
+            let endpoint = router.get_last_endpoint().unwrap().unwrap();
+            Self { context, router, endpoint }
+        }
+
+        fn receive(&self) -> (Vec<u8>, u64) {
+            let mut parts = self.router.recv_multipart(0).unwrap();
+            assert_eq!(parts.len(), 3);
+            assert!(parts[1].is_empty());
+            let request = wire::Request::decode(parts[2].as_slice()).unwrap();
+            (parts.swap_remove(0), request.id)
+        }
+
+        fn answer(&self, to: &[u8], id: u64) {
+            let body = Some(reply::Body::Welcome(wire::Welcome::default()));
+            let reply = wire::Reply { id, body }.encode_to_vec();
+            self.router.send_multipart([to, &[], &reply], 0).unwrap();
+        }
+    }
+
+    fn hello(asked: Asked) -> Ask {
+        Ask::now(asked, HELLO)
+    }
+
+    /// Waits for an answer in real time; `early` makes the link believe that more has passed.
+    fn await_answer(link: &mut Link, early: Duration) -> Asked {
+        let until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until {
+            let now = Instant::now() + early;
+            if let Some(answer) = link.answer(now).unwrap() {
+                return answer.asked;
+            }
+            link.tick(now).unwrap();
+            zmq::poll(&mut link.poll_items(), 50).unwrap();
+        }
+        panic!("no answer");
+    }
+
+    #[test]
+    fn a_request_without_answer_is_sent_again_over_a_new_connection() {
+        let hub = Hub::new("tcp://127.0.0.1:*");
+        let start = Instant::now();
+        let mut link = Link::new(&hub.endpoint, "", start).unwrap();
+        link.ask(hello(Asked::Hello), start);
+        link.ask(hello(Asked::Release), start);
+        let (first, id) = hub.receive();
+        assert_eq!(hub.receive(), (first.clone(), id + 1));
+        assert!(link.answer(start).unwrap().is_none());
+        assert!(!link.is_silent());
+
+        let late = start + PATIENCE;
+        link.tick(late).unwrap();
+        assert!(link.is_silent());
+        assert_eq!(link.long_silence(late), None);
+        assert_eq!(link.long_silence(late + PATIENCE), Some(start));
+
+        let (second, again) = hub.receive();
+        assert_ne!(first, second);
+        assert_eq!(again, id);
+        assert_eq!(hub.receive(), (second.clone(), id + 1));
+        hub.answer(&second, again);
+        hub.answer(&second, again + 1);
+        assert_eq!(await_answer(&mut link, PATIENCE), Asked::Hello);
+        assert_eq!(await_answer(&mut link, PATIENCE), Asked::Release);
+        assert!(!link.is_silent());
+        assert_eq!(link.next_timeout(), None);
+    }
+
+    #[test]
+    fn a_hub_that_comes_back_is_asked_again_at_once() {
+        let hub = Hub::new("tcp://127.0.0.1:*");
+        let mut link = Link::new(&hub.endpoint, "", Instant::now()).unwrap();
+        let mut ask = hello(Asked::Steal);
+        ask.parked = Duration::from_secs(3600);
+        link.ask(ask, Instant::now());
+        let (_, id) = hub.receive();
+        while link.requests.up.is_none() {
+            link.tick(Instant::now()).unwrap();
+        }
+        let Hub { mut context, router, endpoint } = hub;
+        drop(router);
+        context.destroy().unwrap();
+
+        let again = loop {
+            // The system may hold the port for a moment.
+            let context = Context::new();
+            let router = context.socket(zmq::ROUTER).unwrap();
+            if router.bind(&endpoint).is_ok() {
+                router.set_rcvtimeo(50).unwrap();
+                break Hub { context, router, endpoint };
+            }
+        };
+        let until = Instant::now() + Duration::from_secs(10);
+        let to = loop {
+            assert!(Instant::now() < until);
+            link.tick(Instant::now()).unwrap();
+            if let Ok(mut parts) = again.router.recv_multipart(0) {
+                break parts.swap_remove(0);
+            }
+        };
+        assert!(link.is_silent());
+        again.answer(&to, id);
+        assert_eq!(await_answer(&mut link, Duration::ZERO), Asked::Steal);
+        assert!(!link.is_silent());
+    }
+
+    #[test]
+    fn an_answer_counts_once_and_a_replaced_request_is_not_repeated() {
+        let hub = Hub::new("tcp://127.0.0.1:*");
+        let start = Instant::now();
+        let mut link = Link::new(&hub.endpoint, "", start).unwrap();
+        link.ask(hello(Asked::Listen), start);
+        let mut ask = hello(Asked::Steal);
+        ask.replaces = true;
+        link.ask(ask, start);
+        let (to, first) = hub.receive();
+        let (_, second) = hub.receive();
+        assert!(!link.is_asked(Asked::Listen));
+        // The hub was faster than the replacement.
+        for id in [first, first, second, second] {
+            hub.answer(&to, id);
+        }
+        assert_eq!(await_answer(&mut link, Duration::ZERO), Asked::Listen);
+        assert_eq!(await_answer(&mut link, Duration::ZERO), Asked::Steal);
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(link.answer(start).unwrap().is_none());
+    }
+
+    #[test]
+    fn reports_go_out_only_when_somebody_takes_them() {
+        let context = Context::new();
+        let pull = context.socket(zmq::PULL).unwrap();
+        pull.bind("tcp://127.0.0.1:*").unwrap();
+        let endpoint = pull.get_last_endpoint().unwrap().unwrap();
+        let port = endpoint.rsplit_once(':').unwrap().1;
+        let request = "tcp://127.0.0.1:1";
+        let mut deaf = Link::new(request, "", Instant::now()).unwrap();
+        assert!(!deaf.report(&wire::Report::default()));
+        let mut link = Link::new(request, &format!("tcp://:{port}"), Instant::now()).unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        while !link.report(&wire::Report::default()) {
+            assert!(Instant::now() < until);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        pull.set_rcvtimeo(10_000).unwrap();
+        assert!(pull.recv_bytes(0).unwrap().is_empty());
+    }
+}

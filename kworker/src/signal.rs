@@ -1,0 +1,65 @@
+//! Signals as something to poll.
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+
+/// Delivers through a pipe to itself, so that the poll wakes up.
+pub struct Signals {
+    delivery: SignalDelivery<UnixStream, SignalOnly>,
+}
+
+/// What has come since the last look.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Arrived {
+    pub child: bool,
+    /// SIGINT, SIGTERM or SIGHUP.
+    pub stop: Option<i32>,
+}
+
+impl Signals {
+    /// From here on Ctrl-C does not end the process by itself.
+    pub fn new() -> io::Result<Self> {
+        let (read, write) = UnixStream::pair()?;
+        let mut signals = vec![SIGCHLD, SIGINT, SIGTERM];
+        // nohup means it.
+        if !is_ignored(SIGHUP) {
+            signals.push(SIGHUP);
+        }
+        Ok(Self { delivery: SignalDelivery::with_pipe(read, write, SignalOnly, signals)? })
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.delivery.get_read().as_raw_fd()
+    }
+
+    pub fn take(&mut self) -> Arrived {
+        let mut arrived = Arrived::default();
+        for signal in self.delivery.pending() {
+            match signal {
+                SIGCHLD => arrived.child = true,
+                stop => arrived.stop = Some(stop),
+            }
+        }
+        arrived
+    }
+}
+
+/// Ends this process as the signal would have done, so that a calling shell sees it.
+pub fn die_of(signal: i32) {
+    if let Err(error) = signal_hook::low_level::emulate_default_handler(signal) {
+        tracing::error!(signal, %error, "cannot end by the signal");
+    }
+}
+
+/// Whether the signal was ignored when this process was started. Where /proc does not tell, no.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
+}

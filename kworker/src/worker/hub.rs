@@ -1,0 +1,152 @@
+//! What the loop asks the hub, and what it makes of the answers and of silence.
+
+use std::time::{Duration, Instant};
+
+use dhub_proto::VERSION;
+use dhub_proto::wire::{self, ErrorCode, reply, report, request};
+
+use super::{Worker, WorkerError};
+use crate::link::Answer;
+use crate::pool::{Ask, Asked, NotTaken};
+use crate::talk::{clock_time, count, rounded, shown};
+
+/// A silence of the hub that people were told of.
+pub(super) struct Silence {
+    since: Instant,
+    /// The hub answers again, but does not know yet what ended meanwhile.
+    over: Option<Duration>,
+    reported: usize,
+}
+
+impl Worker {
+    pub(super) fn ask(&mut self, now: Instant) {
+        if self.link.is_silent() && !self.link.is_asked(Asked::Hello) {
+            let hello = wire::Hello { version: VERSION.to_owned() };
+            self.link.ask(Ask::now(Asked::Hello, request::Body::Hello(hello)), now);
+        }
+        while let Some(ask) = self.pool.next_ask(now) {
+            self.link.ask(ask, now);
+        }
+    }
+
+    pub(super) fn beat(&mut self, now: Instant) {
+        if now < self.heartbeat.due(self.pool.term(), now) {
+            return;
+        }
+        self.heartbeat.sent(now);
+        self.pool.forget_old_terms();
+        let heartbeat = wire::Heartbeat {
+            worker: Some(self.pool.worker().clone()),
+            attempts: self.pool.held(),
+            sample: Some(self.heartbeat.sample(self.pool.slots(), self.pool.running())),
+            note: String::new(),
+        };
+        let report = wire::Report { body: Some(report::Body::Heartbeat(heartbeat.clone())) };
+        if self.link.report(&report) || self.link.is_asked(Asked::Heartbeat) {
+            return;
+        }
+        // Reports do not get through, as in a tunnel; requests do.
+        self.link.ask(Ask::now(Asked::Heartbeat, request::Body::Heartbeat(heartbeat)), now);
+    }
+
+    pub(super) fn hear(&mut self, now: Instant) -> Result<(), WorkerError> {
+        while let Some(Answer { asked, body }) = self.link.answer(now)? {
+            let drained = self.pool.is_draining();
+            self.take(asked, body, now)?;
+            if self.pool.is_draining() && !drained {
+                self.say(&format!(
+                    "the hub wants no more work done here; {} finish",
+                    self.running()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, asked: Asked, body: reply::Body, now: Instant) -> Result<(), WorkerError> {
+        match (asked, body) {
+            (_, reply::Body::Error(error)) => return self.refused(asked, error, now),
+            (Asked::Hello, reply::Body::Welcome(_)) => self.heartbeat.hurry(),
+            (Asked::Steal | Asked::Listen, reply::Body::Stolen(stolen)) => {
+                self.pool.parked_answered(asked, stolen, now);
+            }
+            (Asked::Complete(_), reply::Body::Completed(completed)) => {
+                let (reported, not_taken) = self.pool.completed(completed);
+                if let Some(silence) = &mut self.silence {
+                    silence.reported += reported;
+                }
+                not_taken.iter().for_each(|not_taken| self.tell_not_taken(not_taken));
+            }
+            (Asked::Release, reply::Body::Released(_)) => self.pool.released(),
+            (Asked::Heartbeat, reply::Body::Heartbeaten(heartbeaten)) => {
+                self.pool.lost(&heartbeaten.lost);
+                if heartbeaten.drain {
+                    self.pool.drain();
+                }
+            }
+            (Asked::Exit, reply::Body::Exited(_)) => {}
+            _ => {
+                let endpoint = self.link.endpoint().to_owned();
+                return Err(WorkerError::Unexpected { endpoint });
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(
+        &mut self,
+        asked: Asked,
+        error: wire::Error,
+        now: Instant,
+    ) -> Result<(), WorkerError> {
+        if error.code() == ErrorCode::ErrorBusy {
+            self.pool.busy(asked, now);
+            return Ok(());
+        }
+        let what = match asked {
+            // It knows nothing of us, so there is nothing to give back.
+            Asked::Exit => return Ok(()),
+            Asked::Hello => "to talk",
+            Asked::Complete(_) => "the outcomes of tasks",
+            Asked::Steal | Asked::Listen => "to give tasks",
+            Asked::Release => "to take tasks back",
+            Asked::Heartbeat => "a heartbeat",
+        };
+        Err(WorkerError::Refused { what, message: error.message })
+    }
+
+    fn tell_not_taken(&self, not_taken: &NotTaken) {
+        let name = shown(&not_taken.name);
+        self.say(&match not_taken.code {
+            ErrorCode::ErrorStale => {
+                format!("{name}: its outcome came too late: {}", not_taken.message)
+            }
+            _ => format!("{name}: the hub did not take its outcome: {}", not_taken.message),
+        });
+    }
+
+    pub(super) fn watch_silence(&mut self, now: Instant) {
+        match (&mut self.silence, self.link.long_silence(now)) {
+            (None, Some(since)) => {
+                self.silence = Some(Silence { since, over: None, reported: 0 });
+                let at = clock_time(now.duration_since(since));
+                let running = match self.pool.running() {
+                    0 => String::new(),
+                    1 => "; 1 task keeps running".to_owned(),
+                    n => format!("; {n} tasks keep running"),
+                };
+                self.say(&format!("hub is silent since {at}{running}"));
+            }
+            (Some(silence), None) if !self.link.is_silent() => {
+                let over = *silence.over.get_or_insert(now.duration_since(silence.since));
+                // Told once it knows what ended meanwhile.
+                if self.pool.unreported() == 0 || now > silence.since + over + self.config.timeout {
+                    let results = count(silence.reported, "result");
+                    self.say(&format!("hub is back after {}; {results} reported", rounded(over)));
+                    self.silence = None;
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The way out: when a pool leaves, and what it tells the hub before.
+//!
+//! Nothing that ended is forgotten on the way: outcomes first, then what was not started, then
+//! Exit; all of it bounded by the time that the hub is given to answer.
+
+use std::time::Instant;
+
+use dhub_proto::exit::Exit;
+use dhub_proto::wire::Phase;
+
+use super::{Worker, WorkerError};
+use crate::pool::Asked;
+use crate::signal::die_of;
+use crate::talk::{count, thousands};
+
+/// How far the way out has been gone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Leaving {
+    No,
+    /// Nothing runs any more; the hub has until then to hear the rest.
+    Reporting {
+        until: Instant,
+    },
+    /// Everything is told, Exit is sent.
+    Said {
+        until: Instant,
+        exit: Exit,
+    },
+    /// People want it at once.
+    Now {
+        until: Instant,
+        signal: i32,
+    },
+}
+
+impl Leaving {
+    /// How long this may take.
+    pub(super) fn until(self) -> Option<Instant> {
+        match self {
+            Self::No => None,
+            Self::Reporting { until } | Self::Said { until, .. } | Self::Now { until, .. } => {
+                Some(until)
+            }
+        }
+    }
+}
+
+impl Worker {
+    pub(super) fn obey_signals(&mut self, now: Instant) {
+        let arrived = self.signals.take();
+        if arrived.child {
+            self.processes.reap(now);
+        }
+        let Some(signal) = arrived.stop else { return };
+        if let Leaving::Now { .. } = self.leaving {
+            die_of(signal);
+        } else if self.pool.is_draining() {
+            let running = self.running();
+            self.say(&format!("stops now; {running} are killed and given back"));
+            self.collect();
+            self.processes.kill_all(now);
+            self.pool.abandon();
+            if let Some(ask) =
+                self.pool.next_ask(now).filter(|ask| ask.asked == Asked::Complete(false))
+            {
+                self.link.ask(ask, now);
+            }
+            self.link.ask(self.pool.exit_request(), now);
+            self.leaving = Leaving::Now { until: now + self.config.timeout, signal };
+        } else {
+            let back = self.pool.drain();
+            let running = self.running();
+            self.say(&format!("finishes {running}, gives {back} back (once more: stops now)"));
+        }
+    }
+
+    /// The exit, when it is time.
+    pub(super) fn leave(&mut self, now: Instant) -> Result<Option<Exit>, WorkerError> {
+        match self.leaving {
+            Leaving::No => {
+                let exit = self.wants_to_leave();
+                match exit {
+                    Some(exit) if self.pool.is_empty() => {
+                        self.link.ask(self.pool.exit_request(), now);
+                        let until = now + self.config.timeout;
+                        self.leaving = Leaving::Said { until, exit };
+                    }
+                    Some(_) if self.pool.is_draining() && self.pool.running() == 0 => {
+                        self.leaving = Leaving::Reporting { until: now + self.config.timeout };
+                    }
+                    _ => {}
+                }
+            }
+            Leaving::Reporting { until } => {
+                if self.pool.is_empty() {
+                    self.leaving = Leaving::No;
+                    return self.leave(now);
+                }
+                if until <= now {
+                    return self.unreported();
+                }
+            }
+            Leaving::Said { until, exit } => {
+                if until <= now || !self.link.is_asked(Asked::Exit) {
+                    self.say_farewell(exit);
+                    return Ok(Some(exit));
+                }
+            }
+            Leaving::Now { until, signal } => {
+                let heard = !self.link.is_asked(Asked::Exit);
+                if (heard && self.pool.running() == 0) || until <= now {
+                    if self.pool.unreported() > 0 {
+                        return self.unreported();
+                    }
+                    die_of(signal);
+                    return Ok(Some(Exit::Ok));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn wants_to_leave(&self) -> Option<Exit> {
+        if self.pool.is_draining() {
+            return Some(Exit::Ok);
+        }
+        match self.pool.phase() {
+            _ if !self.config.until_done => None,
+            Phase::Finished if self.pool.not_done() > 0 => Some(Exit::SomeFailed),
+            Phase::Finished => Some(Exit::Ok),
+            Phase::Stuck => Some(Exit::Stuck),
+            // Nobody has added a task yet; somebody will.
+            Phase::Empty | Phase::Active | Phase::Unspecified => None,
+        }
+    }
+
+    fn unreported(&self) -> Result<Option<Exit>, WorkerError> {
+        match self.pool.unreported() {
+            0 => {
+                self.say("the hub does not answer; it takes back what was not started");
+                Ok(Some(Exit::Ok))
+            }
+            n => Err(WorkerError::Unreported {
+                endpoint: self.link.endpoint().to_owned(),
+                waited: self.config.timeout,
+                unreported: count(n, "outcome"),
+            }),
+        }
+    }
+
+    fn say_farewell(&self, exit: Exit) {
+        let tally = self.pool.tally();
+        let ran = count((tally.done + tally.failed) as usize, "task");
+        let failed = if tally.failed > 0 {
+            format!(", {} failed", thousands(tally.failed))
+        } else {
+            String::new()
+        };
+        let state = match exit {
+            Exit::Stuck => "the rest waits for names that nobody added (dquery status)",
+            Exit::SomeFailed => "all finished, not all done (dquery status)",
+            _ if self.pool.is_draining() => "left",
+            _ => "all done",
+        };
+        self.say(&format!("{state}; {ran} ran here{failed}"));
+    }
+}
