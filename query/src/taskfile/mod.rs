@@ -42,7 +42,7 @@ pub struct TaskFile<'a> {
     names: Vec<Cow<'a, str>>,
     /// The task of each name, by the name's number.
     owners: Vec<u32>,
-    index: HashTable<u32>,
+    index: HashTable<Entry>,
     hasher: DefaultHashBuilder,
     tasks: Vec<Task>,
     needs: Vec<u32>,
@@ -57,6 +57,20 @@ struct Task {
     name: u32,
     line: u32,
     needs_end: u32,
+}
+
+/// A name's number and its hash, so that a table that grows does not read all names again.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: u32,
+    name: u32,
+}
+
+impl Entry {
+    /// 32 bits spread over the 64 that the table looks at.
+    fn spread(self) -> u64 {
+        u64::from(self.hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 /// What a line says besides names; what it leaves out comes from the command line.
@@ -106,15 +120,16 @@ impl<'a> TaskFile<'a> {
             Failure::new(Exit::Input, format!("{file}:{line}: not UTF-8"))
                 .hint("(nothing was added)")
         })?;
+        let lines = memchr::memchr_iter(b'\n', bytes).count() + 1;
         let mut tasks = Self {
             file,
-            names: Vec::new(),
-            owners: Vec::new(),
-            index: HashTable::new(),
+            names: Vec::with_capacity(lines),
+            owners: Vec::with_capacity(lines),
+            index: HashTable::with_capacity(lines),
             hasher: DefaultHashBuilder::default(),
-            tasks: Vec::new(),
+            tasks: Vec::with_capacity(lines),
             needs: Vec::new(),
-            seen: Vec::new(),
+            seen: Vec::with_capacity(lines),
             details: Vec::new(),
         };
         let mut problems = Problems::default();
@@ -254,10 +269,11 @@ impl<'a> TaskFile<'a> {
 
     /// The number of a name; each name is kept once.
     fn intern(&mut self, name: Cow<'a, str>) -> Result<u32, String> {
-        let hash = self.hasher.hash_one(&*name);
-        let same = |&number: &u32| self.names[number as usize] == name;
-        if let Some(&number) = self.index.find(hash, same) {
-            return Ok(number);
+        let new = self.names.len() as u32;
+        let new = Entry { hash: self.hasher.hash_one(&*name) as u32, name: new };
+        let same = |it: &Entry| it.hash == new.hash && self.names[it.name as usize] == name;
+        if let Some(known) = self.index.find(new.spread(), same) {
+            return Ok(known.name);
         }
         if name.is_empty() {
             return Err("a name is empty".to_owned());
@@ -268,13 +284,11 @@ impl<'a> TaskFile<'a> {
         if name.as_bytes().contains(&0) {
             return Err(format!("the name '{}' has a NUL byte", plain(&name)));
         }
-        let new = self.names.len() as u32;
         self.names.push(name);
         self.owners.push(NOBODY);
         self.seen.push(0);
-        let (names, hasher) = (&self.names, &self.hasher);
-        self.index.insert_unique(hash, new, |&it| hasher.hash_one(&*names[it as usize]));
-        Ok(new)
+        self.index.insert_unique(new.spread(), new, |it| it.spread());
+        Ok(new.name)
     }
 }
 
