@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use dhub_proto::client::ClientError;
 use dhub_proto::exit::Exit;
 use dhub_proto::options::FindError;
-use dhub_proto::wire;
+use dhub_proto::wire::{self, ErrorCode};
 
 use crate::render::words::{plain, span};
 
@@ -73,10 +73,14 @@ pub fn system(error: &io::Error) -> String {
 /// The hub's own words, and the names that they do not mention.
 fn refused(error: &wire::Error) -> Failure {
     let failure = Failure::new(Exit::Refused, plain(&error.message).into_owned());
+    if error.code() == ErrorCode::ErrorCycle {
+        // Its message is made of the names.
+        return failure;
+    }
     let names: Vec<_> = error
         .names
         .iter()
-        .filter(|name| !error.message.contains(name.as_str()))
+        .filter(|name| !error.message.contains(&format!("'{name}'")))
         .map(|name| plain(name))
         .collect();
     if names.is_empty() { failure } else { failure.hint(names.join(" ")) }
@@ -121,9 +125,9 @@ mod tests {
     #[test]
     fn names_are_added_unless_the_message_has_them() {
         let error = wire::Error {
-            code: 5,
-            message: "cycle: a -> b".into(),
-            names: vec!["a".into(), "b".into(), "x y".into()],
+            code: 4,
+            message: "'a' exists with another definition".into(),
+            names: vec!["a".into(), "x y".into()],
         };
         assert_eq!(Failure::from(ClientError::Refused(error)).hints, ["x y"]);
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::create::TaskOptions;
 use crate::args::command;
 use crate::batch::{Batches, Defaults};
-use crate::failure::{Failure, system};
+use crate::failure::{Failure, say, system};
 use crate::feed::Feed;
 use crate::hub::{Hub, ask};
 use crate::output::{Output, watched};
@@ -63,6 +63,9 @@ pub fn run(args: Addfile, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     };
     if let Some(template) = &defaults.template {
         file.refuse_long_commands(template)?;
+    }
+    if file.len() == 0 {
+        say(&format!("{title} has no tasks"));
     }
     let order = file.order()?;
     if !args.allow_missing {
@@ -125,14 +128,21 @@ fn progress_bar(tasks: usize) -> ProgressBar {
 
 /// Batches that came before are added: running it again adds the rest.
 fn interrupted(error: ClientError, sum: Created, total: u64) -> Failure {
-    let failure = Failure::from(error);
+    let refused = matches!(error, ClientError::Refused(_));
+    let mut failure = Failure::from(error);
     match sum.added + sum.existing {
+        0 if refused => failure,
         0 => failure.hint("(nothing was added, as far as the hub said)"),
-        there => failure.hint(format!(
-            "({} of {} are in the hub; the same command adds the rest)",
-            number(there),
-            tasks(total)
-        )),
+        there => {
+            // True of its batch only.
+            let batch = failure.message.trim_end_matches("; nothing was added").len();
+            failure.message.truncate(batch);
+            failure.hint(format!(
+                "({} of {} are in the hub; the same command adds the rest)",
+                number(there),
+                tasks(total)
+            ))
+        }
     }
 }
 

@@ -68,7 +68,7 @@ pub fn run(args: Create, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     let created = ask!(hub, Create(wire::Create { tasks: vec![task] }) => Created);
     let sentence = || match (created.added, created.ready) {
         (0, _) => format!("{} was there already", plain(&name)),
-        (_, 0) => format!("{} added; it waits for others", plain(&name)),
+        (_, 0) => format!("{} added; it is not ready yet", plain(&name)),
         _ => format!("{} added; it is ready", plain(&name)),
     };
     let value = json!({

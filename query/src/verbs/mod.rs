@@ -28,7 +28,7 @@ fn tell_refused(refused: &[Refused]) -> Exit {
     for it in refused {
         let (name, message) = (plain(&it.name), plain(&it.message));
         // Most messages name the task themselves.
-        match message.contains(name.as_ref()) {
+        match message.contains(&format!("'{name}'")) {
             true => say(&message),
             false => say(&format!("'{name}': {message}")),
         }

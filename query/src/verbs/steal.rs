@@ -19,7 +19,7 @@ use crate::render::table::{name_cell, right, row, table, text};
 use crate::render::{json, words};
 
 /// How long the hub keeps one request: a restart is noticed not much later.
-const PARK: Duration = Duration::from_secs(20);
+const PARK: Duration = Duration::from_secs(10);
 /// Time between steals that the hub answers before their time with nothing.
 const PAUSE: Duration = Duration::from_millis(200);
 
