@@ -7,6 +7,8 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, System};
 
 /// Also a pool that holds nothing shows that it is there.
 const INTERVAL_MAX: Duration = Duration::from_secs(10);
+/// The second tells what the first tasks have come to; nobody should wait for that.
+const SECOND: Duration = Duration::from_secs(1);
 /// Two of three may be lost.
 const PER_TERM: u32 = 3;
 
@@ -14,19 +16,22 @@ pub struct Heartbeat {
     /// None where this kind of machine does not tell.
     system: Option<System>,
     last: Option<Instant>,
+    is_first: bool,
 }
 
 impl Heartbeat {
     pub fn new() -> Self {
-        Self { system: System::new().ok(), last: None }
+        Self { system: System::new().ok(), last: None, is_first: true }
     }
 
     /// When the next one has to go out, if the shortest term held is `term`.
     pub fn due(&self, term: Option<Duration>, now: Instant) -> Instant {
-        self.last.map_or(now, |last| last + interval(term))
+        let interval = if self.is_first { SECOND } else { interval(term) };
+        self.last.map_or(now, |last| last + interval)
     }
 
     pub fn sent(&mut self, now: Instant) {
+        self.is_first = self.last.is_none();
         self.last = Some(now);
     }
 
@@ -72,6 +77,8 @@ mod tests {
         let now = Instant::now();
         let mut heartbeat = Heartbeat::new();
         assert_eq!(heartbeat.due(None, now), now);
+        heartbeat.sent(now);
+        assert_eq!(heartbeat.due(None, now), now + SECOND);
         heartbeat.sent(now);
         assert_eq!(heartbeat.due(None, now), now + Duration::from_secs(10));
         heartbeat.hurry();

@@ -79,6 +79,8 @@ pub struct Worker {
     signals: Signals,
     heartbeat: Heartbeat,
     leaving: Leaving,
+    /// By a signal, once.
+    told_to_stop: bool,
     silence: Option<Silence>,
     /// Since when no process could be started, and when to try again.
     start_trouble: Option<(Instant, Instant)>,
@@ -100,6 +102,7 @@ impl Worker {
             signals,
             heartbeat: Heartbeat::new(),
             leaving: Leaving::No,
+            told_to_stop: false,
             silence: None,
             start_trouble: None,
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use dhub_proto::VERSION;
 use dhub_proto::wire::{self, ErrorCode, reply, report, request};
 
+use super::leaving::Leaving;
 use super::{Worker, WorkerError};
 use crate::link::Answer;
 use crate::pool::{Ask, Asked, NotTaken};
@@ -23,6 +24,9 @@ impl Worker {
         if self.link.is_silent() && !self.link.is_asked(Asked::Hello) {
             let hello = wire::Hello { version: VERSION.to_owned() };
             self.link.ask(Ask::now(Asked::Hello, request::Body::Hello(hello)), now);
+        }
+        if matches!(self.leaving, Leaving::Said { .. }) {
+            return;
         }
         while let Some(ask) = self.pool.next_ask(now) {
             self.link.ask(ask, now);

@@ -30,6 +30,7 @@ pub(super) enum Leaving {
     Now {
         until: Instant,
         signal: i32,
+        said: bool,
     },
 }
 
@@ -54,21 +55,20 @@ impl Worker {
         let Some(signal) = arrived.stop else { return };
         if let Leaving::Now { .. } = self.leaving {
             die_of(signal);
-        } else if self.pool.is_draining() {
+        } else if self.told_to_stop {
             let running = self.running();
             self.say(&format!("stops now; {running} are killed and given back"));
             self.collect();
             self.processes.kill_all(now);
             self.pool.abandon();
-            if let Some(ask) =
-                self.pool.next_ask(now).filter(|ask| ask.asked == Asked::Complete(false))
-            {
-                self.link.ask(ask, now);
-            }
-            self.link.ask(self.pool.exit_request(), now);
-            self.leaving = Leaving::Now { until: now + self.config.timeout, signal };
+            let until = now + self.config.timeout;
+            self.leaving = Leaving::Now { until, signal, said: false };
         } else {
+            // A drain that the hub wished for is not the first of two.
+            self.told_to_stop = true;
             let back = self.pool.drain();
+            // The hub must not answer a parked steal to somebody who is leaving.
+            self.ask(now);
             let running = self.running();
             self.say(&format!("finishes {running}, gives {back} back (once more: stops now)"));
         }
@@ -106,8 +106,12 @@ impl Worker {
                     return Ok(Some(exit));
                 }
             }
-            Leaving::Now { until, signal } => {
-                let heard = !self.link.is_asked(Asked::Exit);
+            Leaving::Now { until, signal, said: false } if self.pool.unreported() == 0 => {
+                self.link.ask(self.pool.exit_request(), now);
+                self.leaving = Leaving::Now { until, signal, said: true };
+            }
+            Leaving::Now { until, signal, said } => {
+                let heard = said && !self.link.is_asked(Asked::Exit);
                 if (heard && self.pool.running() == 0) || until <= now {
                     if self.pool.unreported() > 0 {
                         return self.unreported();
