@@ -68,7 +68,7 @@ fn neighbours(text: &mut String, title: &str, tasks: &[&TaskInfo]) {
             Cell::new(about),
         ]));
     }
-    text.push_str(&table::text(&mut table, "  "));
+    text.push_str(&table::text(&mut table, "  ", &[1, 3]));
     if tasks.len() > ROWS_MAX {
         let more = number((tasks.len() - ROWS_MAX) as u64);
         let _ =
@@ -98,7 +98,7 @@ fn attempts(text: &mut String, attempts: &[AttemptInfo], zone: &TimeZone) {
             }),
         ]));
     }
-    text.push_str(&table::text(&mut table, "  "));
+    text.push_str(&table::text(&mut table, "  ", &[3, 6]));
     if let Some(last) = attempts.last()
         && last.outcome == "failed"
     {

@@ -1,26 +1,25 @@
 //! Tables: columns two spaces apart, no lines, one line a row.
 
-use std::io::{IsTerminal, stdout};
-
 use anstyle::{AnsiColor, Color as AnsiStyleColor, Style};
-use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Row, Table};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table,
+};
 use dhub_proto::wire::{State, TaskInfo};
 
 use super::words::{fate, plain, state, state_style};
 
-/// An empty table. On a terminal its rows are cut to the width of the screen.
+/// Narrower than this is no screen that a table fits on.
+const WIDTH_MIN: u16 = 40;
+
+/// An empty table.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_truncation_indicator("…");
-    let arrangement = match stdout().is_terminal() {
-        true => ContentArrangement::Dynamic,
-        false => ContentArrangement::Disabled,
-    };
-    table.set_content_arrangement(arrangement).enforce_styling().style_text_only();
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.enforce_styling().style_text_only();
     if !header.is_empty() {
-        table.set_header(
-            header.iter().map(|&title| Cell::new(title).add_attribute(comfy_table::Attribute::Dim)),
-        );
+        table
+            .set_header(header.iter().map(|&title| Cell::new(title).add_attribute(Attribute::Dim)));
     }
     table
 }
@@ -54,10 +53,19 @@ pub fn styled(text: impl ToString, style: Style) -> Cell {
     }
 }
 
-/// The table's text, every line behind the given indent, without spaces at the ends.
-pub fn text(table: &mut Table, indent: &str) -> String {
+/// The table's text, every line behind the indent, without spaces at the ends. On a terminal, what
+/// is too wide is cut in the `elastic` columns.
+pub fn text(table: &mut Table, indent: &str, elastic: &[usize]) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
+        if !elastic.contains(&column.index) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    if let Some(width) = table.width().filter(|&width| width >= WIDTH_MIN && table.is_tty()) {
+        // The padding of the last column may stick out.
+        table.set_width(width + 2 - indent.len() as u16);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     let mut text = String::new();
     for line in table.lines() {
@@ -81,7 +89,7 @@ pub fn task_list(tasks: &[TaskInfo], header: bool) -> String {
             name_cell(&task.command),
         ]));
     }
-    text(&mut table, "")
+    text(&mut table, "", &[0, 3, 4])
 }
 
 #[cfg(test)]

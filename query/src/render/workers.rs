@@ -67,7 +67,7 @@ pub fn table(text: &mut String, report: &StatusReport) {
             if worker.lost { styled(about, BAD) } else { Cell::new(about) },
         ]));
     }
-    text.push_str(&super::table::text(&mut table, "  "));
+    text.push_str(&super::table::text(&mut table, "  ", &[0, 6]));
     let more = report.workers_total.max(report.workers.len() as u64)
         - report.workers.len().min(WORKERS_MAX) as u64;
     if more > 0 {

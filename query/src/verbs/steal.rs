@@ -135,7 +135,7 @@ fn print(stolen: &Stolen, quiet: bool, out: Output) -> Result<(), Failure> {
             name_cell(&lease.command),
         ]));
     }
-    out.text(&text(&mut table, ""))
+    out.text(&text(&mut table, "", &[0, 4]))
 }
 
 fn exit(stolen: &Stolen, quiet: bool) -> Exit {

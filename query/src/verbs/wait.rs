@@ -13,7 +13,7 @@ use crate::hub::{Hub, ask};
 use crate::output::{Output, watched};
 use crate::patience::{Patience, PatienceOptions};
 use crate::render::status::{finished, not_done, total};
-use crate::render::words::{number, paint, rate, some_names, span, tasks};
+use crate::render::words::{number, rate, some_names, span, tasks};
 use crate::render::{json as to_json, words};
 
 /// How long the hub keeps one request: while somebody watches, and while nobody does. A hub that
@@ -84,8 +84,7 @@ fn update(bar: &ProgressBar, waited: &Waited) {
         text += &format!("  {rate}");
     }
     if not_done(&counts) > 0 {
-        let failed = format!("  {} not done", number(not_done(&counts)));
-        text += &paint(words::BAD, failed);
+        text += &format!("  {} not done", number(not_done(&counts)));
     }
     let left = (total - finished) as f64 / waited.done_per_s;
     if let Ok(left) = Duration::try_from_secs_f64(left)
