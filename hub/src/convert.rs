@@ -12,6 +12,7 @@ use crate::scheduler::message::*;
 #[derive(Debug)]
 pub enum Asked {
     Command(Command),
+    Heartbeat(Command, Load),
     Hello,
     Status,
     List(List),
@@ -74,7 +75,10 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
             needs: Vec::new(),
             attempts: attempts(release.attempts)?,
         }),
-        Body::Heartbeat(heartbeat) => Asked::Command(decode_heartbeat(Some(ticket), heartbeat)?.0),
+        Body::Heartbeat(heartbeat) => {
+            let (command, load) = decode_heartbeat(Some(ticket), heartbeat)?;
+            Asked::Heartbeat(command, load)
+        }
         Body::Exit(exit) => Asked::Command(Command::Exit { ticket, who: who(exit.worker)? }),
         Body::Cancel(cancel) => {
             let selection = selection(cancel.selection)?;
@@ -161,7 +165,8 @@ fn new_task(task: wire::Task) -> Checked<NewTask> {
         let command = (!task.command.is_empty()).then(|| task.command.into_boxed_str());
         Box::new(Details { command, time_limit_ms: task.time_limit_ms })
     });
-    let needs: Vec<Name> = task.needs.into_iter().map(String::into_boxed_str).collect();
+    let mut needs: Vec<Name> = task.needs.into_iter().map(String::into_boxed_str).collect();
+    without_repeats(&mut needs);
     let definition = definition(&needs, task.priority, task.retries, details.as_deref());
     Ok(NewTask {
         name: task.name.into_boxed_str(),
@@ -171,6 +176,16 @@ fn new_task(task: wire::Task) -> Checked<NewTask> {
         retries: task.retries,
         details,
     })
+}
+
+/// In the order of the first mention.
+pub fn without_repeats(names: &mut Vec<Name>) {
+    if names.len() > 1 {
+        let mut seen = std::collections::HashSet::with_capacity(names.len());
+        let first: Vec<bool> = names.iter().map(|name| seen.insert(&**name)).collect();
+        let mut first = first.into_iter();
+        names.retain(|_| first.next() == Some(true));
+    }
 }
 
 /// FNV-1a over all that defines a task. It is stored, so it must stay the same in all versions.

@@ -7,7 +7,7 @@ use dhub_proto::Message;
 use dhub_proto::dwork::{LogMsg, QueryMsg, TaskMsg, log_msg, query_msg::Type};
 use dhub_proto::limits::{BATCH_TASKS_MAX, STEAL_TASKS_MAX, WORKER_NAME_BYTES_MAX};
 
-use crate::convert::{definition, name as check_name};
+use crate::convert::{definition, name as check_name, without_repeats};
 use crate::scheduler::message::*;
 use crate::scheduler::{Counts, State};
 
@@ -109,6 +109,7 @@ fn new_task(task: TaskMsg) -> Option<NewTask> {
         check_name(&pred).ok()?;
         needs.push(pred.into());
     }
+    without_repeats(&mut needs);
     let definition = definition(&needs, 0, 0, None);
     Some(NewTask { name, needs, definition, priority: 0, retries: 0, details: None })
 }

@@ -1,5 +1,6 @@
 //! dhub: start, say what was found, run until told to stop.
 
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -16,6 +17,11 @@ use dhub::store::{LockError, OpenError, Store, StoreError};
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
 use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// To standard error; that nobody reads it is no reason to stop.
+macro_rules! say {
+    ($($text:tt)*) => { let _ = writeln!(std::io::stderr(), $($text)*); };
+}
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -55,14 +61,14 @@ impl Failure {
 fn main() -> ExitCode {
     let args = Args::parse();
     std::panic::set_hook(Box::new(|panic| {
-        eprintln!("dhub: stopped by an error of its own: {panic}");
-        eprintln!("  nothing that was acknowledged is lost; please report this");
+        say!("dhub: stopped by an error of its own: {panic}");
+        say!("  nothing that was acknowledged is lost; please report this");
         std::process::exit(Exit::Internal as i32);
     }));
     match run(&args) {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {
-            eprintln!("dhub: {failure}");
+            say!("dhub: {failure}");
             failure.exit().into()
         }
     }
@@ -92,15 +98,15 @@ fn run(args: &Args) -> Result<(), Failure> {
     let server = Server::new(sockets, store, options, stop, wake.as_raw_fd())
         .map_err(|source| Failure::Restore { file: name.clone(), source })?;
     let found = if new { "new".into() } else { found(server.scheduler()) };
-    eprintln!("dhub {} · {name}: {found}", dhub_proto::VERSION);
+    say!("dhub {} · {name}: {found}", dhub_proto::VERSION);
     for (i, endpoint) in listening.iter().enumerate() {
-        eprintln!("  {}   {endpoint}", if i == 0 { "listening" } else { "         " });
+        say!("  {}   {endpoint}", if i == 0 { "listening" } else { "         " });
     }
     if args.insecure {
-        eprintln!("  warning     plain TCP: whoever can connect can run commands as you");
+        say!("  warning     plain TCP: whoever can connect can run commands as you");
     }
     if args.file.is_none() {
-        eprintln!("  warning     no file (-f): the tasks are lost when this hub stops");
+        say!("  warning     no file (-f): the tasks are lost when this hub stops");
     }
     server.run()?;
     Ok(())

@@ -258,12 +258,6 @@ impl Server {
     fn take_native(&mut self, route: Route, request: wire::Request) -> Result<(), Fatal> {
         self.last_ticket += 1;
         let ticket = self.last_ticket;
-        let load = match &request.body {
-            Some(wire::request::Body::Heartbeat(heartbeat)) => {
-                Some(convert::Load { sample: heartbeat.sample, note: heartbeat.note.clone() })
-            }
-            _ => None,
-        };
         let asked = match convert::decode(ticket, request.body) {
             Ok(asked) => asked,
             Err(why) => return self.send_error(&route, why),
@@ -278,9 +272,11 @@ impl Server {
             }
             Asked::Command(command) => {
                 self.routes.insert(ticket, route);
-                let who = load.is_some().then(|| who(&command).cloned()).flatten();
                 self.apply(command)?;
-                self.note_load(who, load);
+            }
+            Asked::Heartbeat(command, load) => {
+                self.routes.insert(ticket, route);
+                self.apply_heartbeat(command, load)?;
             }
             Asked::Hello => self.reads.push((route, Read::Hello)),
             Asked::Status => self.reads.push((route, Read::Status)),
@@ -321,22 +317,19 @@ impl Server {
             }
         };
         match convert::decode_heartbeat(None, heartbeat) {
-            Ok((command, load)) => {
-                let who = who(&command).cloned();
-                self.apply(command)?;
-                self.note_load(who, Some(load));
-            }
+            Ok((command, load)) => self.apply_heartbeat(command, load)?,
             Err(why) => tracing::debug!("a heartbeat was dropped: {}", why.message),
         }
         Ok(())
     }
 
-    fn note_load(&mut self, who: Option<Who>, load: Option<convert::Load>) {
-        if let (Some(who), Some(load)) = (who, load)
-            && let Some(id) = self.scheduler.worker_id(&who)
-        {
+    fn apply_heartbeat(&mut self, command: Command, load: convert::Load) -> Result<(), Fatal> {
+        let who = who(&command).cloned();
+        self.apply(command)?;
+        if let Some(id) = who.and_then(|who| self.scheduler.worker_id(&who)) {
             self.monitor.note_load(id, load);
         }
+        Ok(())
     }
 
     /// Hands a command to the scheduler, with what memory lacks of it.

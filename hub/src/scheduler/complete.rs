@@ -26,7 +26,7 @@ impl Scheduler {
             }
         }
         let stolen = want.map(|steal| {
-            let repeated = steal.client.and_then(|client| self.repeated(worker, client, &steal));
+            let repeated = self.repeated(worker, &steal);
             let leases = repeated.unwrap_or_else(|| {
                 if let Some(client) = steal.client {
                     self.workers.note_number(now, client, steal.number);

@@ -280,10 +280,7 @@ impl Scheduler {
             self.answer(parked.ticket, Answer::Stolen(stolen));
         }
         let leases = &self.leases;
-        self.workers.sweep(now, |client| {
-            // Rare enough to look through: every half minute.
-            leases.iter().any(|(_, lease)| lease.client.as_ref() == Some(client))
-        });
+        self.workers.sweep(now, || leases.iter().filter_map(|(_, lease)| lease.client).collect());
     }
 
     /// After each command: whoever can be answered now is.

@@ -20,7 +20,7 @@ impl Scheduler {
                     return self.park(now, ticket, worker, steal);
                 }
             }
-            if let Some(leases) = self.repeated(worker, client, &steal) {
+            if let Some(leases) = self.repeated(worker, &steal) {
                 let stolen = self.stolen(worker, leases);
                 return self.answer(ticket, Answer::Stolen(stolen));
             }
@@ -47,17 +47,14 @@ impl Scheduler {
         self.parking.park(ParkedSteal { ticket, worker, steal, until });
     }
 
-    /// What a steal that was seen before got; None if this one is new.
-    pub(super) fn repeated(
-        &self,
-        worker: WorkerId,
-        client: ClientId,
-        steal: &Steal,
-    ) -> Option<Vec<Leased>> {
-        if steal.n == 0 || steal.number > self.workers.newest_number(&client).unwrap_or(0) {
+    /// What a steal that was seen before got; None if this one is new. Number 0 is always new.
+    pub(super) fn repeated(&self, worker: WorkerId, steal: &Steal) -> Option<Vec<Leased>> {
+        let client = steal.client?;
+        let newest = self.workers.newest_number(&client)?;
+        if steal.n == 0 || steal.number == 0 || steal.number > newest {
             return None;
         }
-        if Some(steal.number) != self.workers.newest_number(&client) {
+        if steal.number < newest {
             return Some(Vec::new());
         }
         let worker = self.workers.get(worker)?;

@@ -1,6 +1,6 @@
 //! Who has been heard of.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::message::{ClientId, Millis, Name, Who, WorkerId};
 
@@ -111,13 +111,14 @@ impl Workers {
     }
 
     /// Keeps memory from growing with every shell that ever stole a task.
-    pub fn sweep(&mut self, now: Millis, is_needed: impl Fn(&ClientId) -> bool) {
+    pub fn sweep(&mut self, now: Millis, needed: impl FnOnce() -> HashSet<ClientId>) {
         if now < self.next_sweep {
             return;
         }
         self.next_sweep = now + SWEEP_MS;
+        let needed = needed();
         self.clients
-            .retain(|id, client| now < client.last_seen + FORGET_CLIENT_MS || is_needed(id));
+            .retain(|id, client| now < client.last_seen + FORGET_CLIENT_MS || needed.contains(id));
         let by_key = &mut self.by_key;
         self.by_id.retain(|_, worker| {
             let keep = !worker.leases.is_empty() || now < worker.last_seen + FORGET_WORKER_MS;

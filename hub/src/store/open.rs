@@ -66,7 +66,9 @@ impl Store {
             return Err(OpenError::Network { file: file.to_owned(), kind });
         }
         // Only what is there may be looked at before it is locked.
-        let lock = FileLock::take(file, since)?;
+        // By its real name: a link to it must not be a way around the lock.
+        let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let lock = FileLock::take(&real, since)?;
         let new = std::fs::metadata(file).map_or(true, |meta| meta.len() == 0);
         let db = open_connection(file, network, new)?;
         if new {
