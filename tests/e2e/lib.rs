@@ -1,1 +1,22 @@
+//! Tests with real processes, real sockets and real files.
+//!
+//! `Hub` starts a dhub of its own in a directory of its own; `query` and `worker` run the tools
+//! against it; `native` and `dwork` speak to its port. Nothing is timed: tests wait for
+//! conditions by `eventually`. Whatever was started is killed on drop, also after a panic.
 
+mod binaries;
+mod dwork;
+mod hub;
+mod native;
+mod output;
+mod process;
+mod tasks;
+mod wait;
+
+pub use dwork::{Dwork, dwork_reply, dwork_task, location, names_of};
+pub use hub::{Hub, Space};
+pub use native::{Native, outcome_done, outcome_failed, plain_worker, task, worker};
+pub use output::Output;
+pub use process::Process;
+pub use tasks::{Log, check_order};
+pub use wait::{PATIENCE, eventually};

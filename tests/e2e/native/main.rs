@@ -1,0 +1,10 @@
+//! The native dialect at the raw port: what docs/protocol.md promises to the author of a client.
+
+mod create;
+mod delivery;
+mod end;
+mod leases;
+mod outcome;
+mod read;
+mod robust;
+mod steal;
