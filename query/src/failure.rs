@@ -7,7 +7,10 @@ use dhub_proto::exit::Exit;
 use dhub_proto::options::FindError;
 use dhub_proto::wire::{self, ErrorCode};
 
-use crate::render::words::{plain, span};
+use crate::render::words::{plain, some_names, span};
+
+/// Names of a refusal that are printed.
+const NAMES_MAX: usize = 10;
 
 /// A message for people and the exit code that goes with it.
 #[derive(Debug)]
@@ -61,6 +64,11 @@ impl From<ClientError> for Failure {
     }
 }
 
+/// Names enough to know what is meant.
+fn few(names: &[String]) -> String {
+    some_names(&names[..names.len().min(NAMES_MAX)], names.len() as u64)
+}
+
 /// What the system said, without its number.
 pub fn system(error: &io::Error) -> String {
     let text = error.to_string();
@@ -81,9 +89,9 @@ fn refused(error: &wire::Error) -> Failure {
         .names
         .iter()
         .filter(|name| !error.message.contains(&format!("'{name}'")))
-        .map(|name| plain(name))
+        .cloned()
         .collect();
-    if names.is_empty() { failure } else { failure.hint(names.join(" ")) }
+    if names.is_empty() { failure } else { failure.hint(few(&names)) }
 }
 
 impl From<FindError> for Failure {
