@@ -2,10 +2,11 @@
 //!
 //! main -> server (the loop) -> convert, dwork -> scheduler -> store. `server.rs` has the flow.
 
+pub mod archive;
 pub mod args;
 pub mod convert;
 pub mod dwork;
-mod job;
+pub mod job;
 mod monitor;
 pub mod scheduler;
 pub mod server;

@@ -14,6 +14,7 @@ use dhub_proto::Message;
 use dhub_proto::limits::*;
 use dhub_proto::wire::{self, reply};
 
+use crate::archive;
 use crate::convert::{self, Asked, error};
 use crate::dwork;
 use crate::job::{CancelJob, Job, ListJob, RetryJob, Step};
@@ -324,7 +325,7 @@ impl Server {
     }
 
     fn apply_heartbeat(&mut self, command: Command, load: convert::Load) -> Result<(), Fatal> {
-        let who = who(&command).cloned();
+        let who = command.who().cloned();
         self.apply(command)?;
         if let Some(id) = who.and_then(|who| self.scheduler.worker_id(&who)) {
             self.monitor.note_load(id, load);
@@ -332,26 +333,9 @@ impl Server {
         Ok(())
     }
 
-    /// Hands a command to the scheduler, with what memory lacks of it.
     fn apply(&mut self, command: Command) -> Result<(), Fatal> {
         let now = self.now();
-        if let Some(who) = who(&command)
-            && !self.scheduler.knows_worker(who)
-            && let Some(id) = self.store.worker(who)?
-        {
-            self.scheduler.restore_worker(now, id, who.clone());
-        }
-        let mut past = Past::new();
-        if self.scheduler.has_past() {
-            for name in names(&command) {
-                if !self.scheduler.holds(name)
-                    && let Some(task) = self.store.look_up(name)?
-                {
-                    past.insert(name.clone(), task);
-                }
-            }
-        }
-        self.scheduler.apply(now, command, &past);
+        archive::carry_out(&mut self.scheduler, &self.store, now, command)?;
         Ok(())
     }
 
@@ -559,34 +543,5 @@ fn receive_one(socket: &zmq::Socket) -> Result<Option<Vec<Vec<u8>>>, Fatal> {
         Ok(parts) => Ok(Some(parts)),
         Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => Ok(None),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Who asks, if the command is of a worker.
-fn who(command: &Command) -> Option<&Who> {
-    match command {
-        Command::Steal { who, .. }
-        | Command::Complete { who, .. }
-        | Command::Release { who, .. }
-        | Command::Heartbeat { who, .. }
-        | Command::Exit { who, .. } => Some(who),
-        _ => None,
-    }
-}
-
-/// The tasks that a command names.
-fn names(command: &Command) -> Vec<&Name> {
-    match command {
-        Command::Create { tasks, .. } => {
-            tasks.iter().flat_map(|task| std::iter::once(&task.name).chain(&task.needs)).collect()
-        }
-        Command::Complete { outcomes, .. } => {
-            outcomes.iter().map(|outcome| &outcome.name).collect()
-        }
-        Command::Release { attempts, needs, .. } => {
-            attempts.iter().map(|attempt| &attempt.name).chain(needs.iter().flatten()).collect()
-        }
-        Command::Cancel { names, .. } => names.iter().collect(),
-        _ => Vec::new(),
     }
 }

@@ -200,6 +200,37 @@ pub enum Command {
     Tick,
 }
 
+impl Command {
+    /// Who asks, if the command is of a worker.
+    pub fn who(&self) -> Option<&Who> {
+        match self {
+            Command::Steal { who, .. }
+            | Command::Complete { who, .. }
+            | Command::Release { who, .. }
+            | Command::Heartbeat { who, .. }
+            | Command::Exit { who, .. } => Some(who),
+            _ => None,
+        }
+    }
+
+    /// The tasks that it names and that may be finished.
+    pub fn names(&self) -> Vec<&Name> {
+        match self {
+            Command::Create { tasks, .. } => {
+                tasks.iter().flat_map(|task| std::iter::once(&task.name).chain(&task.needs)).collect()
+            }
+            Command::Complete { outcomes, .. } => {
+                outcomes.iter().map(|outcome| &outcome.name).collect()
+            }
+            Command::Release { attempts, needs, .. } => {
+                attempts.iter().map(|attempt| &attempt.name).chain(needs.iter().flatten()).collect()
+            }
+            Command::Cancel { names, .. } => names.iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// Why one item of a request, or all of it, is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {

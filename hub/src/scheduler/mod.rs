@@ -217,10 +217,6 @@ impl Scheduler {
         self.tasks.len() as u64 != self.last_task
     }
 
-    pub fn knows_worker(&self, who: &Who) -> bool {
-        self.workers.find(who).is_some()
-    }
-
     pub fn worker_id(&self, who: &Who) -> Option<WorkerId> {
         self.workers.find(who)
     }

@@ -154,7 +154,7 @@ impl Store {
     }
 
     /// A worker that memory has forgotten or never knew in this life of the hub.
-    pub fn worker(&self, who: &Who) -> Result<Option<WorkerId>, StoreError> {
+    pub fn find_worker(&self, who: &Who) -> Result<Option<WorkerId>, StoreError> {
         let mut select =
             self.db.prepare_cached("SELECT id FROM workers WHERE coalesce(client, name) = ?1")?;
         let id = match who.id {
