@@ -216,9 +216,10 @@ impl Command {
     /// The tasks that it names and that may be finished.
     pub fn names(&self) -> Vec<&Name> {
         match self {
-            Command::Create { tasks, .. } => {
-                tasks.iter().flat_map(|task| std::iter::once(&task.name).chain(&task.needs)).collect()
-            }
+            Command::Create { tasks, .. } => tasks
+                .iter()
+                .flat_map(|task| std::iter::once(&task.name).chain(&task.needs))
+                .collect(),
             Command::Complete { outcomes, .. } => {
                 outcomes.iter().map(|outcome| &outcome.name).collect()
             }

@@ -99,7 +99,7 @@ pub struct Scheduler {
     last_task: TaskId,
     /// Waiting tasks that can never run, with the one to blame; skipped a few at a turn.
     doomed: VecDeque<(Slot, TaskId, TaskId)>,
-    /// Finished since the last commit, with the one to blame.
+    /// Finished since the last commit, with the one to blame; or missing, and wanted no more.
     leaving: HashMap<Slot, TaskId>,
     /// Workers that have something to be told.
     to_tell: Vec<WorkerId>,
@@ -173,10 +173,24 @@ impl Scheduler {
         std::mem::take(&mut self.answers)
     }
 
-    /// All changes so far are committed: finished tasks are the store's alone from now on.
+    /// All changes so far are committed: what memory need not hold is the store's alone now.
     pub fn committed(&mut self) {
-        for (slot, _) in self.leaving.drain() {
-            self.tasks.remove(slot);
+        for slot in std::mem::take(&mut self.leaving).into_keys() {
+            let task = self.tasks.get(slot);
+            match task.state {
+                State::Missing if task.pending == 0 => {
+                    // Frees the edges, which nobody is at the other end of.
+                    self.edges.take_succs(&mut self.tasks, slot);
+                    self.counts.down(State::Missing);
+                    self.missing.remove(&slot);
+                    self.tasks.remove(slot);
+                }
+                state if state.is_finished() => {
+                    self.tasks.remove(slot);
+                }
+                // Somebody waits for that name again, or added it.
+                _ => {}
+            }
         }
     }
 
@@ -411,11 +425,7 @@ impl Scheduler {
         }
         task.pending -= 1;
         if task.pending == 0 {
-            // Frees the edges, which nobody is at the other end of.
-            self.edges.take_succs(&mut self.tasks, pred);
-            self.counts.down(State::Missing);
-            self.missing.remove(&pred);
-            self.tasks.remove(pred);
+            self.leaving.insert(pred, 0);
         }
     }
 

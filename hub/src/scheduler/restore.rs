@@ -3,7 +3,7 @@
 //! Whether a task waits follows from its dependencies, whether it runs from its lease. Nothing
 //! here is new, so there are no changes to store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Scheduler;
 use super::lease::Lease;
@@ -60,6 +60,9 @@ impl Scheduler {
                 waiting.push((slot, needs));
             }
         }
+        // What runs had all it needs, also if a person has had some of that run again since.
+        let running: HashSet<TaskId> = leases.iter().map(|lease| lease.task).collect();
+        waiting.retain(|(slot, _)| !running.contains(&self.tasks.get(*slot).id));
         // Finished ones are looked up once each, however many need them.
         let mut known: HashMap<TaskId, Need> = HashMap::new();
         for (slot, needs) in waiting {

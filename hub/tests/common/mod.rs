@@ -1,0 +1,192 @@
+//! A hub without sockets: scheduler and store, driven as the server drives them.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use dhub::convert::{Selection, definition};
+use dhub::job::{Job, RetryJob, Step};
+use dhub::scheduler::message::*;
+use dhub::scheduler::{Config, Scheduler, State};
+use dhub::store::Store;
+use dhub_proto::wire::{self, reply};
+use tempfile::TempDir;
+
+pub const WORKER_TIMEOUT_MS: u64 = 30_000;
+pub const LEASE_MS: u64 = 3_600_000;
+/// The server's turns are no longer apart than this.
+pub const TURN_MS: u64 = 1_000;
+
+pub fn config() -> Config {
+    Config {
+        worker_timeout_ms: WORKER_TIMEOUT_MS,
+        lease_ms: LEASE_MS,
+        parked_requests_max: 100,
+        needs_max: 65_536,
+        reclaims_max: 5,
+    }
+}
+
+/// A scheduler alone, for tests that need no store.
+pub fn scheduler() -> Scheduler {
+    Scheduler::new(config())
+}
+
+pub fn task(name: &str, needs: &[&str]) -> NewTask {
+    let needs: Vec<Name> = needs.iter().map(|&need| need.into()).collect();
+    let definition = definition(&needs, 0, 0, None);
+    NewTask { name: name.into(), needs, definition, priority: 0, retries: 0, details: None }
+}
+
+/// Workers whose name starts with w have an id, as kworker has; others are known by their name.
+pub fn who(name: &str) -> Who {
+    Who { name: name.into(), id: name.starts_with('w').then(|| client(name)) }
+}
+
+pub fn client(name: &str) -> ClientId {
+    let mut id = [0; 16];
+    id[..name.len()].copy_from_slice(name.as_bytes());
+    id
+}
+
+pub fn steal(who: &Who, number: u64, n: u32) -> Steal {
+    Steal { client: who.id, number, n, wait_ms: 0, lease_ms: 0, stay: false }
+}
+
+pub fn outcome(name: &str, attempt: u32, verdict: Verdict) -> Outcome {
+    Outcome { name: name.into(), attempt, verdict, report: Report::default() }
+}
+
+pub struct Hub {
+    pub scheduler: Scheduler,
+    /// None only while it restarts.
+    store: Option<Store>,
+    dir: Option<TempDir>,
+    pub now: Millis,
+    last_ticket: Ticket,
+    /// All that was committed.
+    pub changes: Vec<Change>,
+}
+
+impl Hub {
+    pub fn in_memory() -> Self {
+        Self::with(Store::open_in_memory().expect("a store in memory"), None)
+    }
+
+    pub fn on_file() -> Self {
+        let dir = TempDir::new().expect("a temporary directory");
+        let opened = Store::open(&dir.path().join("run.db"), "now", false).expect("a new file");
+        assert!(opened.new);
+        Self::with(opened.store, Some(dir))
+    }
+
+    fn with(store: Store, dir: Option<TempDir>) -> Self {
+        let (scheduler, changes) = (scheduler(), Vec::new());
+        let mut hub =
+            Self { scheduler, store: Some(store), dir, now: 1_000, last_ticket: 0, changes };
+        hub.restore();
+        hub
+    }
+
+    pub fn store(&self) -> &Store {
+        self.store.as_ref().expect("no restart in progress")
+    }
+
+    pub fn path(&self) -> std::path::PathBuf {
+        self.dir.as_ref().expect("a hub on a file").path().join("run.db")
+    }
+
+    pub fn ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        self.last_ticket
+    }
+
+    /// As the server's `apply`: with what memory lacks of the command.
+    pub fn apply(&mut self, command: Command) {
+        let store = self.store.as_ref().expect("no restart in progress");
+        dhub::archive::carry_out(&mut self.scheduler, store, self.now, command)
+            .expect("the store reads");
+    }
+
+    /// The rest of a turn: time passes, changes are committed, answers may leave.
+    pub fn turn(&mut self) -> Vec<(Ticket, Answer)> {
+        self.scheduler.apply(self.now, Command::Tick, &Past::new());
+        self.commit();
+        self.scheduler.take_answers()
+    }
+
+    pub fn commit(&mut self) {
+        let changes = self.scheduler.take_changes();
+        if !changes.is_empty() {
+            let store = self.store.as_mut().expect("no restart in progress");
+            store.commit(&changes, self.scheduler.counts()).expect("the changes are stored");
+            self.changes.extend(changes);
+        }
+        self.scheduler.committed();
+    }
+
+    /// A command alone in its turn.
+    pub fn ask(&mut self, command: impl FnOnce(Ticket) -> Command) -> Answer {
+        let ticket = self.ticket();
+        self.apply(command(ticket));
+        let answers = self.turn();
+        answers.into_iter().find(|(to, _)| *to == ticket).expect("an answer at once").1
+    }
+
+    /// A person's retry, in slices as the server does it. The other answers come along.
+    pub fn retry(&mut self, names: &[Name], done: bool) -> (wire::Retried, Vec<(Ticket, Answer)>) {
+        let selection = Selection { names: names.to_vec(), states: Vec::new() };
+        self.run_retry(selection, done)
+    }
+
+    pub fn run_retry(
+        &mut self,
+        selection: Selection,
+        done: bool,
+    ) -> (wire::Retried, Vec<(Ticket, Answer)>) {
+        let ticket = self.ticket();
+        let mut job = Job::Retry(RetryJob::new(selection, done));
+        let mut others = Vec::new();
+        loop {
+            for (to, answer) in self.turn() {
+                if to == ticket {
+                    job.answered(answer);
+                } else {
+                    others.push((to, answer));
+                }
+            }
+            match job.step(ticket, &self.scheduler, self.store()).expect("a slice of the retry") {
+                Step::Again => {}
+                Step::Apply(command) => self.apply(command),
+                Step::Done(reply::Body::Retried(retried)) => return (retried, others),
+                Step::Done(body) => panic!("a retry was answered with {body:?}"),
+            }
+        }
+    }
+
+    /// The hub dies between two turns and starts again on what is stored.
+    pub fn restart(&mut self) {
+        self.scheduler = scheduler();
+        if let Some(dir) = &self.dir {
+            drop(self.store.take());
+            let opened = Store::open(&dir.path().join("run.db"), "now", false).expect("the file");
+            assert!(!opened.new);
+            self.store = Some(opened.store);
+        }
+        self.restore();
+    }
+
+    fn restore(&mut self) {
+        let store = self.store.as_ref().expect("a store");
+        store.restore(self.now, &mut self.scheduler).expect("the state is restored");
+        self.commit();
+    }
+
+    /// Where a task is, by memory or else by the store.
+    pub fn state(&self, name: &str) -> Option<State> {
+        match self.scheduler.find(name) {
+            Some(task) => Some(task.state),
+            None => self.store().task(name).expect("a task looked up").map(|row| {
+                row.finished.unwrap_or_else(|| panic!("'{name}' is open, yet not in memory"))
+            }),
+        }
+    }
+}
