@@ -11,10 +11,12 @@ use dhub_proto::{endpoint, exit, limits, options};
 /// Keeps a graph of tasks, hands them to workers, and knows what is waiting, ready, running and
 /// done. Talk to it with dquery, run its tasks with kworker.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "dhub", version, after_help = exit::HUB_HELP, after_long_help = concat!(
-    "Examples:\n",
-    "  dhub -f run.db &                     a hub for this machine, on a file\n",
-    "  dhub -f run.db --insecure &          also for programs written for dwork\n"))]
+#[command(name = "dhub", version, after_help = exit::HUB_HELP, after_long_help = format!("\
+Examples:
+  dhub -f run.db &                     a hub for this machine, on a file
+  dhub -f run.db --insecure &          also for programs written for dwork
+
+{}", exit::HUB_HELP))]
 pub struct Args {
     /// Keep the tasks in FILE; made if it is missing. Without it they live in memory only
     #[arg(short, long, value_name = "FILE")]
