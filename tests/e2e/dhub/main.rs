@@ -1,1 +1,5 @@
-//! Placeholder
+//! The hub as a process: how it starts, refuses to start, and stops.
+
+mod refuse;
+mod start;
+mod stop;

@@ -61,6 +61,8 @@ fn a_newer_steal_takes_the_place_of_the_parked_one() {
     let native = hub.native();
     native.send(Body::Steal(parked(1, 1)));
     let newer = native.send(Body::Steal(parked(1, 2)));
+    // Answered after both of them have arrived.
+    assert_eq!(native.counts().ready, 0);
     hub.native().create(&[task("a", &[]), task("b", &[])]);
     assert_eq!(native.receive().id, newer);
     assert!(!native.has_reply(100), "the older one has no reply");
