@@ -28,7 +28,7 @@ use crate::args::Args;
 use crate::command::{Program, ProgramError};
 use crate::link::{Link, LinkError};
 use crate::pool::Pool;
-use crate::process::{Processes, make_room};
+use crate::process::{Processes, adopt_orphans, make_room};
 use crate::signal::Signals;
 use crate::worker::{Config, Worker, WorkerError};
 
@@ -99,6 +99,7 @@ fn run(args: Args) -> Result<Exit, Error> {
     let worker = wire::Worker { name: name.clone(), id: random_id()? };
     let pool = Pool::new(worker, slots, ahead, !args.until_done);
     let link = Link::new(&endpoint, &welcome.report_endpoint, Instant::now())?;
+    adopt_orphans();
     let processes = Processes::new(tail_bytes as usize);
     let config = Config { name, program, until_done: args.until_done, timeout: args.hub.timeout };
     Ok(Worker::new(config, pool, link, processes, Signals::new()?).run()?)

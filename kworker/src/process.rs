@@ -51,6 +51,15 @@ pub fn make_room(slots: usize) -> Result<(), String> {
         .map_err(|error| format!("{slots} slots need {needed} open files (ulimit -n): {error}"))
 }
 
+/// Makes orphans of tasks children of this process. Whoever is process 1 may be slow to bury them,
+/// or never do it, as in many containers; until then a stopped group does not look empty.
+pub fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
+        tracing::debug!(%error, "cannot adopt orphans");
+    }
+}
+
 /// Why a process has to go.
 #[derive(Clone, Copy, Debug)]
 enum Why {

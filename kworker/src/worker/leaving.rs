@@ -57,7 +57,7 @@ impl Worker {
             die_of(signal);
         } else if self.told_to_stop {
             let running = self.running();
-            self.say(&format!("stops now; {running} are killed and given back"));
+            self.say(&format!("stops now: kills {running} and gives back what it has"));
             self.collect();
             self.processes.kill_all(now);
             self.pool.abandon();
