@@ -134,6 +134,7 @@ impl Scheduler {
 
     /// Carries out one command. `past` has those tasks that the command names and memory lacks.
     pub fn apply(&mut self, now: Millis, command: Command, past: &Past) {
+        self.notice_pause(now);
         match command {
             Command::Create { ticket, tasks, merge } => self.create(ticket, tasks, merge, past),
             Command::Steal { ticket, who, steal } => self.steal(now, ticket, &who, steal),
@@ -275,13 +276,17 @@ impl Scheduler {
 
     // --- time ------------------------------------------------------------------------------
 
-    fn tick(&mut self, now: Millis) {
+    /// After a pause of the hub leases are longer by it, before anything else changes them.
+    fn notice_pause(&mut self, now: Millis) {
         if let Some(last) = self.last_turn
             && now > last + PAUSE_MS
         {
             self.leases.extend_all(now - last);
         }
         self.last_turn = Some(now);
+    }
+
+    fn tick(&mut self, now: Millis) {
         while let Some(lease) = self.leases.expired(now) {
             self.reclaim(lease);
         }

@@ -50,8 +50,9 @@ impl Scheduler {
             if let Some((worker, ended)) = stored.last {
                 (task.holder, task.newest) = match ended {
                     Ended::Reclaimed => (worker, Newest::Reclaimed),
-                    Ended::Failed => (worker, Newest::Failed),
-                    Ended::Done | Ended::Cancelled => (worker, Newest::Void),
+                    Ended::Failed if stored.failures > 0 => (worker, Newest::Failed),
+                    // Done, cancelled, or failed for good: a person has had it run again since.
+                    _ => (worker, Newest::Void),
                 };
             }
             slots.insert(stored.id, slot);

@@ -1,5 +1,7 @@
 //! A person's retry: finished tasks, read from the store, become unfinished ones again.
 
+use std::collections::HashMap;
+
 use super::Scheduler;
 use super::message::*;
 use super::ready::Origin;
@@ -12,19 +14,21 @@ impl Scheduler {
         self.skip_doomed(usize::MAX);
         let (mut retried, mut unskipped) = (0, 0);
         let mut refused = Vec::new();
+        // The store does not know yet what this request changes.
+        let mut blamed: HashMap<TaskId, TaskId> = HashMap::new();
         for Revived { task, state, dependent } in tasks {
             if self.tasks.find(&task.name).is_some() {
                 continue;
             }
-            let alive =
-                |need: &Need| self.tasks.find(&need.name).is_some() || !need.state.is_dead();
-            match task.needs.iter().find(|need| !alive(need)) {
+            match task.needs.iter().find_map(|need| self.dead(need)) {
                 None => {
                     self.reopen(task, state);
                     *(if dependent { &mut unskipped } else { &mut retried }) += 1;
                 }
-                Some(need) if state == State::Skipped => {
-                    self.changes.push(Change::Blamed { task: task.id, blame: need.blame });
+                Some((need, blame)) if state == State::Skipped => {
+                    let blame = blamed.get(&need).copied().unwrap_or(blame);
+                    blamed.insert(task.id, blame);
+                    self.changes.push(Change::Blamed { task: task.id, blame });
                 }
                 Some(_) => refused.push(Refused {
                     name: task.name,
@@ -35,6 +39,18 @@ impl Scheduler {
             }
         }
         self.answer(ticket, Answer::Revived { retried, unskipped, refused });
+    }
+
+    /// A dependency that can not be done, and the one to blame. Memory knows better than the store.
+    fn dead(&self, need: &Need) -> Option<(TaskId, TaskId)> {
+        let (state, blame) = match self.tasks.find(&need.name) {
+            Some(slot) => {
+                let blame = self.leaving.get(&slot).copied().unwrap_or(need.id);
+                (self.tasks.get(slot).state, blame)
+            }
+            None => (need.state, need.blame),
+        };
+        state.is_dead().then_some((need.id, blame))
     }
 
     fn reopen(&mut self, stored: StoredTask, from: State) {
@@ -69,7 +85,9 @@ impl Scheduler {
     /// An edge to a stored dependency that is unfinished or missing; none to a done one.
     pub(super) fn wait_for(&mut self, slot: Slot, need: &Need) {
         if let Some(pred) = self.tasks.find(&need.name) {
-            self.add_edge(pred, slot);
+            if !self.tasks.get(pred).state.is_finished() {
+                self.add_edge(pred, slot);
+            }
         } else if need.state == State::Missing {
             let pred = self.insert(need.id, need.name.clone(), State::Missing);
             self.add_edge(pred, slot);

@@ -271,6 +271,11 @@ impl Scheduler {
             return self.answer(ticket, Answer::Error { code: Code::NotFound, message, names });
         };
         self.see(now, who);
+        // Its own parked steals must not get what it gives back.
+        while let Some(parked) = self.parking.take_worker(id) {
+            let stolen = self.stolen(id, Vec::new());
+            self.answer(parked.ticket, Answer::Stolen(stolen));
+        }
         let mut released = 0;
         while let Some(lease) =
             self.workers.get(id).and_then(|worker| worker.leases.last().copied())
