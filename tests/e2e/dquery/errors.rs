@@ -1,0 +1,115 @@
+//! When it goes wrong: what happened, to what, what to do. Never a hang, never silence.
+
+use std::process::Stdio;
+
+use e2e::{Hub, Space};
+
+#[test]
+fn a_hub_that_is_down_is_named_after_the_time_out() {
+    let mut hub = Hub::start();
+    hub.kill9();
+    let verbs: [&[&str]; 9] = [
+        &["status"],
+        &["create", "a"],
+        &["steal", "-q"],
+        &["complete", "a"],
+        &["exit"],
+        &["wait"],
+        &["list"],
+        &["show", "a"],
+        &["steal", "--wait"],
+    ];
+    for verb in verbs {
+        let output = hub.query(&[verb, &["--timeout", "100ms"]].concat());
+        output.exits(7).says(&["no hub answers", &hub.tcp(), "dhub -f"]).is_one_message();
+        assert_eq!(output.stdout, "");
+    }
+    hub.write("tasks.txt", "a\n");
+    let output = hub.query(&["addfile", "tasks.txt", "--timeout", "100ms"]);
+    output.exits(7).says(&["no hub answers"]).is_one_message();
+}
+
+#[test]
+fn an_endpoint_without_a_hub_is_tried_and_named() {
+    let space = Space::new();
+    let endpoint = format!("ipc://{}", space.path("nobody.sock").display());
+    let output = space.run("dquery", &["-s", &endpoint, "--timeout", "100ms", "status"]);
+    output.exits(7).says(&[&endpoint]).is_one_message();
+}
+
+#[test]
+fn a_hub_that_hangs_is_given_up() {
+    let mut hub = Hub::start();
+    hub.signal(rustix::process::Signal::STOP);
+    let output = hub.query(&["status", "--timeout", "300ms"]);
+    output.exits(7).says(&["no hub answers"]).is_one_message();
+    hub.signal(rustix::process::Signal::CONT);
+    hub.query(&["status"]).ok();
+    hub.kill9();
+}
+
+#[test]
+fn a_misspelt_verb_or_option_gets_a_hint() {
+    let space = Space::new();
+    space.run("dquery", &["stael"]).exits(2).says(&["stael", "steal"]);
+    space.run("dquery", &["complet", "a"]).exits(2).says(&["complete"]);
+    space.run("dquery", &["status", "--jsno"]).exits(2).says(&["--json"]);
+    space.run("dquery", &["steal", "-n", "0"]).exits(2).says(&["0"]);
+    space.run("dquery", &["steal", "-n", "-1"]).exits(2);
+    space.run("dquery", &["steal", "-n", "99999999999"]).exits(2);
+    space.run::<&str>("dquery", &[]).exits(2).says(&["Usage"]);
+    space.run("dquery", &["-s", "udp://x", "status"]).exits(2).says(&["tcp://HOST:PORT"]);
+    space.run("dquery", &["--help"]).exits(0).prints(&["Exit codes:", "steal", "addfile"]);
+}
+
+#[test]
+fn names_that_do_not_exist_are_named() {
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    for verb in ["complete", "fail", "release", "cancel", "retry", "list"] {
+        let output = hub.query(&[verb, "nosuch"]);
+        output.exits(6).says(&["nosuch"]);
+    }
+    hub.query(&["show", "nosuch"]).exits(6).says(&["nosuch"]).is_one_message();
+    hub.query(&["exit", "stranger"]).exits(6).says(&["stranger"]).is_one_message();
+}
+
+#[test]
+fn cycles_are_refused_with_their_names() {
+    let hub = Hub::start();
+    hub.query(&["create", "a", "a"]).exits(6).says(&["a"]).is_one_message();
+    hub.query(&["create", "a", "b"]).ok();
+    hub.query(&["create", "b", "c"]).ok();
+    let output = hub.query(&["create", "c", "a"]);
+    output.exits(6).says(&["a", "b", "c", "->"]).is_one_message();
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let hub = Hub::start();
+    let names: String = (0..5_000).map(|n| format!("task-{n}\n")).collect();
+    hub.write("tasks.txt", names);
+    hub.query(&["addfile", "tasks.txt"]).ok();
+    let script = "dquery list --all | head -n 2; dquery list --all --json | head -n 1 >/dev/null";
+    let output = hub.sh(script);
+    output.exits(0);
+    assert_eq!((output.stdout.lines().count(), output.stderr.as_str()), (2, ""));
+}
+
+#[test]
+fn a_steal_that_cannot_be_printed_is_given_back() {
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = hub.command("dquery");
+    command.args(["steal", "-q"]).stdout(full).stderr(Stdio::null());
+    assert_eq!(command.status().unwrap().code(), Some(9));
+    assert_eq!(hub.state("a"), "ready");
+}
+
+#[test]
+fn standard_error_may_be_closed() {
+    let hub = Hub::start();
+    hub.sh("dquery show nosuch 2>&-").exits(6);
+    hub.sh("dquery status >&-; test $? -ne 101").exits(0);
+}

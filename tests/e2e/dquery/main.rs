@@ -1,0 +1,9 @@
+//! dquery against a real hub: what it prints, what it says when it goes wrong, its exit codes.
+
+mod addfile;
+mod errors;
+mod hold;
+mod look;
+mod repair;
+mod scripts;
+mod wait;

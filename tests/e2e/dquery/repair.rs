@@ -1,0 +1,75 @@
+//! cancel, retry, shutdown.
+
+use e2e::Hub;
+
+/// bad has failed, child and grandchild are skipped because of it.
+fn failed() -> Hub {
+    let hub = Hub::start();
+    hub.query(&["create", "bad"]).ok();
+    hub.query(&["create", "child", "bad"]).ok();
+    hub.query(&["create", "grandchild", "child"]).ok();
+    hub.query(&["steal", "-q"]).ok();
+    hub.query(&["fail", "bad"]).ok();
+    hub
+}
+
+#[test]
+fn retry_of_what_failed_brings_back_what_was_skipped() {
+    let hub = failed();
+    let output = hub.query(&["retry", "--failed"]);
+    output.exits(0).prints(&["1 task to run again", "2 no longer skipped"]);
+    assert_eq!((hub.count("ready"), hub.count("waiting")), (1, 2));
+    let again = hub.query(&["retry", "--failed", "--json"]).json();
+    assert_eq!((&again["retried"], &again["unskipped"]), (&0.into(), &0.into()));
+}
+
+#[test]
+fn retry_of_a_skipped_task_names_the_one_to_retry() {
+    let hub = failed();
+    hub.query(&["retry", "grandchild"]).exits(6).says(&["grandchild", "bad"]);
+    assert_eq!(hub.count("skipped"), 2);
+}
+
+#[test]
+fn a_done_task_runs_again_only_with_done() {
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    hub.query(&["steal", "-q"]).ok();
+    hub.query(&["complete", "a"]).ok();
+    hub.query(&["retry", "a"]).exits(6).says(&["a", "done"]);
+    hub.query(&["retry", "a", "--done"]).ok();
+    assert_eq!(hub.state("a"), "ready");
+}
+
+#[test]
+fn cancel_skips_what_depends_on_it() {
+    let hub = failed();
+    hub.query(&["create", "a"]).ok();
+    hub.query(&["create", "b", "a"]).ok();
+    hub.query(&["cancel", "a"]).exits(0).prints(&["1 task cancelled"]);
+    assert_eq!((hub.state("a"), hub.state("b")), ("cancelled".into(), "skipped".into()));
+    hub.query(&["cancel", "bad"]).exits(6).says(&["bad"]);
+    hub.query(&["retry", "a"]).ok();
+    assert_eq!((hub.state("a"), hub.state("b")), ("ready".into(), "waiting".into()));
+}
+
+#[test]
+fn cancelling_by_state_takes_a_yes() {
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    hub.query(&["create", "b", "a"]).ok();
+    hub.query(&["cancel", "--state", "waiting,ready"]).exits(2).says(&["--yes"]).is_one_message();
+    assert_eq!(hub.count("cancelled"), 0);
+    hub.query(&["cancel", "--state", "waiting,ready", "--yes"]).ok();
+    assert_eq!(hub.count("ready") + hub.count("waiting"), 0);
+    hub.query(&["cancel"]).exits(2);
+}
+
+#[test]
+fn shutdown_stops_the_hub_and_loses_nothing() {
+    let mut hub = failed();
+    hub.query(&["shutdown"]).ok();
+    hub.end().exits(0);
+    hub.restart();
+    assert_eq!((hub.count("failed"), hub.count("skipped")), (1, 2));
+}
