@@ -1,11 +1,12 @@
-//! What memory lacks: finished tasks and forgotten workers, looked up before each command.
+//! What memory lacks: finished tasks and forgotten workers.
 //!
 //! The scheduler is pure, so whatever a command names and memory does not hold is fetched first
-//! and passed in. The store answers in the hub, a model of it in the simulation.
+//! and passed in; long requests read rows in slices. The store answers in the hub, a model of it
+//! in the simulation.
 
 use crate::scheduler::Scheduler;
-use crate::scheduler::message::{Command, Millis, Past, PastTask, Who, WorkerId};
-use crate::store::{Store, StoreError};
+use crate::scheduler::message::{Command, Millis, Past, PastTask, Revived, TaskId, Who, WorkerId};
+use crate::store::{Page, Store, StoreError, TaskRow};
 
 pub trait Archive {
     type Error;
@@ -15,6 +16,27 @@ pub trait Archive {
 
     /// A worker that memory lacks.
     fn worker(&self, who: &Who) -> Result<Option<WorkerId>, Self::Error>;
+
+    /// One task, whatever its state.
+    fn row(&self, name: &str) -> Result<Option<TaskRow>, Self::Error>;
+
+    fn row_by_id(&self, id: TaskId) -> Result<Option<TaskRow>, Self::Error>;
+
+    /// Up to `most` tasks after an id.
+    fn page(&self, which: Page, after: TaskId, most: usize) -> Result<Vec<TaskRow>, Self::Error>;
+
+    /// Tasks skipped because of `blame`, with what they need, from an id on.
+    fn skipped_for(
+        &self,
+        blame: TaskId,
+        after: TaskId,
+        most: usize,
+    ) -> Result<Vec<(TaskId, Vec<TaskId>)>, Self::Error>;
+
+    /// A finished task, with all that its retry needs.
+    fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, Self::Error>;
+
+    fn name(&self, id: TaskId) -> Result<String, Self::Error>;
 }
 
 impl Archive for Store {
@@ -26,6 +48,35 @@ impl Archive for Store {
 
     fn worker(&self, who: &Who) -> Result<Option<WorkerId>, StoreError> {
         self.find_worker(who)
+    }
+
+    fn row(&self, name: &str) -> Result<Option<TaskRow>, StoreError> {
+        self.task(name)
+    }
+
+    fn row_by_id(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError> {
+        self.task_by_id(id)
+    }
+
+    fn page(&self, which: Page, after: TaskId, most: usize) -> Result<Vec<TaskRow>, StoreError> {
+        self.page(which, after, most)
+    }
+
+    fn skipped_for(
+        &self,
+        blame: TaskId,
+        after: TaskId,
+        most: usize,
+    ) -> Result<Vec<(TaskId, Vec<TaskId>)>, StoreError> {
+        self.skipped_for(blame, after, most)
+    }
+
+    fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, StoreError> {
+        self.revived(id, dependent)
+    }
+
+    fn name(&self, id: TaskId) -> Result<String, StoreError> {
+        self.name(id)
     }
 }
 

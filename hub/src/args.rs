@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use dhub_proto::{endpoint, exit, limits, options};
 
 /// A persistent task hub.
@@ -15,9 +15,15 @@ use dhub_proto::{endpoint, exit, limits, options};
 Examples:
   dhub -f run.db &                     a hub for this machine, on a file
   dhub -f run.db --insecure &          also for programs written for dwork
+  dhub check run.db                    is the file of a stopped hub sound, and what is in it?
+  dhub backup run.db copy.db           copies it; of a running hub: dquery backup copy.db
 
 {}", exit::HUB_HELP))]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    pub action: Option<Action>,
+
     /// Keep the tasks in FILE; made if it is missing. Without it they live in memory only
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
@@ -55,6 +61,27 @@ pub struct Args {
     /// Say more; twice: even more. RUST_LOG has the last word
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// What can be done with the file of a stopped hub.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Action {
+    /// Look whether the file of a stopped hub is sound, and what is in it
+    Check {
+        file: PathBuf,
+        /// Accept a FILE on a network file system
+        #[arg(long)]
+        network_file: bool,
+    },
+    /// Copy the file of a stopped hub to a new file
+    Backup {
+        file: PathBuf,
+        /// Nothing may be there
+        to: PathBuf,
+        /// Accept a FILE on a network file system
+        #[arg(long)]
+        network_file: bool,
+    },
 }
 
 fn parse_term(text: &str) -> Result<Duration, String> {

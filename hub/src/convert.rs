@@ -15,20 +15,27 @@ pub enum Asked {
     Heartbeat(Command, Load),
     Hello,
     Status,
-    List(List),
     Show(String),
-    CancelByState(Selection),
-    Retry { selection: Selection, done: bool },
+    Long(Long),
     Shutdown,
 }
 
-#[derive(Clone, Debug, Default)]
+/// What may touch millions of tasks. Equal ones are the same request, sent again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Long {
+    List(List),
+    CancelByState(Selection),
+    Retry { selection: Selection, done: bool },
+    Backup { to: std::path::PathBuf },
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
     pub names: Vec<Name>,
     pub states: Vec<State>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct List {
     pub selection: Selection,
     pub limit: usize,
@@ -85,7 +92,7 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
             match (selection.names.is_empty(), selection.states.is_empty()) {
                 (true, true) => return Err(invalid("which tasks? name them, or their states")),
                 (false, true) => Asked::Command(Command::Cancel { ticket, names: selection.names }),
-                _ => Asked::CancelByState(selection),
+                _ => Asked::Long(Long::CancelByState(selection)),
             }
         }
         Body::Retry(retry) => {
@@ -93,17 +100,17 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
             if selection.names.is_empty() && selection.states.is_empty() {
                 return Err(invalid("which tasks? name them, or their states"));
             }
-            Asked::Retry { selection, done: retry.done }
+            Asked::Long(Long::Retry { selection, done: retry.done })
         }
         Body::Status(_) => Asked::Status,
-        Body::List(list) => Asked::List(List {
+        Body::List(list) => Asked::Long(Long::List(List {
             selection: selection(list.selection)?,
             limit: match list.limit as usize {
                 0 => 100,
                 limit => limit.min(PAGE_TASKS_MAX),
             },
             after: list.after,
-        }),
+        })),
         Body::Show(show) => {
             name(&show.name)?;
             Asked::Show(show.name)
@@ -112,6 +119,13 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
             Asked::Command(Command::Wait { ticket, wait_ms: wait.wait_ms.min(WAIT_MS_MAX) })
         }
         Body::Shutdown(_) => Asked::Shutdown,
+        Body::Backup(backup) => {
+            let to = std::path::PathBuf::from(backup.to);
+            if !to.is_absolute() {
+                return Err(invalid("a backup goes to an absolute path on the hub's machine"));
+            }
+            Asked::Long(Long::Backup { to })
+        }
     })
 }
 

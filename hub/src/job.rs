@@ -7,19 +7,22 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use dhub_proto::wire::{self, reply};
 
-use crate::convert::{self, List, Selection};
+use crate::archive::Archive;
+use crate::convert::{self, List, Long, Selection};
 use crate::scheduler::message::*;
 use crate::scheduler::{Scheduler, Slot, State};
-use crate::store::{Page, Store, StoreError, TaskRow};
+use crate::store::{Copying, Page, Store, TaskRow};
 use crate::view;
 
-/// Rows or tasks a slice; about a millisecond.
-const SLICE: usize = 300;
+/// Rows or tasks a slice; a few milliseconds.
+const SLICE: usize = 1000;
 
 /// What a slice led to.
 pub enum Step {
     /// More to do.
     Again,
+    /// More to do, once something outside has ended.
+    Later,
     /// The scheduler has to carry this out; its answer goes to `answered`.
     Apply(Command),
     /// The reply; it may leave once everything applied so far is committed.
@@ -30,19 +33,41 @@ pub enum Job {
     List(ListJob),
     Cancel(CancelJob),
     Retry(RetryJob),
+    Backup(Copying),
 }
 
 impl Job {
-    pub fn step(
+    /// Fails, with the reply, if it cannot even begin.
+    pub fn new(asked: &Long, store: &Store) -> Result<Self, wire::Error> {
+        Ok(match asked {
+            Long::List(list) => Job::List(ListJob::new(list.clone())),
+            Long::CancelByState(selection) => Job::Cancel(CancelJob::new(selection.clone())),
+            Long::Retry { selection, done } => Job::Retry(RetryJob::new(selection.clone(), *done)),
+            Long::Backup { to } => Job::Backup(store.copy_to(to).map_err(|error| {
+                convert::error(wire::ErrorCode::ErrorInvalid, error.to_string())
+            })?),
+        })
+    }
+
+    pub fn step<A: Archive>(
         &mut self,
         ticket: Ticket,
         scheduler: &Scheduler,
-        store: &Store,
-    ) -> Result<Step, StoreError> {
+        store: &A,
+    ) -> Result<Step, A::Error> {
         match self {
             Job::List(job) => job.step(scheduler, store),
             Job::Cancel(job) => Ok(job.step(ticket, scheduler)),
             Job::Retry(job) => job.step(ticket, scheduler, store),
+            Job::Backup(copying) => Ok(match copying.step() {
+                Ok(Some(bytes)) => Step::Done(reply::Body::BackedUp(wire::BackedUp { bytes })),
+                Ok(None) if copying.is_syncing() => Step::Later,
+                Ok(None) => Step::Again,
+                Err(error) => Step::Done(reply::Body::Error(convert::error(
+                    wire::ErrorCode::ErrorDisk,
+                    error.to_string(),
+                ))),
+            }),
         }
     }
 
@@ -79,7 +104,7 @@ impl ListJob {
         Self { list, at: 0, after, tasks: Vec::new(), unknown: Vec::new() }
     }
 
-    fn step(&mut self, scheduler: &Scheduler, store: &Store) -> Result<Step, StoreError> {
+    fn step<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<Step, A::Error> {
         if self.list.selection.names.is_empty() {
             self.step_page(scheduler, store)
         } else {
@@ -87,12 +112,16 @@ impl ListJob {
         }
     }
 
-    fn step_names(&mut self, scheduler: &Scheduler, store: &Store) -> Result<Step, StoreError> {
+    fn step_names<A: Archive>(
+        &mut self,
+        scheduler: &Scheduler,
+        store: &A,
+    ) -> Result<Step, A::Error> {
         let names = &self.list.selection.names;
         let until = (self.at + SLICE).min(names.len());
         let mut found = Vec::new();
         for name in &names[self.at..until] {
-            match store.task(name)? {
+            match store.row(name)? {
                 Some(row) if view::state(scheduler, &row) != State::Missing => found.push(row),
                 _ => self.unknown.push(name.to_string()),
             }
@@ -105,7 +134,11 @@ impl ListJob {
         Ok(if all { self.done(0) } else { Step::Again })
     }
 
-    fn step_page(&mut self, scheduler: &Scheduler, store: &Store) -> Result<Step, StoreError> {
+    fn step_page<A: Archive>(
+        &mut self,
+        scheduler: &Scheduler,
+        store: &A,
+    ) -> Result<Step, A::Error> {
         let states = &self.list.selection.states;
         let only = |states: &[State], among: &[State]| {
             !states.is_empty() && states.iter().all(|state| among.contains(state))
@@ -131,7 +164,11 @@ impl ListJob {
     }
 
     /// The running are few, and memory knows them; so are the missing.
-    fn step_memory(&mut self, scheduler: &Scheduler, store: &Store) -> Result<Step, StoreError> {
+    fn step_memory<A: Archive>(
+        &mut self,
+        scheduler: &Scheduler,
+        store: &A,
+    ) -> Result<Step, A::Error> {
         let states = &self.list.selection.states;
         let running = scheduler.running(0).map(|(task, ..)| task.id);
         let missing = scheduler.missing().map(|task| task.id);
@@ -148,7 +185,7 @@ impl ListJob {
         let more = ids.len() > slice;
         for &id in ids.iter().take(slice) {
             self.after = id;
-            if let Some(row) = store.task_by_id(id)? {
+            if let Some(row) = store.row_by_id(id)? {
                 self.take(scheduler, row);
             }
         }
@@ -196,7 +233,7 @@ impl CancelJob {
         let mut looked_at = 0;
         let mut more = false;
         for (slot, task) in scheduler.tasks_from(self.at) {
-            if names.len() == SLICE || looked_at == 20 * SLICE {
+            if names.len() == SLICE || looked_at == 10 * SLICE {
                 more = true;
                 break;
             }
@@ -263,12 +300,12 @@ impl RetryJob {
         }
     }
 
-    fn step(
+    fn step<A: Archive>(
         &mut self,
         ticket: Ticket,
         scheduler: &Scheduler,
-        store: &Store,
-    ) -> Result<Step, StoreError> {
+        store: &A,
+    ) -> Result<Step, A::Error> {
         if !self.ordered.is_empty() {
             let ids: Vec<TaskId> = take(&mut self.ordered);
             return self.revive(ticket, store, ids, true);
@@ -294,7 +331,7 @@ impl RetryJob {
             return Ok(Step::Again);
         }
         if let Some(name) = self.named_skipped.pop() {
-            if let Some(row) = store.task(&name)?
+            if let Some(row) = store.row(&name)?
                 && row.finished == Some(State::Skipped)
                 && scheduler.find(&name).is_none()
             {
@@ -311,13 +348,13 @@ impl RetryJob {
         })))
     }
 
-    fn revive(
+    fn revive<A: Archive>(
         &self,
         ticket: Ticket,
-        store: &Store,
+        store: &A,
         ids: Vec<TaskId>,
         dependent: bool,
-    ) -> Result<Step, StoreError> {
+    ) -> Result<Step, A::Error> {
         let mut tasks = Vec::with_capacity(ids.len());
         for id in ids {
             tasks.extend(store.revived(id, dependent)?);
@@ -326,12 +363,12 @@ impl RetryJob {
     }
 
     /// Looks at the next of the tasks asked for; true when there are no more.
-    fn choose(&mut self, scheduler: &Scheduler, store: &Store) -> Result<bool, StoreError> {
+    fn choose<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<bool, A::Error> {
         if !self.selection.names.is_empty() {
             let until = (self.at + SLICE).min(self.selection.names.len());
             for i in self.at..until {
                 let name = self.selection.names[i].clone();
-                match store.task(&name)? {
+                match store.row(&name)? {
                     Some(row) if view::state(scheduler, &row) != State::Missing => {
                         self.choose_named(scheduler, row);
                     }

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
-use dhub::args::Args;
+use dhub::args::{Action, Args};
+use dhub::scheduler::message::Phase;
 use dhub::scheduler::{Scheduler, State};
 use dhub::server::{Fatal, Options, Server};
 use dhub::socket::{BindError, Socket};
-use dhub::store::{LockError, OpenError, Store, StoreError};
+use dhub::store::{CopyError, LockError, OpenError, Store, StoreError, copy_file};
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -37,6 +38,12 @@ enum Failure {
     Fatal(#[from] Fatal),
     #[error("cannot start in memory: {0}")]
     Memory(rusqlite::Error),
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    #[error("{file} does not exist")]
+    Absent { file: String },
+    #[error("{file} is not sound:\n  {}\n  go back to a backup: dhub backup, dquery backup", .problems.join("\n  "))]
+    Unsound { file: String, problems: Vec<String> },
     #[error("cannot read {file}: {source}")]
     Restore { file: String, source: StoreError },
     #[error("the system refused {what}: {source}")]
@@ -50,7 +57,12 @@ impl Failure {
             Failure::Open(OpenError::Lock(LockError::InUse { .. })) => Exit::FileInUse,
             Failure::Open(OpenError::Newer { .. }) => Exit::FileNewer,
             Failure::Open(OpenError::Network { .. }) => Exit::NetworkFile,
-            Failure::Open(_) | Failure::Restore { .. } | Failure::Memory(_) => Exit::FileUnusable,
+            Failure::Open(_)
+            | Failure::Restore { .. }
+            | Failure::Memory(_)
+            | Failure::Absent { .. }
+            | Failure::Unsound { .. } => Exit::FileUnusable,
+            Failure::Copy(_) => Exit::System,
             Failure::Bind(_) | Failure::Dir(_) => Exit::Bind,
             Failure::Fatal(Fatal::Store(_)) => Exit::Commit,
             Failure::Fatal(Fatal::Socket(_)) | Failure::System { .. } => Exit::System,
@@ -76,6 +88,11 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Failure> {
     log_to_stderr(args.verbose);
+    match &args.action {
+        Some(Action::Check { file, network_file }) => return check(file, *network_file),
+        Some(Action::Backup { file, to, network_file }) => return backup(file, to, *network_file),
+        None => {}
+    }
     let endpoints = args.endpoints().map_err(Failure::Usage)?;
     let (stop, wake) = catch_signals()?;
     raise_file_limit();
@@ -112,12 +129,50 @@ fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The file of a stopped hub; never made by looking at it.
+fn open_stopped(file: &Path, network: bool) -> Result<Store, Failure> {
+    if !file.is_file() {
+        return Err(Failure::Absent { file: file.display().to_string() });
+    }
+    Ok(Store::open(file, &since(), network)?.store)
+}
+
+fn check(file: &Path, network: bool) -> Result<(), Failure> {
+    let store = open_stopped(file, network)?;
+    let name = file.display().to_string();
+    let unread = |source| Failure::Restore { file: name.clone(), source };
+    let problems = store.check().map_err(unread)?;
+    if !problems.is_empty() {
+        return Err(Failure::Unsound { file: name, problems });
+    }
+    let scheduler = dhub::server::restore(&store, &Options::default()).map_err(unread)?;
+    let at = match scheduler.phase() {
+        Phase::Empty => "no task was ever added",
+        Phase::Active => "there is work to do",
+        Phase::Stuck => "the rest waits for names that nobody added",
+        Phase::Finished => "everything is finished",
+    };
+    println!("{}: sound; {}; {at}", file.display(), found(&scheduler));
+    store.close().map_err(|source| Failure::Restore { file: file.display().to_string(), source })
+}
+
+fn backup(file: &Path, to: &Path, network: bool) -> Result<(), Failure> {
+    let store = open_stopped(file, network)?;
+    let bytes = copy_file(&store, to)?;
+    println!("{} copied to {} ({bytes} bytes)", file.display(), to.display());
+    store.close().map_err(|source| Failure::Restore { file: file.display().to_string(), source })
+}
+
+/// For the lock: when this hub started.
+fn since() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string()
+}
+
 fn open(args: &Args) -> Result<(Store, bool), Failure> {
     let Some(file) = &args.file else {
         return Ok((Store::open_in_memory().map_err(Failure::Memory)?, true));
     };
-    let since = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string();
-    let opened = Store::open(file, &since, args.network_file)?;
+    let opened = Store::open(file, &since(), args.network_file)?;
     Ok((opened.store, opened.new))
 }
 

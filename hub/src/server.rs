@@ -15,9 +15,9 @@ use dhub_proto::limits::*;
 use dhub_proto::wire::{self, reply};
 
 use crate::archive;
-use crate::convert::{self, Asked, error};
+use crate::convert::{self, Asked, Long, error};
 use crate::dwork;
-use crate::job::{CancelJob, Job, ListJob, RetryJob, Step};
+use crate::job::{Job, Step};
 use crate::monitor::Monitor;
 use crate::scheduler::message::*;
 use crate::scheduler::{Config, Scheduler, State};
@@ -34,6 +34,11 @@ const TURN_MS_MAX: u64 = 1_000;
 /// How often the free space on disk is looked at.
 const DISK_MS: u64 = 1_000;
 
+/// Long requests under way at the same time.
+const JOBS_MAX: usize = 1_000;
+/// How often to look whether what a job waits for has ended.
+const NAP_MS: u64 = 10;
+
 /// What stops the hub.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
@@ -46,7 +51,7 @@ pub enum Fatal {
 }
 
 /// From the command line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     pub worker_timeout_ms: u64,
     pub lease_ms: u64,
@@ -77,6 +82,14 @@ enum Read {
     Show(String),
 }
 
+/// A long request under way, and all who sent it.
+struct Running {
+    ticket: Ticket,
+    asked: Long,
+    job: Job,
+    askers: Vec<Route>,
+}
+
 pub struct Server {
     sockets: Vec<Socket>,
     scheduler: Scheduler,
@@ -91,11 +104,13 @@ pub struct Server {
     routes: HashMap<Ticket, Route>,
     last_ticket: Ticket,
     reads: Vec<(Route, Read)>,
-    jobs: VecDeque<(Ticket, Job)>,
-    /// Replies of jobs, which leave after the next commit.
-    finished_jobs: Vec<(Ticket, reply::Body)>,
+    jobs: VecDeque<Running>,
+    /// Replies that leave after the next commit.
+    finished: Vec<(Vec<Route>, reply::Body)>,
     /// Something is left to commit or to say: do not wait.
     busy: bool,
+    /// The only job waits for something outside.
+    nap: bool,
     stopping: bool,
     disk_checked: Millis,
     disk_is_full: bool,
@@ -109,14 +124,7 @@ impl Server {
         stop: Arc<AtomicBool>,
         wake: RawFd,
     ) -> Result<Self, StoreError> {
-        let mut scheduler = Scheduler::new(Config {
-            worker_timeout_ms: options.worker_timeout_ms,
-            lease_ms: options.lease_ms,
-            parked_requests_max: PARKED_REQUESTS_MAX,
-            needs_max: NEEDS_MAX,
-            reclaims_max: RECLAIMS_MAX,
-        });
-        store.restore(0, &mut scheduler)?;
+        let scheduler = restore(&store, &options)?;
         let monitor = Monitor::new(0, scheduler.counts().of(State::Done));
         Ok(Self {
             sockets,
@@ -132,8 +140,9 @@ impl Server {
             last_ticket: 0,
             reads: Vec::new(),
             jobs: VecDeque::new(),
-            finished_jobs: Vec::new(),
+            finished: Vec::new(),
             busy: true,
+            nap: false,
             stopping: false,
             disk_checked: 0,
             disk_is_full: false,
@@ -170,8 +179,11 @@ impl Server {
     fn wait(&mut self) -> Result<(), Fatal> {
         let now = self.now();
         let due = self.scheduler.deadline().unwrap_or(Millis::MAX).saturating_sub(now);
-        let busy = self.busy || !self.jobs.is_empty();
-        let timeout = if busy { 0 } else { due.min(TURN_MS_MAX) as i64 };
+        let timeout = match (self.busy, self.jobs.is_empty(), self.nap) {
+            (true, _, _) | (_, false, false) => 0,
+            (_, false, true) => due.min(NAP_MS) as i64,
+            (_, true, _) => due.min(TURN_MS_MAX) as i64,
+        };
         let mut items: Vec<zmq::PollItem> = self
             .sockets
             .iter()
@@ -282,26 +294,36 @@ impl Server {
             Asked::Hello => self.reads.push((route, Read::Hello)),
             Asked::Status => self.reads.push((route, Read::Status)),
             Asked::Show(name) => self.reads.push((route, Read::Show(name))),
-            Asked::List(list) => self.start_job(ticket, route, Job::List(ListJob::new(list))),
-            Asked::CancelByState(selection) => {
-                self.start_job(ticket, route, Job::Cancel(CancelJob::new(selection)));
+            Asked::Long(Long::Backup { .. }) if self.sockets[route.socket].is_tcp => {
+                let why =
+                    "a backup can be asked for over ipc only: by the hub's user, on its machine";
+                return self.send_error(&route, error(wire::ErrorCode::ErrorInvalid, why));
             }
-            Asked::Retry { selection, done } => {
-                self.start_job(ticket, route, Job::Retry(RetryJob::new(selection, done)));
-            }
+            Asked::Long(asked) => return self.start_job(ticket, route, asked),
             Asked::Shutdown => {
                 self.stopping = true;
                 let body = reply::Body::ShuttingDown(wire::ShuttingDown {});
-                self.finished_jobs.push((ticket, body));
-                self.routes.insert(ticket, route);
+                self.finished.push((vec![route], body));
             }
         }
         Ok(())
     }
 
-    fn start_job(&mut self, ticket: Ticket, route: Route, job: Job) {
-        self.routes.insert(ticket, route);
-        self.jobs.push_back((ticket, job));
+    /// A request sent again while its job is under way joins it.
+    fn start_job(&mut self, ticket: Ticket, route: Route, asked: Long) -> Result<(), Fatal> {
+        if let Some(same) = self.jobs.iter_mut().find(|running| running.asked == asked) {
+            same.askers.push(route);
+            return Ok(());
+        }
+        if self.jobs.len() >= JOBS_MAX {
+            let why = format!("{JOBS_MAX} long requests are under way, which is the limit");
+            return self.send_error(&route, error(wire::ErrorCode::ErrorBusy, why));
+        }
+        match Job::new(&asked, &self.store) {
+            Ok(job) => self.jobs.push_back(Running { ticket, asked, job, askers: vec![route] }),
+            Err(why) => return self.send_error(&route, why),
+        }
+        Ok(())
     }
 
     /// Reports have no reply: what cannot be read is dropped.
@@ -386,17 +408,17 @@ impl Server {
     /// Everything so far is committed: it may be said now.
     fn answer(&mut self) -> Result<(), Fatal> {
         for (ticket, answer) in self.scheduler.take_answers() {
-            if let Some((_, job)) = self.jobs.iter_mut().find(|(job, _)| *job == ticket) {
-                job.answered(answer);
+            if let Some(running) = self.jobs.iter_mut().find(|job| job.ticket == ticket) {
+                running.job.answered(answer);
                 continue;
             }
             if let Some(route) = self.routes.remove(&ticket) {
                 self.answer_one(&route, answer)?;
             }
         }
-        for (ticket, body) in std::mem::take(&mut self.finished_jobs) {
-            if let Some(route) = self.routes.remove(&ticket) {
-                self.send_body(&route, body)?;
+        for (routes, body) in std::mem::take(&mut self.finished) {
+            for route in routes {
+                self.send_body(&route, body.clone())?;
             }
         }
         for (route, read) in std::mem::take(&mut self.reads) {
@@ -490,17 +512,22 @@ impl Server {
 
     /// One slice of one long request.
     fn work(&mut self) -> Result<(), Fatal> {
-        let Some((ticket, mut job)) = self.jobs.pop_front() else {
+        let Some(mut running) = self.jobs.pop_front() else {
             return Ok(());
         };
-        match job.step(ticket, &self.scheduler, &self.store)? {
-            Step::Again => self.jobs.push_back((ticket, job)),
+        self.nap = false;
+        match running.job.step(running.ticket, &self.scheduler, &self.store)? {
+            Step::Again => self.jobs.push_back(running),
+            Step::Later => {
+                self.nap = self.jobs.is_empty();
+                self.jobs.push_back(running);
+            }
             Step::Apply(command) => {
-                self.jobs.push_back((ticket, job));
+                self.jobs.push_back(running);
                 self.apply(command)?;
             }
             Step::Done(body) => {
-                self.finished_jobs.push((ticket, body));
+                self.finished.push((running.askers, body));
                 self.busy = true;
             }
         }
@@ -536,6 +563,19 @@ impl Server {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// A scheduler with what the store has.
+pub fn restore(store: &Store, options: &Options) -> Result<Scheduler, StoreError> {
+    let mut scheduler = Scheduler::new(Config {
+        worker_timeout_ms: options.worker_timeout_ms,
+        lease_ms: options.lease_ms,
+        parked_requests_max: PARKED_REQUESTS_MAX,
+        needs_max: NEEDS_MAX,
+        reclaims_max: RECLAIMS_MAX,
+    });
+    store.restore(0, &mut scheduler)?;
+    Ok(scheduler)
 }
 
 fn receive_one(socket: &zmq::Socket) -> Result<Option<Vec<Vec<u8>>>, Fatal> {

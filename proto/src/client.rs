@@ -14,6 +14,11 @@ use crate::wire::{self, reply, request};
 /// How long one connection may stay silent before the request goes out again over a new one.
 const TRY: Duration = Duration::from_millis(2500);
 
+/// How long the sign of life of a hub may take that is busy with a long request.
+const PING: Duration = Duration::from_millis(1000);
+/// How long a hub that lives may take for one request.
+const LONGEST: Duration = Duration::from_secs(600);
+
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -21,7 +26,10 @@ pub enum ClientError {
     NoHub { endpoint: String, waited: Duration },
     #[error("{}", .0.message)]
     Refused(wire::Error),
-    #[error("the hub at {endpoint} answered something else than was asked; is it a dhub of version {}?", crate::VERSION)]
+    #[error(
+        "the hub at {endpoint} answered something else than was asked; is it a dhub of version {}?",
+        crate::VERSION
+    )]
     Unexpected { endpoint: String },
     #[error("the request has {bytes} bytes; a message has at most {MESSAGE_BYTES_MAX}")]
     TooLarge { bytes: usize },
@@ -68,7 +76,8 @@ impl Client {
         if frame.len() > MESSAGE_BYTES_MAX {
             return Err(ClientError::TooLarge { bytes: frame.len() });
         }
-        let deadline = Instant::now() + self.timeout + parked;
+        let begin = Instant::now();
+        let mut deadline = begin + self.timeout + parked;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -84,14 +93,35 @@ impl Client {
                     let endpoint = self.endpoint.clone();
                     return Err(ClientError::Unexpected { endpoint });
                 }
-                // Silent: the connection may be dead without knowing it.
-                Ok(None) => self.socket = None,
+                // Silent: the connection may be dead without knowing it, or the request is long.
+                Ok(None) => {
+                    self.socket = None;
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if begin.elapsed() < LONGEST && self.hub_lives(left.min(PING)) {
+                        deadline = Instant::now() + self.timeout + parked;
+                    }
+                }
                 Err(source) => {
                     let endpoint = self.endpoint.clone();
                     return Err(ClientError::Socket { endpoint, source });
                 }
             }
         }
+    }
+
+    /// Does the hub answer something that takes no time? Then the request is worth waiting for; it
+    /// goes out again all the same, and the hub joins it to the one that it works on.
+    fn hub_lives(&mut self, wait: Duration) -> bool {
+        self.last_id += 1;
+        let id = self.last_id;
+        let version = crate::VERSION.into();
+        let body = Some(request::Body::Hello(wire::Hello { version }));
+        let frame = wire::Request { id, body }.encode_to_vec();
+        let lives = matches!(self.one_try(&frame, id, wait), Ok(Some(_)));
+        if !lives {
+            self.socket = None;
+        }
+        lives
     }
 
     /// Sends once and waits for the reply that carries `id`.

@@ -16,7 +16,9 @@ pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 pub enum DirError {
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: io::Error },
-    #[error("{path} belongs to user {owner}, not to you; set XDG_RUNTIME_DIR to a directory of yours")]
+    #[error(
+        "{path} belongs to user {owner}, not to you; set XDG_RUNTIME_DIR to a directory of yours"
+    )]
     Owner { path: PathBuf, owner: u32 },
     #[error("{path} can be entered by others; mend it with: chmod 700 '{path}'")]
     Mode { path: PathBuf },
@@ -108,7 +110,11 @@ pub fn parse(text: &str) -> Result<String, String> {
     };
     match scheme {
         "tcp" => match rest.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && (port == "*" || port.parse::<u16>().is_ok()) => Ok(text.into()),
+            Some((host, port))
+                if !host.is_empty() && (port == "*" || port.parse::<u16>().is_ok()) =>
+            {
+                Ok(text.into())
+            }
             Some((_, port)) if port.chars().all(|c| c.is_ascii_digit()) => {
                 Err(format!("'{text}' has no host, or its port is not 0 to 65535"))
             }

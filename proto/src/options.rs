@@ -46,5 +46,6 @@ impl HubOptions {
 
 /// A time with its unit: 500ms, 30s, 10m, 1h 30m.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write for example 30s or 10m"))
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write for example 30s or 10m"))
 }

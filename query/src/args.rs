@@ -8,8 +8,8 @@ use dhub_proto::wire;
 
 use crate::render::words::number;
 use crate::verbs::{
-    addfile, cancel, complete, create, exit, fail, heartbeat, list, release, retry, show, steal,
-    wait,
+    addfile, backup, cancel, complete, create, exit, fail, heartbeat, list, release, retry, show,
+    steal, wait,
 };
 
 /// Adds, steals, completes and watches the tasks of a dhub
@@ -142,6 +142,12 @@ Exit codes:
     #[command(after_help = "Examples:
   dquery show sim-1")]
     Show(show::Show),
+
+    /// Copy the file of a running hub to a new file on its machine; over ipc only
+    #[command(after_help = "Examples:
+  dquery backup run-copy.db
+  dhub -f run-copy.db                  goes on from the copy")]
+    Backup(backup::Backup),
 
     /// Stop the hub; tasks that run go on, and a new hub on the same file takes over
     Shutdown,

@@ -3,14 +3,18 @@
 //! `commit` either holds all changes when it returns, or the hub must stop: there is no undo.
 //! With WAL and `synchronous=FULL` what it returned for survives a loss of power.
 
+mod check;
+mod copy;
 mod lock;
 mod open;
 mod read;
 
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, params};
 
+pub use copy::{CopyError, Copying, copy_file};
 pub use lock::{FileLock, LockError};
 pub use open::{OpenError, Opened};
 pub use read::{AttemptRow, FailureRow, Page, TaskRow};
@@ -25,7 +29,8 @@ const OPEN: i64 = 2;
 pub const FINISHED: [State; 4] = [State::Done, State::Failed, State::Skipped, State::Cancelled];
 
 pub struct Store {
-    db: Connection,
+    /// Shared with a copy that is being made, which goes on between two commits.
+    db: Rc<Connection>,
     file: Option<std::path::PathBuf>,
     totals: Counts,
     _lock: Option<FileLock>,
@@ -58,7 +63,7 @@ impl Store {
 
     fn try_commit(&mut self, changes: &[Change], counts: &Counts) -> rusqlite::Result<()> {
         let now = unix_ms();
-        let transaction = self.db.transaction()?;
+        let transaction = self.db.unchecked_transaction()?;
         for change in changes {
             write(&transaction, change, now)?;
         }
@@ -80,7 +85,11 @@ impl Store {
             if self.file.is_some() {
                 self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
             }
-            self.db.close().map_err(|(_, error)| error)
+            match Rc::try_unwrap(self.db) {
+                Ok(db) => db.close().map_err(|(_, error)| error),
+                // A copy was under way; it is cut off, and closes the connection as it is dropped.
+                Err(_) => Ok(()),
+            }
         };
         close().map_err(|source| StoreError { reading: false, source })
     }

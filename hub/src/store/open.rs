@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rusqlite::Connection;
 
@@ -48,7 +49,7 @@ impl Store {
     pub fn open_in_memory() -> rusqlite::Result<Store> {
         let mut db = Connection::open_in_memory()?;
         create(&mut db)?;
-        Ok(Store { db: prepare(db)?, file: None, totals: Counts::default(), _lock: None })
+        Ok(Store { db: Rc::new(prepare(db)?), file: None, totals: Counts::default(), _lock: None })
     }
 
     pub fn open(file: &Path, since: &str, network: bool) -> Result<Opened, OpenError> {
@@ -75,8 +76,12 @@ impl Store {
             // The entry of the new file in its directory must survive a loss of power too.
             File::open(parent).and_then(|dir| dir.sync_all()).map_err(io)?;
         }
-        let mut store =
-            Store { db, file: Some(file.to_owned()), totals: Counts::default(), _lock: Some(lock) };
+        let mut store = Store {
+            db: Rc::new(db),
+            file: Some(file.to_owned()),
+            totals: Counts::default(),
+            _lock: Some(lock),
+        };
         store.totals = store
             .read_totals()
             .map_err(|source| OpenError::Unreadable { file: file.to_owned(), source })?;

@@ -1,6 +1,7 @@
 //! One module a verb: its arguments, its request and what it says about the reply.
 
 pub mod addfile;
+pub mod backup;
 pub mod cancel;
 pub mod complete;
 pub mod create;

@@ -1,0 +1,68 @@
+//! Is the file sound? Slow, so it is a command of its own and not part of a start.
+
+use super::{FINISHED, Store, StoreError};
+
+/// Problems that are told one by one.
+const PROBLEMS_MAX: usize = 20;
+
+/// What must find nothing, and what it means if it does.
+const RULES: [(&str, &str); 5] = [
+    (
+        "SELECT count(*) FROM leases l LEFT JOIN tasks t ON t.id = l.task WHERE t.state IS NOT 2",
+        "leases of tasks that are not open",
+    ),
+    (
+        "SELECT count(*) FROM leases l LEFT JOIN workers w ON w.id = l.worker WHERE w.id IS NULL",
+        "leases of unknown workers",
+    ),
+    (
+        "SELECT count(*) FROM leases l JOIN tasks t ON t.id = l.task WHERE l.attempt <= t.attempt",
+        "leases of attempts that ended",
+    ),
+    (
+        "SELECT count(*) FROM attempts a LEFT JOIN tasks t ON t.id = a.task WHERE t.id IS NULL",
+        "attempts at unknown tasks",
+    ),
+    (
+        "SELECT count(*) FROM tasks t, json_each('[' || t.needs || ']') need
+         WHERE NOT EXISTS (SELECT 1 FROM tasks n WHERE n.id = need.value)",
+        "dependencies on unknown tasks",
+    ),
+];
+
+impl Store {
+    /// What is wrong with the file; empty if it is sound.
+    pub fn check(&self) -> Result<Vec<String>, StoreError> {
+        let mut problems = Vec::new();
+        let mut select = self.db.prepare("PRAGMA quick_check")?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let line: String = row.get(0)?;
+            if line != "ok" {
+                problems.push(line);
+            }
+        }
+        if !problems.is_empty() {
+            // The pages themselves are damaged: what they say means nothing.
+            problems.truncate(PROBLEMS_MAX);
+            return Ok(problems);
+        }
+        for (sql, what) in RULES {
+            let count: i64 = self.db.query_row(sql, [], |row| row.get(0))?;
+            if count > 0 {
+                problems.push(format!("{count} {what}"));
+            }
+        }
+        for state in FINISHED {
+            let sql = "SELECT count(*) FROM tasks WHERE state = ?1";
+            let count: i64 = self.db.query_row(sql, [state as i64], |row| row.get(0))?;
+            let total = self.totals.of(state);
+            if count as u64 != total {
+                problems.push(
+                    format!("{count} tasks are {state:?}, the totals say {total}").to_lowercase(),
+                );
+            }
+        }
+        Ok(problems)
+    }
+}

@@ -1,0 +1,162 @@
+//! Copies of the file, of a running hub in slices or of a stopped one at once.
+//!
+//! The copy grows as `TO.part` and gets its name when it is complete and on disk: a file `TO` is
+//! never half a copy. What is committed meanwhile goes into the copy too, so it is of one moment.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
+use self_cell::{MutBorrow, self_cell};
+
+use super::Store;
+
+/// Pages a slice: a megabyte, about a millisecond.
+const PAGES: i32 = 256;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    #[error("{} exists already; nothing was copied", .0.display())]
+    Exists(PathBuf),
+    #[error("this hub keeps its tasks in memory; there is no file to copy")]
+    InMemory,
+    #[error("cannot copy to {}: {source}", .to.display())]
+    Io { to: PathBuf, source: io::Error },
+    #[error("cannot copy to {}: {source}", .to.display())]
+    Sqlite { to: PathBuf, source: rusqlite::Error },
+}
+
+type Under<'a> = Backup<'a, 'a>;
+
+struct Ends {
+    from: Rc<Connection>,
+    to: MutBorrow<Connection>,
+}
+
+self_cell!(
+    struct Pages {
+        owner: Ends,
+        #[not_covariant]
+        dependent: Under,
+    }
+);
+
+enum Stage {
+    Pages(Box<Pages>),
+    /// In a thread of its own: the disk may need seconds, and the hub has others to serve.
+    Sync(JoinHandle<io::Result<u64>>),
+    Over,
+}
+
+/// A copy under way.
+pub struct Copying {
+    to: PathBuf,
+    stage: Stage,
+}
+
+impl Store {
+    /// Begins a copy; it goes on with each `step`.
+    pub fn copy_to(&self, to: &Path) -> Result<Copying, CopyError> {
+        if self.file().is_none() {
+            return Err(CopyError::InMemory);
+        }
+        Copying::new(Rc::clone(&self.db), to)
+    }
+}
+
+/// The whole copy at once: of a stopped hub's file.
+pub fn copy_file(store: &Store, to: &Path) -> Result<u64, CopyError> {
+    let mut copying = store.copy_to(to)?;
+    loop {
+        if let Some(bytes) = copying.step()? {
+            return Ok(bytes);
+        }
+        if copying.is_syncing() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+}
+
+impl Copying {
+    fn new(from: Rc<Connection>, to: &Path) -> Result<Self, CopyError> {
+        if fs::symlink_metadata(to).is_ok() {
+            return Err(CopyError::Exists(to.to_owned()));
+        }
+        let sqlite = |source| CopyError::Sqlite { to: to.to_owned(), source };
+        let part = part(to);
+        // Left behind by a copy that was cut off.
+        let _ = fs::remove_file(&part);
+        let target = Connection::open(&part).map_err(sqlite)?;
+        // It is synced as a whole at the end, and thrown away if it does not get there.
+        target.pragma_update(None, "journal_mode", "OFF").map_err(sqlite)?;
+        target.pragma_update(None, "synchronous", "OFF").map_err(sqlite)?;
+        let ends = Ends { from, to: MutBorrow::new(target) };
+        let pages = Pages::try_new(ends, |ends| Backup::new(&ends.from, ends.to.borrow_mut()))
+            .map_err(sqlite)?;
+        Ok(Self { to: to.to_owned(), stage: Stage::Pages(Box::new(pages)) })
+    }
+
+    pub fn is_syncing(&self) -> bool {
+        matches!(self.stage, Stage::Sync(_))
+    }
+
+    /// A slice of the work; the size of the copy when it is complete.
+    pub fn step(&mut self) -> Result<Option<u64>, CopyError> {
+        match &mut self.stage {
+            Stage::Pages(pages) => {
+                let step = pages.with_dependent(|_, copy| copy.step(PAGES));
+                match step {
+                    Ok(StepResult::Done) => {
+                        // Drops the connection, so that nothing is written behind the sync.
+                        self.stage = Stage::Over;
+                        let to = self.to.clone();
+                        self.stage = Stage::Sync(std::thread::spawn(move || keep(&to)));
+                        Ok(None)
+                    }
+                    Ok(_) => Ok(None),
+                    Err(source) => Err(CopyError::Sqlite { to: self.to.clone(), source }),
+                }
+            }
+            Stage::Sync(thread) if !thread.is_finished() => Ok(None),
+            Stage::Sync(_) | Stage::Over => {
+                let Stage::Sync(thread) = std::mem::replace(&mut self.stage, Stage::Over) else {
+                    return Ok(None);
+                };
+                let panicked = |_| Err(io::Error::other("the thread that syncs it ended"));
+                let io = |source| CopyError::Io { to: self.to.clone(), source };
+                thread.join().unwrap_or_else(panicked).map(Some).map_err(io)
+            }
+        }
+    }
+}
+
+impl Drop for Copying {
+    fn drop(&mut self) {
+        if matches!(self.stage, Stage::Pages(_)) {
+            // Cut off: half a copy is of no use to anybody.
+            let _ = fs::remove_file(part(&self.to));
+        }
+    }
+}
+
+fn part(to: &Path) -> PathBuf {
+    let mut part = to.as_os_str().to_owned();
+    part.push(".part");
+    part.into()
+}
+
+/// Syncs the copy and gives it its name, unless somebody else took that meanwhile.
+fn keep(to: &Path) -> io::Result<u64> {
+    let part = part(to);
+    let file = File::open(&part)?;
+    file.sync_all()?;
+    fs::hard_link(&part, to)?;
+    fs::remove_file(&part)?;
+    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(file.metadata()?.len())
+}
