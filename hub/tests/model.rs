@@ -80,6 +80,8 @@ enum Op {
         names: Vec<usize>,
         done: bool,
     },
+    /// Those that failed or were cancelled, by their place among them.
+    RetryDead(Vec<usize>),
     Advance {
         s: u64,
     },
@@ -91,21 +93,20 @@ enum Op {
 }
 
 fn definitions() -> impl Strategy<Value = Vec<Definition>> {
-    let one = |i: usize| {
-        // Mostly on earlier names; now and then on a later one, for cycles.
-        let need = prop_oneof![8 => 0..NAMES.min(i + 1), 1 => 0..NAMES];
-        let needs = prop::collection::btree_set(need, 0..4);
-        (
-            needs,
-            prop_oneof![3 => Just(0), 1 => -1..3i32],
-            prop_oneof![2 => Just(0u32), 1 => 0..3u32],
-        )
-            .prop_map(move |(mut needs, priority, retries)| {
+    // Mostly on earlier names; in some cases on later ones too, for cycles.
+    prop_oneof![3 => Just(0u32), 1 => Just(1)].prop_flat_map(|cycles| {
+        let one = |i: usize| {
+            let need = prop_oneof![8 => 0..NAMES.min(i + 1), cycles => 0..NAMES];
+            let needs = prop::collection::btree_set(need, 0..4);
+            let priority = prop_oneof![3 => Just(0), 1 => -1..3i32];
+            let retries = prop_oneof![2 => Just(0u32), 1 => 0..3u32];
+            (needs, priority, retries).prop_map(move |(mut needs, priority, retries)| {
                 needs.remove(&i);
                 Definition { needs, priority, retries }
             })
-    };
-    (0..NAMES).map(one).collect::<Vec<_>>()
+        };
+        (0..NAMES).map(one).collect::<Vec<_>>()
+    })
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -133,8 +134,9 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(worker, started)| Op::Heartbeat { worker, started }),
         1 => lease.prop_map(|lease| Op::Undelivered { lease }),
         1 => worker.prop_map(|worker| Op::Exit { worker }),
-        1 => task.clone().prop_map(Op::Cancel),
-        3 => (prop::collection::vec(0..NAMES, 1..3), prop::bool::weighted(0.2))
+        2 => task.clone().prop_map(Op::Cancel),
+        4 => prop::collection::vec(0..NAMES, 1..3).prop_map(Op::RetryDead),
+        1 => (prop::collection::vec(0..NAMES, 1..3), prop::bool::weighted(0.2))
             .prop_map(|(names, done)| Op::Retry { names, done }),
         3 => (1..45u64).prop_map(|s| Op::Advance { s }),
         1 => (3..100u64).prop_map(|s| Op::Pause { s }),
@@ -562,7 +564,7 @@ impl Both {
                     return;
                 }
                 let parked = self.model.parked.values().find(|(of, ..)| *of == worker);
-                let again = parked.map_or(steal(&who, number, 2), |(_, steal, _)| steal.clone());
+                let again = parked.map_or(steal(&who, number, 3), |(_, steal, _)| steal.clone());
                 self.steal(worker, again);
             }
             Op::Outcome { worker, lease, zero, verdict, want } => {
@@ -653,6 +655,17 @@ impl Both {
                 }
             }
             Op::Retry { names, done } => self.retry(&names, done),
+            Op::RetryDead(which) => {
+                let ends = [Some(State::Failed), Some(State::Cancelled)];
+                let dead = |i: &usize| {
+                    self.model.tasks.get(&name(*i)).is_some_and(|task| ends.contains(&task.end))
+                };
+                let dead: Vec<usize> = (0..NAMES).filter(dead).collect();
+                if !dead.is_empty() {
+                    let names: Vec<usize> = which.iter().map(|i| dead[i % dead.len()]).collect();
+                    self.retry(&names, false);
+                }
+            }
             Op::Advance { s } => {
                 for _ in 0..s {
                     self.hub.now += TURN_MS;
@@ -814,8 +827,9 @@ impl Both {
     }
 }
 
-fn run(definitions: Vec<Definition>, ops: Vec<Op>, on_file: bool) {
+fn run(definitions: Vec<Definition>, first: usize, ops: Vec<Op>, on_file: bool) {
     let mut both = Both::new(definitions, on_file);
+    both.run(Op::Create((0..first).collect()));
     for op in ops {
         both.run(op);
         both.compare();
@@ -836,9 +850,10 @@ proptest! {
     #[test]
     fn hub_and_model_agree(
         definitions in definitions(),
+        first in 0..=NAMES,
         ops in prop::collection::vec(op(), 1..80),
     ) {
-        run(definitions, ops, false);
+        run(definitions, first, ops, false);
     }
 }
 
@@ -847,8 +862,9 @@ proptest! {
     #[test]
     fn hub_and_model_agree_on_a_file(
         definitions in definitions(),
+        first in 0..=NAMES,
         ops in prop::collection::vec(op(), 1..80),
     ) {
-        run(definitions, ops, true);
+        run(definitions, first, ops, true);
     }
 }

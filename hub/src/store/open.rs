@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::{FINISHED, FileLock, LockError, Store, StoreError};
 use crate::scheduler::Counts;
@@ -109,6 +110,8 @@ fn open_connection(file: &Path, network: bool, new: bool) -> Result<Connection, 
     // Before the first access, so that the log's index lives in memory, not in a mapped file.
     db.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(unusable)?;
     if !new {
+        // If the file is not ours, what its log holds is not ours to move into it.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(unusable)?;
         let application: i64 =
             db.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(unusable)?;
         let version: i64 =
@@ -119,6 +122,7 @@ fn open_connection(file: &Path, network: bool, new: bool) -> Result<Connection, 
         if version > VERSION {
             return Err(OpenError::Newer { file: file.to_owned(), found: version });
         }
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(unusable)?;
     }
     let (journal, synchronous) = if network { ("DELETE", "EXTRA") } else { ("WAL", "FULL") };
     db.pragma_update(None, "journal_mode", journal).map_err(unusable)?;
