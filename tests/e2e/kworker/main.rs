@@ -1,1 +1,7 @@
-//! .
+//! kworker against a real hub: tasks that really run, and what happens when something dies.
+
+mod command;
+mod crash;
+mod failure;
+mod job;
+mod stop;

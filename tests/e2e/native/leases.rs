@@ -141,6 +141,20 @@ fn a_parked_steal_tells_what_was_lost() {
     assert_eq!((told.lost[0].name.as_str(), told.lost[0].attempt), ("a", lease.attempt));
 }
 
+/// What it lost through silence would only be lost once more.
+#[test]
+fn a_silent_worker_gets_nothing_through_its_parked_steal() {
+    let hub = Hub::with(&SHORT);
+    let native = hub.native();
+    native.create(&[task("a", &[])]);
+    native.steal_one(&worker(1));
+    let who = Some(worker(1));
+    let more = Steal { worker: who, number: 2, n: 1, wait_ms: 60_000, ..Steal::default() };
+    let Answer::Stolen(told) = native.ask(Body::Steal(more)) else { panic!("not stolen") };
+    assert_eq!((told.leases, told.lost[0].name.as_str()), (vec![], "a"));
+    assert_eq!(native.state("a"), State::Ready);
+}
+
 #[test]
 fn a_heartbeat_hears_what_is_not_held() {
     let hub = Hub::start();

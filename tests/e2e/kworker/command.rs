@@ -1,0 +1,139 @@
+//! What a task runs, with names that would like to be code.
+
+use std::fs;
+
+use e2e::{Hub, Space, eventually};
+
+const NASTY: [&str; 8] = [
+    "two words",
+    "it's",
+    "say \"hi\"",
+    "$(touch pwned)",
+    "`touch pwned`",
+    "; touch pwned",
+    "a\nb",
+    "* \\ {} &",
+];
+
+/// A hub with these tasks; afterwards nothing may have been run by their names.
+fn nasty() -> Hub {
+    let hub = Hub::start();
+    for name in NASTY {
+        hub.query(&["create", name]).ok();
+    }
+    hub
+}
+
+/// The names that tasks wrote, each ended by a NUL.
+fn written(hub: &Hub) -> Vec<String> {
+    assert!(!hub.path("pwned").exists());
+    let text = fs::read_to_string(hub.path("log")).unwrap();
+    let mut names: Vec<String> = text.split_terminator('\0').map(str::to_owned).collect();
+    names.sort();
+    names
+}
+
+#[track_caller]
+fn runs_all(args: &[&str]) {
+    let hub = nasty();
+    hub.write("note", "#!/bin/sh\nprintf '%s\\0' \"$1\" >>log\n");
+    hub.sh("chmod +x note").exits(0);
+    hub.worker(&[&["-j", "1", "--until-done"], args].concat()).end().exits(0);
+    let mut names = NASTY.map(String::from);
+    names.sort();
+    assert_eq!(written(&hub), names);
+}
+
+#[test]
+fn an_argument_is_the_name_as_it_is() {
+    runs_all(&["--", "./note", "{}"]);
+}
+
+#[test]
+fn a_script_sees_the_name_as_one_word() {
+    runs_all(&["--shell", "./note {}"]);
+}
+
+#[test]
+fn a_script_may_quote_the_name_itself() {
+    runs_all(&["--shell", "./note \"{}\""]);
+    runs_all(&["--shell", "./note '{}'"]);
+}
+
+#[test]
+fn tasks_find_who_they_are_in_their_environment() {
+    runs_all(&["--shell", "./note \"$DHUB_TASK\""]);
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    let script = "echo $DHUB_TASK $DHUB_ATTEMPT $DHUB_WORKER $DHUB_HUB >env";
+    hub.worker(&["-j", "1", "--until-done", "--name", "me", "--shell", script]).end().exits(0);
+    let text = fs::read_to_string(hub.path("env")).unwrap();
+    assert_eq!(text, format!("a 1 me {}\n", hub.tcp()));
+}
+
+#[test]
+fn a_task_may_talk_to_its_hub() {
+    let hub = Hub::start();
+    hub.query(&["create", "parent"]).ok();
+    let script = "case {} in parent) dquery create child;; esac";
+    hub.worker(&["-j", "1", "--until-done", "--shell", script]).end().exits(0);
+    assert_eq!(hub.state("child"), "done");
+}
+
+#[test]
+fn without_a_command_the_task_says_what_to_run() {
+    let hub = Hub::start();
+    hub.query(&["create", "echo by name >>log"]).ok();
+    hub.query(&["create", "b", "--command", "echo by command >>log"]).ok();
+    hub.worker(&["-j", "1", "--ahead", "0", "--until-done"]).end().exits(0);
+    assert_eq!(fs::read_to_string(hub.path("log")).unwrap(), "by name\nby command\n");
+}
+
+#[test]
+fn a_template_of_addfile_reaches_the_shell_as_it_was_meant() {
+    let hub = Hub::start();
+    hub.write("tasks.txt", "$(touch pwned)\nit's\n");
+    hub.query(&["addfile", "tasks.txt", "--command", "printf '%s\\0' {} >>log"]).ok();
+    hub.worker(&["-j", "1", "--until-done"]).end().exits(0);
+    assert_eq!(written(&hub), ["$(touch pwned)", "it's"]);
+}
+
+#[test]
+fn a_command_that_is_not_there_is_noticed_before_any_task_is_stolen() {
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    hub.write("data", "no program");
+    for (program, says) in [
+        ("./simulat", "no such file"),
+        ("no-such-program", "not found in PATH"),
+        ("./data", "chmod +x"),
+        ("/", "directory"),
+    ] {
+        let output = hub.worker(&["--", program, "{}"]).end();
+        output.exits(2).says(&[program, says, "before any task was stolen"]).is_one_message();
+    }
+    assert_eq!(hub.show("a")["task"]["attempt"], 0);
+}
+
+#[test]
+fn a_hub_that_is_down_is_named_or_waited_for() {
+    let mut hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    hub.kill9();
+    let output = hub.worker(&["--timeout", "200ms", "--", "true"]).end();
+    output.exits(7).says(&["no hub answers", &hub.tcp(), "dhub -f"]).is_one_message();
+    let mut patient = hub.worker(&["--wait-for-hub", "--until-done", "--", "true"]);
+    patient.hear("waiting for it");
+    hub.restart();
+    patient.end().exits(0);
+    eventually("the task", || (hub.state("a") == "done").then_some(()));
+}
+
+#[test]
+fn wrong_command_lines() {
+    let space = Space::new();
+    space.run("kworker", &["-j", "0"]).exits(2).says(&["0"]);
+    space.run("kworker", &["--shell", "x", "--", "y"]).exits(2);
+    space.run("kworker", &["--sheel", "x"]).exits(2).says(&["--shell"]);
+    space.run("kworker", &["--help"]).exits(0).prints(&["Exit codes:", "--until-done"]);
+}

@@ -1,0 +1,146 @@
+//! kill -9 for the hub and for workers: no task is lost, none that was acknowledged runs again.
+
+use e2e::{Hub, Log, eventually};
+use rustix::process::Signal;
+
+/// Ends when the file `gate` is there, or its directory is not.
+const GATE: &str = "while test -d . && ! test -e gate; do sleep 0.02; done";
+
+fn add(hub: &Hub, tasks: usize) -> Vec<String> {
+    let mut names: Vec<String> = (0..tasks).map(|n| format!("t{n}")).collect();
+    hub.write("tasks.txt", names.join("\n"));
+    hub.query(&["addfile", "tasks.txt"]).ok();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_hub_dies_while_tasks_run_and_nobody_minds() {
+    let mut hub = Hub::start();
+    let names = add(&hub, 40);
+    let script = "echo {} >>log; sleep 0.05";
+    let pools = [(); 2].map(|()| hub.worker(&["-j", "2", "--until-done", "--shell", script]));
+    let log = Log::new(hub.path("log"));
+    for many in [5, 15, 25] {
+        eventually("tasks to run", || (log.len() >= many).then_some(()));
+        hub.kill9();
+        hub.restart();
+    }
+    for pool in pools {
+        pool.end().exits(0);
+    }
+    assert_eq!(log.sorted(), names, "each once");
+    assert_eq!(hub.count("done"), 40);
+}
+
+#[test]
+fn tasks_that_end_while_the_hub_is_away_are_reported_when_it_is_back() {
+    let mut hub = Hub::start();
+    add(&hub, 4);
+    let script = format!("echo {{}} >>log; {GATE}");
+    let mut pool = hub.worker(&["-j", "4", "--until-done", "--timeout", "1s", "--shell", &script]);
+    let log = Log::new(hub.path("log"));
+    eventually("all to run", || (log.len() == 4).then_some(()));
+    hub.kill9();
+    pool.hear("hub is silent");
+    hub.write("gate", "");
+    hub.restart();
+    pool.hear("hub is back");
+    pool.end().exits(0);
+    assert_eq!((log.len(), hub.count("done")), (4, 4));
+    assert_eq!(hub.show("t0")["task"]["attempt"], 1);
+}
+
+#[test]
+fn the_tasks_of_a_killed_worker_finish_elsewhere() {
+    let hub = Hub::with(&["--worker-timeout", "2s"]);
+    let names = add(&hub, 6);
+    let script = format!("echo {{}} >>started; {GATE}");
+    let mut victim = hub.worker(&["-j", "2", "--name", "victim", "--shell", &script]);
+    let started = Log::new(hub.path("started"));
+    eventually("two to start", || (started.len() == 2).then_some(()));
+    victim.kill9();
+    hub.worker(&["-j", "2", "--until-done", "--shell", "echo {} >>log"]).end().exits(0);
+    assert_eq!(Log::new(hub.path("log")).sorted(), names);
+    let shown = hub.show(&started.names()[0]);
+    assert_eq!(shown["attempts"][0]["outcome"], "reclaimed");
+    assert_eq!(shown["attempts"][0]["worker"], "victim");
+    assert_eq!(shown["task"]["state"], "done");
+}
+
+#[test]
+fn a_task_that_kills_its_worker_fails_after_the_fifth() {
+    let hub = Hub::with(&["--worker-timeout", "2s"]);
+    hub.query(&["create", "killer"]).ok();
+    for attempt in 1..=5 {
+        // It kills its pool once the hub knows that it has started.
+        let script = format!("echo >>ran; {GATE}; kill -9 $PPID");
+        let pool = hub.worker(&["-j", "1", "--shell", &script]);
+        let known = || {
+            let status = hub.query(&["status", "--json"]).json();
+            let workers = status["workers"].as_array().cloned().unwrap_or_default();
+            workers.iter().any(|it| it["started"] == 1).then_some(())
+        };
+        eventually("the hub to know that it runs", known);
+        hub.write("gate", "");
+        assert_eq!(pool.end().code, None, "killed in attempt {attempt}");
+        std::fs::remove_file(hub.path("gate")).unwrap();
+        let back = || (hub.state("killer") != "running").then_some(());
+        eventually("the task to be taken back", back);
+    }
+    let task = &hub.show("killer")["task"];
+    assert_eq!(task["state"], "failed");
+    assert!(task["reason"].as_str().unwrap().contains("took down 5 workers"), "{task}");
+    assert_eq!(Log::new(hub.path("ran")).len(), 5);
+}
+
+#[test]
+fn a_worker_that_lost_its_lease_kills_the_process() {
+    let hub = Hub::with(&["--worker-timeout", "2s"]);
+    hub.query(&["create", "a"]).ok();
+    let script = format!("echo $$ >pid.$DHUB_ATTEMPT; {GATE}");
+    let frozen = hub.worker(&["-j", "1", "--name", "frozen", "--shell", &script]);
+    eventually("the task to start", || hub.path("pid.1").exists().then_some(()));
+    frozen.signal(Signal::STOP);
+    let _other = hub.worker(&["-j", "1", "--name", "other", "--shell", &script]);
+    eventually("the task to run elsewhere", || {
+        let task = &hub.show("a")["task"];
+        let started = hub.path(&format!("pid.{}", task["attempt"])).exists();
+        (started && task["state"] == "running" && task["worker"] == "other").then_some(())
+    });
+    frozen.signal(Signal::CONT);
+    let pid = std::fs::read_to_string(hub.path("pid.1")).unwrap();
+    let proc = format!("/proc/{}", pid.trim());
+    let is_gone = || (!std::fs::exists(&proc).unwrap()).then_some(());
+    eventually("the first process to be killed", is_gone);
+    hub.write("gate", "");
+    hub.query(&["wait"]).exits(0);
+    assert_eq!(hub.show("a")["task"]["worker"], "other");
+}
+
+/// The shortest time-out that a hub takes: heartbeats have to be in time from the start.
+#[test]
+fn the_shortest_worker_timeout_is_enough_for_a_worker_that_lives() {
+    let hub = Hub::with(&["--worker-timeout", "1s"]);
+    hub.query(&["create", "a"]).ok();
+    let script = "sleep 2.5; echo {} >>log";
+    hub.worker(&["-j", "1", "--until-done", "--shell", script]).end().exits(0);
+    assert_eq!(Log::new(hub.path("log")).names(), ["a"]);
+    let shown = hub.show("a");
+    assert_eq!(shown["task"]["attempt"], 1, "{:#}", shown["attempts"]);
+}
+
+#[test]
+fn a_cancelled_task_is_stopped_where_it_runs() {
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    let pool = hub.worker(&["-j", "1", "--until-done", "--shell", "echo $$ >pid; sleep 1000"]);
+    let pid = eventually("the task to start", || {
+        let pid = std::fs::read_to_string(hub.path("pid")).unwrap_or_default();
+        pid.ends_with('\n').then(|| pid.trim().to_owned())
+    });
+    hub.query(&["cancel", "a"]).ok();
+    pool.end().exits(1);
+    assert!(!std::fs::exists(format!("/proc/{pid}")).unwrap());
+    assert_eq!(hub.state("a"), "cancelled");
+}

@@ -1,0 +1,82 @@
+//! Signals: once, it finishes what runs and gives the rest back; twice, it stops now.
+
+use e2e::{Hub, Log, Process, eventually};
+use rustix::process::Signal;
+
+/// A pool of two that runs two of ten tasks, which wait for the file `gate`, and holds two more.
+fn busy(hub: &Hub) -> Process {
+    hub.write("tasks.txt", (0..10).map(|n| format!("t{n}\n")).collect::<String>());
+    hub.query(&["addfile", "tasks.txt"]).ok();
+    let script = "echo {} >>log; while test -d . && ! test -e gate; do sleep 0.02; done";
+    let pool = hub.worker(&["-j", "2", "--shell", script]);
+    let log = Log::new(hub.path("log"));
+    eventually("two tasks to run", || (log.len() == 2).then_some(()));
+    pool
+}
+
+#[track_caller]
+fn drains(signal: Signal) {
+    let hub = Hub::start();
+    let mut pool = busy(&hub);
+    pool.signal(signal);
+    pool.hear("finishes 2 running tasks");
+    eventually("the rest to be given back", || (hub.count("ready") == 8).then_some(()));
+    assert_eq!(hub.count("running"), 2);
+    hub.write("gate", "");
+    pool.end().exits(0);
+    assert_eq!((hub.count("done"), hub.count("ready")), (2, 8));
+    assert_eq!(Log::new(hub.path("log")).len(), 2, "nothing new was begun");
+}
+
+#[test]
+fn sigterm_finishes_what_runs() {
+    drains(Signal::TERM);
+}
+
+#[test]
+fn so_does_ctrl_c() {
+    drains(Signal::INT);
+}
+
+#[test]
+fn ctrl_c_twice_stops_at_once_and_the_tasks_are_ready_again() {
+    let hub = Hub::start();
+    let mut pool = busy(&hub);
+    pool.signal(Signal::INT);
+    pool.hear("once more");
+    pool.signal(Signal::INT);
+    let output = pool.end();
+    output.says(&["stops now"]);
+    assert_ne!(output.code, Some(0));
+    assert_eq!((hub.count("ready"), hub.count("running")), (10, 0));
+    hub.write("gate", "");
+    hub.worker(&["-j", "2", "--until-done", "--", "true"]).end().exits(0);
+    assert_eq!(hub.count("done"), 10);
+}
+
+#[test]
+fn an_idle_pool_leaves_at_once() {
+    let hub = Hub::start();
+    let mut pool = hub.worker(&["-j", "2", "--", "true"]);
+    pool.hear("2 slots");
+    eventually("the pool to be known", || {
+        let status = hub.query(&["status", "--json"]).json();
+        (status["workers_total"] == 1).then_some(())
+    });
+    pool.signal(Signal::TERM);
+    pool.end().exits(0);
+    assert_eq!(hub.query(&["status", "--json"]).json()["workers_total"], 0);
+}
+
+#[test]
+fn a_drain_while_the_hub_is_away_reports_when_it_is_back() {
+    let mut hub = Hub::start();
+    let mut pool = busy(&hub);
+    hub.kill9();
+    pool.signal(Signal::TERM);
+    pool.hear("finishes 2 running tasks");
+    hub.restart();
+    hub.write("gate", "");
+    pool.end().exits(0);
+    assert_eq!((hub.count("done"), hub.count("ready")), (2, 8));
+}
