@@ -490,12 +490,17 @@ pub fn encode<E>(
             Body::Heartbeaten(wire::Heartbeaten { lost: lost(attempts), drain: false })
         }
         Answer::Exited { released } => Body::Exited(wire::Exited { released }),
-        Answer::Cancelled { cancelled, refused } => {
-            Body::Cancelled(wire::Cancelled { cancelled, refused: all_refused(refused) })
-        }
-        Answer::Revived { retried, unskipped, refused } => {
-            Body::Retried(wire::Retried { retried, unskipped, refused: all_refused(refused) })
-        }
+        Answer::Cancelled { cancelled, refused } => Body::Cancelled(wire::Cancelled {
+            cancelled,
+            refused_total: refused.len() as u64,
+            refused: all_refused(refused),
+        }),
+        Answer::Revived { retried, unskipped, refused } => Body::Retried(wire::Retried {
+            retried,
+            unskipped,
+            refused_total: refused.len() as u64,
+            refused: all_refused(refused),
+        }),
         Answer::Waited { phase: at } => {
             Body::Waited(wire::Waited { phase: phase(at).into(), counts: Some(counts), done_per_s })
         }

@@ -209,7 +209,10 @@ fn describe(socket: &Socket) -> String {
 /// What a restart goes on with.
 fn found(scheduler: &Scheduler) -> String {
     let counts = scheduler.counts();
-    let mut text = format!("{} tasks", counts.total());
+    let mut text = match counts.total() {
+        1 => "1 task".to_owned(),
+        total => format!("{total} tasks"),
+    };
     let states = [
         (State::Done, "done"),
         (State::Failed, "failed"),

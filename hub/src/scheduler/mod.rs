@@ -300,13 +300,7 @@ impl Scheduler {
 
     /// After each command: whoever can be answered now is.
     fn settle(&mut self, now: Millis) {
-        while !self.ready.is_empty()
-            && let Some(parked) = self.parking.take_hungry()
-        {
-            let leases = self.grant(now, parked.worker, &parked.steal);
-            let stolen = self.stolen(parked.worker, leases);
-            self.answer(parked.ticket, Answer::Stolen(stolen));
-        }
+        // First, so that a worker that went silent is not given what was just taken from it.
         for worker in std::mem::take(&mut self.to_tell) {
             if self.workers.get(worker).is_some_and(|worker| !worker.lost.is_empty())
                 && let Some(parked) = self.parking.take_worker(worker)
@@ -314,6 +308,13 @@ impl Scheduler {
                 let stolen = self.stolen(worker, Vec::new());
                 self.answer(parked.ticket, Answer::Stolen(stolen));
             }
+        }
+        while !self.ready.is_empty()
+            && let Some(parked) = self.parking.take_hungry()
+        {
+            let leases = self.grant(now, parked.worker, &parked.steal);
+            let stolen = self.stolen(parked.worker, leases);
+            self.answer(parked.ticket, Answer::Stolen(stolen));
         }
         let phase = self.phase();
         let at_rest = matches!(phase, Phase::Stuck | Phase::Finished);

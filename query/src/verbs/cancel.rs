@@ -41,7 +41,7 @@ pub fn run(args: Cancel, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         "refused": json::refused(&cancelled.refused),
     });
     out.result(|| format!("{} cancelled", words::tasks(cancelled.cancelled)), value)?;
-    Ok(tell_refused(&cancelled.refused))
+    Ok(tell_refused(&cancelled.refused, cancelled.refused_total))
 }
 
 /// A whole run is gone with one wrong word. Without a terminal nobody can be asked.

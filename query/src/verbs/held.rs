@@ -55,7 +55,7 @@ impl Held {
                 "refused": json::refused(&completed.refused),
             }))?;
         }
-        Ok(tell_refused(&completed.refused))
+        Ok(tell_refused(&completed.refused, 0))
     }
 }
 

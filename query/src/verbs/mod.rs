@@ -22,11 +22,14 @@ use dhub_proto::exit::Exit;
 use dhub_proto::wire::Refused;
 
 use crate::failure::say;
-use crate::render::words::plain;
+use crate::render::words::{number, plain};
 
-/// Names each task that was refused, and why; that there were some is the exit code.
-fn tell_refused(refused: &[Refused]) -> Exit {
-    for it in refused {
+/// Refusals that are printed one by one.
+const REFUSED_MAX: usize = 10;
+
+/// Names the tasks that were refused, and why; that there were some is the exit code.
+fn tell_refused(refused: &[Refused], total: u64) -> Exit {
+    for it in refused.iter().take(REFUSED_MAX) {
         let (name, message) = (plain(&it.name), plain(&it.message));
         // Most messages name the task themselves.
         match message.contains(&format!("'{name}'")) {
@@ -34,5 +37,9 @@ fn tell_refused(refused: &[Refused]) -> Exit {
             false => say(&format!("'{name}': {message}")),
         }
     }
-    if refused.is_empty() { Exit::Ok } else { Exit::Refused }
+    let total = total.max(refused.len() as u64);
+    if let more @ 1.. = total.saturating_sub(REFUSED_MAX as u64) {
+        say(&format!("{} more were refused", number(more)));
+    }
+    if total == 0 { Exit::Ok } else { Exit::Refused }
 }

@@ -27,5 +27,5 @@ pub fn run(args: Release, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
             "refused": json::refused(&released.refused),
         }))?;
     }
-    Ok(tell_refused(&released.refused))
+    Ok(tell_refused(&released.refused, 0))
 }

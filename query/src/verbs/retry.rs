@@ -51,5 +51,5 @@ pub fn run(mut args: Retry, hub: &mut Hub, out: Output) -> Result<Exit, Failure>
         "refused": json::refused(&retried.refused),
     });
     out.result(sentence, value)?;
-    Ok(tell_refused(&retried.refused))
+    Ok(tell_refused(&retried.refused, retried.refused_total))
 }

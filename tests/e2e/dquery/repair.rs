@@ -73,3 +73,26 @@ fn shutdown_stops_the_hub_and_loses_nothing() {
     hub.restart();
     assert_eq!((hub.count("failed"), hub.count("skipped")), (1, 2));
 }
+
+/// Cancelled ones depend on each other, and the order of their ids is not that of the graph.
+#[test]
+fn retry_by_state_brings_back_a_whole_graph() {
+    let hub = Hub::start();
+    hub.query(&["create", "last", "middle", "side"]).ok();
+    hub.query(&["create", "middle", "first"]).ok();
+    hub.query(&["create", "side", "middle"]).ok();
+    hub.query(&["create", "first"]).ok();
+    hub.query(&["cancel", "--state", "waiting,ready", "--yes"]).ok();
+    assert_eq!(hub.count("waiting") + hub.count("ready"), 0);
+    hub.query(&["retry", "--state", "cancelled"]).exits(0);
+    assert_eq!((hub.count("ready"), hub.count("waiting")), (1, 3));
+}
+
+#[test]
+fn many_refusals_are_counted_not_printed() {
+    let hub = Hub::start();
+    let names: Vec<String> = (0..30).map(|i| format!("nobody-{i}")).collect();
+    let mut args = vec!["cancel"];
+    args.extend(names.iter().map(String::as_str));
+    hub.query(&args).exits(6).says(&["'nobody-9'", "20 more were refused"]);
+}

@@ -1,0 +1,117 @@
+//! Requests that may touch millions of tasks, carried out in slices between the others.
+//!
+//! Each slice reads at most a few hundred rows and hands the scheduler one command. A job that is
+//! cut off by a stop was never answered; asking again goes on where it ended.
+
+mod cancel;
+mod list;
+mod retry;
+
+use dhub_proto::wire::{self, reply};
+
+use crate::archive::Archive;
+use crate::convert::{self, Long};
+use crate::scheduler::Scheduler;
+use crate::scheduler::message::*;
+use crate::store::{Copying, Store};
+
+use cancel::CancelJob;
+use list::ListJob;
+pub use retry::RetryJob;
+
+/// Rows or tasks a slice; a few milliseconds.
+const SLICE: usize = 1000;
+
+/// What a slice led to.
+pub enum Step {
+    /// More to do.
+    Again,
+    /// More to do, once something outside has ended.
+    Later,
+    /// The scheduler has to carry this out; its answer goes to `answered`.
+    Apply(Command),
+    /// The reply; it may leave once everything applied so far is committed.
+    Done(reply::Body),
+}
+
+pub enum Job {
+    List(ListJob),
+    Cancel(CancelJob),
+    Retry(RetryJob),
+    Backup(Copying),
+}
+
+impl Job {
+    /// Fails, with the reply, if it cannot even begin.
+    pub fn new(asked: &Long, store: &Store) -> Result<Self, wire::Error> {
+        Ok(match asked {
+            Long::List(list) => Job::List(ListJob::new(list.clone())),
+            Long::CancelByState(selection) => Job::Cancel(CancelJob::new(selection.clone())),
+            Long::Retry { selection, done } => Job::Retry(RetryJob::new(selection.clone(), *done)),
+            Long::Backup { to } => Job::Backup(store.copy_to(to).map_err(|error| {
+                convert::error(wire::ErrorCode::ErrorInvalid, error.to_string())
+            })?),
+        })
+    }
+
+    pub fn step<A: Archive>(
+        &mut self,
+        ticket: Ticket,
+        scheduler: &Scheduler,
+        store: &A,
+    ) -> Result<Step, A::Error> {
+        match self {
+            Job::List(job) => job.step(scheduler, store),
+            Job::Cancel(job) => Ok(job.step(ticket, scheduler)),
+            Job::Retry(job) => job.step(ticket, scheduler, store),
+            Job::Backup(copying) => Ok(match copying.step() {
+                Ok(Some(bytes)) => Step::Done(reply::Body::BackedUp(wire::BackedUp { bytes })),
+                Ok(None) if copying.is_syncing() => Step::Later,
+                Ok(None) => Step::Again,
+                Err(error) => Step::Done(reply::Body::Error(convert::error(
+                    wire::ErrorCode::ErrorDisk,
+                    error.to_string(),
+                ))),
+            }),
+        }
+    }
+
+    /// What came of the last command.
+    pub fn answered(&mut self, answer: Answer) {
+        match (self, answer) {
+            (Job::Cancel(job), Answer::Cancelled { cancelled, refused }) => {
+                job.cancelled += cancelled;
+                job.refused.extend(refused);
+            }
+            (Job::Retry(job), Answer::Revived { retried, unskipped, refused }) => {
+                job.retried += retried;
+                job.unskipped += unskipped;
+                job.refused.extend(refused);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Of a selection of millions, millions may be refused: the first are told, the rest counted.
+#[derive(Default)]
+struct Refusals {
+    first: Vec<wire::Refused>,
+    total: u64,
+}
+
+/// Refusals that are told one by one.
+const REFUSALS_MAX: usize = 1000;
+
+impl Refusals {
+    fn add(&mut self, refused: wire::Refused) {
+        self.total += 1;
+        if self.first.len() < REFUSALS_MAX {
+            self.first.push(refused);
+        }
+    }
+
+    fn extend(&mut self, refused: Vec<Refused>) {
+        refused.into_iter().map(convert::refused).for_each(|refused| self.add(refused));
+    }
+}

@@ -1,0 +1,250 @@
+//! Retry: finished tasks come back, and with them what was skipped because of them.
+//!
+//! First the ids are gathered, then put in order, each after what it needs, then brought back in
+//! slices. A task in the way of another is thus always tried before it.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use dhub_proto::wire::{self, reply};
+
+use super::{Refusals, SLICE, Step};
+use crate::archive::Archive;
+use crate::convert::Selection;
+use crate::scheduler::message::*;
+use crate::scheduler::{Scheduler, State};
+use crate::store::{Page, TaskRow};
+use crate::view;
+
+/// A task with what it needs.
+type Needing = (TaskId, Vec<TaskId>);
+
+pub struct RetryJob {
+    selection: Selection,
+    done: bool,
+    /// How far the names, or the pages, of the selection have been looked at.
+    at: usize,
+    after: TaskId,
+    /// Chosen by a person; the others come along.
+    chosen: HashSet<TaskId>,
+    gathered: Vec<Needing>,
+    /// Tasks for which others may have been skipped, and how far those have been read.
+    roots: VecDeque<TaskId>,
+    skipped_after: TaskId,
+    /// All of them, each after what it needs; None while they are gathered.
+    ordered: Option<VecDeque<TaskId>>,
+    /// Named, but skipped: back only if what they were skipped for is.
+    named_skipped: Vec<Name>,
+    pub(super) retried: u64,
+    pub(super) unskipped: u64,
+    pub(super) refused: Refusals,
+}
+
+impl RetryJob {
+    pub fn new(selection: Selection, done: bool) -> Self {
+        Self {
+            selection,
+            done,
+            at: 0,
+            after: 0,
+            chosen: HashSet::new(),
+            gathered: Vec::new(),
+            roots: VecDeque::new(),
+            skipped_after: 0,
+            ordered: None,
+            named_skipped: Vec::new(),
+            retried: 0,
+            unskipped: 0,
+            refused: Refusals::default(),
+        }
+    }
+
+    pub fn step<A: Archive>(
+        &mut self,
+        ticket: Ticket,
+        scheduler: &Scheduler,
+        store: &A,
+    ) -> Result<Step, A::Error> {
+        if let Some(ordered) = &mut self.ordered {
+            let ids: Vec<TaskId> = ordered.drain(..ordered.len().min(SLICE)).collect();
+            if ids.is_empty() {
+                return self.end(scheduler, store);
+            }
+            let mut tasks = Vec::with_capacity(ids.len());
+            for id in ids {
+                tasks.extend(store.revived(id, !self.chosen.contains(&id))?);
+            }
+            return Ok(Step::Apply(Command::Revive { ticket, tasks }));
+        }
+        if self.choose(scheduler, store)? && self.follow(store)? {
+            self.ordered = Some(in_order(std::mem::take(&mut self.gathered)));
+        }
+        Ok(Step::Again)
+    }
+
+    /// Looks at the next of the tasks asked for; true when there are no more.
+    fn choose<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<bool, A::Error> {
+        if self.selection.names.is_empty() {
+            self.choose_page(store)
+        } else {
+            self.choose_names(scheduler, store)
+        }
+    }
+
+    fn choose_names<A: Archive>(
+        &mut self,
+        scheduler: &Scheduler,
+        store: &A,
+    ) -> Result<bool, A::Error> {
+        let until = (self.at + SLICE).min(self.selection.names.len());
+        for i in self.at..until {
+            let name = self.selection.names[i].clone();
+            let row = store.row(&name)?.map(|row| (view::state(scheduler, &row), row));
+            match row {
+                Some((State::Missing, _)) | None => {
+                    self.refuse(
+                        &name,
+                        wire::ErrorCode::ErrorNotFound,
+                        "there is no such task".into(),
+                    );
+                }
+                Some((state, row)) => self.choose_named(store, state, row)?,
+            }
+        }
+        let all = until == self.at;
+        self.at = until;
+        Ok(all)
+    }
+
+    fn choose_named<A: Archive>(
+        &mut self,
+        store: &A,
+        state: State,
+        row: TaskRow,
+    ) -> Result<(), A::Error> {
+        if !self.selection.states.is_empty() && !self.selection.states.contains(&state) {
+            return Ok(());
+        }
+        match state {
+            State::Failed | State::Cancelled => self.gather(store, row.id)?,
+            State::Done if self.done => self.gather(store, row.id)?,
+            State::Done => {
+                let why = "it is done; --done runs it again".into();
+                self.refuse(&row.name, wire::ErrorCode::ErrorState, why);
+            }
+            State::Skipped => self.named_skipped.push(row.name.into()),
+            // An earlier retry may have been cut off before it got to those that follow.
+            _ => self.roots.push_back(row.id),
+        }
+        Ok(())
+    }
+
+    fn choose_page<A: Archive>(&mut self, store: &A) -> Result<bool, A::Error> {
+        let states = self.selection.states.clone();
+        let which = match states.as_slice() {
+            [state @ (State::Failed | State::Skipped | State::Cancelled)] => Page::Dead(*state),
+            _ => Page::All,
+        };
+        let rows = store.page(which, self.after, SLICE)?;
+        let all = rows.is_empty();
+        for row in rows {
+            self.after = row.id;
+            let Some(state) = row.finished.filter(|state| states.contains(state)) else {
+                continue;
+            };
+            match state {
+                State::Failed | State::Cancelled => self.gather(store, row.id)?,
+                State::Done if self.done => self.gather(store, row.id)?,
+                // The skipped come back with what they were skipped for, or not at all.
+                _ => {}
+            }
+        }
+        Ok(all)
+    }
+
+    fn gather<A: Archive>(&mut self, store: &A, id: TaskId) -> Result<(), A::Error> {
+        if self.chosen.insert(id)
+            && let Some(revived) = store.revived(id, false)?
+        {
+            self.gathered.push((id, revived.task.needs.iter().map(|need| need.id).collect()));
+            self.roots.push_back(id);
+        }
+        Ok(())
+    }
+
+    /// Gathers what was skipped because of those that come back; true when there is no more.
+    fn follow<A: Archive>(&mut self, store: &A) -> Result<bool, A::Error> {
+        let mut looked_at = 0;
+        while let Some(&root) = self.roots.front() {
+            if looked_at >= SLICE {
+                return Ok(false);
+            }
+            let rows = store.skipped_for(root, self.skipped_after, SLICE)?;
+            looked_at += rows.len() + 1;
+            match rows.last() {
+                Some(&(last, _)) => {
+                    self.skipped_after = last;
+                    self.gathered.extend(rows);
+                }
+                None => {
+                    self.roots.pop_front();
+                    self.skipped_after = 0;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Says which of the named ones stay skipped, and then how it went.
+    fn end<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<Step, A::Error> {
+        if let Some(name) = self.named_skipped.pop() {
+            if let Some(row) = store.row(&name)?
+                && view::state(scheduler, &row) == State::Skipped
+            {
+                let blame = row.blame.map(|id| store.name(id)).transpose()?.unwrap_or_default();
+                let why = format!("it was skipped because of '{blame}': retry that one");
+                self.refuse(&name, wire::ErrorCode::ErrorState, why);
+            }
+            return Ok(Step::Again);
+        }
+        Ok(Step::Done(reply::Body::Retried(wire::Retried {
+            retried: self.retried,
+            unskipped: self.unskipped,
+            refused_total: self.refused.total,
+            refused: std::mem::take(&mut self.refused.first),
+        })))
+    }
+
+    fn refuse(&mut self, name: &str, code: wire::ErrorCode, message: String) {
+        let code = code.into();
+        self.refused.add(wire::Refused { name: name.into(), attempt: 0, code, message });
+    }
+}
+
+/// Each after those of the others that it needs.
+fn in_order(tasks: Vec<Needing>) -> VecDeque<TaskId> {
+    let mut waits: HashMap<TaskId, usize> = tasks.iter().map(|&(id, _)| (id, 0)).collect();
+    let mut needed_by: HashMap<TaskId, Vec<TaskId>> = HashMap::new();
+    for (id, needs) in &tasks {
+        for need in needs {
+            if waits.contains_key(need) {
+                needed_by.entry(*need).or_default().push(*id);
+                *waits.entry(*id).or_default() += 1;
+            }
+        }
+    }
+    let mut ordered: VecDeque<TaskId> =
+        tasks.iter().map(|&(id, _)| id).filter(|id| waits[id] == 0).collect();
+    let mut at = 0;
+    while at < ordered.len() {
+        for succ in needed_by.remove(&ordered[at]).unwrap_or_default() {
+            if let Some(count) = waits.get_mut(&succ) {
+                *count -= 1;
+                if *count == 0 {
+                    ordered.push_back(succ);
+                }
+            }
+        }
+        at += 1;
+    }
+    ordered
+}

@@ -1,0 +1,68 @@
+//! Copies of the file, and whether a file is sound.
+
+use std::fs;
+
+use e2e::{Hub, task};
+use rusqlite::Connection;
+
+#[test]
+fn a_copy_of_a_running_hub_is_a_file_to_go_on_with() {
+    let mut hub = Hub::start();
+    hub.native().create(&[task("a", &[]), task("b", &["a"])]);
+    hub.query(&["steal", "-q"]).ok();
+    let ipc = hub.ipc();
+    hub.query(&["-s", &ipc, "backup", "copy.db"]).exits(0);
+    // What comes later is not in the copy.
+    hub.query(&["complete", "a"]).ok();
+    hub.space.run("dhub", &["check", "copy.db"]).exits(0).prints(&[
+        "sound",
+        "1 running",
+        "1 waiting",
+    ]);
+
+    hub.query(&["-s", &ipc, "backup", "copy.db"]).exits(6).says(&["copy.db", "exists already"]);
+    assert!(!hub.path("copy.db.part").exists());
+}
+
+#[test]
+fn a_backup_is_not_for_those_who_come_over_tcp() {
+    let hub = Hub::start();
+    hub.query(&["backup", "copy.db"]).exits(6).says(&["over ipc only"]);
+    assert!(!hub.path("copy.db").exists());
+}
+
+#[test]
+fn a_stopped_hub_is_copied_and_checked() {
+    let mut hub = Hub::start();
+    hub.native().create(&[task("a", &[])]);
+    hub.space.run("dhub", &["check", "run.db"]).exits(20).says(&["in use"]);
+    // Also what only the log has.
+    hub.kill9();
+    hub.space.run("dhub", &["backup", "run.db", "copy.db"]).exits(0);
+    hub.space.run("dhub", &["backup", "run.db", "copy.db"]).exits(9).says(&["exists already"]);
+    for file in ["run.db", "copy.db"] {
+        hub.space.run("dhub", &["check", file]).exits(0).prints(&["1 task (1 ready)"]);
+    }
+    hub.space.run("dhub", &["check", "nobody.db"]).exits(22).says(&["does not exist"]);
+    assert!(!hub.path("nobody.db").exists());
+}
+
+#[test]
+fn damage_is_found() {
+    let mut hub = Hub::start();
+    hub.native().create(&[task("a", &[])]);
+    hub.query(&["steal", "-q"]).ok();
+    hub.terminate();
+    let db = Connection::open(hub.path("run.db")).unwrap();
+    db.execute_batch("UPDATE leases SET task = 77; UPDATE totals SET count = 3 WHERE state = 5")
+        .unwrap();
+    drop(db);
+    let found = ["not sound", "leases of tasks that are not open", "the totals say 3"];
+    hub.space.run("dhub", &["check", "run.db"]).exits(22).says(&found);
+
+    let mut bytes = fs::read(hub.path("run.db")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0xA5);
+    fs::write(hub.path("run.db"), bytes).unwrap();
+    hub.space.run("dhub", &["check", "run.db"]).exits(22);
+}
