@@ -704,11 +704,11 @@ impl Both {
     fn retry(&mut self, names: &[usize], done: bool) {
         self.tick();
         let before = self.model.states();
-        let mut retried: BTreeSet<String> = BTreeSet::new();
+        let mut chosen: BTreeSet<String> = BTreeSet::new();
         for name in names.iter().map(|&i| name(i)) {
             let Some(&state) = before.get(&name) else { continue };
             let again = matches!(state, State::Failed | State::Cancelled) || state == State::Done;
-            if !again || retried.contains(&name) || (state == State::Done && !done) {
+            if !again || (state == State::Done && !done) {
                 continue;
             }
             // Its dependents stay as they are, which is not by definition: keep out of it.
@@ -718,15 +718,18 @@ impl Both {
             if state == State::Done && self.model.tasks.iter().any(open) {
                 return;
             }
-            let dead = |need: &String| {
-                !retried.contains(need) && before.get(need).is_some_and(|state| state.is_dead())
-            };
-            if !self.model.tasks[&name].needs.iter().any(dead) {
-                retried.insert(name);
-            }
+            chosen.insert(name);
         }
-        for name in &retried {
-            let task = self.model.tasks.get_mut(name).expect("a task");
+        // Whatever their order: each that has nothing dead in its way, until there is no such one.
+        let mut retried = 0;
+        loop {
+            let states = self.model.states();
+            let dead = |need: &String| states.get(need).is_some_and(|state| state.is_dead());
+            let free = |name: &&String| !self.model.tasks[*name].needs.iter().any(dead);
+            let Some(name) = chosen.iter().find(free).cloned() else { break };
+            chosen.remove(&name);
+            retried += 1;
+            let task = self.model.tasks.get_mut(&name).expect("a task");
             task.vague |= task.newest == Newest::Reclaimed;
             (task.failures, task.reclaims) = (0, 0);
             (task.end, task.newest) = (None, Newest::Void);
@@ -741,7 +744,7 @@ impl Both {
         }
         let names: Vec<Name> = names.iter().map(|&i| name(i).into()).collect();
         let (answer, others) = self.hub.retry(&names, done);
-        assert_eq!(answer.retried, retried.len() as u64, "{answer:?}");
+        assert_eq!(answer.retried, retried, "{answer:?}");
         self.follow(others, None);
     }
 
