@@ -82,7 +82,7 @@ impl Process {
             status.map(drop)
         });
         let status = status.expect("an exit status");
-        let (stdout, stderr) = (self.stdout.to_end(), self.stderr.to_end());
+        let (stdout, stderr) = (self.stdout.read_on(), self.stderr.read_on());
         let code = status.code();
         let what = match status.signal() {
             Some(signal) => format!("{} (signal {signal})", self.what),
@@ -127,7 +127,7 @@ impl Stream {
     }
 
     /// A process that outlives the child may still hold the pipe; then what is there must do.
-    fn to_end(&mut self) -> String {
+    fn read_on(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
             while !reader.is_finished() && std::time::Instant::now() < deadline {
