@@ -527,7 +527,7 @@ impl Server {
                 self.apply(command)?;
             }
             Step::Done(body) => {
-                self.finished.push((running.askers, body));
+                self.finished.push((running.askers, *body));
                 self.busy = true;
             }
         }

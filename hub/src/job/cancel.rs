@@ -25,15 +25,13 @@ impl CancelJob {
 
     pub fn step(&mut self, ticket: Ticket, scheduler: &Scheduler) -> Step {
         let mut names = Vec::new();
-        let mut looked_at = 0;
         let mut more = false;
-        for (slot, task) in scheduler.tasks_from(self.at) {
+        for (looked_at, (slot, task)) in scheduler.tasks_from(self.at).enumerate() {
             if names.len() == SLICE || looked_at == 10 * SLICE {
                 more = true;
                 break;
             }
             self.at = slot + 1;
-            looked_at += 1;
             let unfinished = matches!(task.state, State::Waiting | State::Ready | State::Running);
             if unfinished
                 && self.selection.states.contains(&task.state)
@@ -45,11 +43,11 @@ impl CancelJob {
         match (names.is_empty(), more) {
             (false, _) => Step::Apply(Command::Cancel { ticket, names }),
             (true, true) => Step::Again,
-            (true, false) => Step::Done(reply::Body::Cancelled(wire::Cancelled {
+            (true, false) => Step::Done(Box::new(reply::Body::Cancelled(wire::Cancelled {
                 cancelled: self.cancelled,
                 refused_total: self.refused.total,
                 refused: std::mem::take(&mut self.refused.first),
-            })),
+            }))),
         }
     }
 }

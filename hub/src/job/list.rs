@@ -124,10 +124,10 @@ impl ListJob {
     }
 
     fn done(&mut self, next: TaskId) -> Step {
-        Step::Done(reply::Body::Listed(wire::Listed {
+        Step::Done(Box::new(reply::Body::Listed(wire::Listed {
             tasks: std::mem::take(&mut self.tasks),
             next,
             unknown: std::mem::take(&mut self.unknown),
-        }))
+        })))
     }
 }

@@ -31,7 +31,7 @@ pub enum Step {
     /// The scheduler has to carry this out; its answer goes to `answered`.
     Apply(Command),
     /// The reply; it may leave once everything applied so far is committed.
-    Done(reply::Body),
+    Done(Box<reply::Body>),
 }
 
 pub enum Job {
@@ -65,13 +65,15 @@ impl Job {
             Job::Cancel(job) => Ok(job.step(ticket, scheduler)),
             Job::Retry(job) => job.step(ticket, scheduler, store),
             Job::Backup(copying) => Ok(match copying.step() {
-                Ok(Some(bytes)) => Step::Done(reply::Body::BackedUp(wire::BackedUp { bytes })),
+                Ok(Some(bytes)) => {
+                    Step::Done(Box::new(reply::Body::BackedUp(wire::BackedUp { bytes })))
+                }
                 Ok(None) if copying.is_syncing() => Step::Later,
                 Ok(None) => Step::Again,
-                Err(error) => Step::Done(reply::Body::Error(convert::error(
+                Err(error) => Step::Done(Box::new(reply::Body::Error(convert::error(
                     wire::ErrorCode::ErrorDisk,
                     error.to_string(),
-                ))),
+                )))),
             }),
         }
     }

@@ -206,12 +206,12 @@ impl RetryJob {
             }
             return Ok(Step::Again);
         }
-        Ok(Step::Done(reply::Body::Retried(wire::Retried {
+        Ok(Step::Done(Box::new(reply::Body::Retried(wire::Retried {
             retried: self.retried,
             unskipped: self.unskipped,
             refused_total: self.refused.total,
             refused: std::mem::take(&mut self.refused.first),
-        })))
+        }))))
     }
 
     fn refuse(&mut self, name: &str, code: wire::ErrorCode, message: String) {

@@ -156,8 +156,10 @@ impl Hub {
             match job.step(ticket, &self.scheduler, self.store()).expect("a slice of the retry") {
                 Step::Again | Step::Later => {}
                 Step::Apply(command) => self.apply(command),
-                Step::Done(reply::Body::Retried(retried)) => return (retried, others),
-                Step::Done(body) => panic!("a retry was answered with {body:?}"),
+                Step::Done(body) => match *body {
+                    reply::Body::Retried(retried) => return (retried, others),
+                    body => panic!("a retry was answered with {body:?}"),
+                },
             }
         }
     }
