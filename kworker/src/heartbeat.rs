@@ -26,7 +26,7 @@ impl Heartbeat {
 
     /// When the next one has to go out, if the shortest term held is `term`.
     pub fn due(&self, term: Option<Duration>, now: Instant) -> Instant {
-        let interval = if self.is_first { SECOND } else { interval(term) };
+        let interval = interval(term).min(if self.is_first { SECOND } else { INTERVAL_MAX });
         self.last.map_or(now, |last| last + interval)
     }
 
@@ -70,6 +70,15 @@ mod tests {
         assert_eq!(interval(None), Duration::from_secs(10));
         assert_eq!(interval(Some(Duration::from_secs(3600))), Duration::from_secs(10));
         assert_eq!(interval(Some(Duration::from_secs(3))), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn the_second_is_in_time_for_the_shortest_term_too() {
+        let now = Instant::now();
+        let mut heartbeat = Heartbeat::new();
+        heartbeat.sent(now);
+        let term = Duration::from_millis(900);
+        assert_eq!(heartbeat.due(Some(term), now), now + Duration::from_millis(300));
     }
 
     #[test]

@@ -477,7 +477,7 @@ impl Scheduler {
             leases,
             phase: self.phase(),
             not_done: self.counts.not_done(),
-            lost: lost.unwrap_or_default(),
+            lost: lost.unwrap_or_default().into_iter().collect(),
         }
     }
 

@@ -1,10 +1,15 @@
 //! Steal, heartbeat, and the ways in which a lease ends without an outcome.
 
+use std::collections::HashSet;
+
 use super::Scheduler;
 use super::lease::Lease;
 use super::message::*;
 use super::park::ParkedSteal;
 use super::task::{Newest, Slot, State};
+
+/// Lost attempts that are kept for a worker until it can be told.
+const LOST_MAX: usize = 65_536;
 
 const TOOK_WORKERS_DOWN: &str = "took down 5 workers in a row";
 
@@ -165,7 +170,7 @@ impl Scheduler {
         match ticket {
             Some(ticket) => {
                 if let Some(worker) = self.workers.get_mut(id) {
-                    lost.append(&mut worker.lost);
+                    lost.extend(std::mem::take(&mut worker.lost));
                 }
                 self.answer(ticket, Answer::Heartbeaten { lost });
             }
@@ -182,10 +187,9 @@ impl Scheduler {
         let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
-        if worker.who.id.is_some()
-            && !worker.lost.iter().any(|lost| lost.1 == attempt && lost.0 == name)
-        {
-            worker.lost.push((name, attempt));
+        // What does not fit is told when a heartbeat lists it again.
+        if worker.who.id.is_some() && worker.lost.len() < LOST_MAX {
+            worker.lost.insert((name, attempt));
             self.to_tell.push(id);
         }
     }
@@ -223,8 +227,9 @@ impl Scheduler {
                 }
             }
         }
+        let not_held: HashSet<&Name> = refused.iter().map(|refused| &refused.name).collect();
         for (name, needs) in further {
-            if !refused.iter().any(|refused| refused.name == name) {
+            if !not_held.contains(&name) {
                 self.add_further(&name, &needs, past);
             }
         }

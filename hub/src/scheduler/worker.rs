@@ -1,6 +1,6 @@
 //! Who has been heard of.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::message::{ClientId, Millis, Name, Who, WorkerId};
 
@@ -19,7 +19,7 @@ pub struct Worker {
     pub done: u64,
     pub failed: u64,
     /// Attempts that it should kill, to be told at the next opportunity.
-    pub lost: Vec<(Name, u32)>,
+    pub lost: BTreeSet<(Name, u32)>,
     /// It said Exit.
     pub left: bool,
 }
@@ -76,7 +76,7 @@ impl Workers {
             last_seen: now,
             done: 0,
             failed: 0,
-            lost: Vec::new(),
+            lost: BTreeSet::new(),
             left: false,
         };
         self.by_id.insert(id, worker);
