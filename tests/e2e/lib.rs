@@ -14,7 +14,7 @@ mod tasks;
 mod wait;
 
 pub use dwork::{Dwork, dwork_reply, dwork_task, location, names_of};
-pub use hub::{Hub, Space};
+pub use hub::{Hub, Space, free_ports};
 pub use native::{Native, outcome_done, outcome_failed, plain_worker, task, worker};
 pub use output::Output;
 pub use process::Process;

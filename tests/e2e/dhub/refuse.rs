@@ -1,10 +1,11 @@
 //! Starts that cannot go well: one clear message, an exit code of its own, nothing harmed.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use dhub_proto::exit::Exit;
-use e2e::{Hub, Output, Space, task};
+use e2e::{Hub, Output, Space, free_ports, task};
 use rusqlite::Connection;
 
 /// A start that is refused, without TCP.
@@ -25,12 +26,12 @@ fn a_port_in_use() {
 
 #[test]
 fn a_port_whose_next_one_is_in_use() {
-    let hub = Hub::start();
-    let port = (hub.port() - 1).to_string();
-    let other = Space::new();
-    let next = hub.port().to_string();
-    refused(&other, &["--insecure", "-p", &port], Exit::Bind).says(&[&next, "in use"]);
-    refused(&other, &["--insecure", "-p", "65535"], Exit::Bind);
+    let space = Space::new();
+    let port = free_ports();
+    let _next = TcpListener::bind(("127.0.0.1", port + 1)).unwrap();
+    let args = ["--insecure", "-p", &port.to_string()];
+    refused(&space, &args, Exit::Bind).says(&[&(port + 1).to_string(), "in use"]);
+    refused(&space, &["--insecure", "-p", "65535"], Exit::Bind);
 }
 
 #[test]
