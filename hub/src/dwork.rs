@@ -93,10 +93,16 @@ fn who(location: Option<String>) -> Option<Who> {
     valid.then(|| Who { name: name.into(), id: None })
 }
 
-/// Name and origin are required; prost does not look.
+/// Required fields are there, at every level; prost does not look.
 fn task_name(task: &TaskMsg) -> Option<Name> {
     let name = task.name.as_deref()?;
     task.origin.as_deref()?;
+    let deps_named = task.pred.iter().chain(&task.succ).all(|dep| dep.name.is_some());
+    let known = |state| log_msg::State::try_from(state).is_ok();
+    let log_whole = task.log.iter().all(|log| log.state.is_some_and(known) && log.time.is_some());
+    if !deps_named || !log_whole {
+        return None;
+    }
     check_name(name).ok()?;
     Some(name.into())
 }
