@@ -312,7 +312,10 @@ impl Scheduler {
         while !self.ready.is_empty()
             && let Some(parked) = self.parking.take_hungry()
         {
-            let leases = self.grant(now, parked.worker, &parked.steal);
+            let leases = match self.is_silent(now, parked.worker) {
+                true => Vec::new(),
+                false => self.grant(now, parked.worker, &parked.steal),
+            };
             let stolen = self.stolen(parked.worker, leases);
             self.answer(parked.ticket, Answer::Stolen(stolen));
         }
@@ -325,6 +328,14 @@ impl Scheduler {
         while let Some(ticket) = self.parking.take_wait(now, at_rest) {
             self.answer(ticket, Answer::Waited { phase });
         }
+    }
+
+    /// Its machine may be gone without the connection knowing. If it lives, it asks again at once;
+    /// if not, no task waits for a term in vain.
+    fn is_silent(&self, now: Millis, worker: WorkerId) -> bool {
+        self.workers.get(worker).is_some_and(|worker| {
+            worker.who.id.is_some() && now > worker.last_seen + self.config.worker_timeout_ms
+        })
     }
 
     fn wait(&mut self, now: Millis, ticket: Ticket, wait_ms: u64) {
