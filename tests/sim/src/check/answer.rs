@@ -1,0 +1,214 @@
+//! Nothing is said that is not committed, and nobody waits for what is there.
+
+use dhub::scheduler::message::*;
+use dhub::scheduler::{Scheduler, State};
+
+use super::Check;
+use crate::message::Ask;
+use crate::store::Rows;
+
+/// An answer about to leave, beside what the store would have after a loss of power.
+pub fn is_committed(ask: &Ask, answer: &Answer, committed: &Rows) -> Check {
+    let Ask::Command(command) = ask else {
+        return Ok(());
+    };
+    match (command, answer) {
+        (Command::Create { tasks, merge, .. }, Answer::Created { .. }) => {
+            tasks.iter().try_for_each(|task| task_is_there(committed, task, *merge))
+        }
+        (Command::Create { tasks, .. }, Answer::Error { code: Code::Cycle, names, .. }) => {
+            cycle_is_real(committed, tasks, names)
+        }
+        (Command::Create { tasks, .. }, Answer::Error { code: Code::Conflict, names, .. }) => {
+            names.iter().try_for_each(|name| conflict_is_real(committed, tasks, name))
+        }
+        (Command::Steal { who, steal, .. }, Answer::Stolen(stolen)) => {
+            leases_are_there(committed, who, steal.n, stolen)
+        }
+        (Command::Complete { who, outcomes, want, .. }, Answer::Completed { refused, stolen }) => {
+            for outcome in outcomes {
+                let same = |refused: &&Refused| {
+                    refused.name == outcome.name && refused.attempt == outcome.attempt
+                };
+                if refused.iter().find(same).is_none() {
+                    outcome_is_there(committed, who, outcome)?;
+                }
+            }
+            match (want, stolen) {
+                (Some(steal), Some(stolen)) => leases_are_there(committed, who, steal.n, stolen),
+                (None, None) => Ok(()),
+                _ => Err("a Completed has leases that nobody wanted, or lacks them".into()),
+            }
+        }
+        (Command::Release { who, attempts, .. }, Answer::Released { .. }) => {
+            attempts.iter().try_for_each(|attempt| lease_is_gone(committed, who, attempt))
+        }
+        (Command::Cancel { names, .. }, Answer::Cancelled { refused, .. }) => {
+            let taken = names.iter().filter(|name| !refused.iter().any(|r| r.name == **name));
+            taken.into_iter().try_for_each(|name| match committed.find(name) {
+                Some(row) if row.cancels > 0 => Ok(()),
+                _ => Err(format!("'{name}' is told cancelled and is not")),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn task_is_there(rows: &Rows, task: &NewTask, merge: bool) -> Check {
+    match rows.find(&task.name) {
+        Some(row) if row.state == State::Missing => {
+            Err(format!("'{}' is told created and is missing", task.name))
+        }
+        Some(row) if merge || row.definition == task.definition => Ok(()),
+        Some(_) => Err(format!("'{}' is told created with another definition", task.name)),
+        None => Err(format!("'{}' is told created and is not stored", task.name)),
+    }
+}
+
+/// Stored as told, or used up since.
+fn leases_are_there(rows: &Rows, who: &Who, n: u32, stolen: &Stolen) -> Check {
+    if stolen.leases.len() > n as usize {
+        return Err(format!("{} leases for a steal of {n}", stolen.leases.len()));
+    }
+    let worker = rows.worker(who);
+    for leased in &stolen.leases {
+        let held = rows
+            .leases
+            .get(&leased.id)
+            .is_some_and(|lease| lease.attempt == leased.attempt && Some(lease.worker) == worker);
+        let used = rows.get(leased.id).is_some_and(|row| row.attempt >= leased.attempt);
+        if !held && !used {
+            return Err(format!(
+                "attempt {} of '{}' is told leased and is not stored",
+                leased.attempt, leased.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// An accepted outcome is the stored one of the attempt that it names.
+fn outcome_is_there(rows: &Rows, who: &Who, outcome: &Outcome) -> Check {
+    let how = match outcome.verdict {
+        Verdict::Done => Ended::Done,
+        Verdict::Failed => Ended::Failed,
+    };
+    let worker = rows.worker(who);
+    let is_stored = rows.find(&outcome.name).is_some_and(|row| {
+        row.attempts.iter().any(|ended| {
+            ended.how == how
+                && Some(ended.worker) == worker
+                && (outcome.attempt == 0 || outcome.attempt == ended.attempt)
+        })
+    });
+    if !is_stored {
+        return Err(format!(
+            "{:?} of attempt {} of '{}' is told recorded and is not stored",
+            outcome.verdict, outcome.attempt, outcome.name
+        ));
+    }
+    Ok(())
+}
+
+/// Released or refused alike: the attempt is off the worker.
+fn lease_is_gone(rows: &Rows, who: &Who, attempt: &AttemptRef) -> Check {
+    let Some(row) = rows.find(&attempt.name) else {
+        return Ok(());
+    };
+    match rows.leases.get(&row.id) {
+        Some(lease)
+            if lease.attempt == attempt.attempt && rows.worker(who) == Some(lease.worker) =>
+        {
+            Err(format!("'{}' is told released and is leased", attempt.name))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn cycle_is_real(rows: &Rows, tasks: &[NewTask], names: &[Name]) -> Check {
+    let waits_for = |name: &Name, need: &Name| {
+        let asked = tasks.iter().any(|task| task.name == *name && task.needs.contains(need));
+        let stored = rows.find(name).zip(rows.find(need));
+        asked || stored.is_some_and(|(row, need)| row.needs.contains(&need.id))
+    };
+    let is_closed = names.len() > 1 && names.first() == names.last();
+    if !is_closed || !names.windows(2).all(|pair| waits_for(&pair[0], &pair[1])) {
+        return Err(format!("a Create is refused for a cycle that is none: {names:?}"));
+    }
+    Ok(())
+}
+
+fn conflict_is_real(rows: &Rows, tasks: &[NewTask], name: &Name) -> Check {
+    let mut definitions = tasks.iter().filter(|task| task.name == *name).map(|t| t.definition);
+    let first = definitions.next();
+    let stored = rows.find(name).filter(|row| row.state != State::Missing);
+    let differs = |row: &crate::store::Row| Some(row.definition) != first;
+    if !stored.is_some_and(differs) && definitions.all(|other| Some(other) == first) {
+        return Err(format!("'{name}' is refused for a conflict that is none"));
+    }
+    Ok(())
+}
+
+/// A request that the hub keeps parked.
+pub struct Parked<'a> {
+    pub ask: &'a Ask,
+    pub since: Millis,
+}
+
+/// What is still parked after a turn had better have nothing to wait for.
+pub fn parked_have_to_wait<'a>(
+    scheduler: &Scheduler,
+    now: Millis,
+    mut parked: impl Iterator<Item = Parked<'a>>,
+) -> Check {
+    parked.try_for_each(|parked| {
+        let Ask::Command(command) = parked.ask else {
+            return Ok(());
+        };
+        match command {
+            Command::Steal { who, steal, .. } => {
+                nothing_is_ready(scheduler, who, steal)?;
+                losses_are_told(scheduler, who)?;
+                is_not_over(now, parked.since + steal.wait_ms, &format!("steal of {}", who.name))
+            }
+            Command::Wait { wait_ms, .. } => {
+                if matches!(scheduler.phase(), Phase::Stuck | Phase::Finished) {
+                    return Err("a Wait is parked although all is at rest".into());
+                }
+                is_not_over(now, parked.since + wait_ms, "Wait")
+            }
+            other => Err(format!("is not answered in its turn: {other:?}")),
+        }
+    })
+}
+
+/// No lost wake-up.
+fn nothing_is_ready(scheduler: &Scheduler, who: &Who, steal: &Steal) -> Check {
+    let ready = scheduler.counts().of(State::Ready);
+    if steal.n > 0 && ready > 0 {
+        return Err(format!("a steal of {} is parked while {ready} tasks are ready", who.name));
+    }
+    let at_rest = matches!(scheduler.phase(), Phase::Stuck | Phase::Finished);
+    if steal.n > 0 && !steal.stay && at_rest {
+        return Err(format!("a steal of {} is parked although all is at rest", who.name));
+    }
+    Ok(())
+}
+
+fn losses_are_told(scheduler: &Scheduler, who: &Who) -> Check {
+    let worker = scheduler.worker_id(who).and_then(|id| scheduler.worker(id));
+    match worker.and_then(|worker| worker.lost.first()) {
+        Some((name, attempt)) if who.id.is_some() => Err(format!(
+            "{} is parked and is not told that it lost attempt {attempt} of '{name}'",
+            who.name
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn is_not_over(now: Millis, until: Millis, what: &str) -> Check {
+    if until <= now {
+        return Err(format!("a {what} is parked {} ms longer than it may be", now - until));
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! What must hold, one function a rule. None of them asks how the hub does it.
+
+pub mod answer;
+pub mod change;
+pub mod history;
+pub mod memory;
+
+use dhub::scheduler::State;
+use dhub::scheduler::message::{Command, TaskId};
+
+use crate::store::{Row, Rows};
+
+/// A rule is broken: which, and by what.
+pub type Check = Result<(), String>;
+
+/// What the hub was doing when it changed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    Restore,
+    Create,
+    Steal,
+    Complete,
+    Release,
+    Heartbeat,
+    Exit,
+    Cancel,
+    Revive { done: bool },
+    Wait,
+    Undelivered,
+    Tick,
+}
+
+impl Cause {
+    pub fn of(command: &Command, done: bool) -> Self {
+        match command {
+            Command::Create { .. } => Cause::Create,
+            Command::Steal { .. } => Cause::Steal,
+            Command::Complete { .. } => Cause::Complete,
+            Command::Release { .. } => Cause::Release,
+            Command::Heartbeat { .. } => Cause::Heartbeat,
+            Command::Exit { .. } => Cause::Exit,
+            Command::Cancel { .. } => Cause::Cancel,
+            Command::Revive { .. } => Cause::Revive { done },
+            Command::Wait { .. } => Cause::Wait,
+            Command::Undelivered { .. } => Cause::Undelivered,
+            Command::Tick => Cause::Tick,
+        }
+    }
+}
+
+/// A dependency that can not be done. One that was done before, and that a person has had run
+/// again since, does not count: what needed it went on.
+fn is_dead_need(need: &Row) -> bool {
+    need.state.is_dead() && !need.redone
+}
+
+fn name_of(rows: &Rows, id: TaskId) -> &str {
+    rows.get(id).map_or("?", |row| &row.name)
+}
+
+fn all_done<'a>(mut needs: impl Iterator<Item = &'a Row>) -> bool {
+    needs.all(|need| need.state == State::Done)
+}

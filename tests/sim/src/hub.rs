@@ -1,0 +1,288 @@
+//! A hub as in server.rs, without sockets: receive, carry out, let time pass, commit, answer, work.
+//!
+//! Each part of a turn is a function of its own, so that a crash or a pause can come in between.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use dhub::archive;
+use dhub::convert::Selection;
+use dhub::job::{CancelJob, Job, RetryJob, Step};
+use dhub::scheduler::message::*;
+use dhub::scheduler::{Config, Scheduler};
+
+use crate::check::{self, Cause, Check};
+use crate::clock::Clock;
+use crate::describe::Brief;
+use crate::message::{Ask, Body, Frame, PeerId, Reply, with_ticket};
+use crate::note;
+use crate::store::{Moment, Store};
+use crate::trace::Trace;
+
+/// As docs/architecture.md has it: no turn for so long means that the hub itself was stopped.
+const PAUSE_MS: u64 = 2000;
+
+/// What outlives the hub.
+pub struct Machine<'a> {
+    pub clock: &'a Clock,
+    pub store: &'a mut Store,
+    pub trace: &'a mut Trace,
+}
+
+struct Route {
+    peer: PeerId,
+    conn: u32,
+    id: u64,
+    ask: Rc<Ask>,
+    since: Millis,
+}
+
+pub struct Hub {
+    scheduler: Scheduler,
+    began: Millis,
+    pub inbox: VecDeque<Frame>,
+    routes: BTreeMap<Ticket, Route>,
+    last_ticket: Ticket,
+    jobs: VecDeque<(Ticket, Job)>,
+    finished_jobs: Vec<Ticket>,
+    /// Sockets that are known to be closed.
+    gone: BTreeSet<(PeerId, u32)>,
+    busy: bool,
+    last_turn: Option<Millis>,
+    commands: u64,
+}
+
+impl Hub {
+    pub fn start(config: Config, at: &mut Machine) -> Result<Self, String> {
+        let mut scheduler = Scheduler::new(config);
+        at.store.restore(0, at.clock.wall(), &mut scheduler);
+        let mut hub = Self {
+            scheduler,
+            began: at.clock.now(),
+            inbox: VecDeque::new(),
+            routes: BTreeMap::new(),
+            last_ticket: 0,
+            jobs: VecDeque::new(),
+            finished_jobs: Vec::new(),
+            gone: BTreeSet::new(),
+            busy: true,
+            last_turn: None,
+            commands: 0,
+        };
+        hub.take_changes(Cause::Restore, at)?;
+        Ok(hub)
+    }
+
+    fn now(&self, at: &Machine) -> Millis {
+        at.clock.now() - self.began
+    }
+
+    /// When to have a turn at the latest; the world's time.
+    pub fn deadline(&self) -> Option<Millis> {
+        self.scheduler.deadline().map(|deadline| deadline + self.began)
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.busy || !self.jobs.is_empty() || !self.finished_jobs.is_empty()
+    }
+
+    /// Nothing to do, now or later, unless somebody asks for it.
+    pub fn is_at_rest(&self) -> bool {
+        let over = !matches!(self.scheduler.phase(), Phase::Active);
+        over && !self.is_busy() && self.inbox.is_empty()
+    }
+
+    pub fn commands(&self) -> u64 {
+        self.commands
+    }
+
+    pub fn lost_peer(&mut self, peer: PeerId, conn: u32) {
+        self.gone.insert((peer, conn));
+    }
+
+    // --- in ----------------------------------------------------------------------------------
+
+    pub fn receive(&mut self, most: usize, at: &mut Machine) -> Check {
+        for _ in 0..most {
+            let Some(frame) = self.inbox.pop_front() else {
+                break;
+            };
+            self.take(frame, at)?;
+        }
+        self.busy = !self.inbox.is_empty();
+        Ok(())
+    }
+
+    fn take(&mut self, frame: Frame, at: &mut Machine) -> Check {
+        self.last_ticket += 1;
+        let ticket = self.last_ticket;
+        note!(at.trace, at.clock.now(), "hub <- {}: {}", frame.from, Brief(&*frame.ask));
+        if frame.id > 0 {
+            let (peer, conn, id, ask) = (frame.from, frame.conn, frame.id, frame.ask.clone());
+            self.routes.insert(ticket, Route { peer, conn, id, ask, since: self.now(at) });
+        }
+        let job = match &*frame.ask {
+            Ask::Command(command) => {
+                return self.carry_out(with_ticket(command, ticket), false, at);
+            }
+            Ask::CancelByState(states) => {
+                let selection = Selection { names: Vec::new(), states: states.clone() };
+                Job::Cancel(CancelJob::new(selection))
+            }
+            Ask::Retry { names, states, done } => {
+                let selection = Selection { names: names.clone(), states: states.clone() };
+                Job::Retry(RetryJob::new(selection, *done))
+            }
+        };
+        self.jobs.push_back((ticket, job));
+        Ok(())
+    }
+
+    fn carry_out(&mut self, command: Command, done: bool, at: &mut Machine) -> Check {
+        let now = self.now(at);
+        self.expect_of_leases(now, &command, at.store);
+        let cause = Cause::of(&command, done);
+        archive::carry_out(&mut self.scheduler, &at.store.committed, now, command)?;
+        self.commands += 1;
+        self.take_changes(cause, at)
+    }
+
+    fn take_changes(&mut self, cause: Cause, at: &mut Machine) -> Check {
+        let changes = self.scheduler.take_changes();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let moment = Moment { now: self.now(at), wall: at.clock.wall(), step: self.commands };
+        for change in changes {
+            note!(at.trace, at.clock.now(), "      {}", Brief(&change));
+            check::change::check(&at.store.current, &change, cause, moment)?;
+            at.store.note(change, moment);
+        }
+        check::memory::after_command(&self.scheduler, &at.store.current)
+    }
+
+    /// When leases should end: a pause of the hub lengthens all, a heartbeat those that it lists.
+    fn expect_of_leases(&mut self, now: Millis, command: &Command, store: &mut Store) {
+        let pause = self.last_turn.map_or(0, |last| now - last);
+        self.last_turn = Some(now);
+        let rows = &mut store.current;
+        if pause > PAUSE_MS {
+            rows.leases.values_mut().for_each(|lease| lease.expires += pause);
+        }
+        let Command::Heartbeat { who, attempts, .. } = command else {
+            return;
+        };
+        let worker = rows.worker(who);
+        for attempt in attempts {
+            let Some(task) = rows.find(&attempt.name).map(|row| row.id) else {
+                continue;
+            };
+            if let Some(lease) = rows.leases.get_mut(&task)
+                && Some(lease.worker) == worker
+                && lease.attempt == attempt.attempt
+            {
+                lease.expires = now + lease.term_ms;
+            }
+        }
+    }
+
+    pub fn pass_time(&mut self, at: &mut Machine) -> Check {
+        self.carry_out(Command::Tick, false, at)
+    }
+
+    // --- out ---------------------------------------------------------------------------------
+
+    pub fn before_commit(&self, at: &mut Machine) -> Check {
+        let (current, committed) = (&at.store.current, &at.store.committed);
+        check::memory::before_commit(&self.scheduler, current, committed, self.now(at))
+    }
+
+    pub fn commit(&mut self, at: &mut Machine) -> Check {
+        if at.store.has_pending() {
+            note!(at.trace, at.clock.now(), "hub    commit");
+        }
+        at.store.commit();
+        self.scheduler.committed();
+        check::memory::after_commit(&self.scheduler, &at.store.committed)
+    }
+
+    /// What may be said now; each answer is looked at beside what is committed.
+    pub fn answers(&mut self, at: &mut Machine) -> Result<Vec<Reply>, String> {
+        let mut replies = Vec::new();
+        for (ticket, answer) in self.scheduler.take_answers() {
+            if let Some((_, job)) = self.jobs.iter_mut().find(|(job, _)| *job == ticket) {
+                job.answered(answer);
+                continue;
+            }
+            let Some(route) = self.routes.remove(&ticket) else {
+                continue;
+            };
+            if answer == Answer::Replaced {
+                continue;
+            }
+            check::answer::is_committed(&route.ask, &answer, &at.store.committed)?;
+            let body = Body::Answer(Rc::new(answer));
+            replies.push(Reply { to: route.peer, conn: route.conn, id: route.id, body });
+        }
+        for ticket in std::mem::take(&mut self.finished_jobs) {
+            if let Some(Route { peer: to, conn, id, .. }) = self.routes.remove(&ticket) {
+                replies.push(Reply { to, conn, id, body: Body::JobDone });
+            }
+        }
+        // As of the tick: the hub may have been stopped since.
+        let now = self.last_turn.unwrap_or(0);
+        let waiting = self.routes.values().filter(|route| matches!(*route.ask, Ask::Command(_)));
+        let parked =
+            waiting.map(|route| check::answer::Parked { ask: &route.ask, since: route.since });
+        check::answer::parked_have_to_wait(&self.scheduler, now, parked)?;
+        Ok(replies)
+    }
+
+    /// Whether the socket is still there, as far as the hub can know.
+    pub fn can_reach(&self, reply: &Reply) -> bool {
+        !self.gone.contains(&(reply.to, reply.conn))
+    }
+
+    /// Nobody has heard of these leases.
+    pub fn undelivered(&mut self, reply: &Reply, at: &mut Machine) -> Check {
+        let Body::Answer(answer) = &reply.body else {
+            return Ok(());
+        };
+        let stolen = match &**answer {
+            Answer::Stolen(stolen) => stolen,
+            Answer::Completed { stolen: Some(stolen), .. } => stolen,
+            _ => return Ok(()),
+        };
+        if stolen.leases.is_empty() {
+            return Ok(());
+        }
+        let leases = stolen.leases.iter().map(|lease| (lease.name.clone(), lease.attempt));
+        let command = Command::Undelivered { leases: leases.collect() };
+        note!(at.trace, at.clock.now(), "hub    {}", Brief(&command));
+        self.carry_out(command, false, at)?;
+        self.busy = true;
+        Ok(())
+    }
+
+    /// One slice of one long request.
+    pub fn work(&mut self, at: &mut Machine) -> Check {
+        let Some((ticket, mut job)) = self.jobs.pop_front() else {
+            return Ok(());
+        };
+        match job.step(ticket, &self.scheduler, &at.store.committed)? {
+            Step::Again | Step::Later => self.jobs.push_back((ticket, job)),
+            Step::Apply(command) => {
+                self.jobs.push_back((ticket, job));
+                note!(at.trace, at.clock.now(), "hub    job: {}", Brief(&command));
+                let ask = self.routes.get(&ticket).map(|route| route.ask.clone());
+                let done = matches!(ask.as_deref(), Some(Ask::Retry { done: true, .. }));
+                self.carry_out(command, done, at)?;
+            }
+            Step::Done(_) => {
+                self.finished_jobs.push(ticket);
+                self.busy = true;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! Runs seeds of the simulation, or one of them with its trace.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use simulation::{Options, Report, run, run_many};
+
+/// Lines before a violation.
+const TRACE_LINES: usize = 120;
+
+#[derive(Parser)]
+#[command(about, version)]
+struct Args {
+    /// Run so many seeds
+    #[arg(long, default_value_t = 10_000)]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Run for so long instead
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Run this seed alone
+    #[arg(long)]
+    seed: Option<u64>,
+    /// With --seed: print all that happens
+    #[arg(long)]
+    trace: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    // A panic of the hub is a finding like others; it is reported with its seed.
+    std::panic::set_hook(Box::new(|_| {}));
+    match args.seed {
+        Some(seed) => one(seed, &args),
+        None => many(&args),
+    }
+}
+
+fn one(seed: u64, args: &Args) -> ExitCode {
+    let trace = if args.trace { usize::MAX } else { TRACE_LINES };
+    let report = run(seed, &Options { trace, jumps: true });
+    if args.trace {
+        report.trace.iter().for_each(|line| println!("{line}"));
+    }
+    match &report.violation {
+        Some(_) => failed(&report, args),
+        None => {
+            let (minutes, commands) = (report.virtual_ms / 60_000, report.commands);
+            println!("seed {seed}: all rules hold; {minutes} virtual minutes, {commands} commands");
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn many(args: &Args) -> ExitCode {
+    let begin = Instant::now();
+    let time = args.seconds.map(Duration::from_secs);
+    let seeds = if time.is_some() { u64::MAX } else { args.seeds };
+    let totals = run_many(args.from, seeds, time, || {});
+    let seconds = begin.elapsed().as_secs_f64();
+    println!(
+        "{} seeds in {seconds:.1} s ({:.0} a second); {} virtual hours, {} commands",
+        totals.seeds,
+        totals.seeds as f64 / seconds,
+        totals.virtual_ms / 3_600_000,
+        totals.commands
+    );
+    match totals.failure {
+        Some(report) => {
+            failed(&run(report.seed, &Options { trace: TRACE_LINES, jumps: true }), args)
+        }
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn failed(report: &Report, args: &Args) -> ExitCode {
+    if !args.trace {
+        report.trace.iter().for_each(|line| println!("{line}"));
+    }
+    let seed = report.seed;
+    println!("seed {seed}: {}", report.violation.as_deref().unwrap_or("passes when run again"));
+    println!("replay: cargo run -p simulation -- --seed {seed} --trace");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,66 @@
+//! What travels between the hub and everybody else: commands and answers, not yet bytes.
+
+use std::rc::Rc;
+
+use dhub::scheduler::State;
+use dhub::scheduler::message::{Answer, Command, Name, Ticket};
+
+/// A process that talks to the hub.
+pub type PeerId = usize;
+
+/// A request on its way to the hub.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub from: PeerId,
+    /// Which socket of the peer: it opens a new one after each time-out.
+    pub conn: u32,
+    /// 0: a report, which has no reply.
+    pub id: u64,
+    pub ask: Rc<Ask>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// Its ticket is put in when it arrives.
+    Command(Command),
+    CancelByState(Vec<State>),
+    /// By names, or else by states.
+    Retry {
+        names: Vec<Name>,
+        states: Vec<State>,
+        done: bool,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub to: PeerId,
+    pub conn: u32,
+    pub id: u64,
+    pub body: Body,
+}
+
+#[derive(Clone, Debug)]
+pub enum Body {
+    Answer(Rc<Answer>),
+    /// A long request is through.
+    JobDone,
+}
+
+/// The command, under the ticket of this arrival.
+pub fn with_ticket(command: &Command, new: Ticket) -> Command {
+    let mut command = command.clone();
+    match &mut command {
+        Command::Create { ticket, .. }
+        | Command::Steal { ticket, .. }
+        | Command::Complete { ticket, .. }
+        | Command::Release { ticket, .. }
+        | Command::Exit { ticket, .. }
+        | Command::Cancel { ticket, .. }
+        | Command::Revive { ticket, .. }
+        | Command::Wait { ticket, .. } => *ticket = new,
+        Command::Heartbeat { ticket, .. } => *ticket = ticket.map(|_| new),
+        Command::Undelivered { .. } | Command::Tick => {}
+    }
+    command
+}

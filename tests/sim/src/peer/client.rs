@@ -1,0 +1,86 @@
+//! A person, or a script: one request after the other, each until it is answered.
+
+use dhub::scheduler::message::*;
+
+use super::link::{Act, Link};
+use super::{Surroundings, earliest};
+use crate::message::{Ask, Body};
+use crate::plan::{ClientPlan, Step};
+
+pub struct Client {
+    plan: ClientPlan,
+    link: Link,
+    at: usize,
+    next: Option<Millis>,
+}
+
+impl Client {
+    pub fn new(plan: ClientPlan, life: u32, steps_done: usize) -> Self {
+        Self { link: Link::new(life, plan.patience_ms), plan, at: steps_done, next: None }
+    }
+
+    /// Where the next life goes on, if this one ends now: a retry is asked for again.
+    pub fn steps_done(&self, repeats: bool) -> usize {
+        let is_retry = matches!(self.plan.steps.get(self.at), Some((_, Step::Retry { .. })));
+        self.at + usize::from(!self.link.is_quiet() && !is_retry && !repeats)
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.link.is_quiet() && self.at == self.plan.steps.len()
+    }
+
+    pub fn answered(&mut self, conn: u32, id: u64, body: &Body, at: &mut Surroundings) {
+        let Some(pending) = self.link.answered(conn, id) else {
+            return;
+        };
+        if let Body::Answer(answer) = body {
+            match (&*pending.ask, &**answer) {
+                (Ask::Command(Command::Create { tasks, merge, .. }), Answer::Created { .. }) => {
+                    let created =
+                        tasks.iter().map(|task| Act::Created { task: task.clone(), merge: *merge });
+                    at.acts.extend(created);
+                }
+                (_, Answer::Error { code: Code::Busy, .. }) => {
+                    self.next = Some(at.now + 1000);
+                    return;
+                }
+                _ => {}
+            }
+        }
+        self.at += 1;
+        self.next = None;
+    }
+
+    pub fn step(&mut self, at: &mut Surroundings) -> Option<Millis> {
+        self.link.retry(at.now, at.acts);
+        if self.link.is_quiet()
+            && let Some((pause, step)) = self.plan.steps.get(self.at)
+        {
+            let next = *self.next.get_or_insert(at.now + pause);
+            if next <= at.now {
+                let (ask, parked_ms) = ask(step);
+                self.link.ask(at.now, ask, parked_ms, at.acts);
+                self.next = None;
+            }
+        }
+        earliest([self.link.due(), self.next])
+    }
+}
+
+fn ask(step: &Step) -> (Ask, u64) {
+    let command = match step {
+        Step::Create { tasks, merge } => {
+            Command::Create { ticket: 0, tasks: tasks.clone(), merge: *merge }
+        }
+        Step::Cancel(names) => Command::Cancel { ticket: 0, names: names.clone() },
+        Step::CancelByState(state) => return (Ask::CancelByState(vec![*state]), 0),
+        Step::Retry { names, states, done } => {
+            let (names, states) = (names.clone(), states.clone());
+            return (Ask::Retry { names, states, done: *done }, 0);
+        }
+        Step::Wait(wait_ms) => {
+            return (Ask::Command(Command::Wait { ticket: 0, wait_ms: *wait_ms }), *wait_ms);
+        }
+    };
+    (Ask::Command(command), 0)
+}

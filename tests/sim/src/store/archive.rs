@@ -1,0 +1,116 @@
+//! What the hub reads of the store: only what is committed.
+
+use dhub::archive::Archive;
+use dhub::scheduler::State;
+use dhub::scheduler::message::*;
+use dhub::store::{Page, TaskRow};
+
+use super::rows::{Row, Rows};
+
+impl Rows {
+    pub fn need(&self, id: TaskId) -> Need {
+        let row = self.get(id).unwrap_or_else(|| panic!("there is no task {id} to look up"));
+        Need { id, name: row.name.clone(), state: finished_or_missing(row), blame: blame(row) }
+    }
+
+    pub fn stored(&self, row: &Row, needs: Vec<Need>) -> StoredTask {
+        StoredTask {
+            id: row.id,
+            name: row.name.clone(),
+            definition: row.definition,
+            priority: row.priority,
+            retries: row.retries,
+            failures: row.failures,
+            reclaims: row.reclaims,
+            attempt: row.attempt,
+            last: row.ended(row.attempt).map(|ended| (ended.worker, ended.how)),
+            has_details: row.has_details,
+            needs,
+        }
+    }
+}
+
+/// An open task counts as missing until memory says otherwise.
+fn finished_or_missing(row: &Row) -> State {
+    if row.state.is_finished() { row.state } else { State::Missing }
+}
+
+fn blame(row: &Row) -> TaskId {
+    row.blame.unwrap_or(row.id)
+}
+
+fn task_row(row: &Row) -> TaskRow {
+    TaskRow {
+        id: row.id,
+        name: row.name.to_string(),
+        finished: (!row.is_open()).then_some(row.state),
+        attempt: row.attempt,
+        blame: row.blame,
+        ..TaskRow::default()
+    }
+}
+
+impl Archive for Rows {
+    type Error = String;
+
+    fn task(&self, name: &str) -> Result<Option<PastTask>, String> {
+        let Some(row) = self.find(name) else {
+            return Ok(None);
+        };
+        if row.is_open() {
+            return Err(format!("'{name}' is open in the store, yet memory lacks it"));
+        }
+        Ok(Some(PastTask {
+            id: row.id,
+            state: row.state,
+            definition: row.definition,
+            attempt: row.attempt,
+            holder: row.ended(row.attempt).map(|ended| ended.worker),
+            blame: blame(row),
+        }))
+    }
+
+    fn worker(&self, who: &Who) -> Result<Option<WorkerId>, String> {
+        Ok(self.worker(who))
+    }
+
+    fn row(&self, name: &str) -> Result<Option<TaskRow>, String> {
+        Ok(self.find(name).map(task_row))
+    }
+
+    fn row_by_id(&self, id: TaskId) -> Result<Option<TaskRow>, String> {
+        Ok(self.get(id).map(task_row))
+    }
+
+    fn page(&self, which: Page, after: TaskId, most: usize) -> Result<Vec<TaskRow>, String> {
+        let on_page = |row: &&Row| match which {
+            Page::All => row.state != State::Missing,
+            Page::Open => row.is_open(),
+            Page::Dead(state) => row.state == state,
+        };
+        let rows = self.iter().filter(|row| row.id > after).filter(on_page);
+        Ok(rows.take(most).map(task_row).collect())
+    }
+
+    fn skipped_for(
+        &self,
+        blame: TaskId,
+        after: TaskId,
+        most: usize,
+    ) -> Result<Vec<(TaskId, Vec<TaskId>)>, String> {
+        let rows = self.iter().filter(|row| row.blame == Some(blame) && row.id > after);
+        Ok(rows.take(most).map(|row| (row.id, row.needs.clone())).collect())
+    }
+
+    fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, String> {
+        Ok(self.get(id).filter(|row| row.state.is_finished()).map(|row| {
+            let needs = row.needs.iter().map(|&need| self.need(need)).collect();
+            let task = StoredTask { last: None, ..self.stored(row, needs) };
+            Revived { task, state: row.state, dependent }
+        }))
+    }
+
+    fn name(&self, id: TaskId) -> Result<String, String> {
+        Ok(self.get(id).map(|row| row.name.to_string()).unwrap_or_default())
+    }
+}

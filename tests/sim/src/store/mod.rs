@@ -1,0 +1,75 @@
+//! A model of the store: what a disk would hold, and what the hub has not committed yet.
+
+mod archive;
+mod rows;
+
+use dhub::scheduler::message::*;
+use dhub::scheduler::{Scheduler, State};
+
+pub use rows::{LeaseRow, Moment, Row, Rows};
+
+#[derive(Default)]
+pub struct Store {
+    /// What survives a crash.
+    pub committed: Rows,
+    /// With the changes of the turn that is under way.
+    pub current: Rows,
+    pending: Vec<(Change, Moment)>,
+}
+
+impl Store {
+    pub fn note(&mut self, change: Change, at: Moment) {
+        self.current.write(&change, at);
+        self.pending.push((change, at));
+    }
+
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// All of it, or nothing: a crash cuts before or after, never within.
+    pub fn commit(&mut self) {
+        for (change, at) in self.pending.drain(..) {
+            self.committed.write(&change, at);
+        }
+    }
+
+    /// The hub is gone, and with it what it had not committed.
+    pub fn crash(&mut self) {
+        self.pending.clear();
+        self.current = self.committed.clone();
+    }
+
+    /// Fills an empty scheduler, as `dhub::store::Store::restore` does. Leases start afresh.
+    pub fn restore(&mut self, now: Millis, wall: i64, scheduler: &mut Scheduler) {
+        for lease in self.current.leases.values_mut() {
+            lease.expires = now + lease.term_ms;
+        }
+        let rows = &self.committed;
+        let finished = [State::Done, State::Failed, State::Skipped, State::Cancelled];
+        let totals: Vec<_> = finished.iter().map(|&state| (state, rows.count(state))).collect();
+        let last_worker = rows.workers.keys().last().copied().unwrap_or(0);
+        scheduler.restore_totals(&totals, rows.last_task(), last_worker);
+        let mut leases = Vec::new();
+        for (&task, lease) in &rows.leases {
+            if scheduler.worker(lease.worker).is_none() {
+                let who = rows.workers[&lease.worker].clone();
+                scheduler.restore_worker(now, lease.worker, who);
+            }
+            leases.push(StoredLease {
+                task,
+                attempt: lease.attempt,
+                worker: lease.worker,
+                client: lease.client,
+                number: lease.number,
+                term_ms: lease.term_ms,
+                age_ms: (wall - lease.began_wall).max(0) as u64,
+            });
+        }
+        let open = rows.iter().filter(|row| row.is_open());
+        let tasks = open.map(|row| Ok((rows.stored(row, Vec::new()), row.needs.clone())));
+        let restored: Result<(), String> =
+            scheduler.restore_tasks(now, tasks, leases, |id| Ok(rows.need(id)));
+        restored.expect("the model's reads do not fail");
+    }
+}

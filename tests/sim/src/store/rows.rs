@@ -1,0 +1,210 @@
+//! The tables, as schema.sql has them, and a little more that only the checks read.
+
+use std::collections::BTreeMap;
+
+use dhub::scheduler::State;
+use dhub::scheduler::message::*;
+
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub id: TaskId,
+    pub name: Name,
+    /// `Waiting` stands for open, as in the store.
+    pub state: State,
+    pub definition: u64,
+    pub priority: i32,
+    pub retries: u32,
+    pub has_details: bool,
+    pub attempt: u32,
+    pub failures: u32,
+    pub reclaims: u32,
+    pub blame: Option<TaskId>,
+    pub needs: Vec<TaskId>,
+    pub attempts: Vec<AttemptRow>,
+    /// The highest attempt ever given out.
+    pub leased: u32,
+    /// A person has had it run again after it was done: those that needed it need it no more.
+    pub redone: bool,
+    pub cancels: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttemptRow {
+    pub attempt: u32,
+    pub worker: WorkerId,
+    pub how: Ended,
+}
+
+#[derive(Clone, Debug)]
+pub struct LeaseRow {
+    pub attempt: u32,
+    pub worker: WorkerId,
+    pub client: Option<ClientId>,
+    pub number: u64,
+    pub term_ms: u64,
+    pub began_wall: i64,
+    /// Not stored: when it should be reclaimed, on the clock of this life of the hub.
+    pub expires: Millis,
+    /// Not stored: the command that gave it out.
+    pub step: u64,
+}
+
+#[derive(Clone, Default)]
+pub struct Rows {
+    tasks: Vec<Option<Row>>,
+    names: BTreeMap<Name, TaskId>,
+    pub leases: BTreeMap<TaskId, LeaseRow>,
+    pub workers: BTreeMap<WorkerId, Who>,
+}
+
+/// What a change cannot know by itself.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    pub now: Millis,
+    pub wall: i64,
+    pub step: u64,
+}
+
+impl Row {
+    pub fn is_open(&self) -> bool {
+        self.state == State::Waiting
+    }
+
+    pub fn ended(&self, attempt: u32) -> Option<&AttemptRow> {
+        self.attempts.iter().find(|row| row.attempt == attempt)
+    }
+}
+
+impl Rows {
+    pub fn get(&self, id: TaskId) -> Option<&Row> {
+        self.tasks.get(id as usize)?.as_ref()
+    }
+
+    pub fn find(&self, name: &str) -> Option<&Row> {
+        self.names.get(name).and_then(|&id| self.get(id))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.tasks.iter().flatten()
+    }
+
+    pub fn needs<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = &'a Row> {
+        row.needs.iter().filter_map(|&id| self.get(id))
+    }
+
+    pub fn last_task(&self) -> TaskId {
+        self.tasks.len().saturating_sub(1) as TaskId
+    }
+
+    pub fn count(&self, state: State) -> u64 {
+        self.iter().filter(|row| row.state == state).count() as u64
+    }
+
+    pub fn worker(&self, who: &Who) -> Option<WorkerId> {
+        let same = |known: &Who| match who.id {
+            Some(id) => known.id == Some(id),
+            None => known.id.is_none() && known.name == who.name,
+        };
+        self.workers.iter().find(|(_, known)| same(known)).map(|(&id, _)| id)
+    }
+
+    /// Carries out a change as the store does, with as few questions.
+    pub fn write(&mut self, change: &Change, at: Moment) {
+        match change {
+            Change::Added { id, task, needs, .. } => {
+                let row = Row {
+                    id: *id,
+                    name: task.name.clone(),
+                    state: State::Waiting,
+                    definition: task.definition,
+                    priority: task.priority,
+                    retries: task.retries,
+                    has_details: task.details.is_some(),
+                    needs: needs.clone(),
+                    ..missing(*id, &task.name)
+                };
+                self.insert(row);
+            }
+            Change::Missing { id, name } => self.insert(missing(*id, name)),
+            Change::Needs { task, needs } => self.change(*task, |row| row.needs.extend(needs)),
+            Change::Worker { id, who } => {
+                self.workers.insert(*id, who.clone());
+            }
+            Change::Leased { task, attempt, worker, client, number, term_ms } => {
+                let lease = LeaseRow {
+                    attempt: *attempt,
+                    worker: *worker,
+                    client: *client,
+                    number: *number,
+                    term_ms: *term_ms,
+                    began_wall: at.wall,
+                    expires: at.now + term_ms,
+                    step: at.step,
+                };
+                self.leases.insert(*task, lease);
+                self.change(*task, |row| row.leased = row.leased.max(*attempt));
+            }
+            Change::Back { task, attempt, failures, reclaims } => {
+                self.leases.remove(task);
+                self.change(*task, |row| {
+                    (row.attempt, row.failures, row.reclaims) = (*attempt, *failures, *reclaims);
+                });
+            }
+            Change::Ended { task, attempt, worker, how, .. } => self.change(*task, |row| {
+                row.attempts.retain(|row| row.attempt != *attempt);
+                row.attempts.push(AttemptRow { attempt: *attempt, worker: *worker, how: *how });
+            }),
+            Change::Finished { task, state, attempt, failures, reclaims, blame } => {
+                self.leases.remove(task);
+                self.change(*task, |row| {
+                    row.state = *state;
+                    (row.attempt, row.failures, row.reclaims) = (*attempt, *failures, *reclaims);
+                    row.blame = (*state == State::Skipped).then_some(*blame);
+                    row.cancels += u32::from(*state == State::Cancelled);
+                });
+            }
+            Change::Reopened { task } => self.change(*task, |row| {
+                row.redone |= row.state == State::Done;
+                row.state = State::Waiting;
+                (row.failures, row.reclaims, row.blame) = (0, 0, None);
+            }),
+            Change::Blamed { task, blame } => self.change(*task, |row| row.blame = Some(*blame)),
+        }
+    }
+
+    fn insert(&mut self, row: Row) {
+        let at = row.id as usize;
+        if self.tasks.len() <= at {
+            self.tasks.resize(at + 1, None);
+        }
+        self.names.insert(row.name.clone(), row.id);
+        self.tasks[at] = Some(row);
+    }
+
+    fn change(&mut self, id: TaskId, change: impl FnOnce(&mut Row)) {
+        if let Some(Some(row)) = self.tasks.get_mut(id as usize) {
+            change(row);
+        }
+    }
+}
+
+fn missing(id: TaskId, name: &Name) -> Row {
+    Row {
+        id,
+        name: name.clone(),
+        state: State::Missing,
+        definition: 0,
+        priority: 0,
+        retries: 0,
+        has_details: false,
+        attempt: 0,
+        failures: 0,
+        reclaims: 0,
+        blame: None,
+        needs: Vec::new(),
+        attempts: Vec::new(),
+        leased: 0,
+        redone: false,
+        cancels: 0,
+    }
+}

@@ -1,0 +1,82 @@
+//! What goes wrong, and when it is over.
+
+use super::turn::Part;
+use super::{Event, Hit, World};
+use crate::check::Check;
+use crate::hub::{Hub, Machine};
+use crate::note;
+use crate::peer::Peer;
+use crate::plan::{Fault, Point};
+
+impl World {
+    pub(super) fn fault(&mut self, fault: Fault) {
+        let now = self.clock.now();
+        note!(self.trace, now, "fault: {fault:?}");
+        match fault {
+            Fault::CrashHub { at: Point::BetweenTurns, down_ms } => self.crash_hub(down_ms),
+            Fault::SuspendHub { at: Point::BetweenTurns, ms } => self.resume_at(now + ms),
+            Fault::CrashHub { at, down_ms } => self.armed.push((at, Hit::Crash { down_ms })),
+            Fault::SuspendHub { at, ms } => self.armed.push((at, Hit::Suspend { ms })),
+            Fault::CrashPeer { which, down_ms } => {
+                let seat = which as usize % self.seats.len();
+                self.crash_peer(seat, down_ms);
+            }
+            Fault::Isolate { which, ms } => {
+                let seat = which as usize % self.seats.len();
+                self.seats[seat].isolated_until = now + ms;
+            }
+        }
+    }
+
+    /// Gone: what was not committed, and all that was in its sockets.
+    pub(super) fn crash_hub(&mut self, down_ms: u64) {
+        let Some(hub) = self.hub.take() else {
+            return;
+        };
+        note!(self.trace, self.clock.now(), "hub    is gone for {down_ms} ms");
+        self.commands += hub.commands();
+        self.store.crash();
+        self.leaving.clear();
+        self.part = Part::Receive;
+        self.turn_stamp += 1;
+        self.suspended_until = 0;
+        self.agenda.plan(self.clock.now() + down_ms, Event::StartHub);
+    }
+
+    pub(super) fn start_hub(&mut self) -> Check {
+        if self.hub.is_some() {
+            return Ok(());
+        }
+        note!(self.trace, self.clock.now(), "hub    starts");
+        let config = self.plan.config.clone();
+        let mut machine =
+            Machine { clock: &self.clock, store: &mut self.store, trace: &mut self.trace };
+        self.hub = Some(Hub::start(config, &mut machine)?);
+        self.turn_at = u64::MAX;
+        self.turn_at_latest(self.clock.now());
+        Ok(())
+    }
+
+    /// The hub has no turns until then.
+    pub(super) fn resume_at(&mut self, at: u64) {
+        if self.hub.is_none() {
+            return;
+        }
+        self.suspended_until = at;
+        self.turn_at = u64::MAX;
+        self.turn_at_latest(at);
+    }
+
+    fn crash_peer(&mut self, seat: usize, down_ms: u64) {
+        let Some(peer) = self.seats[seat].peer.take() else {
+            return;
+        };
+        if let Peer::Client(client) = &peer {
+            let repeats = self.random.chance(500);
+            self.seats[seat].steps_done = client.steps_done(repeats);
+        }
+        self.seats[seat].wake_at = None;
+        self.close(seat, self.seats[seat].conn);
+        self.agenda.plan(self.clock.now() + down_ms, Event::StartPeer(seat));
+    }
+}
