@@ -47,6 +47,8 @@ pub struct Hub {
     finished_jobs: Vec<Ticket>,
     /// Sockets that are known to be closed.
     gone: BTreeSet<(PeerId, u32)>,
+    /// What may be said after the commit.
+    answered: Vec<(Ticket, Answer)>,
     busy: bool,
     last_turn: Option<Millis>,
     commands: u64,
@@ -65,6 +67,7 @@ impl Hub {
             jobs: VecDeque::new(),
             finished_jobs: Vec::new(),
             gone: BTreeSet::new(),
+            answered: Vec::new(),
             busy: true,
             last_turn: None,
             commands: 0,
@@ -142,8 +145,20 @@ impl Hub {
         let now = self.now(at);
         self.expect_of_leases(now, &command, at.store);
         let cause = Cause::of(&command, done);
+        let number = match &command {
+            Command::Steal { steal, .. } => steal.number,
+            _ => 0,
+        };
         archive::carry_out(&mut self.scheduler, &at.store.committed, now, command)?;
         self.commands += 1;
+        for (ticket, answer) in self.scheduler.take_answers() {
+            if answer == Answer::Replaced
+                && let Some(route) = self.routes.get(&ticket)
+            {
+                check::answer::newer_replaces_older(&route.ask, number)?;
+            }
+            self.answered.push((ticket, answer));
+        }
         self.take_changes(cause, at)
     }
 
@@ -209,7 +224,7 @@ impl Hub {
     /// What may be said now; each answer is looked at beside what is committed.
     pub fn answers(&mut self, at: &mut Machine) -> Result<Vec<Reply>, String> {
         let mut replies = Vec::new();
-        for (ticket, answer) in self.scheduler.take_answers() {
+        for (ticket, answer) in std::mem::take(&mut self.answered) {
             if let Some((_, job)) = self.jobs.iter_mut().find(|(job, _)| *job == ticket) {
                 job.answered(answer);
                 continue;

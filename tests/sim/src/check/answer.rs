@@ -212,3 +212,14 @@ fn is_not_over(now: Millis, until: Millis, what: &str) -> Check {
     }
     Ok(())
 }
+
+/// A late copy of an old steal must not take the place of the one that is parked.
+pub fn newer_replaces_older(parked: &Ask, number: u64) -> Check {
+    match parked {
+        Ask::Command(Command::Steal { who, steal, .. }) if steal.number > number => Err(format!(
+            "the parked steal {} of {} is replaced by the older steal {number}",
+            steal.number, who.name
+        )),
+        _ => Ok(()),
+    }
+}

@@ -50,6 +50,10 @@ impl History {
         let Some(row) = committed.find(name) else {
             return Err(format!("'{name}' starts and is not stored"));
         };
+        // Who is known by a name alone may start what is not its own any more: nobody can tell it.
+        if committed.leases.get(&row.id).is_none_or(|lease| lease.attempt != attempt) {
+            return Ok(());
+        }
         let blocks = |need: &&Row| need.state != State::Done && !need.redone;
         match committed.needs(row).find(blocks) {
             Some(need) => {
