@@ -27,12 +27,7 @@ impl Scheduler {
         }
         let stolen = want.map(|steal| {
             let repeated = self.repeated(worker, &steal);
-            let leases = repeated.unwrap_or_else(|| {
-                if let Some(client) = steal.client {
-                    self.workers.note_number(now, client, steal.number);
-                }
-                self.grant(now, worker, &steal)
-            });
+            let leases = repeated.unwrap_or_else(|| self.grant(now, worker, &steal));
             self.stolen(worker, leases)
         });
         self.answer(ticket, Answer::Completed { refused, stolen });

@@ -29,9 +29,6 @@ impl Scheduler {
                 let stolen = self.stolen(worker, leases);
                 return self.answer(ticket, Answer::Stolen(stolen));
             }
-            if steal.n > 0 {
-                self.workers.note_number(now, client, steal.number);
-            }
         }
         let leases = self.grant(now, worker, &steal);
         let at_rest = matches!(self.phase(), Phase::Stuck | Phase::Finished) && !steal.stay;
@@ -85,6 +82,13 @@ impl Scheduler {
         let Some(has_id) = self.workers.get(worker).map(|worker| worker.who.id.is_some()) else {
             return leased;
         };
+        // Noted here, also for a parked steal: a pause of the hub may be longer than a client's
+        // silence is remembered.
+        if let Some(client) = steal.client
+            && steal.n > 0
+        {
+            self.workers.note_number(now, client, steal.number);
+        }
         let term_ms = match steal.lease_ms {
             0 if has_id => self.config.worker_timeout_ms,
             0 => self.config.lease_ms,
