@@ -54,6 +54,14 @@ impl Parking {
         self.by_client.get(client).copied().and_then(|key| self.take(key))
     }
 
+    /// The number of this client's parked steal.
+    pub fn number(&self, client: &ClientId) -> Option<u64> {
+        self.by_client
+            .get(client)
+            .and_then(|key| self.steals.get(key))
+            .map(|parked| parked.steal.number)
+    }
+
     /// The first steal that wants tasks.
     pub fn take_hungry(&mut self) -> Option<ParkedSteal> {
         self.hungry.first().copied().and_then(|key| self.take(key))

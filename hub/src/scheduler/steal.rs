@@ -17,6 +17,10 @@ impl Scheduler {
     pub(super) fn steal(&mut self, now: Millis, ticket: Ticket, who: &Who, steal: Steal) {
         let worker = self.see(now, who);
         if let Some(client) = steal.client {
+            // A late copy of an older steal must not take the place of the one that waits.
+            if steal.number != 0 && self.parking.number(&client) > Some(steal.number) {
+                return self.answer(ticket, Answer::Replaced);
+            }
             // A repeat takes the place of its original, and so does a newer steal.
             if let Some(parked) = self.parking.take_client(&client) {
                 let repeat = parked.steal.number == steal.number;
