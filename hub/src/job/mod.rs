@@ -15,7 +15,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::message::*;
 use crate::store::{Copying, Store};
 
-use cancel::CancelJob;
+pub use cancel::CancelJob;
 use list::ListJob;
 pub use retry::RetryJob;
 
