@@ -43,7 +43,7 @@ impl Random {
     /// Small numbers more often than large ones: the square of an even choice.
     pub fn mostly_low(&mut self, low: u64, high: u64) -> u64 {
         let part = self.below(1 << 16);
-        low + (((part * part) >> 16) * (high - low + 1) >> 16)
+        low + ((((part * part) >> 16) * (high - low + 1)) >> 16)
     }
 
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
