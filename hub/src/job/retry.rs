@@ -71,7 +71,10 @@ impl RetryJob {
             }
             let mut tasks = Vec::with_capacity(ids.len());
             for id in ids {
-                tasks.extend(store.revived(id, !self.chosen.contains(&id))?);
+                let chosen = self.chosen.contains(&id);
+                // It may have come back by another request, and be done, since it was gathered.
+                let may_run = |found: &Revived| found.state != State::Done || (chosen && self.done);
+                tasks.extend(store.revived(id, !chosen)?.filter(may_run));
             }
             return Ok(Step::Apply(Command::Revive { ticket, tasks }));
         }
