@@ -8,6 +8,7 @@ pub mod convert;
 pub mod dwork;
 pub mod job;
 mod monitor;
+pub mod planted;
 pub mod scheduler;
 pub mod server;
 pub mod socket;

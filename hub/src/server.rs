@@ -25,6 +25,8 @@ use crate::socket::Socket;
 use crate::store::{Store, StoreError, unix_ms};
 use crate::view;
 
+/// Tasks skipped after one command.
+const SKIPS_MAX: usize = 2_000;
 /// Messages taken in before a commit.
 const TURN_MESSAGES_MAX: usize = 1_000;
 /// Bytes taken in before a commit: large requests should not make all others wait.
@@ -573,6 +575,7 @@ pub fn restore(store: &Store, options: &Options) -> Result<Scheduler, StoreError
         parked_requests_max: PARKED_REQUESTS_MAX,
         needs_max: NEEDS_MAX,
         reclaims_max: RECLAIMS_MAX,
+        skips_max: SKIPS_MAX,
     });
     store.restore(0, &mut scheduler)?;
     Ok(scheduler)

@@ -35,8 +35,8 @@ use ready::{Origin, ReadySet};
 use task::{NONE, Task, Tasks};
 use worker::Workers;
 
-/// Tasks skipped in one turn, so that a failure at the root of millions stops nobody.
-const SKIPS_PER_TURN: usize = 2000;
+use crate::planted::{Bug, planted};
+
 /// Without a turn for this long the hub itself was stopped or asleep.
 const PAUSE_MS: u64 = 2000;
 
@@ -48,6 +48,8 @@ pub struct Config {
     pub parked_requests_max: usize,
     pub needs_max: usize,
     pub reclaims_max: u32,
+    /// Skipped after one command, so that a failure at the root of millions stops nobody.
+    pub skips_max: usize,
 }
 
 /// Tasks by state.
@@ -154,7 +156,7 @@ impl Scheduler {
             Command::Undelivered { leases } => self.undelivered(&leases),
             Command::Tick => self.tick(now),
         }
-        self.skip_doomed(SKIPS_PER_TURN);
+        self.skip_doomed(self.config.skips_max);
         self.settle(now);
     }
 
@@ -280,6 +282,7 @@ impl Scheduler {
     fn notice_pause(&mut self, now: Millis) {
         if let Some(last) = self.last_turn
             && now > last + PAUSE_MS
+            && !planted(Bug::PauseNotAdded)
         {
             self.leases.extend_all(now - last);
         }
@@ -310,6 +313,7 @@ impl Scheduler {
             }
         }
         while !self.ready.is_empty()
+            && !planted(Bug::LostWakeUp)
             && let Some(parked) = self.parking.take_hungry()
         {
             let leases = match self.is_silent(now, parked.worker) {
@@ -422,6 +426,9 @@ impl Scheduler {
         }
         for succ in self.edges.take_succs(&mut self.tasks, slot) {
             let task = self.tasks.get_mut(succ);
+            if state == State::Skipped && planted(Bug::ForgottenSkip) {
+                continue;
+            }
             if state.is_dead() {
                 self.doomed.push_back((succ, task.id, blame));
                 continue;

@@ -10,6 +10,7 @@ use super::lease::Lease;
 use super::message::*;
 use super::ready::Origin;
 use super::task::{Newest, Slot, State};
+use crate::planted::{Bug, planted};
 
 impl Scheduler {
     /// Counts of finished tasks, and the last ids that were given out.
@@ -47,6 +48,7 @@ impl Scheduler {
             let slot = self.insert(stored.id, stored.name.clone(), State::Waiting);
             self.fill(slot, &stored);
             let task = self.tasks.get_mut(slot);
+            task.attempt *= u32::from(!planted(Bug::AttemptReset));
             if let Some((worker, ended)) = stored.last {
                 (task.holder, task.newest) = match ended {
                     Ended::Reclaimed => (worker, Newest::Reclaimed),
@@ -76,7 +78,7 @@ impl Scheduler {
                     Some(need) => need,
                     None => known.entry(id).or_insert(look_up(id)?),
                 };
-                if need.state.is_dead() {
+                if need.state.is_dead() && !planted(Bug::SkipLostAtRestart) {
                     // The hub stopped between a failure and the last of its skips.
                     self.doomed.push_back((slot, self.tasks.get(slot).id, need.blame));
                     self.tasks.get_mut(slot).pending += 1;
@@ -122,10 +124,15 @@ impl Scheduler {
                 client: stored.client,
                 number: stored.number,
                 term_ms: stored.term_ms,
-                expires: now + stored.term_ms,
+                expires: now + stored.term_ms - age(stored),
                 began: now as i64 - stored.age_ms as i64,
                 started: false,
             },
         );
     }
+}
+
+/// A new term is a full one: how long the attempt has run does not matter.
+fn age(stored: &StoredLease) -> u64 {
+    if planted(Bug::WallClockReclaim) { stored.age_ms.min(stored.term_ms) } else { 0 }
 }

@@ -7,6 +7,7 @@ use super::lease::Lease;
 use super::message::*;
 use super::park::ParkedSteal;
 use super::task::{Newest, Slot, State};
+use crate::planted::{Bug, planted};
 
 /// Lost attempts that are kept for a worker until it can be told.
 const LOST_MAX: usize = 65_536;
@@ -24,7 +25,11 @@ impl Scheduler {
             // A repeat takes the place of its original, and so does a newer steal.
             if let Some(parked) = self.parking.take_client(&client) {
                 let repeat = parked.steal.number == steal.number;
-                self.answer(parked.ticket, Answer::Replaced);
+                let (old, ticket) = match planted(Bug::OriginalStaysParked) {
+                    false => (parked.ticket, ticket),
+                    true => (ticket, parked.ticket),
+                };
+                self.answer(old, Answer::Replaced);
                 if repeat {
                     return self.park(now, ticket, worker, steal);
                 }
@@ -57,7 +62,11 @@ impl Scheduler {
     pub(super) fn repeated(&self, worker: WorkerId, steal: &Steal) -> Option<Vec<Leased>> {
         let client = steal.client?;
         let newest = self.workers.newest_number(&client)?;
-        if steal.n == 0 || steal.number == 0 || steal.number > newest {
+        if planted(Bug::StealNotIdempotent)
+            || steal.n == 0
+            || steal.number == 0
+            || steal.number > newest
+        {
             return None;
         }
         if steal.number < newest {
@@ -127,7 +136,7 @@ impl Scheduler {
                 attempt,
                 worker,
                 client,
-                number,
+                number: number * u64::from(!planted(Bug::NumberNotStored)),
                 term_ms,
             });
             leased.push(self.leased(self.leases.get(self.tasks.get(slot).lease)));
@@ -164,6 +173,9 @@ impl Scheduler {
         attempts: Vec<AttemptRef>,
     ) {
         let id = self.see(now, who);
+        if planted(Bug::HeartbeatRenewsAll) {
+            self.leases.renew_all_of(id, now);
+        }
         let mut lost = Vec::new();
         for attempt in attempts {
             match self.held(id, &attempt.name, attempt.attempt) {
@@ -198,7 +210,9 @@ impl Scheduler {
         // What does not fit is told when a heartbeat lists it again.
         if worker.who.id.is_some() && worker.lost.len() < LOST_MAX {
             worker.lost.insert((name, attempt));
-            self.to_tell.push(id);
+            if !planted(Bug::LossNotTold) {
+                self.to_tell.push(id);
+            }
         }
     }
 
@@ -337,7 +351,7 @@ impl Scheduler {
         for (name, attempt) in leases {
             if let Some(slot) = self.tasks.find(name)
                 && self.tasks.get(slot).state == State::Running
-                && self.tasks.get(slot).attempt == *attempt
+                && (self.tasks.get(slot).attempt == *attempt || planted(Bug::UndeliveredTakesAny))
             {
                 self.put_back(slot);
             }

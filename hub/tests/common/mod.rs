@@ -22,6 +22,7 @@ pub fn config() -> Config {
         parked_requests_max: 100,
         needs_max: 65_536,
         reclaims_max: 5,
+        skips_max: 2_000,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::describe::Brief;
 use crate::message::{Ask, Body, Frame, PeerId, Reply, with_ticket};
 use crate::note;
-use crate::store::{Moment, Store};
+use crate::store::{Moment, Rows, Store};
 use crate::trace::Trace;
 
 /// As docs/architecture.md has it: no turn for so long means that the hub itself was stopped.
@@ -145,21 +145,33 @@ impl Hub {
         let now = self.now(at);
         self.expect_of_leases(now, &command, at.store);
         let cause = Cause::of(&command, done);
-        let number = match &command {
-            Command::Steal { steal, .. } => steal.number,
-            _ => 0,
-        };
         archive::carry_out(&mut self.scheduler, &at.store.committed, now, command)?;
         self.commands += 1;
         for (ticket, answer) in self.scheduler.take_answers() {
-            if answer == Answer::Replaced
-                && let Some(route) = self.routes.get(&ticket)
-            {
-                check::answer::newer_replaces_older(&route.ask, number)?;
+            if answer == Answer::Replaced {
+                self.check_replaced(ticket)?;
             }
             self.answered.push((ticket, answer));
         }
         self.take_changes(cause, at)
+    }
+
+    /// Of two steals of one client, the one that arrived last and one that was parked.
+    fn check_replaced(&self, ticket: Ticket) -> Check {
+        let Some(replaced) = self.routes.get(&ticket) else {
+            return Ok(());
+        };
+        let is_new = ticket == self.last_ticket;
+        let client = client_of(&replaced.ask);
+        let mut others = self.routes.iter().rev().filter(|(other, route)| {
+            let answered = self.answered.iter().any(|(answered, _)| answered == *other);
+            **other != ticket && !answered && client_of(&route.ask) == client
+        });
+        let kept = match is_new {
+            true => others.next().map(|(_, route)| &*route.ask),
+            false => self.routes.get(&self.last_ticket).map(|route| &*route.ask),
+        };
+        check::answer::older_is_replaced(&replaced.ask, kept, is_new)
     }
 
     fn take_changes(&mut self, cause: Cause, at: &mut Machine) -> Check {
@@ -210,6 +222,11 @@ impl Hub {
     pub fn before_commit(&self, at: &mut Machine) -> Check {
         let (current, committed) = (&at.store.current, &at.store.committed);
         check::memory::before_commit(&self.scheduler, current, committed, self.now(at))
+    }
+
+    /// Only for a planted bug.
+    pub fn forget_finished(&mut self) {
+        self.scheduler.committed();
     }
 
     pub fn commit(&mut self, at: &mut Machine) -> Check {
@@ -272,9 +289,14 @@ impl Hub {
             return Ok(());
         }
         let leases = stolen.leases.iter().map(|lease| (lease.name.clone(), lease.attempt));
-        let command = Command::Undelivered { leases: leases.collect() };
+        let leases: Vec<(Name, u32)> = leases.collect();
+        let newer = newer_leases(&at.store.current, &leases);
+        let command = Command::Undelivered { leases: leases.clone() };
         note!(at.trace, at.clock.now(), "hub    {}", Brief(&command));
         self.carry_out(command, false, at)?;
+        if newer_leases(&at.store.current, &leases) < newer {
+            return Err(format!("attempts {leases:?} are given back, and newer ones with them"));
+        }
         self.busy = true;
         Ok(())
     }
@@ -300,4 +322,20 @@ impl Hub {
         }
         Ok(())
     }
+}
+
+fn client_of(ask: &Ask) -> Option<ClientId> {
+    match ask {
+        Ask::Command(Command::Steal { steal, .. }) => steal.client,
+        _ => None,
+    }
+}
+
+/// Leases that have followed those that could not be told.
+fn newer_leases(rows: &Rows, leases: &[(Name, u32)]) -> usize {
+    let is_newer = |(name, attempt): &&(Name, u32)| {
+        let lease = rows.find(name).and_then(|row| rows.leases.get(&row.id));
+        lease.is_some_and(|lease| lease.attempt > *attempt)
+    };
+    leases.iter().filter(is_newer).count()
 }

@@ -13,6 +13,7 @@ mod hub;
 mod message;
 mod peer;
 mod plan;
+pub mod planted;
 mod random;
 mod run;
 mod store;

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use simulation::{Options, Report, run, run_many};
+use dhub::planted::Bug;
+use simulation::{Options, Report, planted, run, run_many};
 
 /// Lines before a violation.
 const TRACE_LINES: usize = 120;
@@ -27,15 +28,34 @@ struct Args {
     /// With --seed: print all that happens
     #[arg(long)]
     trace: bool,
+    /// Plant a bug (needs the feature `planted`); `list` names them, `all` looks for each
+    #[arg(long)]
+    planted: Option<String>,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     // A panic of the hub is a finding like others; it is reported with its seed.
     std::panic::set_hook(Box::new(|_| {}));
+    let bug = match args.planted.as_deref() {
+        None => None,
+        Some("all") => return find_all(&args),
+        Some(name) => match planted::by_name(name) {
+            Some(bug) => Some(bug),
+            None => {
+                Bug::ALL.iter().for_each(|&bug| println!("{}", planted::name(bug)));
+                return ExitCode::from(u8::from(name != "list") * 2);
+            }
+        },
+    };
+    if bug.is_some() && !cfg!(feature = "planted") {
+        eprintln!("dhub-sim: bugs can be planted only with --features planted");
+        return ExitCode::from(2);
+    }
+    planted::plant(bug);
     match args.seed {
         Some(seed) => one(seed, &args),
-        None => many(&args),
+        None => many(&args, bug),
     }
 }
 
@@ -55,11 +75,11 @@ fn one(seed: u64, args: &Args) -> ExitCode {
     }
 }
 
-fn many(args: &Args) -> ExitCode {
+fn many(args: &Args, bug: Option<Bug>) -> ExitCode {
     let begin = Instant::now();
     let time = args.seconds.map(Duration::from_secs);
     let seeds = if time.is_some() { u64::MAX } else { args.seeds };
-    let totals = run_many(args.from, seeds, time, || {});
+    let totals = run_many(args.from, seeds, time, || planted::plant(bug));
     let seconds = begin.elapsed().as_secs_f64();
     println!(
         "{} seeds in {seconds:.1} s ({:.0} a second); {} virtual hours, {} commands",
@@ -76,12 +96,24 @@ fn many(args: &Args) -> ExitCode {
     }
 }
 
+fn find_all(args: &Args) -> ExitCode {
+    if !cfg!(feature = "planted") {
+        eprintln!("dhub-sim: bugs can be planted only with --features planted");
+        return ExitCode::from(2);
+    }
+    let (table, missed) = planted::find_all(args.seeds);
+    print!("{table}");
+    ExitCode::from(u8::from(!missed.is_empty()))
+}
+
 fn failed(report: &Report, args: &Args) -> ExitCode {
     if !args.trace {
         report.trace.iter().for_each(|line| println!("{line}"));
     }
     let seed = report.seed;
     println!("seed {seed}: {}", report.violation.as_deref().unwrap_or("passes when run again"));
-    println!("replay: cargo run -p simulation -- --seed {seed} --trace");
+    let bug = args.planted.as_ref().map(|name| format!(" --planted {name}")).unwrap_or_default();
+    let feature = if bug.is_empty() { "" } else { " --features planted" };
+    println!("replay: cargo run -p simulation{feature} -- --seed {seed} --trace{bug}");
     ExitCode::FAILURE
 }

@@ -130,6 +130,7 @@ impl Plan {
                 parked_requests_max: *random.pick(&[2, 100, 100, 100, 100]),
                 needs_max: 65_536,
                 reclaims_max: 5,
+                skips_max: *random.pick(&[1, 2, 2_000]),
             },
             calm_at,
             network: network(random),
@@ -148,7 +149,7 @@ fn network(random: &mut Random) -> NetworkPlan {
         dropped: *random.pick(&[0, 5, 30, 150]),
         doubled: *random.pick(&[0, 5, 30, 100]),
         slow: *random.pick(&[0, 10, 50]),
-        undeliverable: *random.pick(&[0, 0, 10]),
+        undeliverable: *random.pick(&[0, 0, 10, 100]),
         delay: (1, *random.pick(&[1, 5, 50, 500])),
         slow_delay: *random.pick(&[5 * SECOND, 40 * SECOND, 3 * MINUTE]),
     }
@@ -245,7 +246,8 @@ fn mistake(random: &mut Random, count: u64, merge: bool) -> Step {
 fn clients(random: &mut Random, calm_at: Millis) -> Vec<ClientPlan> {
     let mut steps: Vec<Step> = batches(random);
     let count = 50;
-    for _ in 0..random.below(8) {
+    let interventions = *random.pick(&[0, 3, 8, 25]);
+    for _ in 0..interventions {
         let names: Vec<Name> =
             (0..random.within(1, 3)).map(|_| name(random.below(count))).collect();
         let step = match random.below(10) {

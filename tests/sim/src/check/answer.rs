@@ -23,7 +23,7 @@ pub fn is_committed(ask: &Ask, answer: &Answer, committed: &Rows) -> Check {
             names.iter().try_for_each(|name| conflict_is_real(committed, tasks, name))
         }
         (Command::Steal { who, steal, .. }, Answer::Stolen(stolen)) => {
-            leases_are_there(committed, who, steal.n, stolen)
+            leases_are_there(committed, who, steal, stolen)
         }
         (Command::Complete { who, outcomes, want, .. }, Answer::Completed { refused, stolen }) => {
             for outcome in outcomes {
@@ -35,7 +35,7 @@ pub fn is_committed(ask: &Ask, answer: &Answer, committed: &Rows) -> Check {
                 }
             }
             match (want, stolen) {
-                (Some(steal), Some(stolen)) => leases_are_there(committed, who, steal.n, stolen),
+                (Some(steal), Some(stolen)) => leases_are_there(committed, who, steal, stolen),
                 (None, None) => Ok(()),
                 _ => Err("a Completed has leases that nobody wanted, or lacks them".into()),
             }
@@ -66,16 +66,19 @@ fn task_is_there(rows: &Rows, task: &NewTask, merge: bool) -> Check {
 }
 
 /// Stored as told, or used up since.
-fn leases_are_there(rows: &Rows, who: &Who, n: u32, stolen: &Stolen) -> Check {
-    if stolen.leases.len() > n as usize {
-        return Err(format!("{} leases for a steal of {n}", stolen.leases.len()));
+fn leases_are_there(rows: &Rows, who: &Who, steal: &Steal, stolen: &Stolen) -> Check {
+    if stolen.leases.len() > steal.n as usize {
+        return Err(format!("{} leases for a steal of {}", stolen.leases.len(), steal.n));
     }
     let worker = rows.worker(who);
     for leased in &stolen.leases {
-        let held = rows
-            .leases
-            .get(&leased.id)
-            .is_some_and(|lease| lease.attempt == leased.attempt && Some(lease.worker) == worker);
+        let held = rows.leases.get(&leased.id).is_some_and(|lease| {
+            // With client and number, or a repeat would not find it after a restart.
+            let steal = (steal.client, steal.number);
+            (lease.client, lease.number) == steal
+                && lease.attempt == leased.attempt
+                && Some(lease.worker) == worker
+        });
         let used = rows.get(leased.id).is_some_and(|row| row.attempt >= leased.attempt);
         if !held && !used {
             return Err(format!(
@@ -213,13 +216,18 @@ fn is_not_over(now: Millis, until: Millis, what: &str) -> Check {
     Ok(())
 }
 
-/// A late copy of an old steal must not take the place of the one that is parked.
-pub fn newer_replaces_older(parked: &Ask, number: u64) -> Check {
-    match parked {
-        Ask::Command(Command::Steal { who, steal, .. }) if steal.number > number => Err(format!(
-            "the parked steal {} of {} is replaced by the older steal {number}",
-            steal.number, who.name
-        )),
-        _ => Ok(()),
+/// A repeat takes the place of its original, since only the repeat is waited for; a late copy of an
+/// older steal takes nobody's. `kept` is the other of the two.
+pub fn older_is_replaced(replaced: &Ask, kept: Option<&Ask>, replaced_is_new: bool) -> Check {
+    let Ask::Command(Command::Steal { who, steal: old, .. }) = replaced else {
+        return Ok(());
+    };
+    let Some(Ask::Command(Command::Steal { steal: kept, .. })) = kept else {
+        return Err(format!("steal {} of {} is dropped for no other", old.number, who.name));
+    };
+    let (old, kept) = (old.number, kept.number);
+    if old > kept || (old == kept && replaced_is_new) {
+        return Err(format!("steal {old} of {} is dropped for steal {kept}", who.name));
     }
+    Ok(())
 }

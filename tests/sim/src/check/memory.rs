@@ -73,7 +73,9 @@ fn ready_iff_dependencies_done(scheduler: &Scheduler, rows: &Rows) -> Check {
                 task.name, task.state
             ));
         }
-        if !task.state.is_finished()
+        // Skips come a few at a time: the next turn follows at once.
+        if scheduler.deadline() != Some(0)
+            && !task.state.is_finished()
             && let Some(dead) = rows.needs(row).find(|need| is_dead_need(need))
         {
             return Err(format!(

@@ -1,5 +1,7 @@
 //! A turn of the hub, in the parts between which it can be hit.
 
+use dhub::planted::{Bug, planted};
+
 use super::{Event, Hit, World};
 use crate::check::Check;
 use crate::plan::Point;
@@ -65,13 +67,24 @@ impl World {
             }
             Part::PassTime => {
                 hub.pass_time(&mut machine)?;
+                if planted(Bug::LeavesBeforeCommit) {
+                    hub.forget_finished();
+                }
                 hub.before_commit(&mut machine)?;
-                (Part::Commit, machine.store.has_pending().then_some(Point::BeforeCommit))
+                let next = match planted(Bug::ReplyBeforeCommit) {
+                    true => Part::CollectAnswers,
+                    false => Part::Commit,
+                };
+                (next, machine.store.has_pending().then_some(Point::BeforeCommit))
             }
             Part::Commit => {
                 let had_pending = machine.store.has_pending();
                 hub.commit(&mut machine)?;
-                (Part::CollectAnswers, had_pending.then_some(Point::AfterCommit))
+                let next = match planted(Bug::ReplyBeforeCommit) {
+                    true => Part::Work,
+                    false => Part::CollectAnswers,
+                };
+                (next, had_pending.then_some(Point::AfterCommit))
             }
             Part::CollectAnswers => {
                 let mut replies = hub.answers(&mut machine)?;
@@ -85,7 +98,11 @@ impl World {
             Part::Answer => {
                 let replies = std::mem::take(&mut self.leaving);
                 self.answer(replies)?;
-                (Part::Work, None)
+                let next = match planted(Bug::ReplyBeforeCommit) {
+                    true => Part::Commit,
+                    false => Part::Work,
+                };
+                (next, None)
             }
             Part::Work => {
                 hub.work(&mut machine)?;
