@@ -4,7 +4,7 @@ use e2e::{Hub, Log, eventually};
 use rustix::process::Signal;
 
 /// Ends when the file `gate` is there, or its directory is not.
-const GATE: &str = "while test -d . && ! test -e gate; do sleep 0.02; done";
+const GATE: &str = "while test -e run.db && ! test -e gate; do sleep 0.02; done";
 
 fn add(hub: &Hub, tasks: usize) -> Vec<String> {
     let mut names: Vec<String> = (0..tasks).map(|n| format!("t{n}")).collect();

@@ -76,7 +76,7 @@ fn until_done_tells_how_it_ended() {
 fn the_hub_shows_who_works() {
     let hub = Hub::start();
     hub.query(&["create", "a"]).ok();
-    let gate = "touch started; while test -d . && ! test -e gate; do sleep 0.02; done";
+    let gate = "touch started; while test -e run.db && ! test -e gate; do sleep 0.02; done";
     let pool = hub.worker(&["-j", "3", "--name", "my-pool", "--until-done", "--shell", gate]);
     e2e::eventually("the task to start", || hub.path("started").exists().then_some(()));
     let worker = e2e::eventually("a report of it", || {

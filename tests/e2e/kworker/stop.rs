@@ -7,7 +7,7 @@ use rustix::process::Signal;
 fn busy(hub: &Hub) -> Process {
     hub.write("tasks.txt", (0..10).map(|n| format!("t{n}\n")).collect::<String>());
     hub.query(&["addfile", "tasks.txt"]).ok();
-    let script = "echo {} >>log; while test -d . && ! test -e gate; do sleep 0.02; done";
+    let script = "echo {} >>log; while test -e run.db && ! test -e gate; do sleep 0.02; done";
     let pool = hub.worker(&["-j", "2", "--shell", script]);
     let log = Log::new(hub.path("log"));
     eventually("two tasks to run", || (log.len() == 2).then_some(()));
