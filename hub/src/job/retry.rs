@@ -1,7 +1,8 @@
 //! Retry: finished tasks come back, and with them what was skipped because of them.
 //!
 //! First the ids are gathered, then put in order, each after what it needs, then brought back in
-//! slices. A task in the way of another is thus always tried before it.
+//! slices. A task in the way of another is thus always tried before it. Then all is looked at
+//! once more: skips come in slices too, and some may have come in between.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -31,6 +32,10 @@ pub struct RetryJob {
     /// Tasks for which others may have been skipped, and how far those have been read.
     roots: VecDeque<TaskId>,
     skipped_after: TaskId,
+    followed: Vec<TaskId>,
+    is_root: HashSet<TaskId>,
+    /// Brought back before this round.
+    back: u64,
     /// All of them, each after what it needs; None while they are gathered.
     ordered: Option<VecDeque<TaskId>>,
     /// Named, but skipped: back only if what they were skipped for is.
@@ -51,6 +56,9 @@ impl RetryJob {
             gathered: Vec::new(),
             roots: VecDeque::new(),
             skipped_after: 0,
+            followed: Vec::new(),
+            is_root: HashSet::new(),
+            back: 0,
             ordered: None,
             named_skipped: Vec::new(),
             retried: 0,
@@ -68,7 +76,8 @@ impl RetryJob {
         if let Some(ordered) = &mut self.ordered {
             let ids: Vec<TaskId> = ordered.drain(..ordered.len().min(SLICE)).collect();
             if ids.is_empty() {
-                return self.end(scheduler, store);
+                let again = self.begin_round();
+                return if again { Ok(Step::Again) } else { self.end(scheduler, store) };
             }
             let mut tasks = Vec::with_capacity(ids.len());
             for id in ids {
@@ -132,12 +141,16 @@ impl RetryJob {
             State::Failed | State::Cancelled => self.gather(store, row.id)?,
             State::Done if self.done => self.gather(store, row.id)?,
             State::Done => {
+                self.add_root(row.id);
                 let why = "it is done; --done runs it again".into();
                 self.refuse(&row.name, wire::ErrorCode::ErrorState, why);
             }
-            State::Skipped => self.named_skipped.push(row.name.into()),
+            State::Skipped => {
+                self.fetch_left_behind(store, &row)?;
+                self.named_skipped.push(row.name.into());
+            }
             // An earlier retry may have been cut off before it got to those that follow.
-            _ => self.roots.push_back(row.id),
+            _ => self.add_root(row.id),
         }
         Ok(())
     }
@@ -158,7 +171,7 @@ impl RetryJob {
             match state {
                 State::Failed | State::Cancelled => self.gather(store, row.id)?,
                 State::Done if self.done => self.gather(store, row.id)?,
-                // The skipped come back with what they were skipped for, or not at all.
+                State::Skipped => self.fetch_left_behind(store, &row)?,
                 _ => {}
             }
         }
@@ -170,9 +183,38 @@ impl RetryJob {
             && let Some(revived) = store.revived(id, false)?
         {
             self.gathered.push((id, revived.task.needs.iter().map(|need| need.id).collect()));
-            self.roots.push_back(id);
+            self.add_root(id);
         }
         Ok(())
+    }
+
+    fn add_root(&mut self, id: TaskId) {
+        if self.is_root.insert(id) {
+            self.roots.push_back(id);
+        }
+    }
+
+    /// The skipped come back with what they were skipped for, or not at all; unless that came back
+    /// already, by a retry that was cut off before it got to them.
+    fn fetch_left_behind<A: Archive>(&mut self, store: &A, row: &TaskRow) -> Result<(), A::Error> {
+        if let Some(root) = row.blame
+            && !self.is_root.contains(&root)
+            && !is_dead(store, root)?
+        {
+            self.add_root(root);
+        }
+        Ok(())
+    }
+
+    /// Looks at all roots again if the last round brought anything back.
+    fn begin_round(&mut self) -> bool {
+        let back = self.retried + self.unskipped;
+        let again = back > self.back;
+        if again {
+            (self.back, self.ordered) = (back, None);
+            self.roots.extend(self.followed.drain(..));
+        }
+        again
     }
 
     /// Gathers what was skipped because of those that come back; true when there is no more.
@@ -185,7 +227,11 @@ impl RetryJob {
             if planted(Bug::RetryForgetsSkipped) {
                 return Ok(true);
             }
-            let rows = store.skipped_for(root, self.skipped_after, SLICE)?;
+            let is_over = self.back > 0 && is_dead(store, root)?;
+            let rows = match is_over {
+                true => Vec::new(),
+                false => store.skipped_for(root, self.skipped_after, SLICE)?,
+            };
             looked_at += rows.len() + 1;
             match rows.last() {
                 Some(&(last, _)) => {
@@ -193,7 +239,7 @@ impl RetryJob {
                     self.gathered.extend(rows);
                 }
                 None => {
-                    self.roots.pop_front();
+                    self.followed.extend(self.roots.pop_front());
                     self.skipped_after = 0;
                 }
             }
@@ -225,6 +271,11 @@ impl RetryJob {
         let code = code.into();
         self.refused.add(wire::Refused { name: name.into(), attempt: 0, code, message });
     }
+}
+
+fn is_dead<A: Archive>(store: &A, id: TaskId) -> Result<bool, A::Error> {
+    let state = store.row_by_id(id)?.and_then(|row| row.finished);
+    Ok(state.is_some_and(State::is_dead))
 }
 
 /// Each after those of the others that it needs.
