@@ -26,5 +26,7 @@ cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 # The end-to-end tests run the three programs.
 cargo build --quiet --locked --workspace --bins
 cargo test --locked --workspace
+# The core in virtual time, with lost messages, crashes and pauses; it prints how to replay a failure.
+cargo run --quiet --locked -p simulation -- --seeds 4000
 scripts/demo.sh --check
 echo "all tests passed in $((SECONDS - begin)) s"
