@@ -22,7 +22,7 @@ mod steal;
 mod task;
 mod worker;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use task::{Slot, State};
 pub use worker::Worker;
@@ -101,8 +101,9 @@ pub struct Scheduler {
     last_task: TaskId,
     /// Waiting tasks that can never run, with the one to blame; skipped a few at a turn.
     doomed: VecDeque<(Slot, TaskId, TaskId)>,
-    /// Finished since the last commit, with the one to blame; or missing, and wanted no more.
-    leaving: HashMap<Slot, TaskId>,
+    /// Finished since the last commit, with the one to blame; or missing, and wanted no more. In
+    /// order, so that slots are reused the same way each time.
+    leaving: BTreeMap<Slot, TaskId>,
     /// Workers that have something to be told.
     to_tell: Vec<WorkerId>,
     /// Names that tasks wait for and nobody added.
@@ -125,7 +126,7 @@ impl Scheduler {
             counts: Counts::default(),
             last_task: 0,
             doomed: VecDeque::new(),
-            leaving: HashMap::new(),
+            leaving: BTreeMap::new(),
             to_tell: Vec::new(),
             missing: BTreeSet::new(),
             last_turn: None,
