@@ -37,7 +37,7 @@ pub enum Step {
 pub enum Job {
     List(ListJob),
     Cancel(CancelJob),
-    Retry(RetryJob),
+    Retry(Box<RetryJob>),
     Backup(Copying),
 }
 
@@ -47,7 +47,9 @@ impl Job {
         Ok(match asked {
             Long::List(list) => Job::List(ListJob::new(list.clone())),
             Long::CancelByState(selection) => Job::Cancel(CancelJob::new(selection.clone())),
-            Long::Retry { selection, done } => Job::Retry(RetryJob::new(selection.clone(), *done)),
+            Long::Retry { selection, done } => {
+                Job::Retry(Box::new(RetryJob::new(selection.clone(), *done)))
+            }
             Long::Backup { to } => Job::Backup(store.copy_to(to).map_err(|error| {
                 convert::error(wire::ErrorCode::ErrorInvalid, error.to_string())
             })?),

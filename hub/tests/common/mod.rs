@@ -144,7 +144,7 @@ impl Hub {
         done: bool,
     ) -> (wire::Retried, Vec<(Ticket, Answer)>) {
         let ticket = self.ticket();
-        let mut job = Job::Retry(RetryJob::new(selection, done));
+        let mut job = Job::Retry(Box::new(RetryJob::new(selection, done)));
         let mut others = Vec::new();
         loop {
             for (to, answer) in self.turn() {

@@ -134,7 +134,7 @@ impl Hub {
             }
             Ask::Retry { names, states, done } => {
                 let selection = Selection { names: names.clone(), states: states.clone() };
-                Job::Retry(RetryJob::new(selection, *done))
+                Job::Retry(Box::new(RetryJob::new(selection, *done)))
             }
         };
         self.jobs.push_back((ticket, job));
