@@ -14,12 +14,13 @@ use dhub::scheduler::{Scheduler, State};
 const BATCH: usize = 1_000;
 const SMALL: usize = 15_000;
 const LARGE: usize = 4 * SMALL;
-const RATIO_MAX: f64 = 9.0;
+const RATIO_MAX: f64 = 12.0;
 
-/// Up to three tries, in turn, of which the best count: a busy machine disturbs both.
+/// Many tries, in turn, of which the best count: a busy machine disturbs both. What is quadratic
+/// comes to 16, however often.
 fn assert_not_quadratic(work: impl Fn(usize) -> Duration) {
     let (mut small, mut large) = (Duration::MAX, Duration::MAX);
-    for _ in 0..3 {
+    for _ in 0..20 {
         small = small.min(work(SMALL));
         large = large.min(work(LARGE));
         // Less than a millisecond is mostly noise.
