@@ -38,7 +38,7 @@ pub fn check(rows: &Rows, change: &Change, cause: Cause, at: Moment) -> Check {
             skip_has_a_dead_dependency(rows, row, *state, *blame)
         }
         Change::Reopened { task } => done_is_never_undone(rows, *task, cause),
-        Change::Blamed { task, blame } => blame_is_dead(rows, *task, *blame),
+        Change::Blamed { task, blame } => blame_can_be_retried(rows, *task, *blame),
     }
 }
 
@@ -204,13 +204,14 @@ fn skip_has_a_dead_dependency(rows: &Rows, row: &Row, state: State, blame: TaskI
     if !rows.needs(row).any(|need| need.state.is_dead()) {
         return Err(format!("'{}' is skipped, yet no dependency of it is dead", row.name));
     }
-    blame_is_dead(rows, row.id, blame)
+    blame_can_be_retried(rows, row.id, blame)
 }
 
-/// Or on its way back, by a retry that will come to this task too.
-fn blame_is_dead(rows: &Rows, task: TaskId, blame: TaskId) -> Check {
+/// Failed or cancelled; or back by now, by a retry that has not come to this task yet, or never
+/// will: one that was cut off, or a circle of skipped tasks.
+fn blame_can_be_retried(rows: &Rows, task: TaskId, blame: TaskId) -> Check {
     match rows.get(blame).map(|row| row.state) {
-        Some(State::Failed | State::Cancelled | State::Waiting) => Ok(()),
+        Some(State::Failed | State::Cancelled | State::Waiting | State::Done) => Ok(()),
         state => Err(format!(
             "'{}' is blamed on '{}', which is {state:?}",
             name_of(rows, task),

@@ -1,0 +1,39 @@
+//! The rules hold, whatever goes wrong, and a seed says the same each time.
+
+use simulation::{Options, run, run_many};
+
+const SEEDS: u64 = 10_000;
+
+#[test]
+fn rules_hold() {
+    let totals = run_many(0, SEEDS, None, || {});
+    if let Some(report) = totals.failure {
+        let report = run(report.seed, &Options { trace: 100, jumps: true });
+        let seed = report.seed;
+        panic!(
+            "{}\nseed {seed}: {}\nreplay: cargo run -p simulation -- --seed {seed} --trace",
+            report.trace.join("\n"),
+            report.violation.unwrap_or_default()
+        );
+    }
+    assert_eq!(totals.seeds, SEEDS);
+}
+
+/// Nor does the order in which a hash table hands out its entries matter: it is another each time.
+#[test]
+fn a_seed_repeats_itself() {
+    for seed in 0..300 {
+        let options = Options { trace: 1, jumps: true };
+        let (first, second) = (run(seed, &options), run(seed, &options));
+        assert_eq!(first.digest, second.digest, "seed {seed}");
+    }
+}
+
+#[test]
+fn the_wall_clock_has_no_influence() {
+    for seed in 0..300 {
+        let with = run(seed, &Options { trace: 1, jumps: true });
+        let without = run(seed, &Options { trace: 1, jumps: false });
+        assert_eq!(with.digest, without.digest, "seed {seed}");
+    }
+}
