@@ -34,7 +34,6 @@ pub enum Step {
     Done(Box<reply::Body>),
 }
 
-#[expect(clippy::large_enum_variant, reason = "few of them, and none is moved often")]
 pub enum Job {
     List(ListJob),
     Cancel(CancelJob),
