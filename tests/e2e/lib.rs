@@ -10,6 +10,7 @@ mod hub;
 mod native;
 mod output;
 mod process;
+mod proxy;
 mod tasks;
 mod wait;
 
@@ -18,5 +19,6 @@ pub use hub::{Hub, Space, free_ports};
 pub use native::{Native, outcome_done, outcome_failed, plain_worker, task, worker};
 pub use output::Output;
 pub use process::Process;
+pub use proxy::{Cut, Line, Proxy, Way};
 pub use tasks::{Log, check_order};
 pub use wait::{PATIENCE, eventually};

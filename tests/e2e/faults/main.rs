@@ -1,0 +1,5 @@
+//! A bad network between a hub and its clients: they recover by themselves, and nothing that was
+//! acknowledged runs twice.
+
+mod load;
+mod run;
