@@ -5,6 +5,7 @@
 pub mod archive;
 pub mod args;
 pub mod convert;
+pub mod delivery;
 pub mod dwork;
 pub mod job;
 mod monitor;

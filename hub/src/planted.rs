@@ -24,10 +24,12 @@ pub enum Bug {
     HeartbeatRenewsAll,
     PauseNotAdded,
     UndeliveredTakesAny,
+    // In the delivery.
+    RepeatTakesBack,
 }
 
 impl Bug {
-    pub const ALL: [Bug; 18] = [
+    pub const ALL: [Bug; 19] = [
         Bug::ReplyBeforeCommit,
         Bug::LeavesBeforeCommit,
         Bug::NoAttemptCheck,
@@ -46,6 +48,7 @@ impl Bug {
         Bug::HeartbeatRenewsAll,
         Bug::PauseNotAdded,
         Bug::UndeliveredTakesAny,
+        Bug::RepeatTakesBack,
     ];
 }
 

@@ -16,6 +16,7 @@ use dhub_proto::wire::{self, reply};
 
 use crate::archive;
 use crate::convert::{self, Asked, Long, error};
+use crate::delivery::{Delivery, Handed};
 use crate::dwork;
 use crate::job::{Job, Step};
 use crate::monitor::Monitor;
@@ -105,6 +106,7 @@ pub struct Server {
     wake: RawFd,
     routes: HashMap<Ticket, Route>,
     last_ticket: Ticket,
+    delivery: Delivery,
     reads: Vec<(Route, Read)>,
     jobs: VecDeque<Running>,
     /// Replies that leave after the next commit.
@@ -140,6 +142,7 @@ impl Server {
             wake,
             routes: HashMap::new(),
             last_ticket: 0,
+            delivery: Delivery::default(),
             reads: Vec::new(),
             jobs: VecDeque::new(),
             finished: Vec::new(),
@@ -418,6 +421,11 @@ impl Server {
                 self.answer_one(&route, answer)?;
             }
         }
+        let leases = self.delivery.undelivered();
+        if !leases.is_empty() {
+            self.apply(Command::Undelivered { leases })?;
+            self.busy = true;
+        }
         for (routes, body) in std::mem::take(&mut self.finished) {
             for route in routes {
                 self.send_body(&route, body.clone())?;
@@ -430,12 +438,7 @@ impl Server {
     }
 
     fn answer_one(&mut self, route: &Route, answer: Answer) -> Result<(), Fatal> {
-        let leases: Vec<(Name, u32)> = match &answer {
-            Answer::Stolen(stolen) | Answer::Completed { stolen: Some(stolen), .. } => {
-                stolen.leases.iter().map(|lease| (lease.name.clone(), lease.attempt)).collect()
-            }
-            _ => Vec::new(),
-        };
+        let handed = Handed::by(&answer);
         let frame = match route.dialect {
             Dialect::Dwork => dwork::encode(answer, &self.host, unix_ms() * 1000)
                 .map(|reply| reply.encode_to_vec()),
@@ -450,10 +453,9 @@ impl Server {
         let Some(frame) = frame else {
             return Ok(());
         };
-        if !self.send(route, &frame)? && !leases.is_empty() {
-            // Nobody has heard of these leases: the tasks need not wait for them to expire.
-            self.apply(Command::Undelivered { leases })?;
-            self.busy = true;
+        let sent = self.send(route, &frame)?;
+        if let Some(handed) = handed {
+            self.delivery.note(handed, sent);
         }
         Ok(())
     }

@@ -28,8 +28,9 @@ impl Scheduler {
         }
         let stolen = want.map(|steal| {
             let repeated = self.repeated(worker, &steal);
+            let fresh = repeated.is_none();
             let leases = repeated.unwrap_or_else(|| self.grant(now, worker, &steal));
-            self.stolen(worker, leases)
+            Stolen { fresh, ..self.stolen(worker, leases) }
         });
         self.answer(ticket, Answer::Completed { refused, stolen });
     }

@@ -274,6 +274,8 @@ pub struct Leased {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stolen {
     pub leases: Vec<Leased>,
+    /// Given out for this request, not for an earlier copy of it.
+    pub fresh: bool,
     pub phase: Phase,
     pub not_done: u64,
     pub lost: Vec<(Name, u32)>,

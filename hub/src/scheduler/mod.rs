@@ -494,6 +494,7 @@ impl Scheduler {
         let lost = self.workers.get_mut(worker).map(|worker| std::mem::take(&mut worker.lost));
         Stolen {
             leases,
+            fresh: true,
             phase: self.phase(),
             not_done: self.counts.not_done(),
             lost: lost.unwrap_or_default().into_iter().collect(),

@@ -35,7 +35,7 @@ impl Scheduler {
                 }
             }
             if let Some(leases) = self.repeated(worker, &steal) {
-                let stolen = self.stolen(worker, leases);
+                let stolen = Stolen { fresh: false, ..self.stolen(worker, leases) };
                 return self.answer(ticket, Answer::Stolen(stolen));
             }
         }
@@ -346,14 +346,29 @@ impl Scheduler {
         }
     }
 
-    /// The reply with these leases did not reach anybody.
+    /// The replies with these leases did not reach anybody. A copy of the request that is still to
+    /// come counts as new, or its client would be told that there is nothing.
     pub(super) fn undelivered(&mut self, leases: &[(Name, u32)]) {
+        let mut steals = HashSet::new();
         for (name, attempt) in leases {
             if let Some(slot) = self.tasks.find(name)
                 && self.tasks.get(slot).state == State::Running
                 && (self.tasks.get(slot).attempt == *attempt || planted(Bug::UndeliveredTakesAny))
             {
+                let lease = self.leases.get(self.tasks.get(slot).lease);
+                steals.extend(lease.client.map(|client| (lease.worker, client, lease.number)));
                 self.put_back(slot);
+            }
+        }
+        for (worker, client, number) in steals {
+            let of_it = |&&index: &&u32| {
+                let lease = self.leases.get(index);
+                lease.client == Some(client) && lease.number == number
+            };
+            if let Some(worker) = self.workers.get(worker)
+                && worker.leases.iter().find(of_it).is_none()
+            {
+                self.workers.forget_number(&client, number);
             }
         }
     }

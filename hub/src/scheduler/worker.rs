@@ -110,6 +110,15 @@ impl Workers {
         entry.last_seen = now;
     }
 
+    /// A steal that came to nothing: it may come again.
+    pub fn forget_number(&mut self, client: &ClientId, number: u64) {
+        if let Some(client) = self.clients.get_mut(client)
+            && client.number == number
+        {
+            client.number = number.saturating_sub(1);
+        }
+    }
+
     /// Keeps memory from growing with every shell that ever stole a task.
     pub fn sweep(&mut self, now: Millis, needed: impl FnOnce() -> HashSet<ClientId>) {
         if now < self.next_sweep {

@@ -1,8 +1,12 @@
 //! Leases that reach nobody are taken back at once, not when they expire.
 
+use std::time::Duration;
+
 use dhub_proto::wire::Steal;
+use dhub_proto::wire::reply::Body as Answer;
 use dhub_proto::wire::request::Body;
-use e2e::{Hub, Native, eventually, plain_worker, task, worker};
+use e2e::{Hub, Native, eventually, outcome_done, plain_worker, task, worker};
+use rustix::process::Signal;
 
 #[test]
 fn leases_for_a_client_that_is_gone_are_taken_back_at_once() {
@@ -42,4 +46,38 @@ fn a_parked_client_that_vanished_does_not_hide_the_next_one() {
     native.create(&[task("a", &[])]);
     let reply = next.receive();
     assert!(format!("{reply:?}").contains("\"a\""), "{reply:?}");
+}
+
+/// A client that got no answer asks again over a new connection; the hub, stopped meanwhile, finds
+/// both copies, in either order, and nobody at the end of the old one.
+#[test]
+fn a_late_copy_on_a_dead_connection_takes_nothing_back() {
+    let mut hub = Hub::start();
+    let native = hub.native();
+    for round in 1..=6 {
+        let name = format!("t{round}");
+        native.create(&[task(&name, &[])]);
+        let (first, second) = (hub.native(), hub.native());
+        let (old, new) = if round % 2 == 0 { (first, second) } else { (second, first) };
+        old.status();
+        new.status();
+        hub.signal(Signal::STOP);
+        let steal = Steal { worker: Some(worker(1)), n: 1, number: round, ..Steal::default() };
+        old.send(Body::Steal(steal.clone()));
+        // Both have to leave this process before the old one goes; nothing tells when they have.
+        std::thread::sleep(Duration::from_millis(100));
+        new.send(Body::Steal(steal));
+        std::thread::sleep(Duration::from_millis(100));
+        drop(old);
+        hub.signal(Signal::CONT);
+        let lease = match new.receive().body {
+            Some(Answer::Stolen(stolen)) => stolen.leases.into_iter().next(),
+            other => panic!("not stolen: {other:?}"),
+        };
+        let lease = lease.unwrap_or_else(|| panic!("round {round}: nothing"));
+        // Whatever the hub still had to do with the other copy is done by then.
+        native.status();
+        assert_eq!(native.counts().running, 1, "round {round}");
+        assert_eq!(native.report(&worker(1), vec![outcome_done(&lease)]), [], "round {round}");
+    }
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use dhub::archive;
 use dhub::convert::Selection;
+use dhub::delivery::{Delivery, Handed};
 use dhub::job::{CancelJob, Job, RetryJob, Step};
 use dhub::scheduler::message::*;
 use dhub::scheduler::{Config, Scheduler};
@@ -49,6 +50,9 @@ pub struct Hub {
     gone: BTreeSet<(PeerId, u32)>,
     /// What may be said after the commit.
     answered: Vec<(Ticket, Answer)>,
+    delivery: Delivery,
+    /// Attempts that some client was told of.
+    sent: BTreeSet<(Name, u32)>,
     busy: bool,
     last_turn: Option<Millis>,
     commands: u64,
@@ -68,6 +72,8 @@ impl Hub {
             finished_jobs: Vec::new(),
             gone: BTreeSet::new(),
             answered: Vec::new(),
+            delivery: Delivery::default(),
+            sent: BTreeSet::new(),
             busy: true,
             last_turn: None,
             commands: 0,
@@ -275,21 +281,29 @@ impl Hub {
         !self.gone.contains(&(reply.to, reply.conn))
     }
 
-    /// Nobody has heard of these leases.
-    pub fn undelivered(&mut self, reply: &Reply, at: &mut Machine) -> Check {
+    /// The reply was sent, or its asker is gone.
+    pub fn note_sent(&mut self, reply: &Reply, sent: bool) {
         let Body::Answer(answer) = &reply.body else {
-            return Ok(());
+            return;
         };
-        let stolen = match &**answer {
-            Answer::Stolen(stolen) => stolen,
-            Answer::Completed { stolen: Some(stolen), .. } => stolen,
-            _ => return Ok(()),
+        let Some(handed) = Handed::by(answer) else {
+            return;
         };
-        if stolen.leases.is_empty() {
+        if sent {
+            self.sent.extend(handed.attempts().iter().cloned());
+        }
+        self.delivery.note(handed, sent);
+    }
+
+    /// Takes back the leases that nobody has heard of.
+    pub fn take_back(&mut self, at: &mut Machine) -> Check {
+        let leases = self.delivery.undelivered();
+        if leases.is_empty() {
             return Ok(());
         }
-        let leases = stolen.leases.iter().map(|lease| (lease.name.clone(), lease.attempt));
-        let leases: Vec<(Name, u32)> = leases.collect();
+        if let Some((name, attempt)) = leases.iter().find(|lease| self.sent.contains(lease)) {
+            return Err(format!("{name}#{attempt} was sent, and is taken back as undelivered"));
+        }
         let newer = newer_leases(&at.store.current, &leases);
         let command = Command::Undelivered { leases: leases.clone() };
         note!(at.trace, at.clock.now(), "hub    {}", Brief(&command));

@@ -98,6 +98,9 @@ impl World {
             Part::Answer => {
                 let replies = std::mem::take(&mut self.leaving);
                 self.answer(replies)?;
+                if let (Some(hub), mut machine) = self.machine() {
+                    hub.take_back(&mut machine)?;
+                }
                 let next = match planted(Bug::ReplyBeforeCommit) {
                     true => Part::Commit,
                     false => Part::Work,
@@ -116,12 +119,12 @@ impl World {
     fn answer(&mut self, replies: Vec<crate::message::Reply>) -> Check {
         for reply in replies {
             let refused = !self.is_calm && self.random.chance(self.plan.network.undeliverable);
-            let (Some(hub), mut machine) = self.machine() else {
+            let (Some(hub), _) = self.machine() else {
                 return Ok(());
             };
-            if refused || !hub.can_reach(&reply) {
-                hub.undelivered(&reply, &mut machine)?;
-            } else {
+            let sent = !refused && hub.can_reach(&reply);
+            hub.note_sent(&reply, sent);
+            if sent {
                 self.send_to_peer(&reply);
             }
         }
