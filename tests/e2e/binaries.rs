@@ -17,9 +17,10 @@ fn directory() -> PathBuf {
     if let Some(dir) = std::env::var_os("DHUB_BIN_DIR") {
         return dir.into();
     }
-    // TARGET/PROFILE/deps/this-test
+    // TARGET/PROFILE/deps/this-test, or TARGET/PROFILE/a-program
     let exe = std::env::current_exe().expect("the path of this test");
-    let dir = exe.ancestors().nth(2).expect("a target directory").to_owned();
+    let mut dirs = exe.ancestors().skip(1).filter(|dir| !dir.ends_with("deps"));
+    let dir = dirs.next().expect("a target directory").to_owned();
     build(&dir);
     dir
 }

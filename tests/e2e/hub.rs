@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -32,6 +33,11 @@ impl Space {
 
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         fs::write(self.path(name), text).expect("a file");
+    }
+
+    /// Whether the directory stays when this is dropped.
+    pub fn keep(&mut self, keep: bool) {
+        self.dir.disable_cleanup(keep);
     }
 
     /// One of the programs under test, or another one (`sh`).
@@ -97,10 +103,7 @@ impl Hub {
 
     /// False if somebody else has taken the port meanwhile.
     fn try_start(&mut self) -> bool {
-        let mut command = self.space.command("dhub");
-        command.args(["-f", "run.db", "--insecure", "-p", &self.port.to_string()]);
-        command.args(&self.args);
-        let mut process = Process::start(command);
+        let mut process = Process::start(self.start_command());
         let ready = eventually("a hub that listens", || {
             let said = process.stderr();
             if said.contains("plain TCP") {
@@ -112,6 +115,20 @@ impl Hub {
         });
         self.process = ready.then_some(process);
         ready
+    }
+
+    /// A new one on the same file, killed after this time, wherever it is then.
+    pub fn start_and_kill9(&mut self, after: Duration) {
+        let mut process = Process::start(self.start_command());
+        std::thread::sleep(after);
+        process.kill9();
+    }
+
+    fn start_command(&self) -> Command {
+        let mut command = self.space.command("dhub");
+        command.args(["-f", "run.db", "--insecure", "-p", &self.port.to_string()]);
+        command.args(&self.args);
+        command
     }
 
     fn process(&mut self) -> &mut Process {
@@ -149,6 +166,10 @@ impl Hub {
     /// What it said so far.
     pub fn stderr(&mut self) -> String {
         self.process().stderr()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process().is_running()
     }
 
     pub fn id(&mut self) -> u32 {
