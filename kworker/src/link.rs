@@ -17,7 +17,10 @@ use crate::pool::{Ask, Asked};
 /// How long an answer may take, beyond the time that the request is parked.
 pub const PATIENCE: Duration = Duration::from_millis(2500);
 /// libzmq asks for a sign of life of the other side, so that a dead machine shows.
-const PING_MS: i32 = 10_000;
+const PING: Duration = Duration::from_secs(10);
+/// Of the term of a lease: a dead way for reports has to show, by two pings, before the next
+/// heartbeat goes out, at a third of it. That one then goes as a request.
+const PINGS_PER_TERM: u32 = 8;
 const CONNECT_TIMEOUT_MS: i32 = 5_000;
 /// How long an end may wait for what has not left yet.
 const FLUSH_MS: i32 = 1_000;
@@ -76,11 +79,11 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects lazily: a hub that is down shows as silence.
-    pub fn new(hub: &str, report: &str, now: Instant) -> Result<Self, LinkError> {
+    /// Connects lazily: a hub that is down shows as silence. `term` is that of the leases.
+    pub fn new(hub: &str, report: &str, term: Duration, now: Instant) -> Result<Self, LinkError> {
         let context = Context::new();
         let report_endpoint = endpoint::report_endpoint(hub, report);
-        let requests = connect(&context, zmq::DEALER, hub, 0)?;
+        let requests = connect(&context, zmq::DEALER, hub, PING, 0)?;
         let mut link = Self {
             context,
             endpoint: hub.to_owned(),
@@ -95,7 +98,9 @@ impl Link {
             silence: None,
         };
         if let Some(endpoint) = link.report_endpoint.clone() {
-            link.reports = Some(link.connect(zmq::PUSH, &endpoint)?);
+            // At least 1 ms: 0 would mean never.
+            let ping = (term / PINGS_PER_TERM).clamp(Duration::from_millis(1), PING);
+            link.reports = Some(link.connect(zmq::PUSH, &endpoint, ping)?);
         }
         Ok(link)
     }
@@ -167,7 +172,7 @@ impl Link {
         if self.next_timeout().is_some_and(|at| at <= now) {
             self.silent(self.heard, now);
             let endpoint = self.endpoint.clone();
-            self.requests = self.connect(zmq::DEALER, &endpoint)?;
+            self.requests = self.connect(zmq::DEALER, &endpoint, PING)?;
             self.resend(now);
         }
         Ok(())
@@ -232,9 +237,14 @@ impl Link {
         }
     }
 
-    fn connect(&mut self, kind: zmq::SocketType, endpoint: &str) -> Result<Connection, LinkError> {
+    fn connect(
+        &mut self,
+        kind: zmq::SocketType,
+        endpoint: &str,
+        ping: Duration,
+    ) -> Result<Connection, LinkError> {
         self.connections += 1;
-        connect(&self.context, kind, endpoint, self.connections)
+        connect(&self.context, kind, endpoint, ping, self.connections)
     }
 }
 
@@ -273,8 +283,10 @@ fn connect(
     context: &Context,
     kind: zmq::SocketType,
     endpoint: &str,
+    ping: Duration,
     number: u64,
 ) -> Result<Connection, LinkError> {
+    let ping_ms = ping.as_millis() as i32;
     let open = || {
         let socket = context.socket(kind)?;
         socket.set_linger(0)?;
@@ -282,8 +294,8 @@ fn connect(
         socket.set_reconnect_ivl(50)?;
         socket.set_reconnect_ivl_max(1000)?;
         socket.set_connect_timeout(CONNECT_TIMEOUT_MS)?;
-        socket.set_heartbeat_ivl(PING_MS)?;
-        socket.set_heartbeat_timeout(PING_MS)?;
+        socket.set_heartbeat_ivl(ping_ms)?;
+        socket.set_heartbeat_timeout(ping_ms)?;
         if kind == zmq::PUSH {
             // Of reports that could not be sent only the newest is of use.
             socket.set_conflate(true)?;
@@ -305,6 +317,7 @@ mod tests {
     use super::*;
     use wire::{reply, request};
 
+    const TERM: Duration = Duration::from_secs(30);
     const HELLO: request::Body = request::Body::Hello(wire::Hello { version: String::new() });
 
     /// A hub of which nothing works but its socket.
@@ -362,7 +375,7 @@ mod tests {
     fn a_request_without_answer_is_sent_again_over_a_new_connection() {
         let hub = Hub::new("tcp://127.0.0.1:*");
         let start = Instant::now();
-        let mut link = Link::new(&hub.endpoint, "", start).unwrap();
+        let mut link = Link::new(&hub.endpoint, "", TERM, start).unwrap();
         link.ask(hello(Asked::Hello), start);
         link.ask(hello(Asked::Release), start);
         let (first, id) = hub.receive();
@@ -391,7 +404,7 @@ mod tests {
     #[test]
     fn a_hub_that_comes_back_is_asked_again_at_once() {
         let hub = Hub::new("tcp://127.0.0.1:*");
-        let mut link = Link::new(&hub.endpoint, "", Instant::now()).unwrap();
+        let mut link = Link::new(&hub.endpoint, "", TERM, Instant::now()).unwrap();
         let mut ask = hello(Asked::Steal);
         ask.parked = Duration::from_secs(3600);
         link.ask(ask, Instant::now());
@@ -430,7 +443,7 @@ mod tests {
     fn an_answer_counts_once_and_a_replaced_request_is_not_repeated() {
         let hub = Hub::new("tcp://127.0.0.1:*");
         let start = Instant::now();
-        let mut link = Link::new(&hub.endpoint, "", start).unwrap();
+        let mut link = Link::new(&hub.endpoint, "", TERM, start).unwrap();
         link.ask(hello(Asked::Listen), start);
         let mut ask = hello(Asked::Steal);
         ask.replaces = true;
@@ -456,9 +469,9 @@ mod tests {
         let endpoint = pull.get_last_endpoint().unwrap().unwrap();
         let port = endpoint.rsplit_once(':').unwrap().1;
         let request = "tcp://127.0.0.1:1";
-        let mut deaf = Link::new(request, "", Instant::now()).unwrap();
+        let mut deaf = Link::new(request, "", TERM, Instant::now()).unwrap();
         assert!(!deaf.report(&wire::Report::default()));
-        let mut link = Link::new(request, &format!("tcp://:{port}"), Instant::now()).unwrap();
+        let mut link = Link::new(request, &format!("tcp://:{port}"), TERM, Instant::now()).unwrap();
         let until = Instant::now() + Duration::from_secs(10);
         while !link.report(&wire::Report::default()) {
             assert!(Instant::now() < until);

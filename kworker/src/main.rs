@@ -98,7 +98,8 @@ fn run(args: Args) -> Result<Exit, Error> {
     };
     let worker = wire::Worker { name: name.clone(), id: random_id()? };
     let pool = Pool::new(worker, slots, ahead, !args.until_done);
-    let link = Link::new(&endpoint, &welcome.report_endpoint, Instant::now())?;
+    let term = Duration::from_millis(welcome.worker_timeout_ms);
+    let link = Link::new(&endpoint, &welcome.report_endpoint, term, Instant::now())?;
     adopt_orphans();
     let processes = Processes::new(tail_bytes as usize);
     let config = Config { name, program, until_done: args.until_done, timeout: args.hub.timeout };

@@ -70,6 +70,10 @@ impl Proxy {
         self.lines().into_iter().for_each(|line| line.swallow(way));
     }
 
+    pub fn lose_answers(&self) {
+        self.lines().into_iter().for_each(Line::lose_answers);
+    }
+
     pub fn hide_ends(&self) {
         self.lines().into_iter().for_each(Line::hide_ends);
     }
@@ -103,6 +107,7 @@ struct Faults {
     listens: AtomicBool,
     trickle: AtomicBool,
     hide_ends: AtomicBool,
+    lose_answers: AtomicBool,
     delay_ms: [AtomicU64; 2],
     stall: [AtomicBool; 2],
     swallow: [AtomicBool; 2],
@@ -152,6 +157,11 @@ impl Line {
         self.faults.swallow[way as usize].store(true, Ordering::Relaxed);
     }
 
+    /// Clients can connect and ask, but are told nothing.
+    pub fn lose_answers(&self) {
+        self.faults.lose_answers.store(true, Ordering::Relaxed);
+    }
+
     /// When one side ends, the other is not told: half-open connections.
     pub fn hide_ends(&self) {
         self.faults.hide_ends.store(true, Ordering::Relaxed);
@@ -196,6 +206,7 @@ impl Line {
             faults.stall[way as usize].store(false, Ordering::SeqCst);
             faults.swallow[way as usize].store(false, Ordering::SeqCst);
         }
+        faults.lose_answers.store(false, Ordering::SeqCst);
         faults.refuse.store(false, Ordering::Relaxed);
         self.await_listener(true);
     }
@@ -314,6 +325,7 @@ fn pump(faults: &Faults, link: &Link, way: Way) {
     };
     let mut buffer = [0; 65_536];
     let mut to_is_dead = false;
+    let mut handshake = Handshake::default();
     while !link.is_over(faults) {
         if faults.is(&faults.stall, way) {
             std::thread::sleep(LOOK);
@@ -325,6 +337,12 @@ fn pump(faults: &Faults, link: &Link, way: Way) {
             Err(error) if is_nothing_yet(&error) => continue,
             Err(_) => break,
         };
+        let answer = handshake.skip(bytes);
+        let is_lost = way == Way::ToClient && faults.lose_answers.load(Ordering::SeqCst);
+        let bytes = if is_lost { &bytes[..bytes.len() - answer] } else { bytes };
+        if is_lost && answer > 0 {
+            faults.drop_bytes(link, way, answer);
+        }
         if to_is_dead || faults.is(&faults.swallow, way) {
             faults.drop_bytes(link, way, bytes.len());
             continue;
@@ -345,6 +363,29 @@ fn pump(faults: &Faults, link: &Link, way: Way) {
     }
     if !link.is_over(faults) {
         link.end(Cut::Fin);
+    }
+}
+
+/// How a connection of ZMTP begins: a greeting of 64 bytes and one command, READY.
+#[derive(Default)]
+struct Handshake {
+    seen: usize,
+    end: Option<usize>,
+}
+
+impl Handshake {
+    const LENGTH_AT: usize = 65;
+
+    /// How many of these bytes, the next ones, come after it.
+    fn skip(&mut self, bytes: &[u8]) -> usize {
+        if self.end.is_none()
+            && let Some(at) = Self::LENGTH_AT.checked_sub(self.seen)
+            && let Some(&length) = bytes.get(at)
+        {
+            self.end = Some(Self::LENGTH_AT + 1 + usize::from(length));
+        }
+        self.seen += bytes.len();
+        self.end.map_or(0, |end| self.seen.saturating_sub(end).min(bytes.len()))
     }
 }
 

@@ -2,4 +2,7 @@
 //! acknowledged runs twice.
 
 mod load;
+mod native;
+mod pool;
+mod query;
 mod run;
