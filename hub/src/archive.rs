@@ -4,8 +4,10 @@
 //! and passed in; long requests read rows in slices. The store answers in the hub, a model of it
 //! in the simulation.
 
+use std::collections::HashSet;
+
 use crate::scheduler::Scheduler;
-use crate::scheduler::message::{Command, Millis, Past, PastTask, Revived, TaskId, Who, WorkerId};
+use crate::scheduler::message::*;
 use crate::store::{Page, Store, StoreError, TaskRow};
 
 pub trait Archive {
@@ -95,8 +97,11 @@ pub fn carry_out<A: Archive>(
     }
     let mut past = Past::new();
     if scheduler.has_past() {
+        // Thousands of tasks may need the same finished one, or the same missing one.
+        let mut looked_up: HashSet<&Name> = HashSet::new();
         for name in command.names() {
             if !scheduler.holds(name)
+                && looked_up.insert(name)
                 && let Some(task) = archive.task(name)?
             {
                 past.insert(name.clone(), task);

@@ -142,9 +142,23 @@ pub fn name(name: &str) -> Checked<()> {
     }
 }
 
+/// All names of a request: those that are refused go back in the reply, which has its limit too.
+fn names_fit<'a>(names: impl Iterator<Item = &'a str>) -> Checked<()> {
+    match names.map(str::len).sum() {
+        bytes if bytes > NAMES_BYTES_MAX => {
+            Err(over("bytes of names in one request", bytes, NAMES_BYTES_MAX))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn decode_create(ticket: Ticket, create: wire::Create) -> Checked<Command> {
     if create.tasks.len() > BATCH_TASKS_MAX {
         return Err(over("tasks in one request", create.tasks.len(), BATCH_TASKS_MAX));
+    }
+    let needs = create.tasks.iter().map(|task| task.needs.len()).sum();
+    if needs > CREATE_NEEDS_MAX {
+        return Err(over("dependencies in one request", needs, CREATE_NEEDS_MAX));
     }
     let tasks = create.tasks.into_iter().map(new_task).collect::<Checked<Vec<_>>>()?;
     Ok(Command::Create { ticket, tasks, merge: false })
@@ -294,6 +308,7 @@ fn decode_complete(ticket: Ticket, complete: wire::Complete) -> Checked<Command>
     if complete.outcomes.len() > BATCH_TASKS_MAX {
         return Err(over("outcomes in one request", complete.outcomes.len(), BATCH_TASKS_MAX));
     }
+    names_fit(complete.outcomes.iter().map(|outcome| outcome.name.as_str()))?;
     let outcomes = complete.outcomes.into_iter().map(outcome).collect::<Checked<Vec<_>>>()?;
     let want = match steal_tasks(complete.want)? {
         0 => None,
@@ -344,6 +359,7 @@ fn attempts(attempts: Vec<wire::Attempt>) -> Checked<Vec<AttemptRef>> {
     if attempts.len() > BATCH_TASKS_MAX {
         return Err(over("attempts in one request", attempts.len(), BATCH_TASKS_MAX));
     }
+    names_fit(attempts.iter().map(|attempt| attempt.name.as_str()))?;
     let attempt = |attempt: wire::Attempt| {
         name(&attempt.name)?;
         Ok(AttemptRef {
@@ -377,6 +393,7 @@ fn selection(selection: Option<wire::Selection>) -> Checked<Selection> {
     if selection.names.len() > BATCH_TASKS_MAX {
         return Err(over("names in one request", selection.names.len(), BATCH_TASKS_MAX));
     }
+    names_fit(selection.names.iter().map(String::as_str))?;
     let mut states = Vec::new();
     for number in &selection.states {
         states.push(

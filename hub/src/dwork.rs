@@ -5,7 +5,7 @@
 
 use dhub_proto::Message;
 use dhub_proto::dwork::{LogMsg, QueryMsg, TaskMsg, log_msg, query_msg::Type};
-use dhub_proto::limits::{BATCH_TASKS_MAX, STEAL_TASKS_MAX, WORKER_NAME_BYTES_MAX};
+use dhub_proto::limits::*;
 
 use crate::convert::{definition, name as check_name, without_repeats};
 use crate::scheduler::message::*;
@@ -46,7 +46,14 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
     let kind = Type::try_from(query.r#type?).ok()?;
     let (has_tasks, has_name, has_n) =
         (!query.task.is_empty(), query.name.is_some(), query.n.is_some());
-    if query.task.len() > BATCH_TASKS_MAX {
+    let needs: usize = query.task.iter().map(|task| task.pred.len()).sum();
+    if query.task.len() > BATCH_TASKS_MAX || needs > CREATE_NEEDS_MAX {
+        return None;
+    }
+    // What is refused goes back by name, and a reply has its limit too.
+    let names: usize =
+        query.task.iter().filter_map(|task| task.name.as_ref()).map(String::len).sum();
+    if kind != Type::Create && names > NAMES_BYTES_MAX {
         return None;
     }
     match kind {

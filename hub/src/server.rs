@@ -18,6 +18,7 @@ use crate::archive;
 use crate::convert::{self, Asked, Long, error};
 use crate::delivery::{Delivery, Handed};
 use crate::dwork;
+use crate::frame::{Shape, is_bounded, request_id};
 use crate::job::{Job, Step};
 use crate::monitor::Monitor;
 use crate::scheduler::message::*;
@@ -246,6 +247,11 @@ impl Server {
         if dwork::is_dwork(frame) {
             return self.take_dwork(route, frame);
         }
+        if !is_bounded(frame, Shape::Native) {
+            route.dialect = Dialect::Native { id: request_id(frame) };
+            let why = "the request has more tasks, names or dependencies than one may have";
+            return self.send_error(&route, error(wire::ErrorCode::ErrorLimit, why));
+        }
         match wire::Request::decode(frame.as_slice()) {
             Ok(request) => {
                 route.dialect = Dialect::Native { id: request.id };
@@ -256,6 +262,9 @@ impl Server {
     }
 
     fn take_dwork(&mut self, route: Route, frame: &[u8]) -> Result<(), Fatal> {
+        if !is_bounded(frame, Shape::Dwork) {
+            return self.send(&route, &dwork::error().encode_to_vec()).map(drop);
+        }
         self.last_ticket += 1;
         match dwork::decode(self.last_ticket, frame) {
             Some(dwork::Asked::Command(Command::Create { .. })) if self.disk_is_full => {
@@ -337,8 +346,10 @@ impl Server {
             tracing::debug!("a report of {} parts was dropped", parts.len());
             return Ok(());
         };
-        let heartbeat = match wire::Report::decode(frame.as_slice()) {
-            Ok(wire::Report { body: Some(wire::report::Body::Heartbeat(heartbeat)) }) => heartbeat,
+        let report =
+            is_bounded(frame, Shape::Native).then(|| wire::Report::decode(frame.as_slice()));
+        let heartbeat = match report {
+            Some(Ok(wire::Report { body: Some(wire::report::Body::Heartbeat(it)) })) => it,
             _ => {
                 tracing::debug!("a report that cannot be read was dropped");
                 return Ok(());
@@ -576,6 +587,7 @@ pub fn restore(store: &Store, options: &Options) -> Result<Scheduler, StoreError
         lease_ms: options.lease_ms,
         parked_requests_max: PARKED_REQUESTS_MAX,
         needs_max: NEEDS_MAX,
+        leases_bytes_max: LEASES_BYTES_MAX,
         reclaims_max: RECLAIMS_MAX,
         skips_max: SKIPS_MAX,
     });

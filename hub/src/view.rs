@@ -122,8 +122,9 @@ pub fn show(
     let Some(row) = store.task(name)? else {
         return Ok(None);
     };
+    // Thousands of commands would not fit into the reply.
     let info = |id| -> Result<Option<wire::TaskInfo>, StoreError> {
-        Ok(store.task_by_id(id)?.map(|row| task(scheduler, row)))
+        Ok(store.neighbour(id)?.map(|row| task(scheduler, row)))
     };
     let mut needs = Vec::new();
     for id in store.needs(row.id)?.into_iter().take(NEIGHBOURS_MAX) {

@@ -10,6 +10,14 @@ pub const WORKER_NAME_BYTES_MAX: usize = 255;
 pub const COMMAND_BYTES_MAX: usize = 128 * 1024;
 /// Tasks in one Create; outcomes, attempts or names in one request.
 pub const BATCH_TASKS_MAX: usize = 65_536;
+/// Dependencies of all tasks in one Create.
+pub const CREATE_NEEDS_MAX: usize = 262_144;
+/// Names in one request other than Create, all together. What is refused is told by name.
+pub const NAMES_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Names and commands of the leases in one reply; one lease there is always.
+pub const LEASES_BYTES_MAX: usize = 24 * 1024 * 1024;
+/// Tasks on one page of List, in bytes; one task there is always.
+pub const PAGE_BYTES_MAX: usize = 24 * 1024 * 1024;
 /// Dependencies of one task.
 pub const NEEDS_MAX: usize = 65_536;
 /// Tasks in one Steal or `want`.

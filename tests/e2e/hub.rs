@@ -176,6 +176,23 @@ impl Hub {
         self.process().id()
     }
 
+    /// Resident now.
+    pub fn memory_bytes(&mut self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// Resident at most since its start.
+    pub fn peak_memory_bytes(&mut self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&mut self, what: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("its memory");
+        let kib: u64 = line.trim_end_matches("kB").trim().parse().expect("a number of KiB");
+        kib * 1024
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }

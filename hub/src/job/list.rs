@@ -1,8 +1,9 @@
 //! List: a page of tasks, or those of given names.
 
+use dhub_proto::limits::PAGE_BYTES_MAX;
 use dhub_proto::wire::{self, reply};
 
-use super::{SLICE, Step};
+use super::{SLICE, SLICE_BYTES, Step};
 use crate::archive::Archive;
 use crate::convert::List;
 use crate::scheduler::message::TaskId;
@@ -15,13 +16,17 @@ pub struct ListJob {
     at: usize,
     after: TaskId,
     tasks: Vec<wire::TaskInfo>,
+    /// Of all that is on the page.
+    bytes: usize,
     unknown: Vec<String>,
 }
 
 impl ListJob {
     pub fn new(list: List) -> Self {
         let after = list.after;
-        Self { list, at: 0, after, tasks: Vec::new(), unknown: Vec::new() }
+        // Of names, `after` counts those that were on the pages before.
+        let at = usize::try_from(after).unwrap_or(usize::MAX).min(list.selection.names.len());
+        Self { list, at, after, tasks: Vec::new(), bytes: 0, unknown: Vec::new() }
     }
 
     pub fn step<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<Step, A::Error> {
@@ -37,21 +42,24 @@ impl ListJob {
         scheduler: &Scheduler,
         store: &A,
     ) -> Result<Step, A::Error> {
-        let names = &self.list.selection.names;
-        let until = (self.at + SLICE).min(names.len());
-        let mut found = Vec::new();
-        for name in &names[self.at..until] {
+        let (total, begin, bytes) = (self.list.selection.names.len(), self.at, self.bytes);
+        while self.at < total {
+            if self.is_full() {
+                return Ok(self.done(self.at as u64));
+            }
+            if self.at - begin == SLICE || self.bytes - bytes > SLICE_BYTES {
+                return Ok(Step::Again);
+            }
+            let name = &self.list.selection.names[self.at];
             match store.row(name)? {
-                Some(row) if view::state(scheduler, &row) != State::Missing => found.push(row),
+                Some(row) if view::state(scheduler, &row) != State::Missing => {
+                    self.take(scheduler, row)
+                }
                 _ => self.unknown.push(name.to_string()),
             }
+            self.at += 1;
         }
-        self.at = until;
-        let all = until == names.len();
-        for row in found {
-            self.take(scheduler, row);
-        }
-        Ok(if all { self.done(0) } else { Step::Again })
+        Ok(self.done(0))
     }
 
     fn step_page<A: Archive>(
@@ -72,11 +80,11 @@ impl ListJob {
             _ => Page::All,
         };
         let rows = store.page(which, self.after, SLICE)?;
-        let all = rows.len() < SLICE;
+        let all = rows.is_empty();
         for row in rows {
             self.after = row.id;
             self.take(scheduler, row);
-            if self.tasks.len() == self.list.limit {
+            if self.is_full() {
                 return Ok(self.done(self.after));
             }
         }
@@ -108,19 +116,23 @@ impl ListJob {
             if let Some(row) = store.row_by_id(id)? {
                 self.take(scheduler, row);
             }
+            if self.is_full() {
+                return Ok(self.done(self.after));
+            }
         }
-        Ok(match (more, self.tasks.len() >= self.list.limit) {
-            (false, _) => self.done(0),
-            (true, true) => self.done(self.after),
-            (true, false) => Step::Again,
-        })
+        Ok(if more { Step::Again } else { self.done(0) })
     }
 
     fn take(&mut self, scheduler: &Scheduler, row: TaskRow) {
         let states = &self.list.selection.states;
         if states.is_empty() || states.contains(&view::state(scheduler, &row)) {
+            self.bytes += row.bytes();
             self.tasks.push(view::task(scheduler, row));
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.tasks.len() >= self.list.limit || self.bytes >= PAGE_BYTES_MAX
     }
 
     fn done(&mut self, next: TaskId) -> Step {

@@ -21,6 +21,8 @@ pub use retry::RetryJob;
 
 /// Rows or tasks a slice; a few milliseconds.
 const SLICE: usize = 1000;
+/// Of names and commands; a slice ends there if its rows are large.
+const SLICE_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a slice led to.
 pub enum Step {

@@ -213,7 +213,7 @@ impl Scheduler {
         known.definition = task.definition;
         known.priority = task.priority;
         known.retries = task.retries;
-        known.has_details = task.details.is_some();
+        known.details_bytes = task.details.as_ref().map_or(0, |details| details.bytes());
         slot
     }
 

@@ -41,6 +41,15 @@ pub struct Details {
     pub time_limit_ms: u64,
 }
 
+impl Details {
+    /// What they add to a reply, at most. The store counts in the same way.
+    pub fn bytes(&self) -> u32 {
+        Self::LIMIT_BYTES + self.command.as_ref().map_or(0, |command| command.len() as u32)
+    }
+
+    pub const LIMIT_BYTES: u32 = 16;
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Steal {
     pub client: Option<ClientId>,
@@ -121,7 +130,7 @@ pub struct StoredTask {
     pub attempt: u32,
     /// How it ended, and for whom.
     pub last: Option<(WorkerId, Ended)>,
-    pub has_details: bool,
+    pub details_bytes: u32,
     pub needs: Vec<Need>,
 }
 

@@ -47,6 +47,8 @@ pub struct Config {
     pub lease_ms: u64,
     pub parked_requests_max: usize,
     pub needs_max: usize,
+    /// Names and commands of the leases in one answer; one lease there is always.
+    pub leases_bytes_max: usize,
     pub reclaims_max: u32,
     /// Skipped after one command, so that a failure at the root of millions stops nobody.
     pub skips_max: usize,
@@ -491,13 +493,13 @@ impl Scheduler {
     }
 
     fn stolen(&mut self, worker: WorkerId, leases: Vec<Leased>) -> Stolen {
-        let lost = self.workers.get_mut(worker).map(|worker| std::mem::take(&mut worker.lost));
+        let lost = self.workers.get_mut(worker).map(Worker::take_lost);
         Stolen {
             leases,
             fresh: true,
             phase: self.phase(),
             not_done: self.counts.not_done(),
-            lost: lost.unwrap_or_default().into_iter().collect(),
+            lost: lost.unwrap_or_default(),
         }
     }
 

@@ -47,6 +47,10 @@ impl ReadySet {
         self.keys.remove(&key);
     }
 
+    pub fn first(&self) -> Option<Slot> {
+        self.keys.first_key_value().map(|(_, &slot)| slot)
+    }
+
     pub fn pop(&mut self) -> Option<Slot> {
         self.keys.pop_first().map(|(_, slot)| slot)
     }

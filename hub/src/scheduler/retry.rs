@@ -79,7 +79,7 @@ impl Scheduler {
         task.failures = stored.failures;
         task.reclaims = stored.reclaims;
         task.attempt = stored.attempt;
-        task.has_details = stored.has_details;
+        task.details_bytes = stored.details_bytes;
         task.holder = NONE;
     }
 

@@ -11,6 +11,8 @@ use crate::planted::{Bug, planted};
 
 /// Lost attempts that are kept for a worker until it can be told.
 const LOST_MAX: usize = 65_536;
+/// What a lease takes in a reply besides name and command, at most.
+const LEASE_BYTES: usize = 128;
 
 const TOOK_WORKERS_DOWN: &str = "took down 5 workers in a row";
 
@@ -85,7 +87,7 @@ impl Scheduler {
             name: task.name.clone(),
             attempt: task.attempt,
             term_ms: lease.term_ms,
-            has_details: task.has_details,
+            has_details: task.details_bytes > 0,
         }
     }
 
@@ -107,9 +109,16 @@ impl Scheduler {
             0 => self.config.lease_ms,
             ms => ms,
         };
+        let mut bytes = 0;
         while leased.len() < steal.n as usize
-            && let Some(slot) = self.ready.pop()
+            && let Some(slot) = self.ready.first()
         {
+            let task = self.tasks.get(slot);
+            bytes += LEASE_BYTES + task.name.len() + task.details_bytes as usize;
+            if bytes > self.config.leases_bytes_max && !leased.is_empty() {
+                break;
+            }
+            self.ready.pop();
             self.set_state(slot, State::Running);
             let task = self.tasks.get_mut(slot);
             task.attempt += 1;
@@ -190,7 +199,7 @@ impl Scheduler {
         match ticket {
             Some(ticket) => {
                 if let Some(worker) = self.workers.get_mut(id) {
-                    lost.extend(std::mem::take(&mut worker.lost));
+                    lost.extend(worker.take_lost());
                 }
                 self.answer(ticket, Answer::Heartbeaten { lost });
             }

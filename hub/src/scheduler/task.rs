@@ -43,11 +43,12 @@ impl State {
     pub fn may_become(self, next: State) -> bool {
         use State::*;
         match self {
-            Missing => matches!(next, Waiting | Ready | Skipped),
+            Missing => matches!(next, Waiting),
             Waiting => matches!(next, Ready | Skipped | Cancelled),
             Ready => matches!(next, Waiting | Running | Done | Failed | Skipped | Cancelled),
-            Running => matches!(next, Ready | Waiting | Done | Failed | Skipped | Cancelled),
-            Done | Failed | Skipped | Cancelled => matches!(next, Waiting | Ready),
+            Running => matches!(next, Ready | Done | Failed | Cancelled),
+            // A retry makes a new entry of it, in memory.
+            Done | Failed | Skipped | Cancelled => false,
         }
     }
 }
@@ -74,11 +75,12 @@ pub struct Task {
     pub ready: ReadyKey,
     pub state: State,
     pub newest: Newest,
-    pub has_details: bool,
     pub priority: i32,
     pub retries: u32,
     pub failures: u32,
     pub reclaims: u32,
+    /// Size of what the store has for a worker besides the name; 0 if there is nothing.
+    pub details_bytes: u32,
     pub attempt: u32,
     /// Who held the newest attempt; NONE if nobody.
     pub holder: WorkerId,
@@ -101,11 +103,11 @@ impl Task {
             ready: ReadyKey::default(),
             state,
             newest: Newest::Void,
-            has_details: false,
             priority: 0,
             retries: 0,
             failures: 0,
             reclaims: 0,
+            details_bytes: 0,
             attempt: 0,
             holder: NONE,
             lease: NONE,

@@ -24,6 +24,24 @@ pub struct Worker {
     pub left: bool,
 }
 
+/// Names of lost attempts told at a time; the rest comes with the next answer.
+const LOST_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+impl Worker {
+    /// What it is told now of what it has lost.
+    pub fn take_lost(&mut self) -> Vec<(Name, u32)> {
+        let mut bytes = 0;
+        let mut told = Vec::new();
+        while bytes < LOST_BYTES_MAX
+            && let Some(lost) = self.lost.pop_first()
+        {
+            bytes += lost.0.len() + 32;
+            told.push(lost);
+        }
+        told
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Client {
     number: u64,

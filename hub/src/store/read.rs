@@ -29,6 +29,14 @@ pub struct TaskRow {
     pub blame: Option<TaskId>,
 }
 
+impl TaskRow {
+    /// What it takes in a message, about.
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.name, &self.worker, &self.reason, &self.command];
+        128 + texts.map(String::len).iter().sum::<usize>()
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct AttemptRow {
     pub attempt: u32,
@@ -47,6 +55,9 @@ pub struct FailureRow {
     pub exit_code: i32,
     pub reason: String,
 }
+
+/// Rows of a page are read until they have so much.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 const TASK_ROW: &str = "SELECT t.id, t.name, t.state, t.priority, t.retries, coalesce(l.attempt, t.attempt),
         t.failures, t.reclaims, w.name, coalesce(?1 - l.started_ms, a.run_ms), a.exit_code, a.reason,
@@ -109,7 +120,8 @@ impl Store {
         let leases = self.leases(now, scheduler)?;
         let mut select = self.db.prepare(
             "SELECT t.id, t.name, t.definition, t.priority, t.retries, t.failures, t.reclaims, t.attempt,
-                t.command IS NOT NULL OR t.time_limit_ms > 0, t.needs, a.worker, a.outcome
+                iif(t.command IS NOT NULL OR t.time_limit_ms > 0, 16 + coalesce(octet_length(t.command), 0), 0),
+                t.needs, a.worker, a.outcome
              FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt AND t.attempt > 0
              WHERE t.state = 2 ORDER BY t.id",
         )?;
@@ -228,7 +240,8 @@ impl Store {
             .db
             .prepare_cached(
                 "SELECT t.id, t.name, t.definition, t.priority, t.retries, t.failures, t.reclaims, t.attempt,
-                    t.command IS NOT NULL OR t.time_limit_ms > 0, t.needs, NULL, NULL, t.state
+                    iif(t.command IS NOT NULL OR t.time_limit_ms > 0, 16 + coalesce(octet_length(t.command), 0), 0),
+                    t.needs, NULL, NULL, t.state
                  FROM tasks t WHERE t.id = ?1 AND t.state > 2",
             )?
             .query_row([id as i64], |row| {
@@ -273,7 +286,15 @@ impl Store {
         Ok(select.query_row(params![unix_ms(), id as i64], task_row).optional()?)
     }
 
-    /// Up to `most` tasks after an id: all of them, the open ones, or those dead in one way.
+    /// Beside another task: all but its command.
+    pub fn neighbour(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError> {
+        let brief = TASK_ROW.replace("t.command", "NULL");
+        let mut select = self.db.prepare_cached(&format!("{brief} WHERE t.id = ?2"))?;
+        Ok(select.query_row(params![unix_ms(), id as i64], task_row).optional()?)
+    }
+
+    /// Up to `most` tasks after an id: all of them, the open ones, or those dead in one way. Fewer if
+    /// they are large; none if there are no more.
     pub fn page(
         &self,
         which: Page,
@@ -291,7 +312,16 @@ impl Store {
         let mut select = self.db.prepare_cached(&sql)?;
         let rows =
             select.query_map(params![unix_ms(), after as i64, most as i64, value], task_row)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        for row in rows {
+            let row = row?;
+            bytes += row.bytes();
+            page.push(row);
+            if bytes > PAGE_BYTES {
+                break;
+            }
+        }
+        Ok(page)
     }
 
     /// Ids of the tasks that a task needs.
@@ -379,7 +409,7 @@ fn stored_task(row: &Row, needs: Vec<Need>) -> rusqlite::Result<StoredTask> {
         failures: row.get(5)?,
         reclaims: row.get(6)?,
         attempt: row.get(7)?,
-        has_details: row.get(8)?,
+        details_bytes: row.get(8)?,
         last: row.get::<_, Option<WorkerId>>(10)?.zip(ended),
         needs,
     })

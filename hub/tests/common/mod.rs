@@ -21,6 +21,7 @@ pub fn config() -> Config {
         lease_ms: LEASE_MS,
         parked_requests_max: 100,
         needs_max: 65_536,
+        leases_bytes_max: 24 << 20,
         reclaims_max: 5,
         skips_max: 2_000,
     }

@@ -3,6 +3,7 @@
 mod create;
 mod delivery;
 mod end;
+mod large;
 mod leases;
 mod outcome;
 mod read;

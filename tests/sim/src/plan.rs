@@ -129,6 +129,8 @@ impl Plan {
                 lease_ms: *random.pick(&[5 * MINUTE, 60 * MINUTE]),
                 parked_requests_max: *random.pick(&[2, 100, 100, 100, 100]),
                 needs_max: 65_536,
+                // Two or three leases: steals that get less than they ask for are common.
+                leases_bytes_max: 400,
                 reclaims_max: 5,
                 skips_max: *random.pick(&[1, 2, 2_000]),
             },

@@ -24,7 +24,7 @@ impl Rows {
             reclaims: row.reclaims,
             attempt: row.attempt,
             last: row.ended(row.attempt).map(|ended| (ended.worker, ended.how)),
-            has_details: row.has_details,
+            details_bytes: row.details_bytes,
             needs,
         }
     }

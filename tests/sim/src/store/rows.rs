@@ -14,7 +14,7 @@ pub struct Row {
     pub definition: u64,
     pub priority: i32,
     pub retries: u32,
-    pub has_details: bool,
+    pub details_bytes: u32,
     pub attempt: u32,
     pub failures: u32,
     pub reclaims: u32,
@@ -119,7 +119,7 @@ impl Rows {
                     definition: task.definition,
                     priority: task.priority,
                     retries: task.retries,
-                    has_details: task.details.is_some(),
+                    details_bytes: task.details.as_ref().map_or(0, |details| details.bytes()),
                     needs: needs.clone(),
                     ..missing(*id, &task.name)
                 };
@@ -196,7 +196,7 @@ fn missing(id: TaskId, name: &Name) -> Row {
         definition: 0,
         priority: 0,
         retries: 0,
-        has_details: false,
+        details_bytes: 0,
         attempt: 0,
         failures: 0,
         reclaims: 0,
