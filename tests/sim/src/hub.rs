@@ -10,7 +10,7 @@ use dhub::convert::Selection;
 use dhub::delivery::{Delivery, Handed};
 use dhub::job::{CancelJob, Job, RetryJob, Step};
 use dhub::scheduler::message::*;
-use dhub::scheduler::{Config, Scheduler};
+use dhub::scheduler::{Config, Scheduler, State};
 
 use crate::check::{self, Cause, Check};
 use crate::clock::Clock;
@@ -18,6 +18,7 @@ use crate::describe::Brief;
 use crate::message::{Ask, Body, Frame, PeerId, Reply, with_ticket};
 use crate::note;
 use crate::store::{Moment, Rows, Store};
+use crate::tally::{Met, Tally};
 use crate::trace::Trace;
 
 /// As docs/architecture.md has it: no turn for so long means that the hub itself was stopped.
@@ -28,6 +29,7 @@ pub struct Machine<'a> {
     pub clock: &'a Clock,
     pub store: &'a mut Store,
     pub trace: &'a mut Trace,
+    pub tally: &'a mut Tally,
 }
 
 struct Route {
@@ -38,13 +40,21 @@ struct Route {
     since: Millis,
 }
 
+/// A long request under way, and all who sent it.
+struct Running {
+    ticket: Ticket,
+    ask: Rc<Ask>,
+    job: Job,
+    askers: Vec<Ticket>,
+}
+
 pub struct Hub {
     scheduler: Scheduler,
     began: Millis,
     pub inbox: VecDeque<Frame>,
     routes: BTreeMap<Ticket, Route>,
     last_ticket: Ticket,
-    jobs: VecDeque<(Ticket, Job)>,
+    jobs: VecDeque<Running>,
     finished_jobs: Vec<Ticket>,
     /// Sockets that are known to be closed.
     gone: BTreeSet<(PeerId, u32)>,
@@ -130,6 +140,11 @@ impl Hub {
             let (peer, conn, id, ask) = (frame.from, frame.conn, frame.id, frame.ask.clone());
             self.routes.insert(ticket, Route { peer, conn, id, ask, since: self.now(at) });
         }
+        // Sent again while it is under way: it joins.
+        if let Some(same) = self.jobs.iter_mut().find(|running| running.ask == frame.ask) {
+            same.askers.push(ticket);
+            return Ok(());
+        }
         let job = match &*frame.ask {
             Ask::Command(command) => {
                 return self.carry_out(with_ticket(command, ticket), false, at);
@@ -143,7 +158,7 @@ impl Hub {
                 Job::Retry(Box::new(RetryJob::new(selection, *done)))
             }
         };
-        self.jobs.push_back((ticket, job));
+        self.jobs.push_back(Running { ticket, ask: frame.ask, job, askers: vec![ticket] });
         Ok(())
     }
 
@@ -189,9 +204,25 @@ impl Hub {
         for change in changes {
             note!(at.trace, at.clock.now(), "      {}", Brief(&change));
             check::change::check(&at.store.current, &change, cause, moment)?;
+            self.tally(&change, at);
             at.store.note(change, moment);
         }
         check::memory::after_command(&self.scheduler, &at.store.current)
+    }
+
+    fn tally(&self, change: &Change, at: &mut Machine) {
+        let met = match change {
+            Change::Ended { how: Ended::Reclaimed, .. } => Met::LeaseReclaimed,
+            Change::Ended { task, attempt, .. }
+                if at.store.current.get(*task).is_some_and(|row| row.ended(*attempt).is_some()) =>
+            {
+                Met::OutcomeAfterReclaim
+            }
+            Change::Finished { state: State::Skipped, .. } => Met::TaskSkipped,
+            Change::Reopened { .. } => Met::TaskRetried,
+            _ => return,
+        };
+        at.tally.note(met);
     }
 
     /// When leases should end: a pause of the hub lengthens all, a heartbeat those that it lists.
@@ -248,8 +279,8 @@ impl Hub {
     pub fn answers(&mut self, at: &mut Machine) -> Result<Vec<Reply>, String> {
         let mut replies = Vec::new();
         for (ticket, answer) in std::mem::take(&mut self.answered) {
-            if let Some((_, job)) = self.jobs.iter_mut().find(|(job, _)| *job == ticket) {
-                job.answered(answer);
+            if let Some(running) = self.jobs.iter_mut().find(|job| job.ticket == ticket) {
+                running.job.answered(answer);
                 continue;
             }
             let Some(route) = self.routes.remove(&ticket) else {
@@ -257,6 +288,9 @@ impl Hub {
             };
             if answer == Answer::Replaced {
                 continue;
+            }
+            if let Answer::Completed { refused, .. } = &answer {
+                refused.iter().for_each(|_| at.tally.note(Met::OutcomeRefused));
             }
             check::answer::is_committed(&route.ask, &answer, &at.store.committed)?;
             let body = Body::Answer(Rc::new(answer));
@@ -306,6 +340,7 @@ impl Hub {
         }
         let newer = newer_leases(&at.store.current, &leases);
         let command = Command::Undelivered { leases: leases.clone() };
+        at.tally.note(Met::ReplyFailed);
         note!(at.trace, at.clock.now(), "hub    {}", Brief(&command));
         self.carry_out(command, false, at)?;
         if newer_leases(&at.store.current, &leases) < newer {
@@ -317,20 +352,19 @@ impl Hub {
 
     /// One slice of one long request.
     pub fn work(&mut self, at: &mut Machine) -> Check {
-        let Some((ticket, mut job)) = self.jobs.pop_front() else {
+        let Some(mut running) = self.jobs.pop_front() else {
             return Ok(());
         };
-        match job.step(ticket, &self.scheduler, &at.store.committed)? {
-            Step::Again | Step::Later => self.jobs.push_back((ticket, job)),
+        match running.job.step(running.ticket, &self.scheduler, &at.store.committed)? {
+            Step::Again | Step::Later => self.jobs.push_back(running),
             Step::Apply(command) => {
-                self.jobs.push_back((ticket, job));
                 note!(at.trace, at.clock.now(), "hub    job: {}", Brief(&command));
-                let ask = self.routes.get(&ticket).map(|route| route.ask.clone());
-                let done = matches!(ask.as_deref(), Some(Ask::Retry { done: true, .. }));
+                let done = matches!(*running.ask, Ask::Retry { done: true, .. });
+                self.jobs.push_back(running);
                 self.carry_out(command, done, at)?;
             }
             Step::Done(_) => {
-                self.finished_jobs.push(ticket);
+                self.finished_jobs.extend(running.askers);
                 self.busy = true;
             }
         }

@@ -17,7 +17,9 @@ pub mod planted;
 mod random;
 mod run;
 mod store;
+mod tally;
 mod trace;
 mod world;
 
 pub use run::{Options, Report, Totals, run, run_many};
+pub use tally::{Met, Tally};

@@ -5,21 +5,22 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use dhub::planted::Bug;
-use simulation::{Options, Report, planted, run, run_many};
+use simulation::{Met, Options, Report, planted, run, run_many};
 
 /// Lines before a violation.
 const TRACE_LINES: usize = 120;
+const SEEDS: u64 = 10_000;
 
 #[derive(Parser)]
 #[command(about, version)]
 struct Args {
-    /// Run so many seeds
-    #[arg(long, default_value_t = 10_000)]
-    seeds: u64,
+    /// Run so many seeds; 10,000 unless --seconds is given
+    #[arg(long)]
+    seeds: Option<u64>,
     /// The first of them
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Run for so long instead
+    /// Run for so long; with --seeds until both are reached
     #[arg(long)]
     seconds: Option<u64>,
     /// Run this seed alone
@@ -77,8 +78,8 @@ fn one(seed: u64, args: &Args) -> ExitCode {
 
 fn many(args: &Args, bug: Option<Bug>) -> ExitCode {
     let begin = Instant::now();
-    let time = args.seconds.map(Duration::from_secs);
-    let seeds = if time.is_some() { u64::MAX } else { args.seeds };
+    let time = Duration::from_secs(args.seconds.unwrap_or(0));
+    let seeds = args.seeds.unwrap_or(if args.seconds.is_some() { 0 } else { SEEDS });
     let totals = run_many(args.from, seeds, time, || planted::plant(bug));
     let seconds = begin.elapsed().as_secs_f64();
     println!(
@@ -88,6 +89,9 @@ fn many(args: &Args, bug: Option<Bug>) -> ExitCode {
         totals.virtual_ms / 3_600_000,
         totals.commands
     );
+    for met in Met::ALL {
+        println!("{:>14} {}", totals.tally.of(met), met.what());
+    }
     match totals.failure {
         Some(report) => {
             failed(&run(report.seed, &Options { trace: TRACE_LINES, jumps: true }), args)
@@ -101,7 +105,7 @@ fn find_all(args: &Args) -> ExitCode {
         eprintln!("dhub-sim: bugs can be planted only with --features planted");
         return ExitCode::from(2);
     }
-    let (table, missed) = planted::find_all(args.seeds);
+    let (table, missed) = planted::find_all(args.seeds.unwrap_or(SEEDS));
     print!("{table}");
     ExitCode::from(u8::from(!missed.is_empty()))
 }

@@ -177,7 +177,7 @@ fn a_loop(random: &mut Random) -> LoopPlan {
         lease_ms: if dwork { 0 } else { *random.pick(&[0, 0, 20 * SECOND, 10 * MINUTE]) },
         patience_ms: *random.pick(&[10 * SECOND, 30 * SECOND]),
         gives_back: *random.pick(&[0, 50, 200]),
-        exits: *random.pick(&[0, 20]),
+        exits: *random.pick(&[0, 20, 300]),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::tally::Tally;
 use crate::world::World;
 
 #[derive(Clone, Debug)]
@@ -21,6 +22,7 @@ pub struct Report {
     pub seed: u64,
     pub virtual_ms: u64,
     pub commands: u64,
+    pub tally: Tally,
     /// The rule that was broken.
     pub violation: Option<String>,
     pub trace: Vec<String>,
@@ -36,8 +38,9 @@ pub fn run(seed: u64, options: &Options) -> Report {
         Err(format!("panic: {}", text.unwrap_or_default()))
     });
     let (virtual_ms, commands) = (world.virtual_ms(), world.commands());
+    let tally = world.tally().clone();
     let (trace, digest) = world.into_trace().into_lines();
-    Report { seed, virtual_ms, commands, violation: outcome.err(), trace, digest }
+    Report { seed, virtual_ms, commands, tally, violation: outcome.err(), trace, digest }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -45,18 +48,15 @@ pub struct Totals {
     pub seeds: u64,
     pub virtual_ms: u64,
     pub commands: u64,
+    pub tally: Tally,
     /// The first that failed, by number.
     pub failure: Option<Report>,
 }
 
-/// Seeds from `from` on, on all cores: so many, or until the time is over, or until one fails.
+/// Seeds from `from` on, on all cores: at least so many, and until the time is over, or until one
+/// fails.
 /// `prepare` runs once on each thread.
-pub fn run_many(
-    from: u64,
-    seeds: u64,
-    time: Option<Duration>,
-    prepare: impl Fn() + Sync,
-) -> Totals {
+pub fn run_many(from: u64, seeds: u64, time: Duration, prepare: impl Fn() + Sync) -> Totals {
     let begin = std::time::Instant::now();
     let next = AtomicU64::new(from);
     let failed = AtomicBool::new(false);
@@ -65,15 +65,16 @@ pub fn run_many(
     let work = || {
         prepare();
         let mut own = Totals::default();
-        while !failed.load(Ordering::Relaxed) && time.is_none_or(|time| begin.elapsed() < time) {
+        while !failed.load(Ordering::Relaxed) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed - from >= seeds {
+            if seed - from >= seeds && begin.elapsed() >= time {
                 break;
             }
             let report = run(seed, &Options { trace: 0, jumps: true });
             own.seeds += 1;
             own.virtual_ms += report.virtual_ms;
             own.commands += report.commands;
+            own.tally.add(&report.tally);
             if report.violation.is_some() {
                 failed.store(true, Ordering::Relaxed);
                 own.failure = Some(report);
@@ -83,6 +84,7 @@ pub fn run_many(
         totals.seeds += own.seeds;
         totals.virtual_ms += own.virtual_ms;
         totals.commands += own.commands;
+        totals.tally.add(&own.tally);
         let is_first = |new: &Report| totals.failure.as_ref().is_none_or(|old| new.seed < old.seed);
         if own.failure.as_ref().is_some_and(is_first) {
             totals.failure = own.failure;

@@ -12,6 +12,7 @@ use crate::peer::{Act, Peer, Role, Surroundings};
 use crate::plan::{Fault, Plan, Point};
 use crate::random::Random;
 use crate::store::Store;
+use crate::tally::{Met, Tally};
 use crate::trace::Trace;
 
 mod faults;
@@ -72,6 +73,7 @@ pub struct World {
     armed: Vec<(Point, Hit)>,
     seats: Vec<Seat>,
     history: History,
+    tally: Tally,
     trace: Trace,
     is_calm: bool,
     is_over: bool,
@@ -110,6 +112,7 @@ impl World {
             suspended_until: 0,
             armed: Vec::new(),
             history: History::default(),
+            tally: Tally::default(),
             trace: Trace::new(trace_lines),
             is_calm: false,
             is_over: false,
@@ -157,6 +160,10 @@ impl World {
         self.commands + self.hub.as_ref().map_or(0, Hub::commands)
     }
 
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     pub fn into_trace(self) -> Trace {
         self.trace
     }
@@ -181,7 +188,10 @@ impl World {
             Event::Fault(fault) => self.fault(fault),
             Event::StartHub => return self.start_hub(),
             Event::StartPeer(seat) => return self.start_peer(seat),
-            Event::Jump(ms) => self.clock.jump_wall(ms),
+            Event::Jump(ms) => {
+                self.tally.note(Met::ClockJumped);
+                self.clock.jump_wall(ms);
+            }
             Event::Calm => self.calm_down(),
             Event::Look => return self.look(),
         }
@@ -189,8 +199,12 @@ impl World {
     }
 
     fn machine(&mut self) -> (Option<&mut Hub>, Machine<'_>) {
-        let machine =
-            Machine { clock: &self.clock, store: &mut self.store, trace: &mut self.trace };
+        let machine = Machine {
+            clock: &self.clock,
+            store: &mut self.store,
+            trace: &mut self.trace,
+            tally: &mut self.tally,
+        };
         (self.hub.as_mut(), machine)
     }
 
@@ -229,7 +243,10 @@ impl World {
                 self.seats[seat].conn = conn;
                 self.send_to_hub(Frame { from: seat, conn, id, ask });
             }
-            Act::Close { conn } => self.close(seat, conn),
+            Act::Close { conn } => {
+                self.tally.note(Met::RequestRepeated);
+                self.close(seat, conn);
+            }
             Act::Started { name, attempt } => {
                 note!(self.trace, now, "{seat}: starts {name}#{attempt}");
                 return self.history.started(seat, &name, attempt, &self.store.committed);

@@ -1,5 +1,4 @@
 //! The simulation finds bugs: each of those that can be planted, within a number of seeds.
-#![cfg(feature = "planted")]
 
 use simulation::planted::find_all;
 

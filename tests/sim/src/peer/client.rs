@@ -25,6 +25,11 @@ impl Client {
         self.at + usize::from(!self.link.is_quiet() && !is_retry && !repeats)
     }
 
+    /// A request of its own is not answered yet.
+    pub fn is_asking(&self) -> bool {
+        !self.link.is_quiet()
+    }
+
     pub fn is_idle(&self) -> bool {
         self.link.is_quiet() && self.at == self.plan.steps.len()
     }

@@ -7,6 +7,7 @@ use crate::hub::{Hub, Machine};
 use crate::note;
 use crate::peer::Peer;
 use crate::plan::{Fault, Point};
+use crate::tally::Met;
 
 impl World {
     pub(super) fn fault(&mut self, fault: Fault) {
@@ -18,12 +19,13 @@ impl World {
             Fault::CrashHub { at, down_ms } => self.armed.push((at, Hit::Crash { down_ms })),
             Fault::SuspendHub { at, ms } => self.armed.push((at, Hit::Suspend { ms })),
             Fault::CrashPeer { which, down_ms } => {
-                let seat = which as usize % self.seats.len();
+                let seat = self.busy_seat(which);
                 self.crash_peer(seat, down_ms);
             }
             Fault::Isolate { which, ms } => {
                 let seat = which as usize % self.seats.len();
                 self.seats[seat].isolated_until = now + ms;
+                self.tally.note(Met::Isolated);
             }
         }
     }
@@ -35,6 +37,10 @@ impl World {
         };
         note!(self.trace, self.clock.now(), "hub    is gone for {down_ms} ms");
         self.commands += hub.commands();
+        self.tally.note(Met::HubCrashed);
+        if self.store.has_pending() {
+            self.tally.note(Met::ChangesLost);
+        }
         self.store.crash();
         self.leaving.clear();
         self.part = Part::Receive;
@@ -49,8 +55,12 @@ impl World {
         }
         note!(self.trace, self.clock.now(), "hub    starts");
         let config = self.plan.config.clone();
-        let mut machine =
-            Machine { clock: &self.clock, store: &mut self.store, trace: &mut self.trace };
+        let mut machine = Machine {
+            clock: &self.clock,
+            store: &mut self.store,
+            trace: &mut self.trace,
+            tally: &mut self.tally,
+        };
         self.hub = Some(Hub::start(config, &mut machine)?);
         self.turn_at = u64::MAX;
         self.turn_at_latest(self.clock.now());
@@ -63,14 +73,38 @@ impl World {
             return;
         }
         self.suspended_until = at;
+        if at > self.clock.now() {
+            self.tally.note(Met::HubPaused);
+        }
         self.turn_at = u64::MAX;
         self.turn_at_latest(at);
+    }
+
+    /// Who has something to lose, if anybody has.
+    fn busy_seat(&self, which: u64) -> usize {
+        let is_busy = |peer: &Peer| match peer {
+            Peer::Client(client) => client.is_asking(),
+            worker => !worker.is_idle(),
+        };
+        let busy = |&seat: &usize| self.seats[seat].peer.as_ref().is_some_and(is_busy);
+        let busy: Vec<usize> = (0..self.seats.len()).filter(busy).collect();
+        match busy.len() {
+            0 => which as usize % self.seats.len(),
+            many => busy[which as usize % many],
+        }
     }
 
     fn crash_peer(&mut self, seat: usize, down_ms: u64) {
         let Some(peer) = self.seats[seat].peer.take() else {
             return;
         };
+        let met = match (&peer, peer.is_idle()) {
+            (Peer::Client(client), _) if client.is_asking() => Met::ClientCrashedAsking,
+            (Peer::Client(_), _) => Met::ClientCrashed,
+            (_, false) => Met::WorkerCrashedHolding,
+            (_, true) => Met::WorkerCrashed,
+        };
+        self.tally.note(met);
         if let Peer::Client(client) = &peer {
             let repeats = self.random.chance(500);
             self.seats[seat].steps_done = client.steps_done(repeats);

@@ -3,6 +3,7 @@
 use super::{Event, World};
 use crate::message::{Frame, PeerId, Reply};
 use crate::note;
+use crate::tally::Met;
 
 impl World {
     pub(super) fn send_to_hub(&mut self, frame: Frame) {
@@ -38,12 +39,19 @@ impl World {
         }
         let plan = &self.plan.network;
         if self.seats[peer].isolated_until > self.clock.now() || self.random.chance(plan.dropped) {
+            self.tally.note(Met::MessageLost);
             return Vec::new();
         }
         let copies = 1 + usize::from(self.random.chance(plan.doubled));
+        if copies > 1 {
+            self.tally.note(Met::MessageDoubled);
+        }
         let mut delays = Vec::with_capacity(copies);
         for _ in 0..copies {
             let slow = if self.random.chance(plan.slow) { plan.slow_delay } else { 0 };
+            if slow > 0 {
+                self.tally.note(Met::MessageDelayed);
+            }
             let (low, high) = plan.delay;
             delays.push(self.random.within(low, high) + self.random.below(slow + 1));
         }

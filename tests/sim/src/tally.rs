@@ -1,0 +1,56 @@
+//! What a run has met: a rule that holds because nothing happened would say nothing.
+
+macro_rules! met {
+    ($($kind:ident $what:literal)*) => {
+        /// Something that a run can meet.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Met { $($kind),* }
+
+        impl Met {
+            pub const ALL: [Met; [$($what),*].len()] = [$(Met::$kind),*];
+
+            pub fn what(self) -> &'static str {
+                match self { $(Met::$kind => $what),* }
+            }
+        }
+    };
+}
+
+met! {
+    MessageLost "messages lost"
+    MessageDoubled "messages doubled"
+    MessageDelayed "messages delayed by up to minutes, so that others overtake them"
+    RequestRepeated "requests repeated on a new connection"
+    ReplyFailed "replies that could not be sent"
+    HubCrashed "crashes of the hub"
+    ChangesLost "crashes of the hub with changes not committed"
+    HubPaused "pauses of the hub"
+    ClientCrashed "crashes of clients with nothing to wait for"
+    ClientCrashedAsking "crashes of clients between request and reply"
+    WorkerCrashed "crashes of workers that held nothing"
+    WorkerCrashedHolding "crashes of workers that held tasks"
+    Isolated "peers cut off from the network"
+    ClockJumped "jumps of the wall clock"
+    LeaseReclaimed "leases reclaimed"
+    OutcomeAfterReclaim "outcomes taken after a reclaim"
+    OutcomeRefused "outcomes refused"
+    TaskRetried "tasks brought back by a retry"
+    TaskSkipped "tasks skipped"
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Tally([u64; Met::ALL.len()]);
+
+impl Tally {
+    pub fn note(&mut self, met: Met) {
+        self.0[met as usize] += 1;
+    }
+
+    pub fn of(&self, met: Met) -> u64 {
+        self.0[met as usize]
+    }
+
+    pub fn add(&mut self, other: &Tally) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, more)| *sum += more);
+    }
+}
