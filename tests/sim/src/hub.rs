@@ -379,11 +379,13 @@ fn client_of(ask: &Ask) -> Option<ClientId> {
     }
 }
 
-/// Leases that have followed those that could not be told.
+/// Leases that have followed those that could not be told, and are not among them.
 fn newer_leases(rows: &Rows, leases: &[(Name, u32)]) -> usize {
     let is_newer = |(name, attempt): &&(Name, u32)| {
         let lease = rows.find(name).and_then(|row| rows.leases.get(&row.id));
-        lease.is_some_and(|lease| lease.attempt > *attempt)
+        lease.is_some_and(|lease| {
+            lease.attempt > *attempt && !leases.contains(&(name.clone(), lease.attempt))
+        })
     };
     leases.iter().filter(is_newer).count()
 }
