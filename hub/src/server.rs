@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -35,6 +36,9 @@ const TURN_MESSAGES_MAX: usize = 1_000;
 const TURN_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A turn at least this often, so that a pause of the hub itself is noticed as one.
 const TURN_MS_MAX: u64 = 1_000;
+/// At a stop: how long requests are still answered, and without any the hub is gone sooner.
+const STOP_MS_MAX: u64 = 1_000;
+const STOP_QUIET_MS: i64 = 100;
 /// How often the free space on disk is looked at.
 const DISK_MS: u64 = 1_000;
 
@@ -162,19 +166,25 @@ impl Server {
     /// Until a signal or a Shutdown. What arrived before the stop is answered.
     pub fn run(mut self) -> Result<(), Fatal> {
         while !self.stopping {
-            self.stopping = self.stop.load(Ordering::Relaxed);
-            if !self.stopping {
-                self.wait()?;
-            }
-            self.receive()?;
-            self.pass_time();
-            self.commit()?;
-            self.answer()?;
-            self.work()?;
+            self.wait()?;
+            self.stopping |= self.stop.load(Ordering::Relaxed);
+            self.turn()?;
+        }
+        let until = self.now() + STOP_MS_MAX;
+        while self.poll(STOP_QUIET_MS, false)? && self.now() < until {
+            self.turn()?;
         }
         tracing::info!("stopping; the file is complete");
         self.store.close()?;
         Ok(())
+    }
+
+    fn turn(&mut self) -> Result<(), Fatal> {
+        self.receive()?;
+        self.pass_time();
+        self.commit()?;
+        self.answer()?;
+        self.work()
     }
 
     fn now(&self) -> Millis {
@@ -190,15 +200,24 @@ impl Server {
             (_, false, true) => due.min(NAP_MS) as i64,
             (_, true, _) => due.min(TURN_MS_MAX) as i64,
         };
+        self.poll(timeout, true).map(drop)
+    }
+
+    /// True if a message is there.
+    fn poll(&self, timeout_ms: i64, until_signal: bool) -> Result<bool, Fatal> {
         let mut items: Vec<zmq::PollItem> = self
             .sockets
             .iter()
             .flat_map(|socket| [&socket.router, &socket.pull])
             .map(|socket| socket.as_poll_item(zmq::POLLIN))
             .collect();
-        items.push(zmq::PollItem::from_fd(self.wake, zmq::POLLIN));
-        match zmq::poll(&mut items, timeout) {
-            Ok(_) | Err(zmq::Error::EINTR) => Ok(()),
+        let sockets = items.len();
+        if until_signal {
+            items.push(zmq::PollItem::from_fd(self.wake, zmq::POLLIN));
+        }
+        match zmq::poll(&mut items, timeout_ms) {
+            Ok(_) => Ok(items[..sockets].iter().any(zmq::PollItem::is_readable)),
+            Err(zmq::Error::EINTR) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -312,6 +331,10 @@ impl Server {
                 let why =
                     "a backup can be asked for over ipc only: by the hub's user, on its machine";
                 return self.send_error(&route, error(wire::ErrorCode::ErrorInvalid, why));
+            }
+            Asked::Long(Long::Backup { to }) => {
+                let to = real_path(to);
+                return self.start_job(ticket, route, Long::Backup { to });
             }
             Asked::Long(asked) => return self.start_job(ticket, route, asked),
             Asked::Shutdown => {
@@ -593,6 +616,15 @@ pub fn restore(store: &Store, options: &Options) -> Result<Scheduler, StoreError
     });
     store.restore(0, &mut scheduler)?;
     Ok(scheduler)
+}
+
+/// One name for one file, so that two requests for the same copy are seen to be that.
+fn real_path(path: PathBuf) -> PathBuf {
+    let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+    match (parent, path.file_name()) {
+        (Some(parent), Some(name)) => parent.join(name),
+        _ => path,
+    }
 }
 
 fn receive_one(socket: &zmq::Socket) -> Result<Option<Vec<Vec<u8>>>, Fatal> {

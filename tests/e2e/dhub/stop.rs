@@ -70,3 +70,30 @@ fn a_stop_answers_parked_requests_or_lets_them_repeat() {
     again.create(&[task("a", &[])]);
     assert_eq!(again.steal(steal).leases[0].name, "a");
 }
+
+/// More than one turn takes in, and sent before the stop.
+#[test]
+fn a_stop_answers_all_that_arrived_before() {
+    use dhub_proto::wire::{Create, request::Body};
+    // Of each client fewer than the replies that may wait for it.
+    const REQUESTS: usize = 800;
+    let mut hub = Hub::start();
+    let clients: Vec<_> = (0..6).map(|_| hub.native()).collect();
+    clients.iter().for_each(|client| drop(client.status()));
+    hub.signal(Signal::STOP);
+    for (c, client) in clients.iter().enumerate() {
+        for n in 0..REQUESTS {
+            let tasks = vec![task(&format!("{c}.{n}"), &[])];
+            client.send(Body::Create(Create { tasks }));
+        }
+    }
+    hub.signal(Signal::TERM);
+    hub.signal(Signal::CONT);
+    for client in &clients {
+        (0..REQUESTS).for_each(|_| drop(client.receive()));
+    }
+    hub.end().exits(0);
+    let db = Connection::open(hub.path("run.db")).unwrap();
+    let tasks: i64 = db.query_row("SELECT count(*) FROM tasks", [], |row| row.get(0)).unwrap();
+    assert_eq!(tasks, 6 * REQUESTS as i64);
+}
