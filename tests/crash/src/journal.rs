@@ -16,6 +16,8 @@ use crate::plan::{Group, Key};
 
 /// Events kept for the analysis of a fault.
 const EVENTS_MAX: usize = 200_000;
+/// Newest tasks of each group that are looked at one by one.
+const LATELY: usize = 2_000;
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -153,6 +155,14 @@ impl Journal {
         self.records.iter().flat_map(|(group, records)| {
             records.iter().zip(0..).map(|(record, number)| (group.task(number), record))
         })
+    }
+
+    /// One of the tasks that were added lately.
+    pub fn any_recent(&self, random: &mut fastrand::Rng) -> Option<Key> {
+        let group = *random.choice(Group::ALL.iter())?;
+        let tasks = self.records.get(&group)?.len();
+        let number = random.usize(tasks.saturating_sub(LATELY)..tasks);
+        Some(group.task(number as u32))
     }
 
     pub fn failures(&self) -> &HashSet<(Key, u32)> {

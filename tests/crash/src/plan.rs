@@ -108,9 +108,17 @@ impl Key {
         Task {
             name: self.name(),
             needs: self.needs().into_iter().map(Key::name).collect(),
-            priority: (self.number / BLOCK % 3) as i32,
+            priority: self.priority(),
             retries: self.retries(),
             ..Task::default()
+        }
+    }
+
+    fn priority(self) -> i32 {
+        match self.group {
+            // As addfile gives it.
+            Group::File => 0,
+            _ => (self.number / BLOCK % 3) as i32,
         }
     }
 }

@@ -5,3 +5,4 @@ mod crash;
 mod failure;
 mod job;
 mod stop;
+mod suspend;

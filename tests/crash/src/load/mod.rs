@@ -23,6 +23,8 @@ pub use pools::{LOG, Pools};
 /// Workers of each dialect.
 const NATIVE: u64 = 4;
 const DWORK: u64 = 2;
+/// Those who only look.
+const LOOKERS: u64 = 3;
 
 /// What the creators have in common.
 #[derive(Default)]
@@ -64,7 +66,9 @@ pub fn start<'scope, 'env>(
         let seed = seeds.u64(..);
         spawn(Box::new(move || dwork::run(shared, client, seed)));
     }
-    let seed = seeds.u64(..);
-    spawn(Box::new(move || poll::run(shared, seed)));
+    for _ in 0..LOOKERS {
+        let seed = seeds.u64(..);
+        spawn(Box::new(move || poll::run(shared, seed)));
+    }
     threads
 }
