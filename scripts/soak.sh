@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Runs the tests that have no end for as long as one likes. Ctrl-C ends them early, and well.
+#
+#   scripts/soak.sh [--minutes N] [--seed N] [PART...]
+#
+# Parts, all of them if none is named, one after the other:
+#   sim     the core in virtual time, with lost messages, crashes and pauses; an hour
+#   crash   a hub killed with -9 under load and restarted on the same file; 10,000 times
+# --minutes: so long each, instead.
+# --seed: where to begin; without it after the seeds of the last soak of this build.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+    sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
+    exit "$1"
+}
+
+minutes=
+seed=
+parts=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --minutes | --seed)
+        [[ ${2:-} =~ ^[0-9]+$ ]] || usage 2 >&2
+        if [ "$1" = --minutes ]; then minutes=$2; else seed=$2; fi
+        shift
+        ;;
+    sim | crash) parts+=("$1") ;;
+    -h | --help) usage 0 ;;
+    *) usage 2 >&2 ;;
+    esac
+    shift
+done
+[ ${#parts[@]} -gt 0 ] || parts=(sim crash)
+
+cargo build --quiet --release --locked -p dhub -p dquery -p kworker -p crash -p simulation
+target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+bin=$target/release
+export DHUB_BIN_DIR=$bin
+
+# All that the parts write lies below here. What a part kept because it failed stays.
+TMPDIR=$(mktemp -d /tmp/dhub-soak.XXXXXX)
+export TMPDIR
+trap 'rmdir "$TMPDIR" 2>/dev/null || echo "soak.sh: what was kept is in $TMPDIR"' EXIT
+
+# The part that runs, to which Ctrl-C is passed on.
+running=
+interrupted=
+stop() {
+    interrupted=1
+    [ -z "$running" ] || kill -INT "$running" 2>/dev/null || true
+}
+trap stop INT TERM
+
+# In a process group of its own, so that Ctrl-C reaches it once.
+run() {
+    echo "+ $(basename "$1") ${*:2}"
+    set -m
+    "$@" &
+    running=$!
+    set +m
+    local code=0
+    # An interrupted wait tells nothing about the process.
+    while kill -0 "$running" 2>/dev/null; do
+        code=0
+        wait "$running" || code=$?
+    done
+    running=
+    return "$code"
+}
+
+# The first seed of this part, and where the next soak goes on.
+next_seed() {
+    local file=$target/soak-$1.seed
+    local first=${seed:-$(cat "$file" 2>/dev/null || echo "$2")}
+    echo $((first + $3)) >"$file"
+    echo "$first"
+}
+
+sim() {
+    # Seeds below are those of the tests. A minute has fewer than a million.
+    local length=${minutes:-60}
+    local first
+    first=$(next_seed sim 1000000 $((length * 1000000)))
+    echo "sim: $length minutes from seed $first"
+    run "$bin/dhub-sim" --from "$first" --seconds $((length * 60))
+}
+
+crash() {
+    local first
+    first=$(next_seed crash 1000 1)
+    local amount=(--cycles 10000)
+    [ -z "$minutes" ] || amount=(--cycles 1000000 --seconds $((minutes * 60)))
+    echo "crash: seed $first"
+    run "$bin/dhub-crash" --seed "$first" "${amount[@]}"
+}
+
+failed=()
+for part in "${parts[@]}"; do
+    begin=$SECONDS
+    [ -z "$interrupted" ] || break
+    if "$part"; then
+        echo "$part: passed in $((SECONDS - begin)) s"
+    elif [ -z "$interrupted" ] || [ "$part" = crash ]; then
+        echo "$part: FAILED after $((SECONDS - begin)) s"
+        failed+=("$part")
+    fi
+done
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "failed: ${failed[*]}"
+    exit 1
+fi
+if [ -n "$interrupted" ]; then
+    echo "interrupted; nothing has failed"
+    exit 130
+fi
+echo "all parts passed"
