@@ -20,9 +20,18 @@ pub fn check_recent(shared: &Shared, link: &mut Link) -> Option<()> {
     for some in recent.chunks(BATCH_TASKS_MAX) {
         let names = some.iter().map(|(key, _)| key.name()).collect();
         let selection = Some(Selection { names, states: Vec::new() });
-        let listed = list(shared, link, List { selection, limit: 0, after: 0 })?;
+        let mut page = List { selection, limit: PAGE_TASKS_MAX as u32, after: 0 };
+        let mut tasks: Vec<TaskInfo> = Vec::new();
+        loop {
+            let listed = list(shared, link, page.clone())?;
+            tasks.extend(listed.tasks);
+            page.after = listed.next;
+            if page.after == 0 {
+                break;
+            }
+        }
         let shown: HashMap<&str, &TaskInfo> =
-            listed.tasks.iter().map(|task| (task.name.as_str(), task)).collect();
+            tasks.iter().map(|task| (task.name.as_str(), task)).collect();
         let mut journal = shared.journal();
         for &(key, known) in some {
             let task = shown.get(key.name().as_str());
