@@ -24,6 +24,9 @@ macro_rules! say {
     ($($text:tt)*) => { let _ = writeln!(std::io::stderr(), $($text)*); };
 }
 
+/// Without any connection a hub has about 25 files open; the rest is for a few clients.
+const FILES_MIN: u64 = 64;
+
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("{0}")]
@@ -46,6 +49,10 @@ enum Failure {
     Unsound { file: String, problems: Vec<String> },
     #[error("cannot read {file}: {source}")]
     Restore { file: String, source: StoreError },
+    #[error(
+        "this process may open {limit} files only (ulimit -Hn); a hub needs {FILES_MIN}, and one more for each connection"
+    )]
+    Files { limit: u64 },
     #[error("the system refused {what}: {source}")]
     System { what: &'static str, source: std::io::Error },
 }
@@ -65,7 +72,9 @@ impl Failure {
             Failure::Copy(_) => Exit::System,
             Failure::Bind(_) | Failure::Dir(_) => Exit::Bind,
             Failure::Fatal(Fatal::Store(_)) => Exit::Commit,
-            Failure::Fatal(Fatal::Socket(_)) | Failure::System { .. } => Exit::System,
+            Failure::Fatal(Fatal::Socket(_)) | Failure::System { .. } | Failure::Files { .. } => {
+                Exit::System
+            }
         }
     }
 }
@@ -95,7 +104,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
     let endpoints = args.endpoints().map_err(Failure::Usage)?;
     let (stop, wake) = catch_signals()?;
-    raise_file_limit();
+    raise_file_limit()?;
     let (store, new) = open(args)?;
 
     let context = zmq::Context::new();
@@ -247,12 +256,19 @@ fn catch_signals() -> Result<(Arc<AtomicBool>, UnixStream), Failure> {
 }
 
 /// Each connection is a descriptor; thousands of workers need more than the usual 1024.
-fn raise_file_limit() {
+fn raise_file_limit() -> Result<(), Failure> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
+    let mut limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!("the limit of open files stays at {:?}: {error}", limit.current);
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit = raised,
+        Err(error) => {
+            tracing::debug!("the limit of open files stays at {:?}: {error}", limit.current)
+        }
+    }
+    match limit.current {
+        Some(limit @ ..FILES_MIN) => Err(Failure::Files { limit }),
+        _ => Ok(()),
     }
 }
 

@@ -6,6 +6,8 @@
 // Linked for the libsodium archive, not for its API.
 extern crate libsodium_sys as _;
 
+#[cfg(target_os = "linux")]
+mod accept;
 pub mod errno;
 #[allow(non_camel_case_types, clippy::all)]
 mod ffi;
