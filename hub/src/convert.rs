@@ -526,6 +526,6 @@ pub fn encode<E>(
             message,
             names: names.into_iter().take(ERROR_NAMES_MAX).map(String::from).collect(),
         }),
-        Answer::Replaced => return Ok(None),
+        Answer::Replaced | Answer::Joined { .. } => return Ok(None),
     }))
 }

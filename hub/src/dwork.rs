@@ -194,7 +194,7 @@ pub fn encode(answer: Answer, host: &str, now_us: i64) -> Option<QueryMsg> {
         }
         Answer::Error { code: Code::NotFound, .. } => reply(Type::NotFound),
         Answer::Error { .. } => error(),
-        Answer::Replaced => return None,
+        Answer::Replaced | Answer::Joined { .. } => return None,
         Answer::Heartbeaten { .. }
         | Answer::Cancelled { .. }
         | Answer::Revived { .. }

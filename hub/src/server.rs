@@ -39,6 +39,8 @@ const TURN_MS_MAX: u64 = 1_000;
 /// At a stop: how long requests are still answered, and without any the hub is gone sooner.
 const STOP_MS_MAX: u64 = 1_000;
 const STOP_QUIET_MS: i64 = 100;
+/// Connections over which copies of one parked steal may be answered.
+const COPIES_MAX: usize = 4;
 /// How often the free space on disk is looked at.
 const DISK_MS: u64 = 1_000;
 
@@ -109,7 +111,8 @@ pub struct Server {
     stop: Arc<AtomicBool>,
     /// Readable when a signal has come.
     wake: RawFd,
-    routes: HashMap<Ticket, Route>,
+    /// Who gets the answer: the asker, and earlier copies of a parked steal.
+    routes: HashMap<Ticket, Vec<Route>>,
     last_ticket: Ticket,
     delivery: Delivery,
     reads: Vec<(Route, Read)>,
@@ -290,7 +293,7 @@ impl Server {
                 self.send(&route, &dwork::error().encode_to_vec()).map(drop)
             }
             Some(dwork::Asked::Command(command)) => {
-                self.routes.insert(self.last_ticket, route);
+                self.routes.insert(self.last_ticket, vec![route]);
                 self.apply(command)
             }
             Some(dwork::Asked::Status) => {
@@ -317,11 +320,11 @@ impl Server {
                 return self.send_error(&route, error(wire::ErrorCode::ErrorDisk, why));
             }
             Asked::Command(command) => {
-                self.routes.insert(ticket, route);
+                self.routes.insert(ticket, vec![route]);
                 self.apply(command)?;
             }
             Asked::Heartbeat(command, load) => {
-                self.routes.insert(ticket, route);
+                self.routes.insert(ticket, vec![route]);
                 self.apply_heartbeat(command, load)?;
             }
             Asked::Hello => self.reads.push((route, Read::Hello)),
@@ -451,8 +454,12 @@ impl Server {
                 running.job.answered(answer);
                 continue;
             }
-            if let Some(route) = self.routes.remove(&ticket) {
-                self.answer_one(&route, answer)?;
+            let Some(routes) = self.routes.remove(&ticket) else {
+                continue;
+            };
+            match answer {
+                Answer::Joined { by } => self.join(routes, by),
+                answer => self.answer_one(&routes, answer)?,
             }
         }
         let leases = self.delivery.undelivered();
@@ -471,23 +478,41 @@ impl Server {
         Ok(())
     }
 
-    fn answer_one(&mut self, route: &Route, answer: Answer) -> Result<(), Fatal> {
+    /// The copy of a parked request that came last is asked for by its predecessors too.
+    fn join(&mut self, mut routes: Vec<Route>, by: Ticket) {
+        if let Some(copy) = self.routes.get_mut(&by) {
+            routes.retain(|route| copy.iter().all(|other| other.envelope != route.envelope));
+            copy.extend(routes);
+            copy.truncate(COPIES_MAX);
+        }
+    }
+
+    /// To all who asked; it has arrived if one of them is there.
+    fn answer_one(&mut self, routes: &[Route], answer: Answer) -> Result<(), Fatal> {
         let handed = Handed::by(&answer);
-        let frame = match route.dialect {
-            Dialect::Dwork => dwork::encode(answer, &self.host, unix_ms() * 1000)
-                .map(|reply| reply.encode_to_vec()),
-            Dialect::Native { id } => {
+        let sent = match routes {
+            [] => return Ok(()),
+            [route, ..] if route.dialect == Dialect::Dwork => {
+                match dwork::encode(answer, &self.host, unix_ms() * 1000) {
+                    Some(reply) => self.send(route, &reply.encode_to_vec())?,
+                    None => return Ok(()),
+                }
+            }
+            [route, copies @ ..] => {
                 let counts = view::counts(self.scheduler.counts());
                 let rate = self.monitor.rate(self.now(), counts.done);
                 let store = &self.store;
-                convert::encode(answer, counts, rate, |id| store.details(id))?
-                    .map(|body| wire::Reply { id, body: Some(body) }.encode_to_vec())
+                let Some(body) = convert::encode(answer, counts, rate, |id| store.details(id))?
+                else {
+                    return Ok(());
+                };
+                let mut sent = false;
+                for copy in copies {
+                    sent |= self.send_body(copy, body.clone())?;
+                }
+                sent | self.send_body(route, body)?
             }
         };
-        let Some(frame) = frame else {
-            return Ok(());
-        };
-        let sent = self.send(route, &frame)?;
         if let Some(handed) = handed {
             self.delivery.note(handed, sent);
         }
@@ -517,7 +542,7 @@ impl Server {
                 }
             },
         };
-        self.send_body(route, body)
+        self.send_body(route, body).map(drop)
     }
 
     fn welcome(&self, route: &Route) -> wire::Welcome {
@@ -573,15 +598,15 @@ impl Server {
     }
 
     fn send_error(&mut self, route: &Route, why: wire::Error) -> Result<(), Fatal> {
-        self.send_body(route, reply::Body::Error(why))
+        self.send_body(route, reply::Body::Error(why)).map(drop)
     }
 
-    fn send_body(&mut self, route: &Route, body: reply::Body) -> Result<(), Fatal> {
+    fn send_body(&self, route: &Route, body: reply::Body) -> Result<bool, Fatal> {
         let id = match route.dialect {
             Dialect::Native { id } => id,
             Dialect::Dwork => 0,
         };
-        self.send(route, &wire::Reply { id, body: Some(body) }.encode_to_vec()).map(drop)
+        self.send(route, &wire::Reply { id, body: Some(body) }.encode_to_vec())
     }
 
     /// False if the peer is gone or does not read: the reply is dropped, nobody is kept waiting.

@@ -410,7 +410,7 @@ impl Both {
             if let Some((worker, steal, _)) = self.model.parked.remove(&to) {
                 match &answer {
                     Answer::Stolen(stolen) => self.model.stolen(worker, &steal, stolen),
-                    Answer::Replaced => {}
+                    Answer::Replaced | Answer::Joined { .. } => {}
                     other => panic!("a steal was answered with {other:?}"),
                 }
             }

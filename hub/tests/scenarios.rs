@@ -482,5 +482,6 @@ fn show_answer(answer: &Answer) -> String {
             format!("{code:?}: {message} [{}]", names.join(" "))
         }
         Answer::Replaced => "replaced".into(),
+        Answer::Joined { .. } => "joined by its repeat".into(),
     }
 }

@@ -31,7 +31,9 @@ impl Scheduler {
                     false => (parked.ticket, ticket),
                     true => (ticket, parked.ticket),
                 };
-                self.answer(old, Answer::Replaced);
+                let replaced =
+                    if repeat { Answer::Joined { by: ticket } } else { Answer::Replaced };
+                self.answer(old, replaced);
                 if repeat {
                     return self.park(now, ticket, worker, steal);
                 }

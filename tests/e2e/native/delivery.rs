@@ -81,3 +81,39 @@ fn a_late_copy_on_a_dead_connection_takes_nothing_back() {
         assert_eq!(native.report(&worker(1), vec![outcome_done(&lease)]), [], "round {round}");
     }
 }
+
+/// The same with nothing to steal: whichever copy is parked last, the live one is answered.
+#[test]
+fn a_late_copy_on_a_dead_connection_takes_no_place() {
+    let mut hub = Hub::start();
+    let native = hub.native();
+    for round in 1..=6 {
+        let (first, second) = (hub.native(), hub.native());
+        let (old, new) = if round % 2 == 0 { (first, second) } else { (second, first) };
+        old.status();
+        new.status();
+        hub.signal(Signal::STOP);
+        let steal = Steal {
+            worker: Some(worker(1)),
+            n: 1,
+            number: round,
+            wait_ms: 60_000,
+            stay: true,
+            ..Steal::default()
+        };
+        old.send(Body::Steal(steal.clone()));
+        std::thread::sleep(Duration::from_millis(100));
+        new.send(Body::Steal(steal));
+        std::thread::sleep(Duration::from_millis(100));
+        drop(old);
+        hub.signal(Signal::CONT);
+        native.status();
+        native.create(&[task(&format!("t{round}"), &[])]);
+        let lease = match new.receive().body {
+            Some(Answer::Stolen(stolen)) => stolen.leases.into_iter().next(),
+            other => panic!("not stolen: {other:?}"),
+        };
+        let lease = lease.unwrap_or_else(|| panic!("round {round}: nothing"));
+        assert_eq!(native.report(&worker(1), vec![outcome_done(&lease)]), [], "round {round}");
+    }
+}

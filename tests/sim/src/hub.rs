@@ -169,7 +169,7 @@ impl Hub {
         archive::carry_out(&mut self.scheduler, &at.store.committed, now, command)?;
         self.commands += 1;
         for (ticket, answer) in self.scheduler.take_answers() {
-            if answer == Answer::Replaced {
+            if matches!(answer, Answer::Replaced | Answer::Joined { .. }) {
                 self.check_replaced(ticket)?;
             }
             self.answered.push((ticket, answer));
@@ -286,7 +286,7 @@ impl Hub {
             let Some(route) = self.routes.remove(&ticket) else {
                 continue;
             };
-            if answer == Answer::Replaced {
+            if matches!(answer, Answer::Replaced | Answer::Joined { .. }) {
                 continue;
             }
             if let Answer::Completed { refused, .. } = &answer {
