@@ -35,6 +35,9 @@ pub trait Archive {
         most: usize,
     ) -> Result<Vec<(TaskId, Vec<TaskId>)>, Self::Error>;
 
+    /// Ids of the tasks that a task needs.
+    fn needs(&self, id: TaskId) -> Result<Vec<TaskId>, Self::Error>;
+
     /// A finished task, with all that its retry needs.
     fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, Self::Error>;
 
@@ -71,6 +74,10 @@ impl Archive for Store {
         most: usize,
     ) -> Result<Vec<(TaskId, Vec<TaskId>)>, StoreError> {
         self.skipped_for(blame, after, most)
+    }
+
+    fn needs(&self, id: TaskId) -> Result<Vec<TaskId>, StoreError> {
+        self.needs(id)
     }
 
     fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, StoreError> {

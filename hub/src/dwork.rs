@@ -77,6 +77,11 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
         Type::Transfer if has_tasks && !has_name && !has_n => {
             let who = who(query.location)?;
             let (mut attempts, mut needs) = (Vec::new(), Vec::new());
+            // Named twice, it cannot be given back twice.
+            let mut seen = std::collections::HashSet::new();
+            if !query.task.iter().all(|task| seen.insert(task.name.as_deref())) {
+                return None;
+            }
             for task in query.task {
                 let task = new_task(task)?;
                 attempts.push(AttemptRef { name: task.name, attempt: 0, started: false });

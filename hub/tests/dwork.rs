@@ -149,6 +149,13 @@ fn transfer_releases_and_adds_dependencies() {
     assert_eq!(needs, [vec![], vec![Name::from("c")]]);
 }
 
+/// The second mention would be refused after the first has been carried out.
+#[test]
+fn a_task_cannot_be_transferred_twice_at_once() {
+    let request = QueryMsg { task: vec![task("a"), task("a")], ..with(Type::Transfer, "l") };
+    assert!(asked(&request).is_none());
+}
+
 #[test]
 fn exit_and_status() {
     let Command::Exit { ticket: 7, who } = command(&with(Type::Exit, "l")) else {

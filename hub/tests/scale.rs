@@ -259,3 +259,28 @@ fn refusing_many_transfers_is_not_quadratic() {
         })
     });
 }
+
+/// dwork programs may add the same dependency again and again: what is done leaves no trace.
+#[test]
+fn needs_that_are_done_do_not_make_the_row_grow() {
+    let mut hub = Hub::on_file();
+    let add = |hub: &mut Hub, name: &str, needs: &[&str]| {
+        let ticket = hub.ticket();
+        hub.apply(Command::Create { ticket, tasks: vec![task(name, needs)], merge: true });
+        hub.turn();
+    };
+    add(&mut hub, "a", &[]);
+    let (ticket, who) = (hub.ticket(), who("h1"));
+    let all = steal(&who, 0, 1);
+    hub.apply(Command::Steal { ticket, who: who.clone(), steal: all });
+    let outcomes = vec![outcome("a", 1, Verdict::Done)];
+    hub.apply(Command::Complete { ticket, who, outcomes, want: None });
+    hub.turn();
+    add(&mut hub, "b", &[]);
+    for _ in 0..100 {
+        add(&mut hub, "b", &["a"]);
+    }
+    let needs = hub.changes.iter().filter(|change| matches!(change, Change::Needs { .. }));
+    assert_eq!(needs.count(), 0);
+    assert_eq!(hub.scheduler.counts().of(State::Ready), 1);
+}

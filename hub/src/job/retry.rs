@@ -74,17 +74,24 @@ impl RetryJob {
         store: &A,
     ) -> Result<Step, A::Error> {
         if let Some(ordered) = &mut self.ordered {
-            let ids: Vec<TaskId> = ordered.drain(..ordered.len().min(SLICE)).collect();
-            if ids.is_empty() {
+            // What is about to be skipped for a failure must not be so after its retry.
+            if scheduler.is_skipping() {
+                return Ok(Step::Again);
+            }
+            if ordered.is_empty() {
                 let again = self.begin_round();
                 return if again { Ok(Step::Again) } else { self.end(scheduler, store) };
             }
-            let mut tasks = Vec::with_capacity(ids.len());
-            for id in ids {
+            let (mut tasks, mut looked_up) = (Vec::new(), 0);
+            while looked_up < SLICE
+                && let Some(id) = ordered.pop_front()
+            {
                 let chosen = self.chosen.contains(&id);
                 // It may have come back by another request, and be done, since it was gathered.
                 let may_run = |found: &Revived| found.state != State::Done || (chosen && self.done);
-                tasks.extend(store.revived(id, !chosen)?.filter(may_run));
+                let found = store.revived(id, !chosen)?;
+                looked_up += 1 + found.as_ref().map_or(0, |found| found.task.needs.len());
+                tasks.extend(found.filter(may_run));
             }
             return Ok(Step::Apply(Command::Revive { ticket, tasks }));
         }
@@ -179,10 +186,8 @@ impl RetryJob {
     }
 
     fn gather<A: Archive>(&mut self, store: &A, id: TaskId) -> Result<(), A::Error> {
-        if self.chosen.insert(id)
-            && let Some(revived) = store.revived(id, false)?
-        {
-            self.gathered.push((id, revived.task.needs.iter().map(|need| need.id).collect()));
+        if self.chosen.insert(id) {
+            self.gathered.push((id, store.needs(id)?));
             self.add_root(id);
         }
         Ok(())

@@ -117,7 +117,8 @@ impl Scheduler {
                     self.add_edge(pred, slot);
                 }
                 Resolved::Open(_) => {}
-                Resolved::Done(id) => added.push(id),
+                // Nothing to wait for; and sent again and again it would make the row grow.
+                Resolved::Done(_) => {}
                 Resolved::Dead { id, blame } => {
                     added.push(id);
                     doomed_by = Some(blame);

@@ -200,6 +200,11 @@ impl Scheduler {
         }
     }
 
+    /// Some that can never run are not skipped yet.
+    pub fn is_skipping(&self) -> bool {
+        !self.doomed.is_empty()
+    }
+
     pub fn counts(&self) -> &Counts {
         &self.counts
     }

@@ -183,7 +183,13 @@ impl Scheduler {
         who: &Who,
         attempts: Vec<AttemptRef>,
     ) {
+        let gone =
+            self.workers.find(who).and_then(|id| self.workers.get(id)).is_some_and(|it| it.left);
         let id = self.see(now, who);
+        // One that was on its way when its worker said goodbye.
+        if gone && let Some(worker) = self.workers.get_mut(id) {
+            worker.left = true;
+        }
         if planted(Bug::HeartbeatRenewsAll) {
             self.leases.renew_all_of(id, now);
         }

@@ -4,7 +4,7 @@ use dhub_proto::Message;
 use dhub_proto::wire::reply::Body as Answer;
 use dhub_proto::wire::request::Body;
 use dhub_proto::wire::{
-    Attempt, ErrorCode, Heartbeat, Hello, Lease, Report, State, Steal, Worker, report,
+    Attempt, ErrorCode, Exit, Heartbeat, Hello, Lease, Report, State, Steal, Worker, report,
 };
 use e2e::{Hub, Native, eventually, outcome_done, outcome_failed, plain_worker, task, worker};
 
@@ -208,4 +208,19 @@ fn leases_start_afresh_after_a_restart() {
     let shown = native.show("a").task.unwrap();
     assert_eq!((shown.attempt, shown.worker), (lease.attempt, worker(1).name));
     await_state(&native, "a", State::Ready);
+}
+
+/// Reports have a connection of their own: a last one may arrive after the Exit.
+#[test]
+fn a_late_heartbeat_does_not_bring_a_worker_back() {
+    let hub = Hub::start();
+    let native = hub.native();
+    native.create(&[task("a", &[])]);
+    native.steal_one(&worker(1));
+    native.ask(Body::Exit(Exit { worker: Some(worker(1)) }));
+    assert_eq!(native.status().workers_total, 0);
+    native.ask(Body::Heartbeat(beat(&worker(1), &[])));
+    assert_eq!(native.status().workers_total, 0);
+    native.steal_one(&worker(1));
+    assert_eq!(native.status().workers_total, 1);
 }

@@ -102,6 +102,10 @@ impl Archive for Rows {
         Ok(rows.take(most).map(|row| (row.id, row.needs.clone())).collect())
     }
 
+    fn needs(&self, id: TaskId) -> Result<Vec<TaskId>, String> {
+        Ok(self.get(id).map(|row| row.needs.clone()).unwrap_or_default())
+    }
+
     fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, String> {
         Ok(self.get(id).filter(|row| row.state.is_finished()).map(|row| {
             let needs = row.needs.iter().map(|&need| self.need(need)).collect();
