@@ -38,7 +38,7 @@ use worker::Workers;
 use crate::planted::{Bug, planted};
 
 /// Without a turn for this long the hub itself was stopped or asleep.
-const PAUSE_MS: u64 = 2000;
+const PAUSE_MS: u64 = 1_250;
 
 /// Terms and limits, from the command line.
 #[derive(Clone, Debug)]

@@ -22,7 +22,7 @@ use crate::tally::{Met, Tally};
 use crate::trace::Trace;
 
 /// As docs/architecture.md has it: no turn for so long means that the hub itself was stopped.
-const PAUSE_MS: u64 = 2000;
+const PAUSE_MS: u64 = 1_250;
 
 /// What outlives the hub.
 pub struct Machine<'a> {
