@@ -15,8 +15,9 @@ const HANDSHAKE_MS: i32 = 5_000;
 const BACKLOG: i32 = 4_096;
 /// Replies that may wait for a slow reader; then they are dropped and their leases taken back.
 const SEND_MESSAGES_MAX: i32 = 1_000;
-/// Requests that may wait for the hub, for each peer.
-const RECEIVE_MESSAGES_MAX: i32 = 10_000;
+/// Requests that may wait for the hub, for each peer; more of them wait in the peer. Each may have
+/// MESSAGE_BYTES_MAX, and libzmq counts messages, not bytes, so this is low.
+const RECEIVE_MESSAGES_MAX: i32 = 100;
 /// A peer that answers no ping for this long is gone.
 const PEER_TIMEOUT_MS: i32 = 45_000;
 const PING_MS: i32 = 15_000;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 /// A name can have anything in it; on the terminal it stays on one line.
 pub fn shown(name: &str) -> String {
-    if name.chars().any(char::is_control) { format!("{name:?}") } else { name.to_owned() }
+    match name.chars().any(dhub_proto::steers_terminal) {
+        true => format!("{name:?}"),
+        false => name.to_owned(),
+    }
 }
 
 pub fn count(n: usize, what: &str) -> String {
@@ -47,6 +50,7 @@ mod tests {
         assert_eq!(count(0, "task"), "0 tasks");
         assert_eq!(shown("a b"), "a b");
         assert_eq!(shown("a\nb\x1b[2J"), r#""a\nb\u{1b}[2J""#);
+        assert_eq!(shown("a\u{202e}b"), r#""a\u{202e}b""#);
         assert_eq!(rounded(Duration::from_millis(41_700)).to_string(), "42s");
     }
 }

@@ -38,6 +38,13 @@ pub fn random_id() -> std::io::Result<Vec<u8>> {
     Ok(id)
 }
 
+/// Does this character do something else to a terminal than to be shown? Control characters, and
+/// those that turn the direction of a line or end it.
+pub fn steers_terminal(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
     /// Encryption needs the libzmq that proto/zmq-sys builds, and no older one.

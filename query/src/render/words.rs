@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use dhub_proto::steers_terminal;
 use dhub_proto::wire::{Phase, State, TaskInfo};
 use indicatif::HumanCount;
 
@@ -73,12 +74,12 @@ pub fn rate(per_s: f64) -> Option<String> {
 
 /// What others wrote, fit for a screen: nothing in it steers the terminal.
 pub fn plain(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(char::is_control) {
+    if !text.chars().any(steers_terminal) {
         return Cow::Borrowed(text);
     }
     let mut plain = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        match c.is_control() {
+        match steers_terminal(c) {
             true => plain.extend(c.escape_default()),
             false => plain.push(c),
         }

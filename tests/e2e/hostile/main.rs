@@ -2,3 +2,7 @@
 //! serves the others, and its memory stays bounded.
 
 mod files;
+mod frames;
+mod memory;
+mod names;
+mod raw;

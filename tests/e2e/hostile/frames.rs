@@ -1,0 +1,102 @@
+//! Sockets of the wrong kind, frames of the wrong size and number.
+
+use dhub_proto::Message;
+use dhub_proto::limits::MESSAGE_BYTES_MAX;
+use dhub_proto::wire::request::Body;
+use dhub_proto::wire::{Counts, ErrorCode, Reply, Status, reply};
+use e2e::{Hub, PATIENCE, eventually};
+
+use crate::memory::{MIB, rss};
+
+fn dealer(hub: &Hub) -> zmq::Socket {
+    let socket = zmq::Context::new().socket(zmq::DEALER).unwrap();
+    socket.set_linger(0).unwrap();
+    socket.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
+    socket.connect(&hub.tcp()).unwrap();
+    socket
+}
+
+#[test]
+fn sockets_of_the_wrong_kind_leave_the_hub_alive() {
+    let hub = Hub::start();
+    let context = zmq::Context::new();
+    let mut sockets = Vec::new();
+    for port in [hub.port(), hub.port() + 1] {
+        for kind in [zmq::PUB, zmq::PUSH, zmq::DEALER, zmq::REQ, zmq::ROUTER, zmq::PAIR, zmq::XPUB]
+        {
+            let socket = context.socket(kind).unwrap();
+            socket.set_linger(0).unwrap();
+            socket.connect(&format!("tcp://127.0.0.1:{port}")).unwrap();
+            for _ in 0..100 {
+                // What is refused by our own side is none of the hub's.
+                let _ = socket.send_multipart([&b""[..], b"\x40\x07"], zmq::DONTWAIT);
+            }
+            sockets.push(socket);
+        }
+    }
+    for _ in 0..10 {
+        assert_eq!(hub.native().counts(), Counts::default());
+    }
+}
+
+#[test]
+fn a_message_of_just_the_limit_is_answered_and_one_byte_more_is_not() {
+    let hub = Hub::start();
+    let native = hub.native();
+    native.send_parts(&[&[], &vec![0xff; MESSAGE_BYTES_MAX]]);
+    native.skip_reply();
+    // As a native request of one long field.
+    let mut frame = vec![0x40, 7, 0x9a, 0x06];
+    let length = MESSAGE_BYTES_MAX - frame.len() - 4;
+    frame.extend([0, 7, 14, 21].map(|shift| (length >> shift) as u8 | 0x80));
+    frame[7] &= 0x7f;
+    frame.resize(MESSAGE_BYTES_MAX, 0);
+    native.send_parts(&[&[], &frame]);
+    let Some(reply::Body::Error(error)) = native.receive().body else { panic!("no error") };
+    assert_eq!(error.code(), ErrorCode::ErrorUnsupported);
+    frame.push(0);
+    let other = hub.native();
+    other.send_parts(&[&[], &frame]);
+    assert_eq!(native.counts(), Counts::default());
+    assert!(!other.has_reply(500));
+}
+
+/// libzmq has no limit for them: it keeps a message until its last part is there.
+#[test]
+fn a_message_of_very_many_parts_is_refused_and_its_memory_is_used_again() {
+    let mut hub = Hub::start();
+    let id = hub.id();
+    let before = rss(id);
+    let socket = dealer(&hub);
+    for _ in 0..10 {
+        socket.send("", zmq::SNDMORE).unwrap();
+        for _ in 1..100_000 {
+            socket.send(&b"\x40\x07"[..], zmq::SNDMORE).unwrap();
+        }
+        socket.send(&b"\x40\x07"[..], 0).unwrap();
+        let parts = socket.recv_multipart(0).unwrap();
+        let reply = Reply::decode(parts[1].as_slice()).unwrap();
+        let Some(reply::Body::Error(error)) = reply.body else { panic!("no error") };
+        assert_eq!(error.code(), ErrorCode::ErrorInvalid);
+    }
+    // 64 bytes for each part in libzmq, 24 and its bytes in the hub, and what is not given back.
+    let grown = rss(id).saturating_sub(before);
+    eprintln!("100,000 parts, ten times: {} MiB more", grown / MIB);
+    assert!(grown < 100 * MIB, "{grown} bytes");
+}
+
+#[test]
+fn a_message_that_never_ends_is_forgotten_with_its_connection() {
+    let mut hub = Hub::start();
+    let id = hub.id();
+    let socket = dealer(&hub);
+    let before = rss(id);
+    let part = vec![1; MIB as usize];
+    for _ in 0..100 {
+        socket.send(&part, zmq::SNDMORE).unwrap();
+    }
+    let native = hub.native();
+    native.ask(Body::Status(Status {}));
+    drop(socket);
+    eventually("the memory to be given back", || (rss(id) < before + 50 * MIB).then_some(()));
+}
