@@ -16,7 +16,7 @@ use rusqlite::{Connection, params};
 
 pub use copy::{CopyError, Copying, copy_file};
 pub use lock::{FileLock, LockError};
-pub use open::{OpenError, Opened};
+pub use open::{Access, OpenError, Opened};
 pub use read::{AttemptRow, FailureRow, Page, TaskRow};
 
 use crate::scheduler::message::*;

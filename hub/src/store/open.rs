@@ -1,12 +1,14 @@
 //! Opening a file: lock it, look at what it is, bring it to this version, prepare the connection.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::Wal;
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::{FINISHED, FileLock, LockError, Store, StoreError};
 use crate::scheduler::Counts;
@@ -19,7 +21,7 @@ const SCHEMA: &str = include_str!("schema.sql");
 /// Pages of SQLite kept in memory, in KiB.
 const CACHE_KIB: i64 = 64 * 1024;
 /// Pages of the log after which it is moved into the file.
-const CHECKPOINT_PAGES: i64 = 4000;
+const CHECKPOINT_PAGES: u32 = 4000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -39,6 +41,23 @@ pub enum OpenError {
     Unreadable { file: PathBuf, source: StoreError },
 }
 
+/// How a file is opened; by default as a hub on a local disk does it.
+#[derive(Clone, Copy, Debug)]
+pub struct Access<'a> {
+    /// The file may be on a network file system.
+    pub network: bool,
+    /// Which of SQLite's ways to the disk; None: the system's.
+    pub vfs: Option<&'a str>,
+    /// Pages of the log after which it is moved into the file.
+    pub checkpoint_pages: u32,
+}
+
+impl Default for Access<'_> {
+    fn default() -> Self {
+        Self { network: false, vfs: None, checkpoint_pages: CHECKPOINT_PAGES }
+    }
+}
+
 pub struct Opened {
     pub store: Store,
     /// The file did not exist before.
@@ -50,10 +69,15 @@ impl Store {
     pub fn open_in_memory() -> rusqlite::Result<Store> {
         let mut db = Connection::open_in_memory()?;
         create(&mut db)?;
-        Ok(Store { db: Rc::new(prepare(db)?), file: None, totals: Counts::default(), _lock: None })
+        prepare(&db)?;
+        Ok(Store { db: Rc::new(db), file: None, totals: Counts::default(), _lock: None })
     }
 
     pub fn open(file: &Path, since: &str, network: bool) -> Result<Opened, OpenError> {
+        Self::open_with(file, since, Access { network, ..Access::default() })
+    }
+
+    pub fn open_with(file: &Path, since: &str, access: Access) -> Result<Opened, OpenError> {
         let parent = match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -63,7 +87,7 @@ impl Store {
             return Err(io(io::Error::from(io::ErrorKind::NotFound)));
         }
         if let Some(kind) = network_file_system(parent).map_err(io)?
-            && !network
+            && !access.network
         {
             return Err(OpenError::Network { file: file.to_owned(), kind });
         }
@@ -71,8 +95,8 @@ impl Store {
         // By its real name: a link to it must not be a way around the lock.
         let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
         let lock = FileLock::take(&real, since)?;
-        let new = std::fs::metadata(file).map_or(true, |meta| meta.len() == 0);
-        let db = open_connection(file, network, new)?;
+        let absent = std::fs::metadata(file).map_or(true, |meta| meta.len() == 0);
+        let (db, new) = open_connection(file, access, absent)?;
         if new {
             // The entry of the new file in its directory must survive a loss of power too.
             File::open(parent).and_then(|dir| dir.sync_all()).map_err(io)?;
@@ -104,19 +128,31 @@ impl Store {
     }
 }
 
-fn open_connection(file: &Path, network: bool, new: bool) -> Result<Connection, OpenError> {
+/// The connection, and whether nothing was there.
+fn open_connection(
+    file: &Path,
+    access: Access,
+    absent: bool,
+) -> Result<(Connection, bool), OpenError> {
     let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
-    let mut db = Connection::open(file).map_err(unusable)?;
+    let mut db = match access.vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(file, OpenFlags::default(), vfs),
+        None => Connection::open(file),
+    }
+    .map_err(unusable)?;
     // Before the first access, so that the log's index lives in memory, not in a mapped file.
     db.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(unusable)?;
-    if !new {
+    let mut new = absent;
+    if !absent {
         // If the file is not ours, what its log holds is not ours to move into it.
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(unusable)?;
         let application: i64 =
             db.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(unusable)?;
         let version: i64 =
             db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unusable)?;
-        if application != APPLICATION_ID {
+        // A hub that died at its first start leaves a database with nothing in it.
+        new = application == 0 && version == 0 && is_empty(&db, file).map_err(unusable)?;
+        if application != APPLICATION_ID && !new {
             return Err(OpenError::Foreign { file: file.to_owned() });
         }
         if version > VERSION {
@@ -124,13 +160,95 @@ fn open_connection(file: &Path, network: bool, new: bool) -> Result<Connection, 
         }
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(unusable)?;
     }
-    let (journal, synchronous) = if network { ("DELETE", "EXTRA") } else { ("WAL", "FULL") };
-    db.pragma_update(None, "journal_mode", journal).map_err(unusable)?;
+    let (journal, synchronous) = if access.network { ("delete", "EXTRA") } else { ("wal", "FULL") };
+    use_journal(&db, journal).map_err(unusable)?;
     db.pragma_update(None, "synchronous", synchronous).map_err(unusable)?;
     if new {
         create(&mut db).map_err(unusable)?;
+    } else {
+        settle(&db, file, access.network)?;
     }
-    prepare(db).map_err(unusable)
+    prepare(&db).map_err(unusable)?;
+    move_log(&mut db, access.checkpoint_pages).map_err(unusable)?;
+    Ok((db, new))
+}
+
+/// Says which journal is to be used and makes sure that it is: if the disk does not take it, SQLite
+/// stays with the one it has, or says so only after it has named the other.
+fn use_journal(db: &Connection, wanted: &str) -> rusqlite::Result<()> {
+    let mut pragma = db.prepare(&format!("PRAGMA journal_mode = {wanted}"))?;
+    let mut rows = pragma.query([])?;
+    let mut used = String::new();
+    while let Some(row) = rows.next()? {
+        used = row.get(0)?;
+    }
+    if used == wanted {
+        return Ok(());
+    }
+    let why = format!("its journal stays '{used}', where '{wanted}' is needed");
+    Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), Some(why)))
+}
+
+/// Makes safe what a start finds. A hub that died, or whose sync failed, may have left a commit that
+/// the system shows and the disk does not have. A client that repeats its request is told that it is
+/// done, with nothing to commit and so nothing to sync; and later commits would rest on that one.
+fn settle(db: &Connection, file: &Path, network: bool) -> Result<(), OpenError> {
+    if network {
+        // Any transaction writes its journal over the old one, and syncs it.
+        let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
+        return db.pragma_update(None, "user_version", VERSION).map_err(unusable);
+    }
+    let mut path = file.as_os_str().to_owned();
+    path.push("-wal");
+    let path = PathBuf::from(path);
+    rewrite(&path).map_err(|source| OpenError::Io { path, source })
+}
+
+/// Writes the same bytes again: after a sync that failed, the system holds them for written, and the
+/// next one would do nothing.
+fn rewrite(path: &Path) -> io::Result<()> {
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file?,
+    };
+    let mut bytes = vec![0; 1 << 20];
+    let mut at = 0;
+    loop {
+        let size = file.read_at(&mut bytes, at)?;
+        if size == 0 {
+            return file.sync_all();
+        }
+        file.write_all_at(&bytes[..size], at)?;
+        at += size as u64;
+    }
+}
+
+/// A database without a table; not some other file that is too short to be one.
+fn is_empty(db: &Connection, file: &Path) -> rusqlite::Result<bool> {
+    let pages: i64 = db.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let is_database = pages > 0 || std::fs::metadata(file).is_ok_and(|meta| meta.len() == 0);
+    Ok(is_database && tables == 0)
+}
+
+/// Moves the log into the file whenever it has grown to this. SQLite would do so by itself, but
+/// say nothing of a disk that fails meanwhile; here it fails the commit, and that stops the hub.
+fn move_log(db: &mut Connection, pages_max: u32) -> rusqlite::Result<()> {
+    db.wal_hook(Some(move |log: &mut Wal, pages: i32| {
+        if i64::from(pages) < i64::from(pages_max) {
+            return Ok(());
+        }
+        match log.checkpoint() {
+            // Somebody is reading: after the next commit, then.
+            Err(error) if is_busy(&error) => Ok(()),
+            moved => moved,
+        }
+    }))
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// The schema comes with its version in one transaction: a file is of a version or still empty.
@@ -142,12 +260,11 @@ fn create(db: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn prepare(db: Connection) -> rusqlite::Result<Connection> {
+fn prepare(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.set_prepared_statement_cache_capacity(64);
-    Ok(db)
+    Ok(())
 }
 
 /// SQLite's log needs memory shared between processes of one machine, and locks that hold.
