@@ -17,7 +17,7 @@ use dhub::socket::{BindError, Socket};
 use dhub::store::{CopyError, LockError, OpenError, Store, StoreError, copy_file};
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 
 /// To standard error; that nobody reads it is no reason to stop.
 macro_rules! say {
@@ -97,6 +97,9 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Failure> {
     log_to_stderr(args.verbose);
+    let system = |source| Failure::System { what: "to catch signals", source };
+    // A write beyond the limit of file sizes (ulimit -f) is to fail like any other, not to kill.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(system)?;
     match &args.action {
         Some(Action::Check { file, network_file }) => return check(file, *network_file),
         Some(Action::Backup { file, to, network_file }) => return backup(file, to, *network_file),

@@ -168,6 +168,7 @@ impl Server {
 
     /// Until a signal or a Shutdown. What arrived before the stop is answered.
     pub fn run(mut self) -> Result<(), Fatal> {
+        self.check_disk();
         while !self.stopping {
             self.wait()?;
             self.stopping |= self.stop.load(Ordering::Relaxed);

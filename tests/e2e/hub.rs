@@ -80,6 +80,8 @@ pub struct Hub {
     process: Option<Process>,
     args: Vec<String>,
     port: u16,
+    /// Files may grow to this many KiB.
+    file_kib_max: Option<u64>,
     pub space: Space,
 }
 
@@ -90,10 +92,36 @@ impl Hub {
 
     /// With further options.
     pub fn with(args: &[&str]) -> Self {
-        let mut space = Space::new();
+        Self::in_space(Space::new(), args, None)
+    }
+
+    /// On a copy of this file.
+    pub fn on(file: &Path, args: &[&str]) -> Self {
+        let space = Space::new();
+        fs::copy(file, space.path("run.db")).expect("a copy");
+        Self::in_space(space, args, None)
+    }
+
+    /// The system lets no file of it grow beyond this, as `ulimit -f` does.
+    pub fn with_file_limit(kib_max: u64) -> Self {
+        Self::in_space(Space::new(), &[], Some(kib_max))
+    }
+
+    /// From the next start on.
+    pub fn lift_file_limit(&mut self) {
+        self.file_kib_max = None;
+    }
+
+    /// Other options, from the next start on.
+    pub fn set_args(&mut self, args: &[&str]) {
+        self.args = args.iter().map(|&arg| arg.to_owned()).collect();
+    }
+
+    fn in_space(mut space: Space, args: &[&str], file_kib_max: Option<u64>) -> Self {
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         loop {
-            let mut hub = Self { process: None, args: args.clone(), port: free_ports(), space };
+            let (args, port) = (args.clone(), free_ports());
+            let mut hub = Self { process: None, args, port, file_kib_max, space };
             if hub.try_start() {
                 return hub;
             }
@@ -125,7 +153,16 @@ impl Hub {
     }
 
     fn start_command(&self) -> Command {
-        let mut command = self.space.command("dhub");
+        let mut command = match self.file_kib_max {
+            None => self.space.command("dhub"),
+            Some(kib) => {
+                let mut shell = self.space.command("sh");
+                // In blocks of 512 bytes. The search path begins with the programs under test.
+                let script = format!("ulimit -f {} && exec dhub \"$@\"", 2 * kib);
+                shell.args(["-c", &script, "dhub"]);
+                shell
+            }
+        };
         command.args(["-f", "run.db", "--insecure", "-p", &self.port.to_string()]);
         command.args(&self.args);
         command

@@ -39,7 +39,8 @@ impl Store {
         while let Some(row) = rows.next()? {
             let line: String = row.get(0)?;
             if line != "ok" {
-                problems.push(line);
+                // Some of what it finds has a headline of its own.
+                problems.extend(line.lines().map(str::to_owned));
             }
         }
         if !problems.is_empty() {

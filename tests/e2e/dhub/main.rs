@@ -1,6 +1,10 @@
 //! The hub as a process: how it starts, refuses to start, and stops.
 
+mod damage;
+mod disk;
+mod network;
 mod recover;
 mod refuse;
+mod schema;
 mod start;
 mod stop;

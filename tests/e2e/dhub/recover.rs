@@ -66,3 +66,39 @@ fn damage_is_found() {
     fs::write(hub.path("run.db"), bytes).unwrap();
     hub.space.run("dhub", &["check", "run.db"]).exits(22);
 }
+
+/// As docs/operations.md has it: a copy each night, and a start on it when the file is lost.
+#[test]
+fn a_backup_under_load_is_restored() {
+    let mut hub = Hub::start();
+    let native = hub.native();
+    native.create(&[task("before", &[]), task("after", &["before"])]);
+    let lease = native.steal_one(&e2e::worker(1));
+    let ipc = hub.ipc();
+    // Others go on meanwhile, and what they are told before the copy ends may be in it.
+    let feed = hub.sh("for n in $(seq 40); do dquery create t$n >>fed.txt & done
+        dquery -s $IPC backup copy.db; wait"
+        .replace("$IPC", &ipc)
+        .as_str());
+    feed.exits(0);
+    hub.space.run("dhub", &["check", "copy.db"]).exits(0).prints(&["sound", "1 running"]);
+    assert_eq!(native.counts().ready, 40);
+    hub.kill9();
+    fs::remove_file(hub.path("run.db")).unwrap();
+
+    let mut hub = Hub::on(&hub.path("copy.db"), &[]);
+    let native = hub.native();
+    // What ran goes on to run, and its worker may report.
+    assert_eq!(native.report(&e2e::worker(1), vec![e2e::outcome_done(&lease)]), []);
+    assert_eq!(native.steal_one(&e2e::worker(2)).name, "after");
+    for n in 1..=40 {
+        // Added again: new to the copy, or there already.
+        native.create(&[task(&format!("t{n}"), &[])]);
+    }
+    assert_eq!(native.counts().ready, 40);
+    // The stopped one is copied with its log, and goes on from there.
+    hub.kill9();
+    hub.space.run("dhub", &["backup", "run.db", "second.db"]).exits(0);
+    let hub = Hub::on(&hub.path("second.db"), &[]);
+    assert_eq!((hub.count("ready"), hub.count("running"), hub.count("done")), (40, 1, 1));
+}

@@ -1,0 +1,100 @@
+//! A file of each version of the schema is kept: every later hub goes on with it.
+//! `tests/data/schema-1.sh` made the first.
+
+use std::path::{Path, PathBuf};
+
+use dhub_proto::wire::State;
+use e2e::{Hub, Space, outcome_done, plain_worker};
+
+fn file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/schema-1.db")
+}
+
+#[test]
+fn a_file_of_version_1_is_sound() {
+    let space = Space::new();
+    std::fs::copy(file(), space.path("copy.db")).expect("a copy");
+    space.run("dhub", &["check", "copy.db"]).exits(0).prints(&[
+        "sound",
+        "14 tasks (2 done, 2 failed, 2 skipped, 1 cancelled, 2 running, 3 ready, 2 waiting)",
+        "there is work to do",
+    ]);
+}
+
+#[test]
+fn a_file_of_version_1_has_all_that_was_put_into_it() {
+    let hub = Hub::on(&file(), &[]);
+    let native = hub.native();
+    for (name, state) in [
+        ("done by a pool", State::Done),
+        ("failed in a pool", State::Failed),
+        ("reclaimed", State::Done),
+        ("fäils ☃", State::Failed),
+        ("skipped-1", State::Skipped),
+        ("skipped-2", State::Skipped),
+        ("cancelled", State::Cancelled),
+        ("runs for a month", State::Running),
+        ("runs 'quoted'", State::Running),
+        ("last", State::Ready),
+        ("first", State::Ready),
+        ("line\nbreak", State::Ready),
+        ("waiting", State::Waiting),
+        ("waits for a missing one", State::Waiting),
+    ] {
+        assert_eq!(native.state(name), state, "{name}");
+    }
+
+    let shown = hub.show("done by a pool");
+    assert_eq!(shown["task"]["command"], "echo \"a line of output\"");
+    let attempts = |name: &str| native.show(name).attempts;
+    assert_eq!(attempts("done by a pool")[0].output, b"a line of output\n");
+    let failed = attempts("failed in a pool");
+    assert_eq!(
+        failed.iter().map(|it| (it.attempt, it.exit_code)).collect::<Vec<_>>(),
+        [(1, 3), (2, 3)]
+    );
+    assert_eq!(
+        (failed[1].output.as_slice(), failed[1].worker.as_str()),
+        (&b"no input\n"[..], "pool")
+    );
+    let reclaimed = attempts("reclaimed");
+    assert_eq!(
+        reclaimed.iter().map(|it| it.worker.as_str()).collect::<Vec<_>>(),
+        ["silent node", "node 2"]
+    );
+    assert_eq!(reclaimed[0].reason, "its worker went silent");
+    let told = &attempts("fäils ☃")[0];
+    assert_eq!((told.exit_code, told.reason.as_str()), (42, "it is \"always\" so"));
+    let task = native.show("runs for a month").task.expect("a task");
+    assert_eq!((task.worker.as_str(), task.priority, task.attempt), ("node 2", 9, 1));
+    hub.query(&["show", "waits for a missing one"]).prints(&["never added"]);
+    hub.query(&["show", "skipped-2"]).prints(&["skipped-1"]);
+}
+
+#[test]
+fn work_goes_on_with_a_file_of_version_1() {
+    let mut hub = Hub::on(&file(), &[]);
+    let native = hub.native();
+    // Who ran a task may still say how it ended.
+    hub.query(&["complete", "runs for a month", "--worker", "node 2"]).exits(0);
+    hub.query(&["exit", "node 3"]).exits(0);
+    hub.query(&["retry", "--failed"]).exits(0);
+    hub.query(&["retry", "cancelled"]).exits(0);
+    for name in ["never added", "nobody"] {
+        hub.query(&["create", name]).exits(0);
+    }
+    let worker = plain_worker("node 4");
+    let mut order = Vec::new();
+    while native.counts().ready > 0 {
+        let lease = native.steal_one(&worker);
+        assert_eq!(native.report(&worker, vec![outcome_done(&lease)]), []);
+        order.push(lease.name);
+    }
+    assert_eq!(order[0], "runs 'quoted'", "by priority");
+    assert_eq!(order.last().map(String::as_str), Some("waiting"), "after the last of its needs");
+    let counts = native.counts();
+    assert_eq!((counts.done, counts.failed, counts.skipped, counts.cancelled), (16, 0, 0, 0));
+    hub.terminate().exits(0);
+    let check = hub.space.run("dhub", &["check", "run.db"]);
+    check.exits(0).prints(&["sound", "16 tasks (16 done)"]);
+}
