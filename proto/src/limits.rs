@@ -15,9 +15,9 @@ pub const CREATE_NEEDS_MAX: usize = 262_144;
 /// Names in one request other than Create, all together. What is refused is told by name.
 pub const NAMES_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Names and commands of the leases in one reply; one lease there is always.
-pub const LEASES_BYTES_MAX: usize = 24 * 1024 * 1024;
+pub const LEASES_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Tasks on one page of List, in bytes; one task there is always.
-pub const PAGE_BYTES_MAX: usize = 24 * 1024 * 1024;
+pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Dependencies of one task.
 pub const NEEDS_MAX: usize = 65_536;
 /// Tasks in one Steal or `want`.

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use dhub_proto::client::{Client, ClientError};
 use dhub_proto::options::HubOptions;
-use dhub_proto::wire::{reply, request};
+use dhub_proto::wire::{List, Listed, Selection, reply, request};
 
 use crate::failure::Failure;
+
+/// Tasks asked for at once.
+pub const PAGE_TASKS: u32 = 400;
 
 pub struct Hub {
     client: Client,
@@ -40,6 +43,27 @@ impl Hub {
         parked: Duration,
     ) -> Result<reply::Body, ClientError> {
         self.client.request(body, parked)
+    }
+
+    /// All pages of a list.
+    pub fn list(
+        &mut self,
+        selection: Selection,
+        mut each: impl FnMut(Listed) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut after = 0;
+        loop {
+            let list = List { selection: Some(selection.clone()), limit: PAGE_TASKS, after };
+            let page = match self.ask(request::Body::List(list))? {
+                reply::Body::Listed(page) => page,
+                _ => return Err(self.unexpected()),
+            };
+            after = page.next;
+            each(page)?;
+            if after == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// A reply of another kind than was asked for.

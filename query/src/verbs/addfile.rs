@@ -15,7 +15,7 @@ use crate::args::command;
 use crate::batch::{Batches, Defaults};
 use crate::failure::{Failure, say, system};
 use crate::feed::Feed;
-use crate::hub::{Hub, ask};
+use crate::hub::Hub;
 use crate::output::{Output, watched};
 use crate::render::words::{number, plain, span, tasks};
 use crate::taskfile::{Format, TaskFile, Template};
@@ -105,12 +105,13 @@ fn unknown(names: Vec<String>, hub: &mut Hub) -> Result<Vec<String>, Failure> {
     let mut unknown = Vec::new();
     for names in names.chunks(ASK_NAMES) {
         let selection = wire::Selection { names: names.to_vec(), states: Vec::new() };
-        let request = wire::List { selection: Some(selection), ..wire::List::default() };
-        let listed = ask!(hub, List(request) => Listed);
-        unknown.extend(listed.unknown);
-        // A name that others wait for is no task yet.
-        let missing = listed.tasks.into_iter().filter(|task| task.state() == State::Missing);
-        unknown.extend(missing.map(|task| task.name));
+        hub.list(selection, |listed| {
+            unknown.extend(listed.unknown);
+            // A name that others wait for is no task yet.
+            let missing = listed.tasks.into_iter().filter(|task| task.state() == State::Missing);
+            unknown.extend(missing.map(|task| task.name));
+            Ok(())
+        })?;
     }
     Ok(unknown)
 }

@@ -5,13 +5,10 @@ use dhub_proto::wire::{self, Listed};
 
 use crate::args::{State, selection, task_name};
 use crate::failure::{Failure, say};
-use crate::hub::{Hub, ask};
+use crate::hub::{Hub, PAGE_TASKS, ask};
 use crate::output::Output;
 use crate::render::words::{number, plain};
 use crate::render::{json, table};
-
-/// Tasks asked for at once. Small enough for one message, whatever their commands are.
-const PAGE_TASKS: u32 = 400;
 
 #[derive(clap::Args, Debug)]
 pub struct List {
@@ -74,14 +71,15 @@ fn named(
     let mut exit = Exit::Ok;
     let mut header = true;
     for names in names.chunks(PAGE_TASKS as usize) {
-        let selection = Some(selection(names.to_vec(), states));
-        let page = ask!(hub, List(wire::List { selection, ..wire::List::default() }) => Listed);
-        print(&page, header, out)?;
-        header = false;
-        for name in &page.unknown {
-            say(&format!("no task '{}' in the hub", plain(name)));
-            exit = Exit::Refused;
-        }
+        hub.list(selection(names.to_vec(), states), |page| {
+            print(&page, header, out)?;
+            header = false;
+            for name in &page.unknown {
+                say(&format!("no task '{}' in the hub", plain(name)));
+                exit = Exit::Refused;
+            }
+            Ok(())
+        })?;
     }
     Ok(exit)
 }
