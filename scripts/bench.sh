@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Measures the hub beside a raw ZeroMQ echo, and prints the table of docs/performance.md.
+#
+#   scripts/bench.sh [--json FILE] [--compare FILE] [--runs N] [--dir DIR] [--endpoint URL] [CASE...]
+#
+# Ratios are to the echo of the same moment: figures of different machines can be compared by them.
+# --dir: where the hubs' files go; a disk, not memory. --endpoint: another hub that speaks the dwork
+# dialect and runs already. Takes some ten minutes; nothing else should run meanwhile.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo build --quiet --release --locked -p dhub -p dquery -p bench
+target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+dir=$target/bench
+mkdir -p "$dir"
+exec "$target/release/dhub-bench" table --dir "$dir" "$@"
