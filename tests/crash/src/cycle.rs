@@ -22,6 +22,8 @@ const WORKER_TIMEOUT: Duration = Duration::from_secs(1);
 const TERMS: [&str; 4] = ["--worker-timeout", "1s", "--lease", "2s"];
 /// How long a hub lives, in milliseconds.
 const LIFE_MS: std::ops::RangeInclusive<u64> = 20..=400;
+/// Longer than any lease.
+const LONG_LIFE_MS: u64 = 2_500;
 /// One of so many is killed while it starts, after at most this time.
 const EARLY: u32 = 8;
 const EARLY_MS: u64 = 40;
@@ -151,7 +153,12 @@ impl Run<'_> {
             self.cycles += 1;
             let due = HEAD_START + self.cycles * self.options.tasks_per_cycle;
             self.shared.tasks_due.store(due / 3, Ordering::Relaxed);
-            std::thread::sleep(Duration::from_millis(self.random.u64(LIFE_MS)));
+            // Each start gives all leases a new term: what the dead hold would never come back.
+            let life_ms = match self.shared.is_full() {
+                true => LONG_LIFE_MS,
+                false => self.random.u64(LIFE_MS),
+            };
+            std::thread::sleep(Duration::from_millis(life_ms));
             self.kill_and_restart();
             if check::check_recent(self.shared, &mut link).is_none() {
                 break;

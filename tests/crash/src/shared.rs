@@ -69,7 +69,11 @@ impl Shared {
     pub fn wants_more(&self, tasks: u32) -> bool {
         !self.drains()
             && u64::from(tasks) < self.tasks_due.load(Ordering::Relaxed)
-            && self.unfinished.load(Ordering::Relaxed) < UNFINISHED_MAX
+            && !self.is_full()
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.unfinished.load(Ordering::Relaxed) >= UNFINISHED_MAX
     }
 }
 
