@@ -1,0 +1,169 @@
+//! One frame, on the way that the hub takes it: `Server::take_request` and `take_report`.
+
+use dhub::convert::{self, Asked, Long, Selection};
+use dhub::dwork;
+use dhub::frame::{Shape, is_bounded};
+use dhub::scheduler::message::*;
+use dhub_proto::Message;
+use dhub_proto::limits::*;
+use dhub_proto::wire;
+
+use crate::memory::peak_of;
+
+/// What the hub makes of a frame.
+pub enum Heard {
+    Native(Asked),
+    Dwork(dwork::Asked),
+    /// Answered with an error.
+    Refused,
+}
+
+/// Memory for what is decoded, beside the frame: an empty task has two bytes there.
+const BYTES_FOR_ONE: usize = 200;
+/// What a frame of few bytes may take, as messages of errors.
+const BYTES_FOR_ALL: usize = 16 * 1024;
+/// A frame of parts that are too many, and of too few bytes each, is not decoded at all.
+const BYTES_FOR_LARGE: usize = 192 << 20;
+
+/// As a request.
+pub fn hear(frame: &[u8]) -> Heard {
+    if dwork::is_dwork(frame) {
+        if !is_bounded(frame, Shape::Dwork) {
+            return Heard::Refused;
+        }
+        return dwork::decode(1, frame).map_or(Heard::Refused, Heard::Dwork);
+    }
+    if !is_bounded(frame, Shape::Native) {
+        return Heard::Refused;
+    }
+    let Ok(request) = wire::Request::decode(frame) else {
+        return Heard::Refused;
+    };
+    convert::decode(1, request.body).map_or(Heard::Refused, Heard::Native)
+}
+
+/// As a report.
+pub fn hear_report(frame: &[u8]) -> Option<Command> {
+    let report = is_bounded(frame, Shape::Native).then(|| wire::Report::decode(frame));
+    let Ok(wire::Report { body: Some(wire::report::Body::Heartbeat(heartbeat)) }) = report? else {
+        return None;
+    };
+    convert::decode_heartbeat(None, heartbeat).ok().map(|(command, _)| command)
+}
+
+/// Nothing in it makes the hub panic or take much memory, and what gets through is within all
+/// limits and says the same when it is written and read again.
+pub fn check(frame: &[u8]) {
+    let (heard, peak) = peak_of(|| hear(frame));
+    let most = BYTES_FOR_ALL + (BYTES_FOR_ONE * frame.len()).min(8 * frame.len() + BYTES_FOR_LARGE);
+    assert!(peak <= most, "{peak} bytes of memory for a request of {}", frame.len());
+    match &heard {
+        Heard::Native(asked) => native_is_valid(asked),
+        Heard::Dwork(dwork::Asked::Command(command)) => command_is_valid(command),
+        Heard::Dwork(dwork::Asked::Status) | Heard::Refused => {}
+    }
+    let (report, peak) = peak_of(|| hear_report(frame));
+    assert!(peak <= most, "{peak} bytes of memory for a report of {}", frame.len());
+    report.iter().for_each(command_is_valid);
+    reads_back(frame, &heard);
+}
+
+fn reads_back(frame: &[u8], heard: &Heard) {
+    match heard {
+        Heard::Native(asked) => {
+            let request = wire::Request::decode(frame).expect("it was read before");
+            let written = request.encode_to_vec();
+            assert!(!dwork::is_dwork(&written), "a native request reads as dwork's when written");
+            let Heard::Native(again) = hear(&written) else {
+                panic!("a request is refused when it is written again");
+            };
+            assert_eq!(format!("{asked:?}"), format!("{again:?}"));
+        }
+        Heard::Dwork(asked) => {
+            let query = dhub_proto::dwork::QueryMsg::decode(frame).expect("it was read before");
+            let Heard::Dwork(again) = hear(&query.encode_to_vec()) else {
+                panic!("a request is refused when it is written again");
+            };
+            assert_eq!(format!("{asked:?}"), format!("{again:?}"));
+        }
+        Heard::Refused => {}
+    }
+}
+
+fn native_is_valid(asked: &Asked) {
+    match asked {
+        Asked::Command(command) => command_is_valid(command),
+        Asked::Heartbeat(command, load) => {
+            command_is_valid(command);
+            assert!(load.note.len() <= REASON_BYTES_MAX);
+        }
+        Asked::Show(name) => name_is_valid(name),
+        Asked::Long(Long::List(list)) => {
+            selection_is_valid(&list.selection);
+            assert!((1..=PAGE_TASKS_MAX).contains(&list.limit));
+        }
+        Asked::Long(Long::CancelByState(selection) | Long::Retry { selection, .. }) => {
+            selection_is_valid(selection);
+        }
+        Asked::Long(Long::Backup { to }) => assert!(to.is_absolute()),
+        Asked::Hello | Asked::Status | Asked::Shutdown => {}
+    }
+}
+
+fn command_is_valid(command: &Command) {
+    if let Some(who) = command.who() {
+        assert!((1..=WORKER_NAME_BYTES_MAX).contains(&who.name.len()) && !who.name.contains('\0'));
+    }
+    command.names().into_iter().for_each(|name| name_is_valid(name));
+    match command {
+        Command::Create { tasks, .. } => {
+            assert!(tasks.len() <= BATCH_TASKS_MAX);
+            assert!(tasks.iter().map(|task| task.needs.len()).sum::<usize>() <= CREATE_NEEDS_MAX);
+            tasks.iter().for_each(task_is_valid);
+        }
+        Command::Steal { steal, .. } => steal_is_valid(steal),
+        Command::Complete { outcomes, want, .. } => {
+            assert!(outcomes.len() <= BATCH_TASKS_MAX);
+            want.iter().for_each(steal_is_valid);
+            for Report { reason, output, .. } in outcomes.iter().map(|outcome| &outcome.report) {
+                assert!(reason.as_ref().is_none_or(|reason| reason.len() <= REASON_BYTES_MAX));
+                assert!(output.as_ref().is_none_or(|output| output.len() <= OUTPUT_BYTES_MAX));
+            }
+        }
+        Command::Release { attempts, .. } | Command::Heartbeat { attempts, .. } => {
+            assert!(attempts.len() <= BATCH_TASKS_MAX);
+        }
+        Command::Wait { wait_ms, .. } => assert!(*wait_ms <= WAIT_MS_MAX),
+        Command::Cancel { names, .. } => assert!(names.len() <= BATCH_TASKS_MAX),
+        Command::Exit { .. } => {}
+        Command::Revive { .. } | Command::Undelivered { .. } | Command::Tick => {
+            panic!("nobody can ask for this: {command:?}");
+        }
+    }
+}
+
+fn name_is_valid(name: &str) {
+    assert!((1..=NAME_BYTES_MAX).contains(&name.len()) && !name.contains('\0'), "{name:?}");
+}
+
+fn task_is_valid(task: &NewTask) {
+    name_is_valid(&task.name);
+    task.needs.iter().for_each(|need| name_is_valid(need));
+    assert!(task.needs.len() <= NEEDS_MAX && task.retries <= RETRIES_MAX);
+    if let Some(Details { command, time_limit_ms }) = task.details.as_deref() {
+        let fits = |command: &str| command.len() <= COMMAND_BYTES_MAX && !command.contains('\0');
+        assert!(command.as_deref().is_none_or(fits));
+        assert!(i64::try_from(*time_limit_ms).is_ok());
+    }
+}
+
+fn steal_is_valid(steal: &Steal) {
+    assert!(steal.n as usize <= STEAL_TASKS_MAX && steal.wait_ms <= WAIT_MS_MAX);
+    assert!(steal.lease_ms == 0 || (1000..=LEASE_MS_MAX).contains(&steal.lease_ms));
+    assert!(i64::try_from(steal.number).is_ok());
+}
+
+fn selection_is_valid(selection: &Selection) {
+    selection.names.iter().for_each(|name| name_is_valid(name));
+    assert!(selection.names.len() <= BATCH_TASKS_MAX);
+}
