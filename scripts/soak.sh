@@ -6,6 +6,7 @@
 # Parts, all of them if none is named, one after the other:
 #   sim     the core in virtual time, with lost messages, crashes and pauses; an hour
 #   crash   a hub killed with -9 under load and restarted on the same file; 10,000 times
+#   fuzz    hostile frames, sequences of requests, and bytes at the port; an hour
 # --minutes: so long each, instead.
 # --seed: where to begin; without it after the seeds of the last soak of this build.
 set -euo pipefail
@@ -26,15 +27,15 @@ while [ $# -gt 0 ]; do
         if [ "$1" = --minutes ]; then minutes=$2; else seed=$2; fi
         shift
         ;;
-    sim | crash) parts+=("$1") ;;
+    sim | crash | fuzz) parts+=("$1") ;;
     -h | --help) usage 0 ;;
     *) usage 2 >&2 ;;
     esac
     shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(sim crash)
+[ ${#parts[@]} -gt 0 ] || parts=(sim crash fuzz)
 
-cargo build --quiet --release --locked -p dhub -p dquery -p kworker -p crash -p simulation
+cargo build --quiet --release --locked -p dhub -p dquery -p kworker -p crash -p simulation -p fuzz
 target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 bin=$target/release
 export DHUB_BIN_DIR=$bin
@@ -94,6 +95,13 @@ crash() {
     [ -z "$minutes" ] || amount=(--cycles 1000000 --seconds $((minutes * 60)))
     echo "crash: seed $first"
     run "$bin/dhub-crash" --seed "$first" "${amount[@]}"
+}
+
+fuzz() {
+    local first
+    first=$(next_seed fuzz 1000000 1000000000)
+    echo "fuzz: from input $first"
+    run "$bin/dhub-fuzz" --from "$first" --seconds $((${minutes:-60} * 60))
 }
 
 failed=()

@@ -246,10 +246,8 @@ impl Core {
     fn check(&self) {
         self.leases_are_consistent();
         // Tasks that can never run are skipped a few at a time.
-        if self.scheduler.deadline() != Some(0) {
-            if !self.redone {
-                self.memory_is_what_a_restart_finds();
-            }
+        if self.scheduler.deadline() != Some(0) && !self.redone {
+            self.memory_is_what_a_restart_finds();
         }
         self.acknowledged.check(&self.scheduler, &self.store);
     }

@@ -36,11 +36,13 @@ const READY: &[u8] = b"\x04\x29\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Ident
 pub struct Port {
     hub: Hub,
     corpus: Vec<Vec<u8>>,
+    /// To whatever was sent.
+    pub replies: u64,
 }
 
 impl Port {
     pub fn start(corpus: Vec<Vec<u8>>) -> Self {
-        Self { hub: Hub::start(), corpus }
+        Self { hub: Hub::start(), corpus, replies: 0 }
     }
 
     /// Messages of this number; panics if the hub does not stand them.
@@ -59,7 +61,7 @@ impl Port {
         assert!(kib <= MEMORY_KIB_MAX, "the hub takes {kib} KiB after batch {seed}");
     }
 
-    fn by_zeromq(&self, random: &mut Random) {
+    fn by_zeromq(&mut self, random: &mut Random) {
         let context = zmq::Context::new();
         let socket = |kind, endpoint: &str| {
             let socket = context.socket(kind).expect("a socket");
@@ -86,15 +88,17 @@ impl Port {
             sent.expect("to send");
         }
         // Some read their replies, some never do.
-        while random.below(8) > 0 && dealer.poll(zmq::POLLIN, 50).is_ok_and(|events| events > 0) {
+        let reads = random.below(8) > 0;
+        while reads && dealer.poll(zmq::POLLIN, 50).is_ok_and(|events| events > 0) {
             dealer.recv_multipart(0).expect("a reply");
+            self.replies += 1;
         }
     }
 
     /// One that is no wish to stop.
     fn frame(&self, random: &mut Random) -> Vec<u8> {
         loop {
-            let frame = a_frame(random.next(), &self.corpus);
+            let frame = a_frame(random.number(), &self.corpus);
             let request = wire::Request::decode(frame.as_slice());
             if !matches!(request, Ok(wire::Request { body: Some(Body::Shutdown(_)), .. })) {
                 return frame;
@@ -118,10 +122,10 @@ impl Port {
             let frame = self.frame(random);
             // Flags and length, which need not be true.
             match random.below(6) {
-                0 => bytes.extend([random.next() as u8, random.next() as u8]),
+                0 => bytes.extend([random.number() as u8, random.number() as u8]),
                 1 => {
                     bytes.push(2);
-                    bytes.extend(random.next().to_be_bytes());
+                    bytes.extend(random.number().to_be_bytes());
                 }
                 2 => bytes.extend([2, 0, 0, 0, 0, 3, 0xff, 0xff, 0xff]),
                 _ => {
@@ -133,7 +137,7 @@ impl Port {
         }
         if random.below(4) == 0 && !bytes.is_empty() {
             let at = random.below(bytes.len());
-            bytes[at] = random.next() as u8;
+            bytes[at] = random.number() as u8;
         }
         // The hub may hang up at any time.
         let _ = stream.write_all(&bytes);

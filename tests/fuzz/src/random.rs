@@ -7,7 +7,7 @@ impl Random {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -17,7 +17,7 @@ impl Random {
 
     /// From 0 to `n` - 1; 0 if there is nothing to choose from.
     pub fn below(&mut self, n: usize) -> usize {
-        if n == 0 { 0 } else { (self.next() % n as u64) as usize }
+        if n == 0 { 0 } else { (self.number() % n as u64) as usize }
     }
 
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
@@ -25,7 +25,7 @@ impl Random {
     }
 
     pub fn bytes(&mut self, n: usize) -> Vec<u8> {
-        (0..n).map(|_| self.next() as u8).collect()
+        (0..n).map(|_| self.number() as u8).collect()
     }
 
     /// A few changes, as transmission and malice make them.
@@ -34,7 +34,7 @@ impl Random {
             let at = self.below(frame.len() + 1);
             match self.below(9) {
                 0 if at < frame.len() => frame[at] ^= 1 << self.below(8),
-                1 if at < frame.len() => frame[at] = self.next() as u8,
+                1 if at < frame.len() => frame[at] = self.number() as u8,
                 // What protobuf's lengths and numbers break at.
                 2 if at < frame.len() => {
                     frame[at] = *self.pick(&[0, 1, 0x7f, 0x80, 0xff, 0x08, 0x0a, 0x0b, 0x5a]);

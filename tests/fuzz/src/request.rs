@@ -297,7 +297,7 @@ impl Worker {
     }
 
     fn client(self) -> Vec<u8> {
-        if self.0 % 2 == 0 { self.id() } else { vec![self.0 % 3 + 100; 16] }
+        if self.0.is_multiple_of(2) { self.id() } else { vec![self.0 % 3 + 100; 16] }
     }
 }
 
@@ -320,7 +320,7 @@ impl Told {
 
     fn wire(self, known: &Known) -> wire::Attempt {
         let (name, attempt) = self.attempt(known);
-        wire::Attempt { name, attempt, started: self.1 % 2 == 0 }
+        wire::Attempt { name, attempt, started: self.1.is_multiple_of(2) }
     }
 
     fn outcome(self, ending: Ending, known: &Known) -> wire::Outcome {

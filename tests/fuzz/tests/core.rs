@@ -6,7 +6,7 @@ use fuzz::core::{self, Seen};
 use fuzz::request::Event;
 use fuzz::run;
 
-const INPUTS: u64 = 1_000;
+const INPUTS: u64 = 600;
 
 /// The corpus, then what bolero makes up; or what an engine does, under `cargo bolero`.
 #[test]

@@ -15,7 +15,8 @@ fn a_hub_stands_any_bytes() {
     let ran = ran.unwrap_or_else(|(seed, why)| {
         panic!("{why}\nreplay: cargo run -p fuzz -- --target port --seed {seed}")
     });
-    println!("port: {ran} batches of 200 messages");
+    println!("port: {ran} batches of 200 messages, {} replies read", port.replies);
     assert_eq!(ran, BATCHES);
+    assert!(port.replies > 50 * BATCHES);
     port.end();
 }
