@@ -52,8 +52,8 @@ pub fn hear_report(frame: &[u8]) -> Option<Command> {
 }
 
 /// Nothing in it makes the hub panic or take much memory, and what gets through is within all
-/// limits and says the same when it is written and read again.
-pub fn check(frame: &[u8]) {
+/// limits and says the same when it is written and read again. True if something gets through.
+pub fn check(frame: &[u8]) -> bool {
     let (heard, peak) = peak_of(|| hear(frame));
     let most = BYTES_FOR_ALL + (BYTES_FOR_ONE * frame.len()).min(8 * frame.len() + BYTES_FOR_LARGE);
     assert!(peak <= most, "{peak} bytes of memory for a request of {}", frame.len());
@@ -66,6 +66,7 @@ pub fn check(frame: &[u8]) {
     assert!(peak <= most, "{peak} bytes of memory for a report of {}", frame.len());
     report.iter().for_each(command_is_valid);
     reads_back(frame, &heard);
+    report.is_some() || !matches!(heard, Heard::Refused)
 }
 
 fn reads_back(frame: &[u8], heard: &Heard) {

@@ -8,6 +8,7 @@
 
 pub mod core;
 pub mod corpus;
+mod fields;
 pub mod frame;
 pub mod memory;
 pub mod port;

@@ -47,7 +47,12 @@ fn main() -> ExitCode {
     for target in targets {
         let begin = Instant::now();
         let outcome = match target {
-            Target::Frame => frames(from, 0, time),
+            Target::Frame => {
+                let mut valid = 0;
+                let outcome = frames(from, 0, time, &mut valid);
+                println!("frame: {valid} valid");
+                outcome
+            }
             Target::Core => {
                 let mut seen = Seen::default();
                 let outcome = cores(from, 0, time, &mut seen);
@@ -78,7 +83,7 @@ fn one(target: Target, seed: u64) {
         Target::Frame => {
             let frame = a_frame(seed, &corpus::load("frame"));
             println!("{frame:02x?}");
-            frame::check(&frame);
+            println!("valid: {}", frame::check(&frame));
         }
         Target::Core => {
             let events = some_events(&bytes_of_events(seed, &corpus::load("core")));

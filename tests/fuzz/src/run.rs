@@ -10,7 +10,7 @@ use bolero::generator::bolero_generator::driver::{ByteSliceDriver, Options};
 use crate::core::Seen;
 use crate::random::Random;
 use crate::request::Event;
-use crate::{core, corpus, frame};
+use crate::{core, corpus, fields, frame};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -42,6 +42,13 @@ pub fn a_frame(seed: u64, corpus: &[Vec<u8>]) -> Vec<u8> {
         return random.bytes(many);
     }
     let mut frame = random.pick(corpus).clone();
+    // Half of them keep the form, so that they get further.
+    if random.below(2) == 0 && fields::mutate(&mut frame, &mut random) {
+        if random.below(4) == 0 {
+            fields::mutate(&mut frame, &mut random);
+        }
+        return frame;
+    }
     random.mutate(&mut frame, corpus);
     frame
 }
@@ -92,9 +99,17 @@ pub fn numbered(
     Ok(seed - from)
 }
 
-pub fn frames(from: u64, count: u64, time: Duration) -> Result<u64, (u64, String)> {
+/// `valid` counts those that the hub would not refuse.
+pub fn frames(
+    from: u64,
+    count: u64,
+    time: Duration,
+    valid: &mut u64,
+) -> Result<u64, (u64, String)> {
     let corpus = corpus::load("frame");
-    numbered(from, count, time, |seed| frame::check(&a_frame(seed, &corpus)))
+    numbered(from, count, time, |seed| {
+        *valid += u64::from(frame::check(&a_frame(seed, &corpus)));
+    })
 }
 
 pub fn cores(from: u64, count: u64, time: Duration, seen: &mut Seen) -> Result<u64, (u64, String)> {
