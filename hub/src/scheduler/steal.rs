@@ -289,7 +289,8 @@ impl Scheduler {
             });
         };
         let task = self.tasks.get(slot);
-        let same = task.attempt == attempt.attempt && task.attempt > 0;
+        let newest = attempt.attempt == 0 && task.holder == worker;
+        let same = (task.attempt == attempt.attempt || newest) && task.attempt > 0;
         match task.state {
             State::Missing => Err((Code::NotFound, "there is no such task")),
             State::Ready | State::Waiting if same && task.newest == Newest::Void => Ok(()),
