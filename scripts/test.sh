@@ -27,7 +27,7 @@ cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 cargo build --quiet --locked --workspace --bins
 cargo test --locked --workspace
 # The core in virtual time, with lost messages, crashes and pauses; it prints how to replay a failure.
-"${CARGO_TARGET_DIR:-target}/debug/dhub-sim" --seeds 10000 --seconds 60
+"${CARGO_TARGET_DIR:-target}/debug/dhub-sim" --seeds 10000 --seconds 30
 # Bugs planted in the hub: the simulation has to find each of them. Named with the whole workspace, so that nothing
 # but the hub and the simulation is built again.
 cargo test --quiet --locked --workspace --features simulation/planted --test planted -- --nocapture
