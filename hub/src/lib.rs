@@ -11,6 +11,7 @@ pub mod frame;
 pub mod job;
 mod monitor;
 pub mod planted;
+mod route;
 pub mod scheduler;
 pub mod server;
 pub mod socket;

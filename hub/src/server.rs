@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use dhub_proto::Message;
+use dhub_proto::dwork::QueryMsg;
 use dhub_proto::limits::*;
 use dhub_proto::wire::{self, reply};
 
@@ -22,9 +23,10 @@ use crate::dwork;
 use crate::frame::{Shape, is_bounded, request_id};
 use crate::job::{Job, Step};
 use crate::monitor::Monitor;
+use crate::route::{Dialect, Route};
 use crate::scheduler::message::*;
 use crate::scheduler::{Config, Scheduler, State};
-use crate::socket::Socket;
+use crate::socket::{self, Socket};
 use crate::store::{Store, StoreError, unix_ms};
 use crate::view;
 
@@ -66,22 +68,6 @@ pub struct Options {
     pub worker_timeout_ms: u64,
     pub lease_ms: u64,
     pub disk_reserve_bytes: u64,
-}
-
-/// How the asker speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dialect {
-    Native { id: u64 },
-    Dwork,
-}
-
-/// Where a reply goes.
-#[derive(Clone, Debug)]
-struct Route {
-    socket: usize,
-    /// Identity of the peer, and the empty part of a REQ if there was one.
-    envelope: Vec<Vec<u8>>,
-    dialect: Dialect,
 }
 
 /// Questions answered by reading: after the commit, so that they see what came before them.
@@ -234,18 +220,18 @@ impl Server {
         let mut quiet = false;
         while !quiet && messages < TURN_MESSAGES_MAX && bytes < TURN_BYTES_MAX {
             quiet = true;
-            for socket in 0..self.sockets.len() {
-                if let Some(frame) = receive_one(&self.sockets[socket].pull)? {
+            for i in 0..self.sockets.len() {
+                if let Some(frame) = socket::receive(&self.sockets[i].pull)? {
                     quiet = false;
                     messages += 1;
                     bytes += frame.iter().map(Vec::len).sum::<usize>();
                     self.take_report(&frame)?;
                 }
-                if let Some(parts) = receive_one(&self.sockets[socket].router)? {
+                if let Some(parts) = socket::receive(&self.sockets[i].router)? {
                     quiet = false;
                     messages += 1;
                     bytes += parts.iter().map(Vec::len).sum::<usize>();
-                    self.take_request(socket, parts)?;
+                    self.take_request(i, parts)?;
                 }
             }
         }
@@ -265,7 +251,7 @@ impl Server {
                 let why = error(wire::ErrorCode::ErrorInvalid, "a request has one part");
                 return self.send_error(&route, why);
             }
-            return self.send(&route, &dwork::error().encode_to_vec()).map(drop);
+            return self.send_dwork(&route, &dwork::error()).map(drop);
         };
         if dwork::is_dwork(frame) {
             return self.take_dwork(route, frame);
@@ -280,18 +266,18 @@ impl Server {
                 route.dialect = Dialect::Native { id: request.id };
                 self.take_native(route, request)
             }
-            Err(_) => self.send(&route, &dwork::error().encode_to_vec()).map(drop),
+            Err(_) => self.send_dwork(&route, &dwork::error()).map(drop),
         }
     }
 
     fn take_dwork(&mut self, route: Route, frame: &[u8]) -> Result<(), Fatal> {
         if !is_bounded(frame, Shape::Dwork) {
-            return self.send(&route, &dwork::error().encode_to_vec()).map(drop);
+            return self.send_dwork(&route, &dwork::error()).map(drop);
         }
         self.last_ticket += 1;
         match dwork::decode(self.last_ticket, frame) {
             Some(dwork::Asked::Command(Command::Create { .. })) if self.disk_is_full => {
-                self.send(&route, &dwork::error().encode_to_vec()).map(drop)
+                self.send_dwork(&route, &dwork::error()).map(drop)
             }
             Some(dwork::Asked::Command(command)) => {
                 self.routes.insert(self.last_ticket, vec![route]);
@@ -301,7 +287,7 @@ impl Server {
                 self.reads.push((route, Read::DworkStatus));
                 Ok(())
             }
-            None => self.send(&route, &dwork::error().encode_to_vec()).map(drop),
+            None => self.send_dwork(&route, &dwork::error()).map(drop),
         }
     }
 
@@ -495,7 +481,7 @@ impl Server {
             [] => return Ok(()),
             [route, ..] if route.dialect == Dialect::Dwork => {
                 match dwork::encode(answer, &self.host, unix_ms() * 1000) {
-                    Some(reply) => self.send(route, &reply.encode_to_vec())?,
+                    Some(reply) => self.send_dwork(route, &reply)?,
                     None => return Ok(()),
                 }
             }
@@ -531,7 +517,7 @@ impl Server {
             }
             Read::DworkStatus => {
                 let status = dwork::status(self.scheduler.counts());
-                return self.send(route, &status.encode_to_vec()).map(drop);
+                return self.send_dwork(route, &status).map(drop);
             }
             Read::Show(name) => match view::show(&self.scheduler, &self.store, &name)? {
                 Some(shown) => reply::Body::Shown(shown),
@@ -598,34 +584,17 @@ impl Server {
         Ok(())
     }
 
-    fn send_error(&mut self, route: &Route, why: wire::Error) -> Result<(), Fatal> {
+    fn send_error(&self, route: &Route, why: wire::Error) -> Result<(), Fatal> {
         self.send_body(route, reply::Body::Error(why)).map(drop)
     }
 
     fn send_body(&self, route: &Route, body: reply::Body) -> Result<bool, Fatal> {
-        let id = match route.dialect {
-            Dialect::Native { id } => id,
-            Dialect::Dwork => 0,
-        };
-        self.send(route, &wire::Reply { id, body: Some(body) }.encode_to_vec())
+        Ok(route.send_body(&self.sockets, body)?)
     }
 
-    /// False if the peer is gone or does not read: the reply is dropped, nobody is kept waiting.
-    fn send(&self, route: &Route, frame: &[u8]) -> Result<bool, Fatal> {
-        let router = &self.sockets[route.socket].router;
-        for part in &route.envelope {
-            match router.send(part.as_slice(), zmq::DONTWAIT | zmq::SNDMORE) {
-                Ok(()) => {}
-                Err(zmq::Error::EHOSTUNREACH | zmq::Error::EAGAIN) => return Ok(false),
-                Err(zmq::Error::EINTR) => return Ok(false),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        match router.send(frame, zmq::DONTWAIT) {
-            Ok(()) => Ok(true),
-            Err(zmq::Error::EHOSTUNREACH | zmq::Error::EAGAIN | zmq::Error::EINTR) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+    /// One message of the dwork dialect.
+    fn send_dwork(&self, route: &Route, reply: &QueryMsg) -> Result<bool, Fatal> {
+        Ok(route.send(&self.sockets, &reply.encode_to_vec())?)
     }
 }
 
@@ -650,13 +619,5 @@ fn real_path(path: PathBuf) -> PathBuf {
     match (parent, path.file_name()) {
         (Some(parent), Some(name)) => parent.join(name),
         _ => path,
-    }
-}
-
-fn receive_one(socket: &zmq::Socket) -> Result<Option<Vec<Vec<u8>>>, Fatal> {
-    match socket.recv_multipart(zmq::DONTWAIT) {
-        Ok(parts) => Ok(Some(parts)),
-        Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }

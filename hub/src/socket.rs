@@ -148,3 +148,12 @@ fn bind_one(
 fn last_endpoint(socket: &zmq::Socket, asked: &str) -> Result<String, BindError> {
     Ok(socket.get_last_endpoint()?.unwrap_or_else(|_| asked.to_owned()))
 }
+
+/// A message that has arrived, if there is one.
+pub fn receive(socket: &zmq::Socket) -> zmq::Result<Option<Vec<Vec<u8>>>> {
+    match socket.recv_multipart(zmq::DONTWAIT) {
+        Ok(parts) => Ok(Some(parts)),
+        Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -222,6 +222,23 @@ impl Command {
         }
     }
 
+    /// The same, asked for under another ticket: a copy that arrived.
+    pub fn with_ticket(mut self, new: Ticket) -> Self {
+        match &mut self {
+            Command::Create { ticket, .. }
+            | Command::Steal { ticket, .. }
+            | Command::Complete { ticket, .. }
+            | Command::Release { ticket, .. }
+            | Command::Exit { ticket, .. }
+            | Command::Cancel { ticket, .. }
+            | Command::Revive { ticket, .. }
+            | Command::Wait { ticket, .. } => *ticket = new,
+            Command::Heartbeat { ticket, .. } => *ticket = ticket.map(|_| new),
+            Command::Undelivered { .. } | Command::Tick => {}
+        }
+        self
+    }
+
     /// The tasks that it names and that may be finished.
     pub fn names(&self) -> Vec<&Name> {
         match self {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use dhub_proto::wire::Steal;
 use dhub_proto::wire::reply::Body as Answer;
 use dhub_proto::wire::request::Body;
+use dhub_proto::wire::{Lease, Steal};
 use e2e::{Hub, Native, eventually, outcome_done, plain_worker, task, worker};
 use rustix::process::Signal;
 
@@ -48,6 +48,32 @@ fn a_parked_client_that_vanished_does_not_hide_the_next_one() {
     assert!(format!("{reply:?}").contains("\"a\""), "{reply:?}");
 }
 
+/// Sends a steal over two connections to a hub that is stopped meanwhile; of the first, nobody is at
+/// the end any more when it goes on. Which of them the hub reads first differs from round to round.
+fn steal_twice(hub: &mut Hub, round: u64, steal: Steal) -> Native {
+    let (first, second) = (hub.native(), hub.native());
+    let (old, new) = if round.is_multiple_of(2) { (first, second) } else { (second, first) };
+    old.status();
+    new.status();
+    hub.signal(Signal::STOP);
+    // Both have to leave this process before the old one goes; nothing tells when they have.
+    old.send(Body::Steal(steal.clone()));
+    std::thread::sleep(Duration::from_millis(100));
+    new.send(Body::Steal(steal));
+    std::thread::sleep(Duration::from_millis(100));
+    drop(old);
+    hub.signal(Signal::CONT);
+    new
+}
+
+#[track_caller]
+fn first_lease(client: &Native) -> Lease {
+    match client.receive().body {
+        Some(Answer::Stolen(stolen)) => stolen.leases.into_iter().next().expect("a lease"),
+        other => panic!("not stolen: {other:?}"),
+    }
+}
+
 /// A client that got no answer asks again over a new connection; the hub, stopped meanwhile, finds
 /// both copies, in either order, and nobody at the end of the old one.
 #[test]
@@ -55,26 +81,9 @@ fn a_late_copy_on_a_dead_connection_takes_nothing_back() {
     let mut hub = Hub::start();
     let native = hub.native();
     for round in 1..=6 {
-        let name = format!("t{round}");
-        native.create(&[task(&name, &[])]);
-        let (first, second) = (hub.native(), hub.native());
-        let (old, new) = if round % 2 == 0 { (first, second) } else { (second, first) };
-        old.status();
-        new.status();
-        hub.signal(Signal::STOP);
+        native.create(&[task(&format!("t{round}"), &[])]);
         let steal = Steal { worker: Some(worker(1)), n: 1, number: round, ..Steal::default() };
-        old.send(Body::Steal(steal.clone()));
-        // Both have to leave this process before the old one goes; nothing tells when they have.
-        std::thread::sleep(Duration::from_millis(100));
-        new.send(Body::Steal(steal));
-        std::thread::sleep(Duration::from_millis(100));
-        drop(old);
-        hub.signal(Signal::CONT);
-        let lease = match new.receive().body {
-            Some(Answer::Stolen(stolen)) => stolen.leases.into_iter().next(),
-            other => panic!("not stolen: {other:?}"),
-        };
-        let lease = lease.unwrap_or_else(|| panic!("round {round}: nothing"));
+        let lease = first_lease(&steal_twice(&mut hub, round, steal));
         // Whatever the hub still had to do with the other copy is done by then.
         native.status();
         assert_eq!(native.counts().running, 1, "round {round}");
@@ -88,11 +97,6 @@ fn a_late_copy_on_a_dead_connection_takes_no_place() {
     let mut hub = Hub::start();
     let native = hub.native();
     for round in 1..=6 {
-        let (first, second) = (hub.native(), hub.native());
-        let (old, new) = if round % 2 == 0 { (first, second) } else { (second, first) };
-        old.status();
-        new.status();
-        hub.signal(Signal::STOP);
         let steal = Steal {
             worker: Some(worker(1)),
             n: 1,
@@ -101,19 +105,10 @@ fn a_late_copy_on_a_dead_connection_takes_no_place() {
             stay: true,
             ..Steal::default()
         };
-        old.send(Body::Steal(steal.clone()));
-        std::thread::sleep(Duration::from_millis(100));
-        new.send(Body::Steal(steal));
-        std::thread::sleep(Duration::from_millis(100));
-        drop(old);
-        hub.signal(Signal::CONT);
+        let new = steal_twice(&mut hub, round, steal);
         native.status();
         native.create(&[task(&format!("t{round}"), &[])]);
-        let lease = match new.receive().body {
-            Some(Answer::Stolen(stolen)) => stolen.leases.into_iter().next(),
-            other => panic!("not stolen: {other:?}"),
-        };
-        let lease = lease.unwrap_or_else(|| panic!("round {round}: nothing"));
+        let lease = first_lease(&new);
         assert_eq!(native.report(&worker(1), vec![outcome_done(&lease)]), [], "round {round}");
     }
 }

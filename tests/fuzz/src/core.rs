@@ -139,7 +139,7 @@ impl Core {
             _ => return,
         };
         let ticket = self.ticket();
-        let command = under(ticket, command);
+        let command = command.with_ticket(ticket);
         self.asked.insert(ticket, command.clone());
         self.apply(command);
     }
@@ -351,21 +351,4 @@ impl Acknowledged {
             assert_eq!(stored.map(|row| row.outcome), Some(how), "attempt {attempt} of {name}");
         }
     }
-}
-
-/// The command, under the ticket of this arrival.
-fn under(new: Ticket, mut command: Command) -> Command {
-    match &mut command {
-        Command::Create { ticket, .. }
-        | Command::Steal { ticket, .. }
-        | Command::Complete { ticket, .. }
-        | Command::Release { ticket, .. }
-        | Command::Exit { ticket, .. }
-        | Command::Cancel { ticket, .. }
-        | Command::Revive { ticket, .. }
-        | Command::Wait { ticket, .. } => *ticket = new,
-        Command::Heartbeat { ticket, .. } => *ticket = ticket.map(|_| new),
-        Command::Undelivered { .. } | Command::Tick => {}
-    }
-    command
 }

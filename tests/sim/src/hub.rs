@@ -15,7 +15,7 @@ use dhub::scheduler::{Config, Scheduler, State};
 use crate::check::{self, Cause, Check};
 use crate::clock::Clock;
 use crate::describe::Brief;
-use crate::message::{Ask, Body, Frame, PeerId, Reply, with_ticket};
+use crate::message::{Ask, Body, Frame, PeerId, Reply};
 use crate::note;
 use crate::store::{Moment, Rows, Store};
 use crate::tally::{Met, Tally};
@@ -147,7 +147,7 @@ impl Hub {
         }
         let job = match &*frame.ask {
             Ask::Command(command) => {
-                return self.carry_out(with_ticket(command, ticket), false, at);
+                return self.carry_out(command.clone().with_ticket(ticket), false, at);
             }
             Ask::CancelByState(states) => {
                 let selection = Selection { names: Vec::new(), states: states.clone() };

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use dhub::scheduler::State;
-use dhub::scheduler::message::{Answer, Command, Name, Ticket};
+use dhub::scheduler::message::{Answer, Command, Name};
 
 /// A process that talks to the hub.
 pub type PeerId = usize;
@@ -45,22 +45,4 @@ pub enum Body {
     Answer(Rc<Answer>),
     /// A long request is through.
     JobDone,
-}
-
-/// The command, under the ticket of this arrival.
-pub fn with_ticket(command: &Command, new: Ticket) -> Command {
-    let mut command = command.clone();
-    match &mut command {
-        Command::Create { ticket, .. }
-        | Command::Steal { ticket, .. }
-        | Command::Complete { ticket, .. }
-        | Command::Release { ticket, .. }
-        | Command::Exit { ticket, .. }
-        | Command::Cancel { ticket, .. }
-        | Command::Revive { ticket, .. }
-        | Command::Wait { ticket, .. } => *ticket = new,
-        Command::Heartbeat { ticket, .. } => *ticket = ticket.map(|_| new),
-        Command::Undelivered { .. } | Command::Tick => {}
-    }
-    command
 }
