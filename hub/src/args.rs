@@ -58,6 +58,10 @@ pub struct Args {
     #[arg(long, requires = "file")]
     pub network_file: bool,
 
+    /// Start although FILE.redo is gone: what was acknowledged last is lost with it
+    #[arg(long, requires = "file")]
+    pub without_redo: bool,
+
     /// Say more; twice: even more. RUST_LOG has the last word
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,

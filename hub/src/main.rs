@@ -14,7 +14,7 @@ use dhub::scheduler::message::Phase;
 use dhub::scheduler::{Scheduler, State};
 use dhub::server::{Fatal, Options, Server};
 use dhub::socket::{BindError, Socket};
-use dhub::store::{CopyError, LockError, OpenError, Store, StoreError, copy_file};
+use dhub::store::{Access, CopyError, LockError, OpenError, Store, StoreError, copy_file};
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
@@ -184,7 +184,9 @@ fn open(args: &Args) -> Result<(Store, bool), Failure> {
     let Some(file) = &args.file else {
         return Ok((Store::open_in_memory().map_err(Failure::Memory)?, true));
     };
-    let opened = Store::open(file, &since(), args.network_file)?;
+    let (network, without_redo) = (args.network_file, args.without_redo);
+    let access = Access { network, without_redo, ..Access::default() };
+    let opened = Store::open_with(file, &since(), access)?;
     Ok((opened.store, opened.new))
 }
 

@@ -174,6 +174,7 @@ impl Server {
         self.pass_time();
         self.commit()?;
         self.answer()?;
+        self.fold()?;
         self.work()
     }
 
@@ -185,6 +186,7 @@ impl Server {
     fn wait(&mut self) -> Result<(), Fatal> {
         let now = self.now();
         let due = self.scheduler.deadline().unwrap_or(Millis::MAX).saturating_sub(now);
+        let due = self.store.due().map_or(due, |fold| due.min(fold.as_millis() as Millis + 1));
         let timeout = match (self.busy, self.jobs.is_empty(), self.nap) {
             (true, _, _) | (_, false, false) => 0,
             (_, false, true) => due.min(NAP_MS) as i64,
@@ -427,10 +429,24 @@ impl Server {
         let changes = self.scheduler.take_changes();
         if !changes.is_empty() {
             let begin = Instant::now();
-            self.store.commit(&changes, self.scheduler.counts())?;
+            let turn = self.store.commit(changes, self.scheduler.counts())?;
+            self.scheduler.committed(turn);
             self.monitor.note_commit(begin.elapsed().as_micros() as u64);
         }
-        self.scheduler.committed();
+        Ok(())
+    }
+
+    /// What the tables have by now need not be in memory.
+    fn fold(&mut self) -> Result<(), Fatal> {
+        let folded = self.store.fold()?;
+        self.scheduler.folded(folded);
+        Ok(())
+    }
+
+    /// Before reading rows: all that is committed is in them, and only there.
+    fn settle(&mut self) -> Result<(), Fatal> {
+        let folded = self.store.settle()?;
+        self.scheduler.folded(folded);
         Ok(())
     }
 
@@ -459,7 +475,11 @@ impl Server {
                 self.send_body(&route, body.clone())?;
             }
         }
-        for (route, read) in std::mem::take(&mut self.reads) {
+        let reads = std::mem::take(&mut self.reads);
+        if reads.iter().any(|(_, read)| matches!(read, Read::Status | Read::Show(_))) {
+            self.settle()?;
+        }
+        for (route, read) in reads {
             self.answer_read(&route, read)?;
         }
         Ok(())
@@ -566,6 +586,7 @@ impl Server {
             return Ok(());
         };
         self.nap = false;
+        self.settle()?;
         match running.job.step(running.ticket, &self.scheduler, &self.store)? {
             Step::Again => self.jobs.push_back(running),
             Step::Later => {

@@ -45,7 +45,8 @@ fn apply(scheduler: &mut Scheduler, now: Millis, command: Command) -> Vec<(Ticke
 /// A turn as the server has it; the changes go nowhere.
 fn commit(scheduler: &mut Scheduler) -> usize {
     let changes = scheduler.take_changes().len();
-    scheduler.committed();
+    scheduler.committed(0);
+    scheduler.folded(0);
     changes
 }
 

@@ -30,7 +30,7 @@ fn a_schema_that_changed_has_a_new_version() {
     let (version, now) = schema(&file);
     let kept = format!("../tests/data/schema-{version}.db");
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join(kept);
-    assert!(kept.is_file(), "version {version} needs {}; schema-1.sh shows how", kept.display());
+    assert!(kept.is_file(), "version {version} needs {}; schema.sh shows how", kept.display());
     let copy = dir.path().join("kept.db");
     std::fs::copy(&kept, &copy).expect("a copy");
     let (kept_version, before) = schema(&copy);

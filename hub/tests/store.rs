@@ -9,7 +9,7 @@ use std::path::Path;
 use common::*;
 use dhub::scheduler::message::*;
 use dhub::scheduler::{Counts, Scheduler, State};
-use dhub::store::{LockError, OpenError, Page, Store};
+use dhub::store::{Access, LockError, OpenError, Page, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -39,7 +39,7 @@ fn reopened(changes: &[Change], counts: &[(State, u64)]) -> (Store, Scheduler, T
         all.set(state, count);
     }
     for change in changes {
-        store.commit(std::slice::from_ref(change), &all).expect("a change is stored");
+        store.commit(vec![change.clone()], &all).expect("a change is stored");
     }
     drop(store);
     let store = open(&file);
@@ -333,7 +333,8 @@ fn skips_that_were_not_stored_are_made_up_for() {
     let (mut store, mut scheduler, _dir) = reopened(&changes, &[(State::Failed, 1)]);
     assert_eq!(scheduler.counts().of(State::Skipped), 2);
     let changes = scheduler.take_changes();
-    store.commit(&changes, scheduler.counts()).expect("the skips are stored");
+    store.commit(changes, scheduler.counts()).expect("the skips are stored");
+    store.settle().expect("the skips are folded");
     assert_eq!(store.skipped_for(1, 0, 10).expect("the skipped").len(), 2);
 }
 
@@ -345,10 +346,14 @@ fn a_commit_is_all_or_nothing() {
     let file = dir.path().join("run.db");
     let mut store = open(&file);
     let twice = [added(1, "a", &[]), added(2, "a", &[])];
-    let error = store.commit(&twice, &Counts::default()).expect_err("a name given twice");
+    store.commit(twice.to_vec(), &Counts::default()).expect("the redo log takes it");
+    let error = store.settle().expect_err("a name given twice");
     assert!(error.to_string().starts_with("cannot commit: "), "{error}");
     drop(store);
-    assert!(open(&file).task("a").expect("a look").is_none());
+    assert!(refusal(&file).to_string().contains("UNIQUE"));
+    let access = Access { without_redo: true, ..Access::default() };
+    let store = Store::open_with(&file, "today", access).expect("the file opens").store;
+    assert!(store.task("a").expect("a look").is_none());
 }
 
 #[test]
@@ -372,7 +377,8 @@ fn the_slow_way_for_network_files_works() {
     let dir = dir();
     let file = dir.path().join("run.db");
     let mut store = Store::open(&file, "today", true).expect("the file opens").store;
-    store.commit(&[added(1, "a", &[])], &Counts::default()).expect("a commit");
+    store.commit(vec![added(1, "a", &[])], &Counts::default()).expect("a commit");
+    store.settle().expect("it is folded");
     assert!(!dir.path().join("run.db-wal").exists());
     drop(store);
     assert!(open(&file).task("a").expect("a look").is_some());
@@ -464,7 +470,8 @@ fn where_nothing_can_be_written_the_reason_is_said() {
 #[test]
 fn memory_will_do() {
     let mut store = Store::open_in_memory().expect("a store");
-    store.commit(&[added(1, "a", &[])], &Counts::default()).expect("a commit");
+    store.commit(vec![added(1, "a", &[])], &Counts::default()).expect("a commit");
+    store.settle().expect("it is folded");
     assert!(store.task("a").expect("a look").is_some());
     assert_eq!((store.file(), store.file_bytes()), (None, 0));
     store.close().expect("a stop");

@@ -238,7 +238,7 @@ impl Scheduler {
             return match task.state {
                 State::Done => Resolved::Done(task.id),
                 state if state.is_dead() => {
-                    let blame = self.leaving.get(&slot).copied().unwrap_or(task.id);
+                    let blame = self.blame(slot);
                     Resolved::Dead { id: task.id, blame }
                 }
                 _ => Resolved::Open(slot),

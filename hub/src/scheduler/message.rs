@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::task::State;
 
 /// Milliseconds on the monotonic clock. Only differences mean something.
@@ -10,6 +12,8 @@ pub type Millis = u64;
 pub type Ticket = u64;
 /// Row id of a task; counts from 1 in the order of creation.
 pub type TaskId = u64;
+/// Numbers the commits of a file.
+pub type Turn = u64;
 /// Row id of a worker.
 pub type WorkerId = u32;
 /// Identity of a client process.
@@ -17,15 +21,16 @@ pub type ClientId = [u8; 16];
 pub type Name = Box<str>;
 
 /// Who asks. With an id it is known by that and heartbeats; without, by its name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Who {
     pub name: Name,
     pub id: Option<ClientId>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewTask {
     pub name: Name,
+    #[serde(skip)]
     pub needs: Vec<Name>,
     /// Hash of all that defines the task; equal definitions make a Create repeatable.
     pub definition: u64,
@@ -35,7 +40,7 @@ pub struct NewTask {
 }
 
 /// What memory does not hold: the store keeps it for the worker.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Details {
     pub command: Option<Name>,
     pub time_limit_ms: u64,
@@ -84,10 +89,11 @@ pub struct Outcome {
 }
 
 /// What is kept of an attempt besides its outcome.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     pub exit_code: i32,
     pub reason: Option<Name>,
+    #[serde(with = "serde_bytes")]
     pub output: Option<Box<[u8]>>,
 }
 
@@ -356,7 +362,7 @@ pub enum Answer {
 }
 
 /// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ended {
     Done = 1,
     Failed = 2,
@@ -365,7 +371,7 @@ pub enum Ended {
 }
 
 /// What has to be stored before the answers may leave. In order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Change {
     /// A new task, or the task for a name that was missing.
     Added {

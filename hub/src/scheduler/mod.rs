@@ -6,7 +6,7 @@
 //!
 //! Invariants: a task is in the ready set if and only if it is ready, and has a lease if and only
 //! if it is running; `pending` counts the dependencies of a waiting task that are not done; a
-//! finished task leaves memory when its end is committed, not before.
+//! finished task leaves memory when the store's tables have its end, not before.
 
 mod cancel;
 mod complete;
@@ -22,10 +22,13 @@ mod steal;
 mod task;
 mod worker;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 pub use task::{Slot, State};
 pub use worker::Worker;
+
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
 use graph::Edges;
 use lease::Leases;
@@ -55,7 +58,7 @@ pub struct Config {
 }
 
 /// Tasks by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     counts: [u64; 9],
 }
@@ -103,9 +106,12 @@ pub struct Scheduler {
     last_task: TaskId,
     /// Waiting tasks that can never run, with the one to blame; skipped a few at a turn.
     doomed: VecDeque<(Slot, TaskId, TaskId)>,
-    /// Finished since the last commit, with the one to blame; or missing, and wanted no more. In
-    /// order, so that slots are reused the same way each time.
-    leaving: BTreeMap<Slot, TaskId>,
+    /// Finished, or missing and wanted no more: since the last commit, and by the turn that their
+    /// end was committed with, until the store's tables have it.
+    left: Vec<(Slot, TaskId)>,
+    leaving: VecDeque<(Turn, Vec<(Slot, TaskId)>)>,
+    /// Of the skipped ones in memory: the one to blame.
+    blames: HashMap<Slot, TaskId>,
     /// Workers that have something to be told.
     to_tell: Vec<WorkerId>,
     /// Names that tasks wait for and nobody added.
@@ -128,7 +134,9 @@ impl Scheduler {
             counts: Counts::default(),
             last_task: 0,
             doomed: VecDeque::new(),
-            leaving: BTreeMap::new(),
+            left: Vec::new(),
+            leaving: VecDeque::new(),
+            blames: HashMap::new(),
             to_tell: Vec::new(),
             missing: BTreeSet::new(),
             last_turn: None,
@@ -179,24 +187,37 @@ impl Scheduler {
         std::mem::take(&mut self.answers)
     }
 
-    /// All changes so far are committed: what memory need not hold is the store's alone now.
-    pub fn committed(&mut self) {
-        for slot in std::mem::take(&mut self.leaving).into_keys() {
-            let task = self.tasks.get(slot);
-            match task.state {
-                State::Missing if task.pending == 0 => {
-                    // Frees the edges, which nobody is at the other end of.
-                    self.edges.take_succs(&mut self.tasks, slot);
-                    self.counts.down(State::Missing);
-                    self.missing.remove(&slot);
-                    self.tasks.remove(slot);
-                }
-                state if state.is_finished() => {
-                    self.tasks.remove(slot);
-                }
-                // Somebody waits for that name again, or added it.
-                _ => {}
+    /// All changes so far are committed, as this turn.
+    pub fn committed(&mut self, turn: Turn) {
+        if !self.left.is_empty() {
+            self.leaving.push_back((turn, std::mem::take(&mut self.left)));
+        }
+    }
+
+    /// The tables have all changes up to this turn: what memory need not hold is the store's alone now.
+    pub fn folded(&mut self, turn: Turn) {
+        while let Some((_, left)) = self.leaving.pop_front_if(|(until, _)| *until <= turn) {
+            for (slot, id) in left {
+                self.forget(slot, id);
             }
+        }
+    }
+
+    /// Unless somebody waits for that name again, or added it.
+    fn forget(&mut self, slot: Slot, id: TaskId) {
+        match self.tasks.get_if(slot, id).map(|task| (task.state, task.pending)) {
+            Some((State::Missing, 0)) => {
+                // Frees the edges, which nobody is at the other end of.
+                self.edges.take_succs(&mut self.tasks, slot);
+                self.counts.down(State::Missing);
+                self.missing.remove(&slot);
+                self.tasks.remove(slot);
+            }
+            Some((state, _)) if state.is_finished() => {
+                self.blames.remove(&slot);
+                self.tasks.remove(slot);
+            }
+            _ => {}
         }
     }
 
@@ -446,7 +467,11 @@ impl Scheduler {
                 self.make_ready(succ, Origin::Enabled);
             }
         }
-        self.leaving.insert(slot, blame);
+        let id = self.tasks.get(slot).id;
+        if state == State::Skipped {
+            self.blames.insert(slot, blame);
+        }
+        self.left.push((slot, id));
     }
 
     /// A name that nobody added is kept in memory only while something waits for it.
@@ -457,7 +482,7 @@ impl Scheduler {
         }
         task.pending -= 1;
         if task.pending == 0 {
-            self.leaving.insert(pred, 0);
+            self.left.push((pred, task.id));
         }
     }
 
@@ -481,6 +506,11 @@ impl Scheduler {
         if pred.state == State::Missing {
             pred.pending += 1;
         }
+    }
+
+    /// Because of which dead task a dead one in memory will never run: itself, if it was not skipped.
+    fn blame(&self, slot: Slot) -> TaskId {
+        self.blames.get(&slot).copied().unwrap_or(self.tasks.get(slot).id)
     }
 
     // --- answers -----------------------------------------------------------------------------
@@ -531,7 +561,7 @@ impl Scheduler {
                 definition: task.definition,
                 attempt: task.attempt,
                 holder: (task.holder != NONE).then_some(task.holder),
-                blame: self.leaving.get(&slot).copied().unwrap_or_default(),
+                blame: self.blame(slot),
             })
         })
     }

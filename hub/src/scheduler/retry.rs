@@ -46,7 +46,7 @@ impl Scheduler {
     fn dead(&self, need: &Need) -> Option<(TaskId, TaskId)> {
         let (state, blame) = match self.tasks.find(&need.name) {
             Some(slot) => {
-                let blame = self.leaving.get(&slot).copied().unwrap_or(need.id);
+                let blame = self.blame(slot);
                 (self.tasks.get(slot).state, blame)
             }
             None => (need.state, need.blame),

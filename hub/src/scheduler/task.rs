@@ -1,4 +1,5 @@
-//! The tasks that memory holds: those not finished, and those whose end is not yet committed.
+//! The tasks that memory holds: those not finished, and those whose end the tables do
+//! not have yet.
 //!
 //! A slot is an index that stays the same while the task is in memory. Names are found through a
 //! table of slots, so that each name is stored once.
@@ -6,6 +7,7 @@
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use serde::{Deserialize, Serialize};
 
 use super::message::{Name, TaskId, WorkerId};
 use super::ready::ReadyKey;
@@ -15,7 +17,7 @@ pub type Slot = u32;
 pub const NONE: u32 = u32::MAX;
 
 /// The one enum of states; `may_become` is the one table of moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum State {
     /// Named as a dependency, added by nobody.

@@ -33,8 +33,9 @@ const RULES: [(&str, &str); 5] = [
 impl Store {
     /// What is wrong with the file; empty if it is sound.
     pub fn check(&self) -> Result<Vec<String>, StoreError> {
+        let db = self.db()?;
         let mut problems = Vec::new();
-        let mut select = self.db.prepare("PRAGMA quick_check")?;
+        let mut select = db.prepare("PRAGMA quick_check")?;
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {
             let line: String = row.get(0)?;
@@ -49,14 +50,14 @@ impl Store {
             return Ok(problems);
         }
         for (sql, what) in RULES {
-            let count: i64 = self.db.query_row(sql, [], |row| row.get(0))?;
+            let count: i64 = db.query_row(sql, [], |row| row.get(0))?;
             if count > 0 {
                 problems.push(format!("{count} {what}"));
             }
         }
         for state in FINISHED {
             let sql = "SELECT count(*) FROM tasks WHERE state = ?1";
-            let count: i64 = self.db.query_row(sql, [state as i64], |row| row.get(0))?;
+            let count: i64 = db.query_row(sql, [state as i64], |row| row.get(0))?;
             let total = self.totals.of(state);
             if count as u64 != total {
                 problems.push(

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 use self_cell::{MutBorrow, self_cell};
 
-use super::Store;
+use super::{Store, StoreError, open};
 
 /// Pages a slice: a megabyte, about a millisecond.
 const PAGES: i32 = 256;
@@ -24,6 +24,8 @@ pub enum CopyError {
     Exists(PathBuf),
     #[error("this hub keeps its tasks in memory; there is no file to copy")]
     InMemory,
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error("cannot copy to {}: {source}", .to.display())]
     Io { to: PathBuf, source: io::Error },
     #[error("cannot copy to {}: {source}", .to.display())]
@@ -64,7 +66,7 @@ impl Store {
         if self.file().is_none() {
             return Err(CopyError::InMemory);
         }
-        Copying::new(Rc::clone(&self.db), to)
+        Copying::new(self.db()?, to)
     }
 }
 
@@ -149,9 +151,18 @@ fn part(to: &Path) -> PathBuf {
     part.into()
 }
 
+/// The redo log of the file is not that of its copy.
+fn stand_alone(part: &Path) -> rusqlite::Result<()> {
+    let db = Connection::open(part)?;
+    db.pragma_update(None, "journal_mode", "OFF")?;
+    open::mark_copy(&db)?;
+    db.close().map_err(|(_, error)| error)
+}
+
 /// Syncs the copy and gives it its name, unless somebody else took that meanwhile.
 fn keep(to: &Path) -> io::Result<u64> {
     let part = part(to);
+    stand_alone(&part).map_err(io::Error::other)?;
     let file = File::open(&part)?;
     file.sync_all()?;
     fs::hard_link(&part, to)?;

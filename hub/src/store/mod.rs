@@ -1,23 +1,33 @@
-//! The store: one SQLite file, one connection, one transaction a turn.
+//! The store: a redo log that makes a turn's changes safe, and tables in SQLite that they are
+//! folded into a little later.
 //!
-//! `commit` either holds all changes when it returns, or the hub must stop: there is no undo.
-//! With WAL and `synchronous=FULL` what it returned for survives a loss of power.
+//! `commit` either holds all changes when it returns, or the hub must stop: there is no undo. The
+//! tables' connection is lent to a thread that folds; whoever wants to read gets it back first.
 
 mod check;
 mod copy;
+mod fold;
 mod lock;
 mod open;
 mod read;
+pub mod redo;
 
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 pub use copy::{CopyError, Copying, copy_file};
+use fold::{Batch, fold};
 pub use lock::{FileLock, LockError};
 pub use open::{Access, OpenError, Opened};
 pub use read::{AttemptRow, FailureRow, Page, TaskRow};
+use redo::{Redo, Room};
 
 use crate::scheduler::message::*;
 use crate::scheduler::{Counts, State};
@@ -28,26 +38,49 @@ const OPEN: i64 = 2;
 /// Finished states, whose totals are stored.
 pub const FINISHED: [State; 4] = [State::Done, State::Failed, State::Skipped, State::Cancelled];
 
+/// Changes worth a transaction of the tables, and how long fewer of them wait for more.
+const FOLD_CHANGES: usize = 2_000;
+const FOLD_MS: u64 = 20;
+/// Changes folded at a time: about 20 ms, for which the tables cannot be read.
+const FOLD_CHANGES_MAX: usize = 8_000;
+/// With more changes behind than this, commits wait for the tables.
+const BEHIND_CHANGES_MAX: usize = 100_000;
+
 pub struct Store {
-    /// Shared with a copy that is being made, which goes on between two commits.
-    db: Rc<Connection>,
+    /// Shared with a copy that is being made, which goes on between two commits; away while the
+    /// thread folds.
+    db: RefCell<Option<Rc<Connection>>>,
+    /// Started when there is something to fold.
+    folder: Option<Folder>,
+    /// Nothing is folded but by `settle`.
+    alone: bool,
+    /// None: the tasks are in memory, and nothing of them is kept.
+    redo: Option<Redo>,
+    /// The file says that it has a redo log.
+    marked: bool,
     file: Option<std::path::PathBuf>,
+    /// As they were at the last commit.
     totals: Counts,
+    /// Committed and not folded, the oldest first.
+    behind: VecDeque<Batch>,
+    behind_changes: usize,
+    behind_since: Instant,
+    /// Commands and time limits of tasks that the tables may not have yet.
+    details: HashMap<TaskId, (Turn, Details)>,
+    turn: Turn,
+    folded: Cell<Turn>,
     _lock: Option<FileLock>,
 }
 
 /// The disk did not take a change. What was acknowledged is safe; nothing more can be.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}", if *.reading { "cannot read" } else { "cannot commit" })]
-pub struct StoreError {
-    reading: bool,
-    source: rusqlite::Error,
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(source: rusqlite::Error) -> Self {
-        Self { reading: true, source }
-    }
+pub enum StoreError {
+    #[error("cannot read: {0}")]
+    Read(#[from] rusqlite::Error),
+    #[error("cannot commit: {0}")]
+    Commit(io::Error),
+    #[error("cannot commit: {0}")]
+    Fold(rusqlite::Error),
 }
 
 /// Milliseconds since 1970, for people: nothing is decided by it.
@@ -55,43 +88,226 @@ pub fn unix_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as i64)
 }
 
+struct Job {
+    db: Connection,
+    batches: Vec<Batch>,
+}
+
+struct Folded {
+    db: Connection,
+    turn: Turn,
+    result: rusqlite::Result<()>,
+}
+
+/// The thread that folds; it ends when the store goes.
+struct Folder {
+    /// None: it is to end.
+    jobs: Option<Sender<Job>>,
+    folded: Receiver<Folded>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Folder {
+    fn start() -> io::Result<Self> {
+        let (jobs, inbox) = channel::<Job>();
+        let (outbox, folded) = channel();
+        let work = move || {
+            for Job { db, batches } in inbox {
+                let turn = batches.last().map_or(0, |batch| batch.turn);
+                let result = fold(&db, &batches);
+                if outbox.send(Folded { db, turn, result }).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("fold".into()).spawn(work)?;
+        Ok(Self { jobs: Some(jobs), folded, thread: Some(thread) })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // It does not panic; and if it did, the store would say so at the next fold.
+            let _ = thread.join();
+        }
+    }
+}
+
 impl Store {
-    /// Stores all of it or fails.
-    pub fn commit(&mut self, changes: &[Change], counts: &Counts) -> Result<(), StoreError> {
-        self.try_commit(changes, counts).map_err(|source| StoreError { reading: false, source })
+    /// Stores all of it or fails. `counts` are the tasks by state after it.
+    pub fn commit(&mut self, changes: Vec<Change>, counts: &Counts) -> Result<Turn, StoreError> {
+        self.mark()?;
+        let turn = self.turn + 1;
+        let room = loop {
+            let folded = self.folded.get();
+            let Some(redo) = &mut self.redo else {
+                break Room::Taken;
+            };
+            let write = |record| encode(&changes, counts, record);
+            match redo.append(turn, folded, write).map_err(StoreError::Commit)? {
+                // All that is in it may be written over once it is folded.
+                Room::Full if folded < self.turn => drop(self.settle()?),
+                room => break room,
+            }
+        };
+        self.note_details(turn, &changes);
+        if self.behind.is_empty() {
+            self.behind_since = Instant::now();
+        }
+        self.behind_changes += changes.len();
+        self.behind.push_back(Batch { turn, at_ms: unix_ms(), changes, counts: *counts });
+        (self.turn, self.totals) = (turn, *counts);
+        if room != Room::Taken || self.behind_changes > BEHIND_CHANGES_MAX {
+            self.settle()?;
+        }
+        Ok(turn)
     }
 
-    fn try_commit(&mut self, changes: &[Change], counts: &Counts) -> rusqlite::Result<()> {
-        let now = unix_ms();
-        let transaction = self.db.unchecked_transaction()?;
-        for change in changes {
-            write(&transaction, change, now)?;
+    /// Not before the first commit: a file that is only looked at stays as it is.
+    fn mark(&mut self) -> Result<(), StoreError> {
+        if let (Some(redo), false) = (&self.redo, self.marked) {
+            let id = redo.id();
+            open::mark_in_use(&*self.db()?, id).map_err(StoreError::Fold)?;
+            self.marked = true;
         }
-        for state in FINISHED {
-            if counts.of(state) != self.totals.of(state) {
-                transaction
-                    .prepare_cached("UPDATE totals SET count = ?2 WHERE state = ?1")?
-                    .execute(params![state as i64, counts.of(state) as i64])?;
-            }
-        }
-        transaction.commit()?;
-        self.totals = *counts;
         Ok(())
     }
 
-    /// Moves the log into the file, at a clean stop.
-    pub fn close(self) -> Result<(), StoreError> {
-        let close = || -> rusqlite::Result<()> {
-            if self.file.is_some() {
-                self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    fn note_details(&mut self, turn: Turn, changes: &[Change]) {
+        for change in changes {
+            if let Change::Added { id, task, .. } = change
+                && let Some(details) = &task.details
+            {
+                self.details.insert(*id, (turn, (**details).clone()));
             }
-            match Rc::try_unwrap(self.db) {
+        }
+    }
+
+    /// Hands what is behind to the thread that folds, if it has nothing to do and there is enough.
+    /// The last turn that the tables have: not before then may memory forget its tasks.
+    pub fn fold(&mut self) -> Result<Turn, StoreError> {
+        if self.is_away() {
+            match self.folder.as_ref().map(|folder| folder.folded.try_recv()) {
+                Some(Ok(folded)) => self.take_back(folded)?,
+                Some(Err(TryRecvError::Empty)) => return Ok(self.folded.get()),
+                Some(Err(TryRecvError::Disconnected)) | None => return Err(thread_ended()),
+            }
+            self.forget_details();
+        }
+        let enough = self.behind_changes >= FOLD_CHANGES;
+        if !self.alone && (enough || self.due().is_some_and(|due| due.is_zero())) {
+            self.lend()?;
+        }
+        Ok(self.folded.get())
+    }
+
+    /// When `fold` has something to do, if nothing else happens.
+    pub fn due(&self) -> Option<Duration> {
+        let wait = Duration::from_millis(FOLD_MS);
+        if self.is_away() {
+            return Some(wait);
+        }
+        (!self.behind.is_empty()).then(|| wait.saturating_sub(self.behind_since.elapsed()))
+    }
+
+    /// Folds all that is committed. What is read afterwards says all of it.
+    pub fn settle(&mut self) -> Result<Turn, StoreError> {
+        let db = self.db()?;
+        if !self.behind.is_empty() {
+            let batches = self.take_behind(usize::MAX);
+            fold(&db, &batches).map_err(StoreError::Fold)?;
+            self.folded.set(self.turn);
+        }
+        self.forget_details();
+        Ok(self.turn)
+    }
+
+    fn lend(&mut self) -> Result<(), StoreError> {
+        if self.folder.is_none() {
+            self.folder = Folder::start().ok();
+        }
+        let jobs = self.folder.as_ref().and_then(|folder| folder.jobs.clone());
+        let db = self.db.get_mut().take();
+        // A copy that is being made holds on to the connection.
+        match (jobs, db.map(Rc::try_unwrap)) {
+            (Some(jobs), Some(Ok(db))) => {
+                let batches = self.take_behind(FOLD_CHANGES_MAX);
+                jobs.send(Job { db, batches }).map_err(|_| thread_ended())
+            }
+            (_, db) => {
+                *self.db.get_mut() = db.map(|db| db.map_or_else(|shared| shared, Rc::new));
+                self.settle().map(drop)
+            }
+        }
+    }
+
+    fn take_behind(&mut self, most: usize) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        let mut taken = 0;
+        while taken < most
+            && let Some(batch) = self.behind.pop_front()
+        {
+            taken += batch.changes.len();
+            batches.push(batch);
+        }
+        self.behind_changes -= taken;
+        self.behind_since = Instant::now();
+        batches
+    }
+
+    fn is_away(&self) -> bool {
+        self.db.borrow().is_none()
+    }
+
+    fn take_back(&self, Folded { db, turn, result }: Folded) -> Result<(), StoreError> {
+        *self.db.borrow_mut() = Some(Rc::new(db));
+        result.map_err(StoreError::Fold)?;
+        self.folded.set(turn);
+        Ok(())
+    }
+
+    /// The tables, as far as they are folded.
+    fn db(&self) -> Result<Rc<Connection>, StoreError> {
+        if self.is_away() {
+            let folded = self.folder.as_ref().and_then(|folder| folder.folded.recv().ok());
+            self.take_back(folded.ok_or_else(thread_ended)?)?;
+        }
+        self.db.borrow().as_ref().map(Rc::clone).ok_or_else(thread_ended)
+    }
+
+    /// The tables have them now.
+    fn forget_details(&mut self) {
+        let folded = self.folded.get();
+        self.details.retain(|_, (turn, _)| *turn > folded);
+    }
+
+    /// Folds all and moves SQLite's log into the file, at a clean stop: one file has it all then.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.settle()?;
+        if let Some(redo) = self.redo.take() {
+            if self.marked {
+                open::mark_clean(&*self.db()?).map_err(StoreError::Fold)?;
+            }
+            // Left behind, it does no harm: it says whose it is, and the file says that it is clean.
+            let _ = redo.remove();
+        }
+        let db = self.db.get_mut().take();
+        let close = || -> rusqlite::Result<()> {
+            let Some(db) = db else {
+                return Ok(());
+            };
+            if self.file.is_some() {
+                db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            }
+            match Rc::try_unwrap(db) {
                 Ok(db) => db.close().map_err(|(_, error)| error),
                 // A copy was under way; it is cut off, and closes the connection as it is dropped.
                 Err(_) => Ok(()),
             }
         };
-        close().map_err(|source| StoreError { reading: false, source })
+        close().map_err(StoreError::Fold)
     }
 
     pub fn file(&self) -> Option<&std::path::Path> {
@@ -99,132 +315,25 @@ impl Store {
     }
 }
 
-/// One change, in one or two statements.
-fn write(db: &Connection, change: &Change, now: i64) -> rusqlite::Result<()> {
-    match change {
-        Change::Added { id, task, needs, adopted } => {
-            let details = task.details.as_deref();
-            let command = details.and_then(|details| details.command.as_deref());
-            let limit = details.map_or(0, |details| details.time_limit_ms as i64);
-            db.prepare_cached(if *adopted {
-                "UPDATE tasks SET name = ?2, state = ?3, definition = ?4, priority = ?5, retries = ?6,
-                    time_limit_ms = ?7, created_ms = ?8, needs = ?9, command = ?10 WHERE id = ?1"
-            } else {
-                "INSERT INTO tasks (id, name, state, definition, priority, retries, time_limit_ms,
-                    created_ms, needs, command) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
-            })?
-            .execute(params![
-                *id as i64,
-                task.name,
-                OPEN,
-                task.definition as i64,
-                task.priority,
-                task.retries,
-                limit,
-                now,
-                id_list(needs),
-                command
-            ])?;
-        }
-        Change::Missing { id, name } => {
-            db.prepare_cached(
-                "INSERT INTO tasks (id, name, state, created_ms) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![*id as i64, name, State::Missing as i64, now])?;
-        }
-        Change::Needs { task, needs } => {
-            db.prepare_cached(
-                "UPDATE tasks SET needs = coalesce(needs || ',', '') || ?2 WHERE id = ?1",
-            )?
-            .execute(params![*task as i64, id_list(needs)])?;
-        }
-        Change::Worker { id, who } => {
-            db.prepare_cached(
-                "INSERT INTO workers (id, name, client, seen_ms) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![id, who.name, who.id, now])?;
-        }
-        Change::Leased { task, attempt, worker, client, number, term_ms } => {
-            db.prepare_cached(
-                "INSERT INTO leases (task, attempt, worker, client, number, term_ms, started_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
-                *task as i64,
-                attempt,
-                worker,
-                client,
-                *number as i64,
-                *term_ms as i64,
-                now
-            ])?;
-        }
-        Change::Back { task, attempt, failures, reclaims } => {
-            end_lease(db, *task)?;
-            db.prepare_cached(
-                "UPDATE tasks SET attempt = ?2, failures = ?3, reclaims = ?4 WHERE id = ?1",
-            )?
-            .execute(params![*task as i64, attempt, failures, reclaims])?;
-        }
-        Change::Ended { task, attempt, worker, how, report } => {
-            db.prepare_cached(
-                "INSERT OR REPLACE INTO attempts
-                    (task, attempt, worker, started_ms, run_ms, outcome, exit_code, reason, output)
-                 SELECT ?1, ?2, ?3, started, max(0, ?4 - started), ?5, ?6, ?7, ?8 FROM (
-                    SELECT coalesce((SELECT started_ms FROM leases WHERE task = ?1 AND attempt = ?2),
-                        (SELECT started_ms FROM attempts WHERE task = ?1 AND attempt = ?2), ?4) AS started)",
-            )?
-            .execute(params![
-                *task as i64,
-                attempt,
-                worker,
-                now,
-                *how as i64,
-                report.exit_code,
-                report.reason,
-                report.output
-            ])?;
-        }
-        Change::Finished { task, state, attempt, failures, reclaims, blame } => {
-            if *attempt > 0 {
-                end_lease(db, *task)?;
-            }
-            let blame = (*state == State::Skipped).then_some(*blame as i64);
-            db.prepare_cached(
-                "UPDATE tasks SET state = ?2, attempt = ?3, failures = ?4, reclaims = ?5, blame = ?6
-                 WHERE id = ?1",
-            )?
-            .execute(params![*task as i64, *state as i64, attempt, failures, reclaims, blame])?;
-        }
-        Change::Reopened { task } => {
-            db.prepare_cached(
-                "UPDATE tasks SET state = ?2, failures = 0, reclaims = 0, blame = NULL WHERE id = ?1",
-            )?
-            .execute(params![*task as i64, OPEN])?;
-        }
-        Change::Blamed { task, blame } => {
-            db.prepare_cached("UPDATE tasks SET blame = ?2 WHERE id = ?1")?
-                .execute(params![*task as i64, *blame as i64])?;
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Of a file that was only looked at, or was refused.
+        if let Some(redo) = self.redo.take_if(|_| !self.marked) {
+            let _ = redo.remove();
         }
     }
-    Ok(())
 }
 
-fn end_lease(db: &Connection, task: TaskId) -> rusqlite::Result<()> {
-    db.prepare_cached("DELETE FROM leases WHERE task = ?1")?.execute([task as i64])?;
-    Ok(())
+fn thread_ended() -> StoreError {
+    StoreError::Commit(io::Error::other("the thread that folds has ended"))
 }
 
-fn id_list(ids: &[TaskId]) -> Option<String> {
-    if ids.is_empty() {
-        return None;
-    }
-    let mut list = String::with_capacity(ids.len() * 8);
-    for id in ids {
-        if !list.is_empty() {
-            list.push(',');
-        }
-        list.push_str(&id.to_string());
-    }
-    Some(list)
+/// What a record of the redo log says.
+fn encode(changes: &[Change], counts: &Counts, record: Vec<u8>) -> Vec<u8> {
+    postcard::to_extend(&(unix_ms(), counts, changes), record).expect("memory takes it")
+}
+
+fn decode(turn: Turn, body: &[u8]) -> postcard::Result<Batch> {
+    let (at_ms, counts, changes) = postcard::from_bytes(body)?;
+    Ok(Batch { turn, at_ms, changes, counts })
 }

@@ -1,21 +1,27 @@
 //! Opening a file: lock it, look at what it is, bring it to this version, prepare the connection.
 
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Instant;
 
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
-use super::{FINISHED, FileLock, LockError, Store, StoreError};
+use super::redo::{self, Gap, Medium, Records, Redo, RedoFile};
+use super::{Batch, FINISHED, FileLock, LockError, Store, StoreError, decode, fold};
 use crate::scheduler::Counts;
+use crate::scheduler::message::Turn;
 
 /// "dhub" in ASCII: marks the file as ours.
 const APPLICATION_ID: i64 = 0x6468_7562;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// Pages of SQLite kept in memory, in KiB.
@@ -39,13 +45,30 @@ pub enum OpenError {
     Unusable { file: PathBuf, source: rusqlite::Error },
     #[error("cannot use {}: {source}", .file.display())]
     Unreadable { file: PathBuf, source: StoreError },
+    #[error("{} is missing, and has what was acknowledged last and is not in {} yet\n  bring it back beside the file, or start with --without-redo and lose that", .redo.display(), .file.display())]
+    RedoMissing { file: PathBuf, redo: PathBuf },
+    #[error("{} belongs to another file than {}, or to an earlier state of it\n  move it away if nothing in it is needed any more", .redo.display(), .file.display())]
+    RedoForeign { file: PathBuf, redo: PathBuf },
+    #[error("{} is damaged: {gap}\n  bring back a sound copy of it, or start with --without-redo and lose what it has", .redo.display())]
+    RedoDamaged { redo: PathBuf, gap: Gap },
+    #[error("{}: turn {turn} was written by another version of dhub; start that version once and stop it", .redo.display())]
+    RedoUnknown { redo: PathBuf, turn: Turn },
 }
 
+type OpenMedium<'a> = &'a dyn Fn(&Path) -> io::Result<Box<dyn Medium>>;
+
 /// How a file is opened; by default as a hub on a local disk does it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Access<'a> {
     /// The file may be on a network file system.
     pub network: bool,
+    /// The redo log is lost, and with it what is not folded.
+    pub without_redo: bool,
+    /// The way to the redo log; None: a file of the system's.
+    pub medium: Option<OpenMedium<'a>>,
+    pub region_bytes: u64,
+    /// Nothing is folded but by `settle`, so that all I/Os come in one order.
+    pub alone: bool,
     /// Which of SQLite's ways to the disk; None: the system's.
     pub vfs: Option<&'a str>,
     /// Pages of the log after which it is moved into the file.
@@ -54,7 +77,15 @@ pub struct Access<'a> {
 
 impl Default for Access<'_> {
     fn default() -> Self {
-        Self { network: false, vfs: None, checkpoint_pages: CHECKPOINT_PAGES }
+        Self {
+            network: false,
+            without_redo: false,
+            medium: None,
+            region_bytes: redo::REGION_BYTES,
+            alone: false,
+            vfs: None,
+            checkpoint_pages: CHECKPOINT_PAGES,
+        }
     }
 }
 
@@ -70,7 +101,7 @@ impl Store {
         let mut db = Connection::open_in_memory()?;
         create(&mut db)?;
         prepare(&db)?;
-        Ok(Store { db: Rc::new(db), file: None, totals: Counts::default(), _lock: None })
+        Ok(Store::new(db, None, 0))
     }
 
     pub fn open(file: &Path, since: &str, network: bool) -> Result<Opened, OpenError> {
@@ -101,21 +132,39 @@ impl Store {
             // The entry of the new file in its directory must survive a loss of power too.
             File::open(parent).and_then(|dir| dir.sync_all()).map_err(io)?;
         }
-        let mut store = Store {
-            db: Rc::new(db),
-            file: Some(file.to_owned()),
-            totals: Counts::default(),
-            _lock: Some(lock),
-        };
+        let (redo, turn, marked) = open_redo(&real, &db, access)?;
+        let mut store = Store::new(db, Some(redo), turn);
+        (store.file, store._lock) = (Some(file.to_owned()), Some(lock));
+        (store.alone, store.marked) = (access.alone, marked);
         store.totals = store
             .read_totals()
             .map_err(|source| OpenError::Unreadable { file: file.to_owned(), source })?;
         Ok(Opened { store, new })
     }
 
+    fn new(db: Connection, redo: Option<Redo>, turn: Turn) -> Self {
+        Self {
+            db: RefCell::new(Some(Rc::new(db))),
+            folder: None,
+            alone: false,
+            marked: false,
+            redo,
+            file: None,
+            totals: Counts::default(),
+            behind: VecDeque::new(),
+            behind_changes: 0,
+            behind_since: Instant::now(),
+            details: HashMap::new(),
+            turn,
+            folded: Cell::new(turn),
+            _lock: None,
+        }
+    }
+
     fn read_totals(&self) -> Result<Counts, StoreError> {
         let mut counts = Counts::default();
-        let mut select = self.db.prepare("SELECT count FROM totals WHERE state = ?1")?;
+        let db = self.db()?;
+        let mut select = db.prepare("SELECT count FROM totals WHERE state = ?1")?;
         for state in FINISHED {
             let count: i64 = select.query_row([state as i64], |row| row.get(0))?;
             counts.set(state, count.max(0) as u64);
@@ -148,8 +197,7 @@ fn open_connection(
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(unusable)?;
         let application: i64 =
             db.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(unusable)?;
-        let version: i64 =
-            db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unusable)?;
+        let version = version(&db).map_err(unusable)?;
         // A hub that died at its first start leaves a database with nothing in it.
         new = application == 0 && version == 0 && is_empty(&db, file).map_err(unusable)?;
         if application != APPLICATION_ID && !new {
@@ -196,7 +244,8 @@ fn settle(db: &Connection, file: &Path, network: bool) -> Result<(), OpenError> 
     if network {
         // Any transaction writes its journal over the old one, and syncs it.
         let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
-        return db.pragma_update(None, "user_version", VERSION).map_err(unusable);
+        let same = version(db).map_err(unusable)?;
+        return db.pragma_update(None, "user_version", same).map_err(unusable);
     }
     let mut path = file.as_os_str().to_owned();
     path.push("-wal");
@@ -257,6 +306,120 @@ fn create(db: &mut Connection) -> rusqlite::Result<()> {
     transaction.execute_batch(SCHEMA)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+pub fn redo_path(file: &Path) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(".redo");
+    PathBuf::from(path)
+}
+
+/// Folds what a hub that died left in its redo log, and begins a new one. With the last turn, and
+/// whether the file says already that it has this log.
+fn open_redo(
+    file: &Path,
+    db: &Connection,
+    access: Access,
+) -> Result<(Redo, Turn, bool), OpenError> {
+    let (mut id, is_clean, mut turn) =
+        marks(db).map_err(|source| OpenError::Unusable { file: file.to_owned(), source })?;
+    let path = redo_path(file);
+    let io = |source| OpenError::Io { path: path.clone(), source };
+    let is_there = path.exists();
+    if !is_there && !is_clean && !access.without_redo {
+        return Err(OpenError::RedoMissing { file: file.to_owned(), redo: path });
+    }
+    let medium: Box<dyn Medium> = match access.medium {
+        None => Box::new(RedoFile::open(&path).map_err(io)?),
+        Some(open) => open(&path).map_err(io)?,
+    };
+    if is_there && !access.without_redo {
+        let records = Records::read(&*medium).map_err(io)?;
+        if records.has_others(id) {
+            return Err(OpenError::RedoForeign { file: file.to_owned(), redo: path });
+        }
+        if !is_clean {
+            turn = catch_up(db, records, turn, &path)?.unwrap_or(turn);
+        }
+    }
+    let is_new = id == 0 || access.without_redo;
+    if is_new {
+        // Its keys are random. Another id: no record of before can be taken for one of now.
+        id = RandomState::new().build_hasher().finish() | 1;
+    }
+    Ok((Redo::new(medium, id, access.region_bytes), turn, !is_clean && !is_new))
+}
+
+/// Which redo log belongs to the file, whether the file can do without it, and the last turn that
+/// the tables have.
+fn marks(db: &Connection) -> rusqlite::Result<(u64, bool, Turn)> {
+    if version(db)? < 2 {
+        return Ok((0, true, 0));
+    }
+    let number = |key: &str| {
+        let sql = "SELECT value FROM meta WHERE key = ?1";
+        db.query_row(sql, [key], |row| row.get::<_, i64>(0)).map(|value| value as u64)
+    };
+    Ok((number("redo")?, number("clean")? != 0, number("turn")?))
+}
+
+fn version(db: &Connection) -> rusqlite::Result<i64> {
+    db.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Folds the records that the tables do not have; the last turn of them.
+fn catch_up(
+    db: &Connection,
+    records: Records,
+    folded: Turn,
+    path: &Path,
+) -> Result<Option<Turn>, OpenError> {
+    let redo = || path.to_owned();
+    let records =
+        records.after(folded).map_err(|gap| OpenError::RedoDamaged { redo: redo(), gap })?;
+    let mut last = None;
+    for (turn, body) in records {
+        let batch: Batch =
+            decode(turn, &body).map_err(|_| OpenError::RedoUnknown { redo: redo(), turn })?;
+        let unusable = |source| OpenError::Unusable { file: redo(), source };
+        fold(db, &[batch]).map_err(unusable)?;
+        last = Some(turn);
+    }
+    Ok(last)
+}
+
+/// From now on the file needs its redo log. One of an older version is brought to this one with it.
+pub fn mark_in_use(db: &Connection, id: u64) -> rusqlite::Result<()> {
+    let transaction = db.unchecked_transaction()?;
+    if version(db)? < 2 {
+        db.execute_batch(
+            "CREATE TABLE meta (
+                key   TEXT    PRIMARY KEY,
+                value INTEGER NOT NULL
+            ) WITHOUT ROWID;",
+        )?;
+        super::fold::set(db, "turn", 0)?;
+    }
+    super::fold::set(db, "redo", id)?;
+    super::fold::set(db, "clean", 0)?;
+    db.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+/// The redo log is not needed any more.
+pub fn mark_clean(db: &Connection) -> rusqlite::Result<()> {
+    super::fold::set(db, "clean", 1)
+}
+
+/// A copy has no redo log.
+pub fn mark_copy(db: &Connection) -> rusqlite::Result<()> {
+    if version(db)? < 2 {
+        return Ok(());
+    }
+    let transaction = db.unchecked_transaction()?;
+    super::fold::set(db, "redo", 0)?;
+    super::fold::set(db, "clean", 1)?;
     transaction.commit()
 }
 

@@ -1,6 +1,6 @@
 //! What is read back: at the start, by name, in pages.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{OPEN, Store, StoreError, unix_ms};
 use crate::scheduler::message::*;
@@ -111,14 +111,15 @@ fn parse_ids(list: Option<&str>) -> Vec<TaskId> {
 impl Store {
     /// Fills an empty scheduler with what the file has.
     pub fn restore(&self, now: Millis, scheduler: &mut Scheduler) -> Result<(), StoreError> {
-        let last = |sql| self.db.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+        let db = self.db()?;
+        let last = |sql| db.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
         let last_task = last("SELECT max(id) FROM tasks")?.unwrap_or(0) as TaskId;
         let last_worker = last("SELECT max(id) FROM workers")?.unwrap_or(0) as WorkerId;
         let finished: Vec<_> =
             super::FINISHED.iter().map(|&state| (state, self.totals.of(state))).collect();
         scheduler.restore_totals(&finished, last_task, last_worker);
         let leases = self.leases(now, scheduler)?;
-        let mut select = self.db.prepare(
+        let mut select = db.prepare(
             "SELECT t.id, t.name, t.definition, t.priority, t.retries, t.failures, t.reclaims, t.attempt,
                 iif(t.command IS NOT NULL OR t.time_limit_ms > 0, 16 + coalesce(octet_length(t.command), 0), 0),
                 t.needs, a.worker, a.outcome
@@ -129,7 +130,7 @@ impl Store {
             let needs = parse_ids(row.get_ref(9)?.as_str_or_null()?);
             Ok((stored_task(row, Vec::new())?, needs))
         })?;
-        scheduler.restore_tasks(now, tasks, leases, |id| self.try_need(id))?;
+        scheduler.restore_tasks(now, tasks, leases, |id| try_need(&db, id))?;
         Ok(())
     }
 
@@ -138,7 +139,8 @@ impl Store {
         now: Millis,
         scheduler: &mut Scheduler,
     ) -> Result<Vec<StoredLease>, StoreError> {
-        let mut select = self.db.prepare(
+        let db = self.db()?;
+        let mut select = db.prepare(
             "SELECT l.task, l.attempt, l.worker, l.client, l.number, l.term_ms, l.started_ms, w.name, w.client
              FROM leases l JOIN workers w ON w.id = l.worker",
         )?;
@@ -167,8 +169,9 @@ impl Store {
 
     /// A worker that memory has forgotten or never knew in this life of the hub.
     pub fn find_worker(&self, who: &Who) -> Result<Option<WorkerId>, StoreError> {
+        let db = self.db()?;
         let mut select =
-            self.db.prepare_cached("SELECT id FROM workers WHERE coalesce(client, name) = ?1")?;
+            db.prepare_cached("SELECT id FROM workers WHERE coalesce(client, name) = ?1")?;
         let id = match who.id {
             Some(client) => select.query_row([client], |row| row.get(0)).optional()?,
             None => select.query_row([&*who.name], |row| row.get(0)).optional()?,
@@ -178,8 +181,8 @@ impl Store {
 
     /// A task that memory lacks: finished, or a name that nothing waits for any more.
     pub fn look_up(&self, name: &str) -> Result<Option<PastTask>, StoreError> {
-        let past = self
-            .db
+        let db = self.db()?;
+        let past = db
             .prepare_cached(
                 "SELECT t.id, t.state, t.definition, t.attempt, t.blame, a.worker
                  FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt
@@ -203,8 +206,11 @@ impl Store {
 
     /// What a worker needs besides the name.
     pub fn details(&self, id: TaskId) -> Result<Details, StoreError> {
-        let details = self
-            .db
+        if let Some((_, details)) = self.details.get(&id) {
+            return Ok(details.clone());
+        }
+        let db = self.db()?;
+        let details = db
             .prepare_cached("SELECT command, time_limit_ms FROM tasks WHERE id = ?1")?
             .query_row([id as i64], |row| {
                 Ok(Details {
@@ -215,29 +221,15 @@ impl Store {
         Ok(details)
     }
 
-    fn try_need(&self, id: TaskId) -> rusqlite::Result<Need> {
-        self.db.prepare_cached("SELECT name, state, blame FROM tasks WHERE id = ?1")?.query_row(
-            [id as i64],
-            |row| {
-                Ok(Need {
-                    id,
-                    name: row.get::<_, String>(0)?.into(),
-                    // An open one counts as missing until memory says otherwise.
-                    state: state(row.get(1)?).unwrap_or(State::Missing),
-                    blame: row.get::<_, Option<i64>>(2)?.map_or(id, |blame| blame as TaskId),
-                })
-            },
-        )
-    }
-
     pub fn name(&self, id: TaskId) -> Result<String, StoreError> {
-        Ok(self.try_need(id)?.name.into())
+        let db = self.db()?;
+        Ok(try_need(&db, id)?.name.into())
     }
 
     /// A finished task, with all that its retry needs.
     pub fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, StoreError> {
-        let found = self
-            .db
+        let db = self.db()?;
+        let found = db
             .prepare_cached(
                 "SELECT t.id, t.name, t.definition, t.priority, t.retries, t.failures, t.reclaims, t.attempt,
                     iif(t.command IS NOT NULL OR t.time_limit_ms > 0, 16 + coalesce(octet_length(t.command), 0), 0),
@@ -254,7 +246,7 @@ impl Store {
             return Ok(None);
         };
         for need in needs {
-            task.needs.push(self.try_need(need)?);
+            task.needs.push(try_need(&db, need)?);
         }
         Ok(Some(Revived { task, state, dependent }))
     }
@@ -266,7 +258,8 @@ impl Store {
         after: TaskId,
         most: usize,
     ) -> Result<Vec<(TaskId, Vec<TaskId>)>, StoreError> {
-        let mut select = self.db.prepare_cached(
+        let db = self.db()?;
+        let mut select = db.prepare_cached(
             "SELECT id, needs FROM tasks WHERE blame = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
         )?;
         let rows = select.query_map(params![blame as i64, after as i64, most as i64], |row| {
@@ -277,19 +270,22 @@ impl Store {
 
     /// One task, whatever its state.
     pub fn task(&self, name: &str) -> Result<Option<TaskRow>, StoreError> {
-        let mut select = self.db.prepare_cached(&format!("{TASK_ROW} WHERE t.name = ?2"))?;
+        let db = self.db()?;
+        let mut select = db.prepare_cached(&format!("{TASK_ROW} WHERE t.name = ?2"))?;
         Ok(select.query_row(params![unix_ms(), name], task_row).optional()?)
     }
 
     pub fn task_by_id(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError> {
-        let mut select = self.db.prepare_cached(&format!("{TASK_ROW} WHERE t.id = ?2"))?;
+        let db = self.db()?;
+        let mut select = db.prepare_cached(&format!("{TASK_ROW} WHERE t.id = ?2"))?;
         Ok(select.query_row(params![unix_ms(), id as i64], task_row).optional()?)
     }
 
     /// Beside another task: all but its command.
     pub fn neighbour(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError> {
+        let db = self.db()?;
         let brief = TASK_ROW.replace("t.command", "NULL");
-        let mut select = self.db.prepare_cached(&format!("{brief} WHERE t.id = ?2"))?;
+        let mut select = db.prepare_cached(&format!("{brief} WHERE t.id = ?2"))?;
         Ok(select.query_row(params![unix_ms(), id as i64], task_row).optional()?)
     }
 
@@ -301,6 +297,7 @@ impl Store {
         after: TaskId,
         most: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
+        let db = self.db()?;
         let (filter, value) = match which {
             Page::All => ("t.state <> ?4", State::Missing as i64),
             Page::Open => ("t.state = 2 AND ?4 = 2", OPEN),
@@ -309,7 +306,7 @@ impl Store {
             Page::Dead(state) => ("t.state = 8 AND ?4 = ?4", state as i64),
         };
         let sql = format!("{TASK_ROW} WHERE t.id > ?2 AND {filter} ORDER BY t.id LIMIT ?3");
-        let mut select = self.db.prepare_cached(&sql)?;
+        let mut select = db.prepare_cached(&sql)?;
         let rows =
             select.query_map(params![unix_ms(), after as i64, most as i64, value], task_row)?;
         let (mut page, mut bytes) = (Vec::new(), 0);
@@ -326,13 +323,15 @@ impl Store {
 
     /// Ids of the tasks that a task needs.
     pub fn needs(&self, id: TaskId) -> Result<Vec<TaskId>, StoreError> {
-        let mut select = self.db.prepare_cached("SELECT needs FROM tasks WHERE id = ?1")?;
+        let db = self.db()?;
+        let mut select = db.prepare_cached("SELECT needs FROM tasks WHERE id = ?1")?;
         Ok(select.query_row([id as i64], |row| Ok(parse_ids(row.get_ref(0)?.as_str_or_null()?)))?)
     }
 
     /// All attempts of a task that ended, the oldest first.
     pub fn attempts(&self, task: TaskId, most: usize) -> Result<Vec<AttemptRow>, StoreError> {
-        let mut select = self.db.prepare_cached(
+        let db = self.db()?;
+        let mut select = db.prepare_cached(
             "SELECT a.attempt, w.name, a.started_ms, a.run_ms, a.outcome, a.exit_code, a.reason, a.output
              FROM attempts a LEFT JOIN workers w ON w.id = a.worker
              WHERE a.task = ?1 ORDER BY a.attempt DESC LIMIT ?2",
@@ -362,7 +361,8 @@ impl Store {
 
     /// The newest failures, for grouping by reason.
     pub fn failures(&self, most: usize) -> Result<Vec<FailureRow>, StoreError> {
-        let mut select = self.db.prepare_cached(
+        let db = self.db()?;
+        let mut select = db.prepare_cached(
             "SELECT t.name, a.exit_code, a.reason
              FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt
              WHERE t.state = 6 ORDER BY t.id DESC LIMIT ?1",
@@ -413,4 +413,20 @@ fn stored_task(row: &Row, needs: Vec<Need>) -> rusqlite::Result<StoredTask> {
         last: row.get::<_, Option<WorkerId>>(10)?.zip(ended),
         needs,
     })
+}
+
+/// A dependency of a task.
+fn try_need(db: &Connection, id: TaskId) -> rusqlite::Result<Need> {
+    db.prepare_cached("SELECT name, state, blame FROM tasks WHERE id = ?1")?.query_row(
+        [id as i64],
+        |row| {
+            Ok(Need {
+                id,
+                name: row.get::<_, String>(0)?.into(),
+                // An open one counts as missing until memory says otherwise.
+                state: state(row.get(1)?).unwrap_or(State::Missing),
+                blame: row.get::<_, Option<i64>>(2)?.map_or(id, |blame| blame as TaskId),
+            })
+        },
+    )
 }

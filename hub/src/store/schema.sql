@@ -1,4 +1,4 @@
--- Version 1. Readable with the sqlite3 shell, of a stopped hub's file or of a backup.
+-- Version 2. Readable with the sqlite3 shell, of a stopped hub's file or of a backup.
 --
 -- States: 1 missing, 2 open, 5 done, 6 failed, 7 skipped, 8 cancelled. An open task runs if it has
 -- a lease, waits if something that it needs is not done, and is ready otherwise; these follow from
@@ -63,6 +63,14 @@ CREATE TABLE totals (
     count INTEGER NOT NULL
 );
 INSERT INTO totals VALUES (5, 0), (6, 0), (7, 0), (8, 0);
+
+-- turn: the last one that the tables have. redo: which FILE.redo belongs to this file. clean: 1 if
+-- that is not needed, as after a clean stop; else it has the turns that are missing here.
+CREATE TABLE meta (
+    key   TEXT    PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO meta VALUES ('turn', 0), ('redo', 0), ('clean', 1);
 
 CREATE VIEW dependencies AS
     SELECT t.id AS task, t.name AS name, n.id AS needs_task, n.name AS needs, n.state AS needs_state

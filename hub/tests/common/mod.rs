@@ -119,10 +119,12 @@ impl Hub {
         let changes = self.scheduler.take_changes();
         if !changes.is_empty() {
             let store = self.store.as_mut().expect("no restart in progress");
-            store.commit(&changes, self.scheduler.counts()).expect("the changes are stored");
+            let counts = self.scheduler.counts();
+            let turn = store.commit(changes.clone(), counts).expect("the changes are stored");
+            self.scheduler.committed(turn);
+            self.scheduler.folded(store.settle().expect("the changes are folded"));
             self.changes.extend(changes);
         }
-        self.scheduler.committed();
     }
 
     /// A command alone in its turn.

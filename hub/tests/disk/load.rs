@@ -171,6 +171,13 @@ impl<'a> Load<'a> {
         self.store.as_ref().expect("a hub that runs")
     }
 
+    /// What is committed is in the tables, as before a read.
+    pub fn fold(&mut self) -> Result<(), Stop> {
+        let store = self.store.as_mut().expect("a hub that runs");
+        self.scheduler.folded(store.settle()?);
+        Ok(())
+    }
+
     /// To the end of the load, from the turn that was not answered.
     pub fn run(&mut self) -> Result<(), Stop> {
         let script = script();
@@ -343,6 +350,7 @@ impl<'a> Load<'a> {
                     job.answered(answer);
                 }
             }
+            self.fold()?;
             let store = self.store.as_ref().expect("a hub that runs");
             match job.step(ticket, &self.scheduler, store)? {
                 Step::Again | Step::Later => {}
@@ -381,13 +389,17 @@ impl<'a> Load<'a> {
         let changes = self.scheduler.take_changes();
         if !changes.is_empty() {
             let store = self.store.as_mut().expect("a hub that runs");
-            store.commit(&changes, self.scheduler.counts())?;
+            let turn = store.commit(changes, self.scheduler.counts())?;
+            self.scheduler.committed(turn);
+            // Some commits are folded alone, some together, some after a kill.
+            if turn % 3 == 0 {
+                self.scheduler.folded(store.settle()?);
+            }
             self.heard.commits += 1;
             if let Some(after) = &mut self.after_commit {
                 after(&self.heard);
             }
         }
-        self.scheduler.committed();
         Ok(())
     }
 }
@@ -405,6 +417,6 @@ fn with_ticket(mut command: Command, number: Ticket) -> Command {
 }
 
 /// The log and the journal that belong to a file.
-pub fn companions(file: &Path) -> [PathBuf; 3] {
-    ["", "-wal", "-journal"].map(|end| format!("{}{end}", file.display()).into())
+pub fn companions(file: &Path) -> [PathBuf; 4] {
+    ["", "-wal", "-journal", ".redo"].map(|end| format!("{}{end}", file.display()).into())
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 
-use dhub::store::Page;
+use dhub::store::{Access, Page, Store};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -39,6 +39,12 @@ pub fn at(file: &Path) -> String {
     if !exists {
         return String::new();
     }
+    drop(db);
+    let access = Access { alone: true, region_bytes: 64 * 1024, ..Access::default() };
+    let opened = Store::open_with(&copies[0], "now", access);
+    let opened = opened.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    opened.store.close().expect("a copy");
+    let db = Connection::open(&copies[0]).expect("a copy");
     let mut text = String::new();
     for sql in TABLES {
         let mut select = db.prepare(sql).expect("a table");
@@ -66,13 +72,14 @@ pub fn difference(left: &str, right: &str) -> String {
     [only(left, right, "-"), only(right, left, "+")].concat().join("\n")
 }
 
-pub fn is_sound(load: &Load, when: &str) {
+pub fn is_sound(load: &mut Load, when: &str) {
+    load.fold().expect("the disk works");
     let problems = load.store().check().expect("the file can be read");
     assert!(problems.is_empty(), "{when}: {problems:?}");
 }
 
 /// Every task has come to the end that is meant for it.
-pub fn is_at_its_end(load: &Load) {
+pub fn is_at_its_end(load: &mut Load) {
     is_sound(load, "at the end");
     let rows = load.store().page(Page::All, 0, 1000).expect("all tasks");
     assert_eq!(rows.len(), load::TASKS);

@@ -9,6 +9,7 @@ mod load;
 mod look;
 mod model;
 mod random;
+mod redo;
 mod vfs;
 
 use std::collections::HashSet;
@@ -17,12 +18,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use dhub::store::Access;
+use dhub::store::redo::Medium;
 use load::{Load, Progress, Stop};
 use model::{Disk, Fault, Image, Kind, Loss, Surface};
 use tempfile::TempDir;
 
 /// A few commits each: the load is short.
 const CHECKPOINT_PAGES: u32 = 30;
+const REGION_BYTES: u64 = 16 * 1024;
+
+type OpenRedo = Box<dyn Fn(&Path) -> std::io::Result<Box<dyn Medium>>>;
 
 /// A directory in memory, if the system has such: the disk that matters is the model.
 fn directory() -> TempDir {
@@ -55,6 +60,7 @@ struct Tally {
 struct Bench {
     dir: TempDir,
     disk: Arc<Mutex<Disk>>,
+    open_redo: OpenRedo,
     vfs: &'static str,
     network: bool,
     /// What the file says after each commit of the load.
@@ -69,16 +75,25 @@ impl Bench {
     fn new(vfs: &'static str, network: bool) -> Self {
         let disk = Arc::new(Mutex::new(Disk::default()));
         vfs::register(vfs, &disk);
+        let shared = Arc::clone(&disk);
+        let open_redo: OpenRedo = Box::new(move |path| redo::open(&shared, path));
         let dir = directory();
         let (states, moments, ios) = (Vec::new(), Vec::new(), Vec::new());
-        let mut bench = Self { dir, disk, vfs, network, states, moments, ios };
+        let mut bench = Self { dir, disk, open_redo, vfs, network, states, moments, ios };
         bench.record();
         bench
     }
 
     fn access(&self) -> Access<'_> {
-        let (network, checkpoint_pages) = (self.network, CHECKPOINT_PAGES);
-        Access { network, vfs: Some(self.vfs), checkpoint_pages }
+        Access {
+            network: self.network,
+            vfs: Some(self.vfs),
+            checkpoint_pages: CHECKPOINT_PAGES,
+            medium: Some(&*self.open_redo),
+            region_bytes: REGION_BYTES,
+            alone: true,
+            ..Access::default()
+        }
     }
 
     fn file(&self, dir: &str) -> PathBuf {
@@ -106,7 +121,7 @@ impl Bench {
             states.push(look::at(&file));
         }));
         load.run().expect("a sound disk");
-        look::is_at_its_end(&load);
+        look::is_at_its_end(&mut load);
         load.close().expect("a clean stop");
         drop(load);
         let mut disk = self.disk.lock().expect("the disk");
@@ -151,13 +166,13 @@ impl Bench {
             fs::write(file.with_file_name(name), bytes).expect("what is left");
         }
         self.holds(&look::at(&file), heard, when);
-        let access = Access { vfs: None, ..self.access() };
+        let access = Access { vfs: None, medium: None, ..self.access() };
         let mut load = Load::start(&file, access, None, heard.clone());
         load.open().unwrap_or_else(|stop| panic!("{when}: {stop}"));
-        look::is_sound(&load, when);
+        look::is_sound(&mut load, when);
         if to_the_end {
             load.run().unwrap_or_else(|stop| panic!("{when}: {stop}"));
-            look::is_at_its_end(&load);
+            look::is_at_its_end(&mut load);
         }
     }
 
@@ -192,12 +207,12 @@ impl Bench {
         self.holds(&look::at(&file), &heard, &when);
         let mut load = Load::start(&file, self.access(), Some(&self.disk), heard);
         load.open().unwrap_or_else(|stop| panic!("{when}, restarted: {stop}"));
-        look::is_sound(&load, &when);
+        look::is_sound(&mut load, &when);
         // Of each I/O once, and of each sync: the rest of the load is the same.
         let to_the_end = matches!(fault, Fault::Gone | Fault::Sync | Fault::SyncGone);
         if to_the_end {
             load.run().unwrap_or_else(|stop| panic!("{when}, restarted: {stop}"));
-            look::is_at_its_end(&load);
+            look::is_at_its_end(&mut load);
         }
         let (before, heard) = (look::at(&file), load.heard.clone());
         load.kill();

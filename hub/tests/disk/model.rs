@@ -322,13 +322,16 @@ impl Disk {
         }
         fs::remove_file(path).expect("a file to remove");
         self.changed();
-        if sync_names {
-            if self.fault(Kind::SyncNames).is_some() {
-                return Err(Failed(ffi::SQLITE_IOERR_DIR_FSYNC));
-            }
-            self.surface.synced_names = self.surface.names.clone();
-            self.changed();
+        if sync_names { self.sync_names() } else { Ok(()) }
+    }
+
+    /// A directory is synced: all names in it are safe.
+    pub fn sync_names(&mut self) -> Result<(), Failed> {
+        if self.fault(Kind::SyncNames).is_some() {
+            return Err(Failed(ffi::SQLITE_IOERR_DIR_FSYNC));
         }
+        self.surface.synced_names = self.surface.names.clone();
+        self.changed();
         Ok(())
     }
 

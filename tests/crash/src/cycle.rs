@@ -203,7 +203,7 @@ impl Run<'_> {
         copy(hub, "run", "copy");
         let mut journal = self.shared.journal();
         check(&mut journal, hub, &hub.path("copy.db"), false);
-        for name in ["copy.db", "copy.db-wal", "copy.db-shm", "copy.db.lock"] {
+        for name in ["copy.db", "copy.db-wal", "copy.db-shm", "copy.db.redo", "copy.db.lock"] {
             // Not all of them are there.
             let _ = std::fs::remove_file(hub.path(name));
         }
@@ -249,9 +249,9 @@ impl Run<'_> {
     }
 }
 
-/// The file of a dead hub, and its log.
+/// The file of a dead hub, and its logs.
 fn copy(hub: &Hub, from: &str, to: &str) {
-    for suffix in [".db", ".db-wal"] {
+    for suffix in [".db", ".db-wal", ".db.redo"] {
         let [from, to] = [from, to].map(|name| hub.path(&format!("{name}{suffix}")));
         // There is no log if nothing was committed since the last start.
         let copied = if from.exists() {

@@ -1,19 +1,18 @@
 //! A file of each version of the schema is kept: every later hub goes on with it.
-//! `tests/data/schema-1.sh` made the first.
+//! `tests/data/schema.sh` made them.
 
 use std::path::{Path, PathBuf};
 
 use dhub_proto::wire::State;
 use e2e::{Hub, Space, outcome_done, plain_worker};
 
-fn file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/schema-1.db")
+fn file(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("data/schema-{version}.db"))
 }
 
-#[test]
-fn a_file_of_version_1_is_sound() {
+fn is_sound(version: u32) {
     let space = Space::new();
-    std::fs::copy(file(), space.path("copy.db")).expect("a copy");
+    std::fs::copy(file(version), space.path("copy.db")).expect("a copy");
     space.run("dhub", &["check", "copy.db"]).exits(0).prints(&[
         "sound",
         "14 tasks (2 done, 2 failed, 2 skipped, 1 cancelled, 2 running, 3 ready, 2 waiting)",
@@ -21,9 +20,8 @@ fn a_file_of_version_1_is_sound() {
     ]);
 }
 
-#[test]
-fn a_file_of_version_1_has_all_that_was_put_into_it() {
-    let hub = Hub::on(&file(), &[]);
+fn has_all_that_was_put_into_it(version: u32) {
+    let hub = Hub::on(&file(version), &[]);
     let native = hub.native();
     for (name, state) in [
         ("done by a pool", State::Done),
@@ -73,7 +71,7 @@ fn a_file_of_version_1_has_all_that_was_put_into_it() {
 
 #[test]
 fn work_goes_on_with_a_file_of_version_1() {
-    let mut hub = Hub::on(&file(), &[]);
+    let mut hub = Hub::on(&file(1), &[]);
     let native = hub.native();
     // Who ran a task may still say how it ended.
     hub.query(&["complete", "runs for a month", "--worker", "node 2"]).exits(0);
@@ -97,4 +95,24 @@ fn work_goes_on_with_a_file_of_version_1() {
     hub.terminate().exits(0);
     let check = hub.space.run("dhub", &["check", "run.db"]);
     check.exits(0).prints(&["sound", "16 tasks (16 done)"]);
+}
+
+#[test]
+fn a_file_of_version_1_is_sound() {
+    is_sound(1);
+}
+
+#[test]
+fn a_file_of_version_1_has_all_that_was_put_into_it() {
+    has_all_that_was_put_into_it(1);
+}
+
+#[test]
+fn a_file_of_version_2_is_sound() {
+    is_sound(2);
+}
+
+#[test]
+fn a_file_of_version_2_has_all_that_was_put_into_it() {
+    has_all_that_was_put_into_it(2);
 }

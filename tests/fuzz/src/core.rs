@@ -177,11 +177,14 @@ impl Core {
     /// False if there was nothing to write.
     fn commit(&mut self) -> bool {
         let changes = self.scheduler.take_changes();
-        if !changes.is_empty() {
-            self.store.commit(&changes, self.scheduler.counts()).expect("changes fit the store");
+        if changes.is_empty() {
+            return false;
         }
-        self.scheduler.committed();
-        !changes.is_empty()
+        let counts = self.scheduler.counts();
+        let turn = self.store.commit(changes, counts).expect("changes fit the store");
+        self.scheduler.committed(turn);
+        self.scheduler.folded(self.store.settle().expect("changes fit the tables"));
+        true
     }
 
     fn answer(&mut self, ticket: Ticket, answer: Answer, unreachable: bool) {

@@ -263,7 +263,8 @@ impl Hub {
 
     /// Only for a planted bug.
     pub fn forget_finished(&mut self) {
-        self.scheduler.committed();
+        self.scheduler.committed(0);
+        self.scheduler.folded(0);
     }
 
     pub fn commit(&mut self, at: &mut Machine) -> Check {
@@ -271,7 +272,8 @@ impl Hub {
             note!(at.trace, at.clock.now(), "hub    commit");
         }
         at.store.commit();
-        self.scheduler.committed();
+        self.scheduler.committed(0);
+        self.scheduler.folded(0);
         check::memory::after_commit(&self.scheduler, &at.store.committed)
     }
 

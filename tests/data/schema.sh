@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Made schema-1.db, which every later dhub must open: the file of a real hub with tasks in every
-# state. Needs dhub, dquery and kworker of that version in the PATH. `schema-1.sh DIRECTORY`
+# Makes schema-VERSION.db, which every later dhub must open: the file of a real hub with tasks in
+# every state. Needs dhub, dquery and kworker of that version in the PATH. `schema.sh DIRECTORY VERSION`
 set -euo pipefail
 cd "$1"
+file=schema-$2.db
 export XDG_RUNTIME_DIR=$PWD
 
-dhub -f schema-1.db --lease 2s &
+dhub -f "$file" --lease 2s &
 hub=$!
 until dquery status >/dev/null 2>&1; do sleep 0.1; done
 
@@ -45,4 +46,4 @@ dquery create 'waits for a missing one' 'never added'
 
 dquery shutdown
 wait "$hub"
-rm -rf lines.jsonl schema-1.db.lock dhub
+rm -rf lines.jsonl "$file.lock" dhub

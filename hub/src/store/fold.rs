@@ -1,0 +1,263 @@
+//! Folding: committed changes become rows.
+//!
+//! Many turns at once, so that what came and went in between is never written: most leases are not.
+//! The number of the last turn goes into the same transaction.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{CachedStatement, Connection, params};
+
+use super::{FINISHED, OPEN};
+use crate::scheduler::message::*;
+use crate::scheduler::{Counts, State};
+
+/// The changes of one turn.
+#[derive(Debug)]
+pub struct Batch {
+    pub turn: Turn,
+    /// Wall time, since 1970.
+    pub at_ms: i64,
+    pub changes: Vec<Change>,
+    /// Tasks by state after it.
+    pub counts: Counts,
+}
+
+/// All of it in one transaction.
+pub fn fold(db: &Connection, batches: &[Batch]) -> rusqlite::Result<()> {
+    let Some(last) = batches.last() else {
+        return Ok(());
+    };
+    let transaction = db.unchecked_transaction()?;
+    let mut rows = Rows::new(db)?;
+    for batch in batches {
+        for change in &batch.changes {
+            rows.write(change, batch.at_ms)?;
+        }
+    }
+    rows.write_leases()?;
+    let mut total = db.prepare_cached("UPDATE totals SET count = ?2 WHERE state = ?1")?;
+    for state in FINISHED {
+        total.execute(params![state as i64, last.counts.of(state) as i64])?;
+    }
+    set(db, "turn", last.turn)?;
+    transaction.commit()
+}
+
+/// A number that the hub keeps for itself.
+pub fn set(db: &Connection, key: &str, value: u64) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
+        .execute(params![key, value as i64])?;
+    Ok(())
+}
+
+struct Lease<'a> {
+    attempt: u32,
+    worker: WorkerId,
+    client: &'a Option<ClientId>,
+    number: u64,
+    term_ms: u64,
+    started_ms: i64,
+}
+
+/// The statements, and the leases that have no row yet.
+struct Rows<'a, 'db> {
+    db: &'db Connection,
+    leases: BTreeMap<TaskId, Lease<'a>>,
+    add: CachedStatement<'db>,
+    end: CachedStatement<'db>,
+    finish: CachedStatement<'db>,
+    end_lease: CachedStatement<'db>,
+}
+
+impl<'a, 'db> Rows<'a, 'db> {
+    fn new(db: &'db Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            db,
+            leases: BTreeMap::new(),
+            add: db.prepare_cached(
+                "INSERT INTO tasks (id, name, state, definition, priority, retries, time_limit_ms,
+                    created_ms, needs, command) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?,
+            end: db.prepare_cached(
+                "INSERT OR REPLACE INTO attempts
+                    (task, attempt, worker, started_ms, run_ms, outcome, exit_code, reason, output)
+                 VALUES (?1, ?2, ?3, ?4, max(0, ?5 - ?4), ?6, ?7, ?8, ?9)",
+            )?,
+            finish: db.prepare_cached(
+                "UPDATE tasks SET state = ?2, attempt = ?3, failures = ?4, reclaims = ?5, blame = ?6
+                 WHERE id = ?1",
+            )?,
+            end_lease: db.prepare_cached("DELETE FROM leases WHERE task = ?1")?,
+        })
+    }
+
+    fn write(&mut self, change: &'a Change, now: i64) -> rusqlite::Result<()> {
+        match change {
+            Change::Added { id, task, needs, adopted } => {
+                self.added(*id, task, needs, *adopted, now)?
+            }
+            Change::Missing { id, name } => {
+                self.change(
+                    "INSERT INTO tasks (id, name, state, created_ms) VALUES (?1, ?2, ?3, ?4)",
+                    params![*id as i64, name, State::Missing as i64, now],
+                )?;
+            }
+            Change::Needs { task, needs } => {
+                self.change(
+                    "UPDATE tasks SET needs = coalesce(needs || ',', '') || ?2 WHERE id = ?1",
+                    params![*task as i64, id_list(needs)],
+                )?;
+            }
+            Change::Worker { id, who } => {
+                self.change(
+                    "INSERT INTO workers (id, name, client, seen_ms) VALUES (?1, ?2, ?3, ?4)",
+                    params![id, who.name, who.id, now],
+                )?;
+            }
+            Change::Leased { task, attempt, worker, client, number, term_ms } => {
+                let (attempt, worker, number, term_ms) = (*attempt, *worker, *number, *term_ms);
+                let lease = Lease { attempt, worker, client, number, term_ms, started_ms: now };
+                self.leases.insert(*task, lease);
+            }
+            Change::Back { task, attempt, failures, reclaims } => {
+                self.end_lease(*task)?;
+                self.change(
+                    "UPDATE tasks SET attempt = ?2, failures = ?3, reclaims = ?4 WHERE id = ?1",
+                    params![*task as i64, attempt, failures, reclaims],
+                )?;
+            }
+            Change::Ended { task, attempt, worker, how, report } => {
+                let began = self.began(*task, *attempt)?.unwrap_or(now);
+                self.end.execute(params![
+                    *task as i64,
+                    attempt,
+                    worker,
+                    began,
+                    now,
+                    *how as i64,
+                    report.exit_code,
+                    report.reason,
+                    report.output
+                ])?;
+            }
+            Change::Finished { task, state, attempt, failures, reclaims, blame } => {
+                if *attempt > 0 {
+                    self.end_lease(*task)?;
+                }
+                let blame = (*state == State::Skipped).then_some(*blame as i64);
+                self.finish.execute(params![
+                    *task as i64,
+                    *state as i64,
+                    attempt,
+                    failures,
+                    reclaims,
+                    blame
+                ])?;
+            }
+            Change::Reopened { task } => {
+                self.change(
+                    "UPDATE tasks SET state = ?2, failures = 0, reclaims = 0, blame = NULL WHERE id = ?1",
+                    params![*task as i64, OPEN],
+                )?;
+            }
+            Change::Blamed { task, blame } => {
+                self.change(
+                    "UPDATE tasks SET blame = ?2 WHERE id = ?1",
+                    params![*task as i64, *blame as i64],
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn added(
+        &mut self,
+        id: TaskId,
+        task: &NewTask,
+        needs: &[TaskId],
+        adopted: bool,
+        now: i64,
+    ) -> rusqlite::Result<()> {
+        let details = task.details.as_deref();
+        let command = details.and_then(|details| details.command.as_deref());
+        let limit = details.map_or(0, |details| details.time_limit_ms as i64);
+        let row = params![
+            id as i64,
+            task.name,
+            OPEN,
+            task.definition as i64,
+            task.priority,
+            task.retries,
+            limit,
+            now,
+            id_list(needs),
+            command
+        ];
+        if !adopted {
+            return self.add.execute(row).map(drop);
+        }
+        self.change(
+            "UPDATE tasks SET name = ?2, state = ?3, definition = ?4, priority = ?5, retries = ?6,
+                time_limit_ms = ?7, created_ms = ?8, needs = ?9, command = ?10 WHERE id = ?1",
+            row,
+        )
+    }
+
+    /// A change that is rarer than those with a statement of their own.
+    fn change(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<()> {
+        self.db.prepare_cached(sql)?.execute(values).map(drop)
+    }
+
+    /// When an attempt began; of one that was reclaimed before, its row says so.
+    fn began(&self, task: TaskId, attempt: u32) -> rusqlite::Result<Option<i64>> {
+        if let Some(lease) = self.leases.get(&task).filter(|lease| lease.attempt == attempt) {
+            return Ok(Some(lease.started_ms));
+        }
+        self.db
+            .prepare_cached(
+                "SELECT coalesce((SELECT started_ms FROM leases WHERE task = ?1 AND attempt = ?2),
+                    (SELECT started_ms FROM attempts WHERE task = ?1 AND attempt = ?2))",
+            )?
+            .query_row(params![task as i64, attempt], |row| row.get(0))
+    }
+
+    fn end_lease(&mut self, task: TaskId) -> rusqlite::Result<()> {
+        if self.leases.remove(&task).is_none() {
+            self.end_lease.execute([task as i64])?;
+        }
+        Ok(())
+    }
+
+    fn write_leases(&mut self) -> rusqlite::Result<()> {
+        let mut add = self.db.prepare_cached(
+            "INSERT INTO leases (task, attempt, worker, client, number, term_ms, started_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        for (task, lease) in std::mem::take(&mut self.leases) {
+            add.execute(params![
+                task as i64,
+                lease.attempt,
+                lease.worker,
+                lease.client,
+                lease.number as i64,
+                lease.term_ms as i64,
+                lease.started_ms
+            ])?;
+        }
+        Ok(())
+    }
+}
+
+fn id_list(ids: &[TaskId]) -> Option<String> {
+    if ids.is_empty() {
+        return None;
+    }
+    let mut list = String::with_capacity(ids.len() * 8);
+    for id in ids {
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(&id.to_string());
+    }
+    Some(list)
+}

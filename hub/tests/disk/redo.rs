@@ -1,0 +1,54 @@
+//! The redo log's way to a `Disk`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use dhub::store::redo::Medium;
+
+use crate::model::{Disk, Failed};
+
+pub struct RedoOnDisk {
+    disk: Arc<Mutex<Disk>>,
+    file: usize,
+    path: PathBuf,
+}
+
+fn error(Failed(code): Failed) -> io::Error {
+    io::Error::other(format!("the disk failed with {code}"))
+}
+
+/// As `RedoFile::open` does it.
+pub fn open(disk: &Arc<Mutex<Disk>>, path: &Path) -> io::Result<Box<dyn Medium>> {
+    let mut held = disk.lock().expect("the disk");
+    let file = held.open(path, true, false).map_err(error)?;
+    held.sync_names().map_err(error)?;
+    Ok(Box::new(RedoOnDisk { disk: Arc::clone(disk), file, path: path.to_owned() }))
+}
+
+impl RedoOnDisk {
+    fn with<T>(&self, act: impl FnOnce(&mut Disk) -> Result<T, Failed>) -> io::Result<T> {
+        act(&mut self.disk.lock().expect("the disk")).map_err(error)
+    }
+}
+
+impl Medium for RedoOnDisk {
+    fn read(&self) -> io::Result<Vec<u8>> {
+        let size = self.with(|disk| disk.size(self.file))?;
+        let mut bytes = vec![0; size as usize];
+        self.with(|disk| disk.read(self.file, 0, &mut bytes))?;
+        Ok(bytes)
+    }
+
+    fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.with(|disk| disk.write(self.file, at, bytes))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.with(|disk| disk.sync(self.file))
+    }
+
+    fn remove(self: Box<Self>) -> io::Result<()> {
+        self.with(|disk| disk.delete(&self.path, false))
+    }
+}

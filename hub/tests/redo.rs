@@ -1,0 +1,192 @@
+//! FILE.redo: what a hub that died had committed and not folded yet; and what is not ours, or
+//! damaged, is told.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::*;
+use dhub::scheduler::Counts;
+use dhub::scheduler::message::*;
+use dhub::store::{Access, OpenError, Store};
+use tempfile::TempDir;
+
+const PAGE: usize = 4096;
+
+struct Place {
+    _dir: TempDir,
+    file: PathBuf,
+    redo: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = TempDir::new().expect("a temporary directory");
+        let (file, redo) = (dir.path().join("run.db"), dir.path().join("run.db.redo"));
+        Self { _dir: dir, file, redo }
+    }
+
+    fn open(&self, access: Access) -> Result<Store, OpenError> {
+        Store::open_with(&self.file, "now", access).map(|opened| opened.store)
+    }
+
+    /// Nothing is folded but by `settle`, and a region is soon full.
+    fn open_alone(&self) -> Store {
+        self.open(Access { alone: true, region_bytes: 4 * PAGE as u64, ..Access::default() })
+            .expect("the file opens")
+    }
+
+    fn refusal(&self) -> OpenError {
+        match self.open(Access::default()) {
+            Ok(_) => panic!("{} was opened", self.file.display()),
+            Err(error) => error,
+        }
+    }
+
+    /// A hub commits so many tasks, one a turn, and is killed.
+    fn killed_after(&self, tasks: u64) {
+        let mut store = self.open(Access { alone: true, ..Access::default() }).expect("it opens");
+        add(&mut store, 1..=tasks);
+    }
+}
+
+fn added(id: TaskId) -> Change {
+    let task = Box::new(task(&format!("t{id}"), &[]));
+    Change::Added { id, task, needs: Vec::new(), adopted: false }
+}
+
+fn add(store: &mut Store, ids: impl Iterator<Item = TaskId>) {
+    for id in ids {
+        store.commit(vec![added(id)], &Counts::default()).expect("a commit");
+    }
+}
+
+/// Tasks that a start finds.
+fn found(file: &Path) -> u64 {
+    let store = Store::open(file, "now", false).expect("the file opens").store;
+    let mut count = 0;
+    while store.task(&format!("t{}", count + 1)).expect("a look").is_some() {
+        count += 1;
+    }
+    store.close().expect("a clean stop");
+    count
+}
+
+#[test]
+fn what_was_not_folded_is_there_after_a_kill_and_one_file_has_all_after_a_stop() {
+    let place = Place::new();
+    place.killed_after(5);
+    assert!(place.redo.exists());
+    assert_eq!(found(&place.file), 5);
+    assert!(!place.redo.exists());
+    assert_eq!(found(&place.file), 5);
+}
+
+#[test]
+fn regions_are_written_over_once_they_are_folded() {
+    let place = Place::new();
+    for (from, to) in [(1, 7), (8, 30), (31, 31)] {
+        // Fourteen pages for twenty-two turns: the store folds when both regions are full.
+        let mut store = place.open_alone();
+        add(&mut store, from..=to);
+        drop(store);
+        assert!(fs::metadata(&place.redo).expect("the log").len() <= 8 * PAGE as u64);
+    }
+    assert_eq!(found(&place.file), 31);
+}
+
+#[test]
+fn a_turn_that_no_region_holds_goes_into_the_tables() {
+    let place = Place::new();
+    let mut store = place.open_alone();
+    add(&mut store, 1..=2);
+    store.commit((3..=2_000).map(added).collect(), &Counts::default()).expect("a commit");
+    add(&mut store, 2_001..=2_002);
+    drop(store);
+    assert_eq!(found(&place.file), 2_002);
+}
+
+#[test]
+fn a_write_that_was_cut_off_is_the_last_and_counts_for_nothing() {
+    let place = Place::new();
+    place.killed_after(5);
+    let mut bytes = fs::read(&place.redo).expect("the log");
+    bytes[4 * PAGE + 50] ^= 1;
+    fs::write(&place.redo, bytes).expect("the log");
+    assert_eq!(found(&place.file), 4);
+}
+
+#[test]
+fn damage_before_the_last_turn_is_told() {
+    let place = Place::new();
+    place.killed_after(5);
+    let mut bytes = fs::read(&place.redo).expect("the log");
+    bytes[2 * PAGE + 50] ^= 1;
+    fs::write(&place.redo, &bytes).expect("the log");
+    let refusal = place.refusal();
+    assert!(matches!(refusal, OpenError::RedoDamaged { .. }), "{refusal}");
+    assert!(refusal.to_string().contains("turn 3 is missing or damaged, and turn 4 is there"));
+    assert_eq!(fs::read(&place.redo).expect("the log"), bytes, "it is left as it was");
+
+    let access = Access { without_redo: true, ..Access::default() };
+    let mut store = place.open(access).expect("the rest is given up");
+    assert!(store.task("t1").expect("a look").is_none());
+    add(&mut store, 1..=3);
+    drop(store);
+    assert_eq!(found(&place.file), 3);
+}
+
+#[test]
+fn a_log_that_is_missing_is_told() {
+    let place = Place::new();
+    place.killed_after(5);
+    fs::rename(&place.redo, place.file.with_file_name("away")).expect("the log");
+    let refusal = place.refusal();
+    assert!(matches!(refusal, OpenError::RedoMissing { .. }), "{refusal}");
+    fs::rename(place.file.with_file_name("away"), &place.redo).expect("the log");
+    assert_eq!(found(&place.file), 5);
+}
+
+#[test]
+fn the_log_of_another_file_is_told_and_kept() {
+    let (one, other) = (Place::new(), Place::new());
+    one.killed_after(5);
+    other.killed_after(3);
+    assert_eq!(found(&other.file), 3);
+    fs::copy(&one.redo, &other.redo).expect("a copy");
+    let refusal = other.refusal();
+    assert!(matches!(refusal, OpenError::RedoForeign { .. }), "{refusal}");
+    assert!(other.redo.exists());
+}
+
+/// Whoever changes what a record says has to raise its version in redo.rs: a hub may find the log
+/// of an older one.
+#[test]
+fn the_format_of_a_record_is_known() {
+    let place = Place::new();
+    let mut store = place.open(Access { alone: true, ..Access::default() }).expect("it opens");
+    let client = Some([7; 16]);
+    let details = Some(Box::new(Details { command: Some("run".into()), time_limit_ms: 9 }));
+    let task = Box::new(NewTask { priority: -1, retries: 2, details, ..task("ü", &["x"]) });
+    let report = Report { exit_code: -3, reason: Some("why".into()), output: Some([1, 2].into()) };
+    let changes = vec![
+        Change::Missing { id: 1, name: "x".into() },
+        Change::Added { id: 2, task, needs: vec![1], adopted: false },
+        Change::Needs { task: 2, needs: vec![1] },
+        Change::Worker { id: 1, who: Who { name: "w".into(), id: client } },
+        Change::Leased { task: 2, attempt: 1, worker: 1, client, number: 4, term_ms: 5 },
+        Change::Ended { task: 2, attempt: 1, worker: 1, how: Ended::Failed, report },
+        Change::Back { task: 2, attempt: 1, failures: 1, reclaims: 0 },
+        Change::Blamed { task: 2, blame: 1 },
+        Change::Reopened { task: 2 },
+    ];
+    store.commit(changes, &Counts::default()).expect("a commit");
+    drop(store);
+    let bytes = fs::read(&place.redo).expect("the log");
+    let size = u64::from_le_bytes(bytes[32..40].try_into().expect("eight bytes")) as usize;
+    assert_eq!(&bytes[..8], b"dhubred1");
+    // The time of the turn comes first; the name's definition is a hash.
+    let body: String = bytes[46..40 + size].iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(body, include_str!("data/redo.txt").trim());
+}
