@@ -190,14 +190,14 @@ fn new_task(task: wire::Task) -> Checked<NewTask> {
         return Err(invalid(format!("the time limit of '{}' is too large", task.name)));
     }
     let details = (!task.command.is_empty() || task.time_limit_ms > 0).then(|| {
-        let command = (!task.command.is_empty()).then(|| task.command.into_boxed_str());
+        let command = (!task.command.is_empty()).then(|| task.command.into());
         Box::new(Details { command, time_limit_ms: task.time_limit_ms })
     });
-    let mut needs: Vec<Name> = task.needs.into_iter().map(String::into_boxed_str).collect();
+    let mut needs: Vec<Name> = task.needs.into_iter().map(Name::from).collect();
     without_repeats(&mut needs);
     let definition = definition(&needs, task.priority, task.retries, details.as_deref());
     Ok(NewTask {
-        name: task.name.into_boxed_str(),
+        name: task.name.into(),
         needs,
         definition,
         priority: task.priority,
@@ -249,7 +249,7 @@ fn who(worker: Option<wire::Worker>) -> Checked<Who> {
         _ if worker.name.contains('\0') => return Err(invalid("a name must not contain a NUL")),
         _ => {}
     }
-    Ok(Who { name: worker.name.into_boxed_str(), id: client(&worker.id)? })
+    Ok(Who { name: worker.name.into(), id: client(&worker.id)? })
 }
 
 fn client(id: &[u8]) -> Checked<Option<ClientId>> {
@@ -344,12 +344,12 @@ fn outcome(outcome: wire::Outcome) -> Checked<Outcome> {
         reason.pop();
     }
     Ok(Outcome {
-        name: outcome.name.into_boxed_str(),
+        name: outcome.name.into(),
         attempt: outcome.attempt,
         verdict,
         report: Report {
             exit_code: outcome.exit_code,
-            reason: (!reason.is_empty()).then(|| reason.into_boxed_str()),
+            reason: (!reason.is_empty()).then(|| reason.into()),
             output: (!output.is_empty()).then(|| output.into()),
         },
     })
@@ -363,7 +363,7 @@ fn attempts(attempts: Vec<wire::Attempt>) -> Checked<Vec<AttemptRef>> {
     let attempt = |attempt: wire::Attempt| {
         name(&attempt.name)?;
         Ok(AttemptRef {
-            name: attempt.name.into_boxed_str(),
+            name: attempt.name.into(),
             attempt: attempt.attempt,
             started: attempt.started,
         })
@@ -403,10 +403,7 @@ fn selection(selection: Option<wire::Selection>) -> Checked<Selection> {
     for n in &selection.names {
         name(n)?;
     }
-    Ok(Selection {
-        names: selection.names.into_iter().map(String::into_boxed_str).collect(),
-        states,
-    })
+    Ok(Selection { names: selection.names.into_iter().map(Name::from).collect(), states })
 }
 
 fn from_wire(state: i32) -> Option<State> {

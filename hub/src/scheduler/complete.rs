@@ -126,14 +126,14 @@ impl Scheduler {
             }
         }
         let task = self.tasks.get(slot);
-        let (id, state, pending, key) = (task.id, task.state, task.pending, task.ready);
+        let (id, state, pending) = (task.id, task.state, task.pending);
         if !added.is_empty() {
             self.changes.push(Change::Needs { task: id, needs: added });
         }
         if let Some(blame) = doomed_by {
             self.finish(slot, State::Skipped, blame);
         } else if state == State::Ready && pending > 0 {
-            self.ready.remove(key);
+            self.ready.remove(&mut self.tasks, slot);
             self.set_state(slot, State::Waiting);
         } else if state == State::Waiting && pending == 0 {
             self.make_ready(slot, Origin::New);

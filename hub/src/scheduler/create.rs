@@ -221,7 +221,7 @@ impl Scheduler {
         self.counts.up(state);
         let slot = self.tasks.insert(Task::new(id, name, state));
         if state == State::Missing {
-            self.missing.insert(slot);
+            self.missing.push_back(&mut self.tasks, slot);
         }
         slot
     }

@@ -3,11 +3,12 @@
 //! An edge is on two lists: that of the task waited for (`pred`) and that of the one that waits
 //! (`succ`). Each end lets go when its task leaves; the edge is freed when both have.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
+use super::slab::Slab;
 use super::task::{NONE, Slot, Tasks};
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Edge {
     pred: Slot,
     succ: Slot,
@@ -19,66 +20,50 @@ struct Edge {
 
 #[derive(Default)]
 pub struct Edges {
-    edges: Vec<Edge>,
-    free: Vec<u32>,
+    edges: Slab<Edge>,
 }
 
 impl Edges {
     pub fn add(&mut self, tasks: &mut Tasks, pred: Slot, succ: Slot) {
-        let edge = Edge {
+        let index = self.edges.insert(Edge {
             pred,
             succ,
             next_succ: tasks.get(pred).first_succ,
             next_pred: tasks.get(succ).first_pred,
-        };
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.edges[index as usize] = edge;
-                index
-            }
-            None => {
-                self.edges.push(edge);
-                (self.edges.len() - 1) as u32
-            }
-        };
+        });
         tasks.get_mut(pred).first_succ = index;
         tasks.get_mut(succ).first_pred = index;
     }
 
-    /// The task waited for leaves: hands over those that wait for it.
-    pub fn take_succs(&mut self, tasks: &mut Tasks, pred: Slot) -> Vec<Slot> {
-        let mut succs = Vec::new();
-        let mut at = std::mem::replace(&mut tasks.get_mut(pred).first_succ, NONE);
-        while at != NONE {
-            let edge = &mut self.edges[at as usize];
-            let next = edge.next_succ;
-            edge.pred = NONE;
-            if edge.succ == NONE {
-                self.free.push(at);
-            } else {
-                succs.push(edge.succ);
+    /// The task waited for leaves: hands over one of those that wait for it, until there are no more.
+    pub fn take_succ(&mut self, tasks: &mut Tasks, pred: Slot) -> Option<Slot> {
+        let first = &mut tasks.get_mut(pred).first_succ;
+        while *first != NONE {
+            let (at, edge) = (*first, &mut self.edges[*first]);
+            *first = edge.next_succ;
+            if edge.succ != NONE {
+                edge.pred = NONE;
+                return Some(edge.succ);
             }
-            at = next;
+            self.edges.remove(at);
         }
-        succs
+        None
     }
 
-    /// The task that waits leaves, or waits no more: hands over those it still waited for.
-    pub fn take_preds(&mut self, tasks: &mut Tasks, succ: Slot) -> Vec<Slot> {
-        let mut preds = Vec::new();
-        let mut at = std::mem::replace(&mut tasks.get_mut(succ).first_pred, NONE);
-        while at != NONE {
-            let edge = &mut self.edges[at as usize];
-            let next = edge.next_pred;
-            edge.succ = NONE;
-            if edge.pred == NONE {
-                self.free.push(at);
-            } else {
-                preds.push(edge.pred);
+    /// The task that waits leaves, or waits no more: hands over one of those it still waited for,
+    /// until there are no more.
+    pub fn take_pred(&mut self, tasks: &mut Tasks, succ: Slot) -> Option<Slot> {
+        let first = &mut tasks.get_mut(succ).first_pred;
+        while *first != NONE {
+            let (at, edge) = (*first, &mut self.edges[*first]);
+            *first = edge.next_pred;
+            if edge.pred != NONE {
+                edge.succ = NONE;
+                return Some(edge.pred);
             }
-            at = next;
+            self.edges.remove(at);
         }
-        preds
+        None
     }
 
     /// Those that wait for `slot`.
@@ -95,7 +80,7 @@ impl Edges {
         let mut at = first;
         std::iter::from_fn(move || {
             while at != NONE {
-                let (slot, next) = step(&self.edges[at as usize]);
+                let (slot, next) = step(&self.edges[at]);
                 at = next;
                 if slot != NONE {
                     return Some(slot);
@@ -113,7 +98,8 @@ pub enum Node {
     New(u32),
 }
 
-/// The edges that a request would add: `needs[i]` are those of node `nodes[i]`.
+/// The edges that a request would add: `needs[i]` are those of node `nodes[i]`, which is `New(i)` or
+/// known.
 pub struct Additions {
     pub nodes: Vec<Node>,
     pub needs: Vec<Vec<Node>>,
@@ -125,19 +111,20 @@ pub struct Additions {
 /// within the new tasks and the ancestors of what they need. Both sets are explored in turn, one
 /// step each, and the smaller one is searched: adding a long chain costs the same in either order.
 pub fn find_cycle(tasks: &Tasks, edges: &Edges, additions: &Additions) -> Option<Vec<Node>> {
-    let index: HashMap<Node, usize> =
-        additions.nodes.iter().enumerate().map(|(i, &node)| (node, i)).collect();
     let known = |node: &Node| match *node {
         Node::Known(slot) => Some(slot),
         Node::New(_) => None,
     };
+    let numbered = additions.nodes.iter().enumerate();
+    let index: HashMap<Slot, usize> =
+        numbered.filter_map(|(i, node)| Some((known(node)?, i))).collect();
     let mut down = Exploration::new(additions.nodes.iter().filter_map(known), |slot| {
         tasks.get(slot).first_succ
     });
     let in_order = |i: usize| {
         additions.needs[i].iter().all(|need| match need {
             Node::New(j) => (*j as usize) < i,
-            Node::Known(_) => !index.contains_key(need),
+            Node::Known(slot) => !index.contains_key(slot),
         })
     };
     if down.is_over() && (0..additions.nodes.len()).all(in_order) {
@@ -153,26 +140,22 @@ pub fn find_cycle(tasks: &Tasks, edges: &Edges, additions: &Additions) -> Option
         if up.is_over() {
             break up.seen;
         }
-        down.step(|edge| (edges.edges[edge as usize].succ, edges.edges[edge as usize].next_succ));
-        up.step(|edge| (edges.edges[edge as usize].pred, edges.edges[edge as usize].next_pred));
+        down.step(|edge| (edges.edges[edge].succ, edges.edges[edge].next_succ));
+        up.step(|edge| (edges.edges[edge].pred, edges.edges[edge].next_pred));
     };
 
     // Depth first along "waits for", by hand: the depth may be millions.
+    let matters = |slot: Slot| within.contains(&slot) || index.contains_key(&slot);
     let waits_for = |node: Node| -> Vec<Node> {
-        let mut next = match node {
-            Node::Known(slot) => edges
-                .preds(tasks, slot)
-                .filter(|pred| within.contains(pred) || index.contains_key(&Node::Known(*pred)))
-                .map(Node::Known)
-                .collect(),
-            Node::New(_) => Vec::new(),
+        let (mut next, added): (Vec<Node>, _) = match node {
+            Node::Known(slot) => {
+                let preds = edges.preds(tasks, slot).filter(|&pred| matters(pred));
+                (preds.map(Node::Known).collect(), index.get(&slot).copied())
+            }
+            Node::New(i) => (Vec::new(), Some(i as usize)),
         };
-        if let Some(&i) = index.get(&node) {
-            next.extend(additions.needs[i].iter().filter(|need| match need {
-                Node::Known(slot) => within.contains(slot) || index.contains_key(need),
-                Node::New(_) => true,
-            }));
-        }
+        let added = added.map_or([].as_slice(), |i| &additions.needs[i]);
+        next.extend(added.iter().filter(|need| known(need).is_none_or(matters)));
         next
     };
     let mut on_path: HashMap<Node, bool> = HashMap::new();

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::message::{ClientId, Millis, WorkerId};
+use super::slab::Slab;
 use super::task::Slot;
 
 #[derive(Clone, Debug)]
@@ -27,49 +28,36 @@ pub struct Lease {
 
 #[derive(Default)]
 pub struct Leases {
-    leases: Vec<Option<Lease>>,
-    free: Vec<u32>,
+    leases: Slab<Option<Lease>>,
     deadlines: BinaryHeap<Reverse<(Millis, u32)>>,
-    count: usize,
 }
 
 impl Leases {
     pub fn insert(&mut self, lease: Lease) -> u32 {
         let expires = lease.expires;
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.leases[index as usize] = Some(lease);
-                index
-            }
-            None => {
-                self.leases.push(Some(lease));
-                (self.leases.len() - 1) as u32
-            }
-        };
+        let index = self.leases.insert(Some(lease));
         self.deadlines.push(Reverse((expires, index)));
-        self.count += 1;
         index
     }
 
     pub fn remove(&mut self, index: u32) -> Option<Lease> {
-        let lease = self.leases.get_mut(index as usize)?.take()?;
-        self.free.push(index);
-        self.count -= 1;
+        self.leases.get(index)?.as_ref()?;
+        let lease = self.leases.remove(index);
         self.forget_old_deadlines();
-        Some(lease)
+        lease
     }
 
     /// Panics if there is none: indices come from the scheduler's own tables.
     pub fn get(&self, index: u32) -> &Lease {
-        self.leases[index as usize].as_ref().expect("a lease in use")
+        self.leases[index].as_ref().expect("a lease in use")
     }
 
     pub fn get_mut(&mut self, index: u32) -> &mut Lease {
-        self.leases[index as usize].as_mut().expect("a lease in use")
+        self.leases[index].as_mut().expect("a lease in use")
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Lease)> {
-        self.leases.iter().enumerate().filter_map(|(i, lease)| Some((i as u32, lease.as_ref()?)))
+        self.leases.iter_from(0).filter_map(|(i, lease)| Some((i, lease.as_ref()?)))
     }
 
     /// A lease whose time is over at `now`. It stays until it is removed or renewed.
@@ -79,7 +67,7 @@ impl Leases {
                 return None;
             }
             self.deadlines.pop();
-            let Some(lease) = &self.leases[index as usize] else {
+            let Some(Some(lease)) = self.leases.get(index) else {
                 continue;
             };
             if lease.expires <= now {
@@ -112,7 +100,7 @@ impl Leases {
     /// Removed leases leave their deadline behind; with terms of an hour and a thousand tasks a
     /// second these would add up.
     fn forget_old_deadlines(&mut self) {
-        if self.deadlines.len() < 1024 || self.deadlines.len() < 4 * self.count {
+        if self.deadlines.len() < 1024 || self.deadlines.len() < 4 * self.leases.len() {
             return;
         }
         self.deadlines =

@@ -18,7 +18,8 @@ pub type Turn = u64;
 pub type WorkerId = u32;
 /// Identity of a client process.
 pub type ClientId = [u8; 16];
-pub type Name = Box<str>;
+/// Short ones, up to 23 bytes, need no memory of their own, and copies of longer ones share it.
+pub type Name = smol_str::SmolStr;
 
 /// Who asks. With an id it is known by that and heartbeats; without, by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -13,16 +13,19 @@ mod complete;
 mod create;
 mod graph;
 mod lease;
+mod list;
 pub mod message;
+mod names;
 mod park;
 mod ready;
 mod restore;
 mod retry;
+mod slab;
 mod steal;
 mod task;
 mod worker;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 pub use task::{Slot, State};
 pub use worker::Worker;
@@ -32,6 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use graph::Edges;
 use lease::Leases;
+use list::List;
 use message::*;
 use park::Parking;
 use ready::{Origin, ReadySet};
@@ -115,7 +119,7 @@ pub struct Scheduler {
     /// Workers that have something to be told.
     to_tell: Vec<WorkerId>,
     /// Names that tasks wait for and nobody added.
-    missing: BTreeSet<Slot>,
+    missing: List,
     last_turn: Option<Millis>,
     changes: Vec<Change>,
     answers: Vec<(Ticket, Answer)>,
@@ -138,7 +142,7 @@ impl Scheduler {
             leaving: VecDeque::new(),
             blames: HashMap::new(),
             to_tell: Vec::new(),
-            missing: BTreeSet::new(),
+            missing: List::default(),
             last_turn: None,
             changes: Vec::new(),
             answers: Vec::new(),
@@ -208,9 +212,9 @@ impl Scheduler {
         match self.tasks.get_if(slot, id).map(|task| (task.state, task.pending)) {
             Some((State::Missing, 0)) => {
                 // Frees the edges, which nobody is at the other end of.
-                self.edges.take_succs(&mut self.tasks, slot);
+                self.edges.take_succ(&mut self.tasks, slot);
                 self.counts.down(State::Missing);
-                self.missing.remove(&slot);
+                self.missing.remove(&mut self.tasks, slot);
                 self.tasks.remove(slot);
             }
             Some((state, _)) if state.is_finished() => {
@@ -255,7 +259,7 @@ impl Scheduler {
 
     /// Some of the names that nobody added.
     pub fn missing(&self) -> impl Iterator<Item = &Task> {
-        self.missing.iter().map(|&slot| self.tasks.get(slot))
+        self.missing.iter(&self.tasks).map(|slot| self.tasks.get(slot))
     }
 
     /// Memory lacks some of the tasks: names have to be looked up.
@@ -386,18 +390,16 @@ impl Scheduler {
         debug_assert!(task.state.may_become(next), "{}: {:?} -> {next:?}", task.name, task.state);
         self.counts.down(task.state);
         self.counts.up(next);
-        if task.state == State::Missing {
-            self.missing.remove(&slot);
+        if std::mem::replace(&mut task.state, next) == State::Missing {
+            self.missing.remove(&mut self.tasks, slot);
         }
-        task.state = next;
     }
 
     fn make_ready(&mut self, slot: Slot, origin: Origin) {
         self.set_state(slot, State::Ready);
         // All it waited for is done, so this only frees the edges.
-        self.edges.take_preds(&mut self.tasks, slot);
-        let task = self.tasks.get_mut(slot);
-        task.ready = self.ready.insert(slot, task.priority, origin);
+        while self.edges.take_pred(&mut self.tasks, slot).is_some() {}
+        self.ready.insert(&mut self.tasks, slot, origin);
     }
 
     /// The lease of a running task is over; its worker forgets it.
@@ -429,7 +431,7 @@ impl Scheduler {
     fn finish(&mut self, slot: Slot, state: State, blame: TaskId) {
         let task = self.tasks.get(slot);
         match task.state {
-            State::Ready => self.ready.remove(task.ready),
+            State::Ready => self.ready.remove(&mut self.tasks, slot),
             State::Running => {
                 self.end_lease(slot);
             }
@@ -450,10 +452,10 @@ impl Scheduler {
 
     /// A finished task lets go of its neighbours.
     fn leave(&mut self, slot: Slot, state: State, blame: TaskId) {
-        for pred in self.edges.take_preds(&mut self.tasks, slot) {
+        while let Some(pred) = self.edges.take_pred(&mut self.tasks, slot) {
             self.unwanted(pred);
         }
-        for succ in self.edges.take_succs(&mut self.tasks, slot) {
+        while let Some(succ) = self.edges.take_succ(&mut self.tasks, slot) {
             let task = self.tasks.get_mut(succ);
             if state == State::Skipped && planted(Bug::ForgottenSkip) {
                 continue;

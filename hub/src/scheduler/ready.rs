@@ -1,61 +1,69 @@
 //! The ready tasks in the order in which they are given out.
 //!
 //! Larger priority first. Within one: tasks given back; tasks made ready by a completion, newest
-//! first (chains finish early, as in dwork); new tasks, oldest first. The key is ordered, so that
+//! first (chains finish early, as in dwork); new tasks, oldest first. The class is ordered, so that
 //! queues or classes of resources can become its first part.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::task::Slot;
+use super::list::List;
+use super::task::{Slot, Tasks};
 
 /// Why a task is ready, which decides its place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     GivenBack,
     Enabled,
-    #[default]
     New,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ReadyKey {
-    /// Larger priorities sort first.
-    lower: i64,
+/// Tasks of one class are on one list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Class {
+    priority: Reverse<i32>,
     origin: Origin,
-    order: u64,
+}
+
+impl Class {
+    fn of(tasks: &Tasks, slot: Slot) -> Self {
+        let task = tasks.get(slot);
+        Self { priority: Reverse(task.priority), origin: task.origin }
+    }
 }
 
 #[derive(Default)]
 pub struct ReadySet {
-    keys: BTreeMap<ReadyKey, Slot>,
-    sequence: u64,
+    /// None is empty.
+    classes: BTreeMap<Class, List>,
 }
 
 impl ReadySet {
-    pub fn insert(&mut self, slot: Slot, priority: i32, origin: Origin) -> ReadyKey {
-        self.sequence += 1;
-        let order = match origin {
-            Origin::Enabled => u64::MAX - self.sequence,
-            Origin::GivenBack | Origin::New => self.sequence,
-        };
-        let key = ReadyKey { lower: -i64::from(priority), origin, order };
-        self.keys.insert(key, slot);
-        key
+    pub fn insert(&mut self, tasks: &mut Tasks, slot: Slot, origin: Origin) {
+        tasks.get_mut(slot).origin = origin;
+        let list = self.classes.entry(Class::of(tasks, slot)).or_default();
+        match origin {
+            Origin::Enabled => list.push_front(tasks, slot),
+            Origin::GivenBack | Origin::New => list.push_back(tasks, slot),
+        }
     }
 
-    pub fn remove(&mut self, key: ReadyKey) {
-        self.keys.remove(&key);
+    /// It must be in the set.
+    pub fn remove(&mut self, tasks: &mut Tasks, slot: Slot) {
+        let class = Class::of(tasks, slot);
+        if let Some(list) = self.classes.get_mut(&class) {
+            list.remove(tasks, slot);
+            if list.first().is_none() {
+                self.classes.remove(&class);
+            }
+        }
     }
 
     pub fn first(&self) -> Option<Slot> {
-        self.keys.first_key_value().map(|(_, &slot)| slot)
-    }
-
-    pub fn pop(&mut self) -> Option<Slot> {
-        self.keys.pop_first().map(|(_, slot)| slot)
+        self.classes.first_key_value().and_then(|(_, list)| list.first())
     }
 
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.classes.is_empty()
     }
 }

@@ -120,7 +120,7 @@ impl Scheduler {
             if bytes > self.config.leases_bytes_max && !leased.is_empty() {
                 break;
             }
-            self.ready.pop();
+            self.ready.remove(&mut self.tasks, slot);
             self.set_state(slot, State::Running);
             let task = self.tasks.get_mut(slot);
             task.attempt += 1;

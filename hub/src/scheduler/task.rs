@@ -1,16 +1,14 @@
 //! The tasks that memory holds: those not finished, and those whose end the tables do
 //! not have yet.
 //!
-//! A slot is an index that stays the same while the task is in memory. Names are found through a
-//! table of slots, so that each name is stored once.
+//! A slot is an index that stays the same while the task is in memory.
 
-use std::hash::BuildHasher;
-
-use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
 
 use super::message::{Name, TaskId, WorkerId};
-use super::ready::ReadyKey;
+use super::names::Names;
+use super::ready::Origin;
+use super::slab::Slab;
 
 /// Index into the tasks in memory.
 pub type Slot = u32;
@@ -73,10 +71,13 @@ pub struct Task {
     pub id: TaskId,
     pub name: Name,
     pub definition: u64,
-    /// Its place in the ready set.
-    pub ready: ReadyKey,
     pub state: State,
     pub newest: Newest,
+    /// Why it is ready.
+    pub origin: Origin,
+    /// Neighbours on the list of the ready tasks like it, or of the missing ones.
+    pub previous: Slot,
+    pub next: Slot,
     pub priority: i32,
     pub retries: u32,
     pub failures: u32,
@@ -96,15 +97,20 @@ pub struct Task {
     pub first_pred: u32,
 }
 
+/// There may be millions: what is added here is added to each.
+const _: () = assert!(size_of::<Option<Task>>() <= 96);
+
 impl Task {
     pub fn new(id: TaskId, name: Name, state: State) -> Self {
         Self {
             id,
             name,
             definition: 0,
-            ready: ReadyKey::default(),
             state,
             newest: Newest::Void,
+            origin: Origin::New,
+            previous: NONE,
+            next: NONE,
             priority: 0,
             retries: 0,
             failures: 0,
@@ -123,77 +129,49 @@ impl Task {
 /// The tasks in memory, by slot and by name.
 #[derive(Default)]
 pub struct Tasks {
-    slots: Vec<Option<Task>>,
-    free: Vec<Slot>,
-    names: HashTable<Slot>,
-    hasher: DefaultHashBuilder,
+    slots: Slab<Option<Task>>,
+    names: Names,
 }
 
 impl Tasks {
     pub fn insert(&mut self, task: Task) -> Slot {
-        let hash = self.hasher.hash_one(&*task.name);
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = Some(task);
-                slot
-            }
-            None => {
-                self.slots.push(Some(task));
-                (self.slots.len() - 1) as Slot
-            }
-        };
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.names.insert_unique(hash, slot, |&other| hash_of(slots, hasher, other));
+        let name = task.name.clone();
+        let slot = self.slots.insert(Some(task));
+        self.names.insert(&name, slot);
         slot
     }
 
-    pub fn remove(&mut self, slot: Slot) -> Option<Task> {
-        let task = self.slots.get_mut(slot as usize)?.take()?;
-        let hash = self.hasher.hash_one(&*task.name);
-        if let Ok(entry) = self.names.find_entry(hash, |&other| other == slot) {
-            entry.remove();
+    /// The slot must be in use.
+    pub fn remove(&mut self, slot: Slot) {
+        if let Some(task) = self.slots.remove(slot) {
+            self.names.remove(&task.name, slot);
         }
-        self.free.push(slot);
-        Some(task)
     }
 
     pub fn find(&self, name: &str) -> Option<Slot> {
-        let hash = self.hasher.hash_one(name);
-        self.names
-            .find(hash, |&slot| {
-                self.slots[slot as usize].as_ref().is_some_and(|task| &*task.name == name)
-            })
-            .copied()
+        self.names.find(name, |slot| self.get(slot).name == name)
     }
 
     /// Panics if the slot is empty: slots come from the scheduler's own tables.
     pub fn get(&self, slot: Slot) -> &Task {
-        self.slots[slot as usize].as_ref().expect("a slot in use")
+        self.slots[slot].as_ref().expect("a slot in use")
     }
 
     /// The task with this id, if it still has the slot.
     pub fn get_if(&self, slot: Slot, id: TaskId) -> Option<&Task> {
-        self.slots.get(slot as usize)?.as_ref().filter(|task| task.id == id)
+        self.slots.get(slot)?.as_ref().filter(|task| task.id == id)
     }
 
     pub fn get_mut(&mut self, slot: Slot) -> &mut Task {
-        self.slots[slot as usize].as_mut().expect("a slot in use")
+        self.slots[slot].as_mut().expect("a slot in use")
     }
 
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.slots.len()
     }
 
     /// Slots from `from` on, in no order that means anything; for reading in slices.
     pub fn iter_from(&self, from: Slot) -> impl Iterator<Item = (Slot, &Task)> {
-        let from = (from as usize).min(self.slots.len());
-        self.slots[from..]
-            .iter()
-            .enumerate()
-            .filter_map(move |(i, task)| task.as_ref().map(|task| ((from + i) as Slot, task)))
+        self.slots.iter_from(from).filter_map(|(slot, task)| Some((slot, task.as_ref()?)))
     }
-}
-
-fn hash_of(slots: &[Option<Task>], hasher: &DefaultHashBuilder, slot: Slot) -> u64 {
-    slots[slot as usize].as_ref().map_or(0, |task| hasher.hash_one(&*task.name))
 }

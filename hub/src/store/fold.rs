@@ -99,7 +99,7 @@ impl<'a, 'db> Rows<'a, 'db> {
             Change::Missing { id, name } => {
                 self.change(
                     "INSERT INTO tasks (id, name, state, created_ms) VALUES (?1, ?2, ?3, ?4)",
-                    params![*id as i64, name, State::Missing as i64, now],
+                    params![*id as i64, &**name, State::Missing as i64, now],
                 )?;
             }
             Change::Needs { task, needs } => {
@@ -111,7 +111,7 @@ impl<'a, 'db> Rows<'a, 'db> {
             Change::Worker { id, who } => {
                 self.change(
                     "INSERT INTO workers (id, name, client, seen_ms) VALUES (?1, ?2, ?3, ?4)",
-                    params![id, who.name, who.id, now],
+                    params![id, &*who.name, who.id, now],
                 )?;
             }
             Change::Leased { task, attempt, worker, client, number, term_ms } => {
@@ -136,7 +136,7 @@ impl<'a, 'db> Rows<'a, 'db> {
                     now,
                     *how as i64,
                     report.exit_code,
-                    report.reason,
+                    report.reason.as_deref(),
                     report.output
                 ])?;
             }
@@ -183,7 +183,7 @@ impl<'a, 'db> Rows<'a, 'db> {
         let limit = details.map_or(0, |details| details.time_limit_ms as i64);
         let row = params![
             id as i64,
-            task.name,
+            &*task.name,
             OPEN,
             task.definition as i64,
             task.priority,
