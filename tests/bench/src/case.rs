@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use crate::client::{Bag, Create, DworkLoop, Graph, NativeLoop, Stencil};
+use crate::client::{Bag, Create, DworkLoop, Graph, NativeLoop, Stencil, Tree};
 use crate::echo;
 use crate::lanes::{Measured, drive};
 use crate::parked;
@@ -218,10 +218,10 @@ fn addfile(bench: &Bench) -> (f64, f64) {
     let file = bench.below.join(format!("tasks-{}.txt", std::process::id()));
     let mut text = String::new();
     for i in 0..lines {
-        let name = |i: u64| format!("task{i:08}");
-        text += &name(i);
-        for need in [i / 2, i / 3].into_iter().filter(|&need| need < i) {
-            text += &format!(",{}", name(need));
+        text += &Tree.name(i);
+        for need in Tree.needs(i) {
+            text.push(',');
+            text += &need;
         }
         text.push('\n');
     }

@@ -76,6 +76,20 @@ impl Graph for Stencil {
     }
 }
 
+/// Each needs two of the tasks before it.
+#[derive(Clone)]
+pub struct Tree;
+
+impl Graph for Tree {
+    fn name(&self, i: u64) -> String {
+        format!("task{i:08}")
+    }
+
+    fn needs(&self, i: u64) -> Vec<String> {
+        [i / 2, i / 3].into_iter().filter(|&need| need < i).map(|need| self.name(need)).collect()
+    }
+}
+
 /// Adds a graph in batches.
 pub struct Create<G> {
     graph: G,
@@ -108,6 +122,41 @@ impl<G: Graph> Lane for Create<G> {
         let query = QueryMsg { task: task.collect(), ..query(Type::Create) };
         self.at = until;
         Some(query.encode_to_vec())
+    }
+}
+
+/// The same in the native dialect.
+pub struct NativeCreate<G> {
+    graph: G,
+    at: u64,
+    total: u64,
+    batch: u64,
+}
+
+impl<G: Graph + 'static> NativeCreate<G> {
+    pub fn lane(graph: G, total: u64, batch: u64) -> Box<dyn Lane> {
+        Box::new(Self { graph, at: 0, total, batch })
+    }
+}
+
+impl<G: Graph> Lane for NativeCreate<G> {
+    fn next(&mut self, reply: Option<&[u8]>) -> Option<Vec<u8>> {
+        if let Some(reply) = reply {
+            let reply = wire::Reply::decode(reply).expect("a reply");
+            assert!(matches!(reply.body, Some(reply::Body::Created(_))), "{reply:?}");
+        }
+        let until = (self.at + self.batch).min(self.total);
+        if self.at == until {
+            return None;
+        }
+        let task = |i| wire::Task {
+            name: self.graph.name(i),
+            needs: self.graph.needs(i),
+            ..wire::Task::default()
+        };
+        let tasks = (self.at..until).map(task).collect();
+        self.at = until;
+        Some(request(request::Body::Create(wire::Create { tasks })))
     }
 }
 

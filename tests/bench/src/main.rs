@@ -2,6 +2,7 @@
 
 mod case;
 mod client;
+mod core;
 mod disk;
 mod echo;
 mod lanes;
@@ -31,6 +32,17 @@ enum What {
     Echo {
         #[arg(long)]
         endpoint: String,
+    },
+    /// Where the time of one task goes in the hub's own thread, without sockets and store
+    Core {
+        /// steal-1, create-256, ...; all without
+        cases: Vec<String>,
+        /// Runs of each case; the median counts
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+        /// Fewer tasks, by this factor
+        #[arg(long, default_value_t = 1)]
+        divide: u64,
     },
     /// Measure all cases, or those named, and print the table
     Table {
@@ -62,6 +74,10 @@ fn main() -> ExitCode {
         What::Echo { endpoint } => match echo::serve(&endpoint) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&format!("{endpoint}: {error}")),
+        },
+        What::Core { cases, runs, divide } => match core::run(&cases, runs, divide.max(1)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => failed(&why),
         },
         What::Table { cases, runs, dir, endpoint, divide, json, compare } => {
             if let Some(unknown) = cases.iter().find(|key| !CASES.iter().any(|it| it.key == **key))
