@@ -4,6 +4,7 @@
 
 use dhub_proto::limits::*;
 use dhub_proto::wire::{self, reply, request};
+use hashbrown::HashSet;
 
 use crate::scheduler::State;
 use crate::scheduler::message::*;
@@ -206,35 +207,60 @@ fn new_task(task: wire::Task) -> Checked<NewTask> {
     })
 }
 
+/// Fewer names are compared with each other, without a table.
+const FEW_NAMES: usize = 16;
+
 /// In the order of the first mention.
 pub fn without_repeats(names: &mut Vec<Name>) {
-    if names.len() > 1 {
-        let mut seen = std::collections::HashSet::with_capacity(names.len());
-        let first: Vec<bool> = names.iter().map(|name| seen.insert(&**name)).collect();
-        let mut first = first.into_iter();
-        names.retain(|_| first.next() == Some(true));
+    if names.len() <= FEW_NAMES {
+        let is_repeat = |i: usize| names[..i].contains(&names[i]);
+        if !(1..names.len()).any(is_repeat) {
+            return;
+        }
     }
+    let mut seen = HashSet::with_capacity(names.len());
+    let first: Vec<bool> = names.iter().map(|name| seen.insert(&**name)).collect();
+    drop(seen);
+    let mut first = first.into_iter();
+    names.retain(|_| first.next() == Some(true));
 }
 
 /// FNV-1a over all that defines a task. It is stored, so it must stay the same in all versions.
 pub fn definition(needs: &[Name], priority: i32, retries: u32, details: Option<&Details>) -> u64 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    let mut add = |bytes: &[u8]| {
-        for &byte in (bytes.len() as u32).to_le_bytes().iter().chain(bytes) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    };
+    if needs.is_empty() && priority == 0 && retries == 0 && details.is_none() {
+        return PLAIN;
+    }
+    let mut hash = FNV_START;
     let mut sorted: Vec<&str> = needs.iter().map(|need| &**need).collect();
     sorted.sort_unstable();
     sorted.dedup();
     for need in sorted {
-        add(need.as_bytes());
+        hash = fnv_field(hash, need.as_bytes());
     }
-    add(&priority.to_le_bytes());
-    add(&retries.to_le_bytes());
-    let details = details.cloned().unwrap_or_default();
-    add(details.command.as_deref().unwrap_or("").as_bytes());
-    add(&details.time_limit_ms.to_le_bytes());
+    hash = fnv_field(hash, &priority.to_le_bytes());
+    hash = fnv_field(hash, &retries.to_le_bytes());
+    let command = details.and_then(|details| details.command.as_deref());
+    hash = fnv_field(hash, command.unwrap_or("").as_bytes());
+    fnv_field(hash, &details.map_or(0, |details| details.time_limit_ms).to_le_bytes())
+}
+
+const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Of a task with nothing but a name, as most are.
+const PLAIN: u64 =
+    fnv_field(fnv_field(fnv_field(fnv_field(FNV_START, &[0; 4]), &[0; 4]), b""), &[0; 8]);
+
+/// The length, then the bytes.
+const fn fnv_field(hash: u64, bytes: &[u8]) -> u64 {
+    fnv(fnv(hash, &(bytes.len() as u32).to_le_bytes()), bytes)
+}
+
+const fn fnv(mut hash: u64, bytes: &[u8]) -> u64 {
+    let mut i = 0;
+    while i < bytes.len() {
+        hash = (hash ^ bytes[i] as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        i += 1;
+    }
     hash
 }
 
@@ -436,35 +462,38 @@ fn code(code: Code) -> wire::ErrorCode {
     }
 }
 
-pub fn refused(refused: Refused) -> wire::Refused {
+pub fn refused(refused: &Refused) -> wire::Refused {
     wire::Refused {
-        name: refused.name.into(),
+        name: refused.name.to_string(),
         attempt: refused.attempt,
         code: code(refused.code).into(),
         message: refused.message.into(),
     }
 }
 
-fn all_refused(all: Vec<Refused>) -> Vec<wire::Refused> {
-    all.into_iter().map(refused).collect()
+fn all_refused(all: &[Refused]) -> Vec<wire::Refused> {
+    all.iter().map(refused).collect()
 }
 
-fn lost(lost: Vec<(Name, u32)>) -> Vec<wire::Attempt> {
-    let attempt =
-        |(name, attempt): (Name, u32)| wire::Attempt { name: name.into(), attempt, started: false };
-    lost.into_iter().map(attempt).collect()
+fn lost(lost: &[(Name, u32)]) -> Vec<wire::Attempt> {
+    let attempt = |(name, attempt): &(Name, u32)| wire::Attempt {
+        name: name.to_string(),
+        attempt: *attempt,
+        started: false,
+    };
+    lost.iter().map(attempt).collect()
 }
 
 /// `details` fetches what the store has for a lease.
 fn stolen<E>(
-    stolen: Stolen,
+    stolen: &Stolen,
     details: &mut impl FnMut(TaskId) -> Result<Details, E>,
 ) -> Result<wire::Stolen, E> {
     let mut leases = Vec::with_capacity(stolen.leases.len());
-    for lease in stolen.leases {
+    for lease in &stolen.leases {
         let details = if lease.has_details { details(lease.id)? } else { Details::default() };
         leases.push(wire::Lease {
-            name: lease.name.into(),
+            name: lease.name.to_string(),
             attempt: lease.attempt,
             command: details.command.map(String::from).unwrap_or_default(),
             time_limit_ms: details.time_limit_ms,
@@ -475,53 +504,55 @@ fn stolen<E>(
         leases,
         phase: phase(stolen.phase).into(),
         not_done: stolen.not_done,
-        lost: lost(stolen.lost),
+        lost: lost(&stolen.lost),
         drain: false,
     })
 }
 
-/// The reply to a command; None if nobody waits for it. Counts are those of now.
+/// The reply to a command; None if nobody waits for it. `progress` tells the counts of now, and the
+/// tasks done a second.
 pub fn encode<E>(
-    answer: Answer,
-    counts: wire::Counts,
-    done_per_s: f64,
+    answer: &Answer,
+    progress: impl FnOnce() -> (wire::Counts, f64),
     mut details: impl FnMut(TaskId) -> Result<Details, E>,
 ) -> Result<Option<reply::Body>, E> {
     use reply::Body;
     Ok(Some(match answer {
         Answer::Created { added, existing, ready } => {
-            Body::Created(wire::Created { added, existing, ready })
+            Body::Created(wire::Created { added: *added, existing: *existing, ready: *ready })
         }
         Answer::Stolen(answer) => Body::Stolen(stolen(answer, &mut details)?),
         Answer::Completed { refused, stolen: leases } => Body::Completed(wire::Completed {
             refused: all_refused(refused),
-            stolen: leases.map(|leases| stolen(leases, &mut details)).transpose()?,
+            stolen: leases.as_ref().map(|leases| stolen(leases, &mut details)).transpose()?,
         }),
         Answer::Released { released, refused } => {
-            Body::Released(wire::Released { released, refused: all_refused(refused) })
+            Body::Released(wire::Released { released: *released, refused: all_refused(refused) })
         }
         Answer::Heartbeaten { lost: attempts } => {
             Body::Heartbeaten(wire::Heartbeaten { lost: lost(attempts), drain: false })
         }
-        Answer::Exited { released } => Body::Exited(wire::Exited { released }),
+        Answer::Exited { released } => Body::Exited(wire::Exited { released: *released }),
         Answer::Cancelled { cancelled, refused } => Body::Cancelled(wire::Cancelled {
-            cancelled,
+            cancelled: *cancelled,
             refused_total: refused.len() as u64,
             refused: all_refused(refused),
         }),
         Answer::Revived { retried, unskipped, refused } => Body::Retried(wire::Retried {
-            retried,
-            unskipped,
+            retried: *retried,
+            unskipped: *unskipped,
             refused_total: refused.len() as u64,
             refused: all_refused(refused),
         }),
         Answer::Waited { phase: at } => {
-            Body::Waited(wire::Waited { phase: phase(at).into(), counts: Some(counts), done_per_s })
+            let (counts, done_per_s) = progress();
+            let phase = phase(*at).into();
+            Body::Waited(wire::Waited { phase, counts: Some(counts), done_per_s })
         }
         Answer::Error { code: why, message, names } => Body::Error(wire::Error {
-            code: code(why).into(),
-            message,
-            names: names.into_iter().take(ERROR_NAMES_MAX).map(String::from).collect(),
+            code: code(*why).into(),
+            message: message.clone(),
+            names: names.iter().take(ERROR_NAMES_MAX).map(|name| name.to_string()).collect(),
         }),
         Answer::Replaced | Answer::Joined { .. } => return Ok(None),
     }))

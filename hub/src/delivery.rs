@@ -18,41 +18,37 @@ pub struct Delivery {
     told: HashSet<Attempt>,
 }
 
-/// What an answer hands out.
-pub struct Handed {
-    fresh: bool,
-    attempts: Vec<Attempt>,
+/// What an answer hands out, if anything.
+pub fn handed(answer: &Answer) -> Option<&Stolen> {
+    match answer {
+        Answer::Stolen(stolen) | Answer::Completed { stolen: Some(stolen), .. } => {
+            (!stolen.leases.is_empty()).then_some(stolen)
+        }
+        _ => None,
+    }
 }
 
-impl Handed {
-    pub fn by(answer: &Answer) -> Option<Self> {
-        let (Answer::Stolen(stolen) | Answer::Completed { stolen: Some(stolen), .. }) = answer
-        else {
-            return None;
-        };
-        let Stolen { fresh, leases, .. } = stolen;
-        let attempts = leases.iter().map(|lease| (lease.name.clone(), lease.attempt)).collect();
-        let fresh = *fresh || planted(Bug::RepeatTakesBack);
-        (!leases.is_empty()).then_some(Self { fresh, attempts })
-    }
-
-    pub fn attempts(&self) -> &[Attempt] {
-        &self.attempts
-    }
+pub fn attempts(stolen: &Stolen) -> impl Iterator<Item = Attempt> {
+    stolen.leases.iter().map(|lease| (lease.name.clone(), lease.attempt))
 }
 
 impl Delivery {
     /// The answer was sent, or its asker is gone.
-    pub fn note(&mut self, handed: Handed, sent: bool) {
-        match (handed.fresh, sent) {
-            (true, false) => self.failed.extend(handed.attempts),
-            (false, true) => self.told.extend(handed.attempts),
+    pub fn note(&mut self, handed: &Stolen, sent: bool) {
+        let fresh = handed.fresh || planted(Bug::RepeatTakesBack);
+        match (fresh, sent) {
+            (true, false) => self.failed.extend(attempts(handed)),
+            (false, true) => self.told.extend(attempts(handed)),
             (true, true) | (false, false) => {}
         }
     }
 
     /// After the last answer of a turn: what nobody has heard of.
     pub fn undelivered(&mut self) -> Vec<Attempt> {
+        if self.failed.is_empty() {
+            self.told.clear();
+            return Vec::new();
+        }
         let told = std::mem::take(&mut self.told);
         let mut failed = std::mem::take(&mut self.failed);
         failed.retain(|attempt| !told.contains(attempt));
@@ -63,16 +59,25 @@ impl Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scheduler::message::{Leased, Phase};
 
-    fn handed(fresh: bool, names: &[&str]) -> Handed {
-        Handed { fresh, attempts: names.iter().map(|&name| (name.into(), 1)).collect() }
+    fn handed(fresh: bool, names: &[&str]) -> Stolen {
+        let lease = |&name: &&str| Leased {
+            id: 1,
+            name: name.into(),
+            attempt: 1,
+            term_ms: 1,
+            has_details: false,
+        };
+        let leases = names.iter().map(lease).collect();
+        Stolen { leases, fresh, phase: Phase::Active, not_done: 0, lost: Vec::new() }
     }
 
     #[test]
     fn what_failed_is_taken_back() {
         let mut delivery = Delivery::default();
-        delivery.note(handed(true, &["a", "b"]), false);
-        delivery.note(handed(true, &["c"]), true);
+        delivery.note(&handed(true, &["a", "b"]), false);
+        delivery.note(&handed(true, &["c"]), true);
         assert_eq!(delivery.undelivered(), [("a".into(), 1), ("b".into(), 1)]);
         assert_eq!(delivery.undelivered(), []);
     }
@@ -80,16 +85,16 @@ mod tests {
     #[test]
     fn a_repeat_that_failed_takes_nothing_back() {
         let mut delivery = Delivery::default();
-        delivery.note(handed(true, &["a"]), true);
-        delivery.note(handed(false, &["a"]), false);
+        delivery.note(&handed(true, &["a"]), true);
+        delivery.note(&handed(false, &["a"]), false);
         assert_eq!(delivery.undelivered(), []);
     }
 
     #[test]
     fn a_repeat_that_arrived_keeps_what_failed() {
         let mut delivery = Delivery::default();
-        delivery.note(handed(true, &["a", "b"]), false);
-        delivery.note(handed(false, &["a"]), true);
+        delivery.note(&handed(true, &["a", "b"]), false);
+        delivery.note(&handed(false, &["a"]), true);
         assert_eq!(delivery.undelivered(), [("b".into(), 1)]);
     }
 }

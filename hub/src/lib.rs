@@ -7,6 +7,7 @@ pub mod args;
 pub mod convert;
 pub mod delivery;
 pub mod dwork;
+mod fields;
 pub mod frame;
 pub mod job;
 mod monitor;

@@ -1,7 +1,6 @@
 //! dhub: start, say what was found, run until told to stop.
 
 use std::io::Write;
-use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
@@ -124,7 +123,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         disk_reserve_bytes: args.disk_reserve_mib << 20,
     };
     let name = args.file.as_ref().map_or("in memory".into(), |file| file.display().to_string());
-    let server = Server::new(sockets, store, options, stop, wake.as_raw_fd())
+    let server = Server::new(sockets, store, options, stop, wake)
         .map_err(|source| Failure::Restore { file: name.clone(), source })?;
     let found = if new { "new".into() } else { found(server.scheduler()) };
     say!("dhub {} · {name}: {found}", dhub_proto::VERSION);

@@ -3,7 +3,7 @@
 use dhub_proto::Message;
 use dhub_proto::wire::{self, reply};
 
-use crate::socket::Socket;
+use crate::socket::{Peer, Socket};
 
 /// How the asker speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,12 +12,10 @@ pub enum Dialect {
     Dwork,
 }
 
-#[derive(Clone, Debug)]
 pub struct Route {
     /// Index of the socket that the request came by.
     pub socket: usize,
-    /// Identity of the peer, and the empty part of a REQ if there was one.
-    pub envelope: Vec<Vec<u8>>,
+    pub peer: Peer,
     pub dialect: Dialect,
 }
 
@@ -25,18 +23,18 @@ impl Route {
     /// False if the peer is gone or does not read: the reply is dropped, nobody is kept waiting.
     pub fn send(&self, sockets: &[Socket], frame: &[u8]) -> Result<bool, zmq::Error> {
         let router = &sockets[self.socket].router;
-        let last = (frame, zmq::DONTWAIT);
-        let parts = self.envelope.iter().map(|part| (&part[..], zmq::DONTWAIT | zmq::SNDMORE));
-        for (part, flags) in parts.chain([last]) {
-            match router.send(part, flags) {
-                Ok(()) => {}
-                Err(zmq::Error::EHOSTUNREACH | zmq::Error::EAGAIN | zmq::Error::EINTR) => {
-                    return Ok(false);
-                }
-                Err(error) => return Err(error),
+        let send = || {
+            router.send(&self.peer.identity, zmq::SNDMORE)?;
+            if self.peer.is_req {
+                router.send(&[], zmq::SNDMORE)?;
             }
+            router.send(frame, 0)
+        };
+        match send() {
+            Ok(()) => Ok(true),
+            Err(zmq::Error::EHOSTUNREACH | zmq::Error::EAGAIN | zmq::Error::EINTR) => Ok(false),
+            Err(error) => Err(error),
         }
-        Ok(true)
     }
 
     /// A native reply, under the id of its request.

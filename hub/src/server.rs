@@ -4,8 +4,8 @@
 //! requests. Nothing is said before the commit that justifies it; requests that arrive together
 //! share one commit. See `Server::run`.
 
-use std::collections::{HashMap, VecDeque};
-use std::os::fd::RawFd;
+use std::collections::VecDeque;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +15,11 @@ use dhub_proto::Message;
 use dhub_proto::dwork::QueryMsg;
 use dhub_proto::limits::*;
 use dhub_proto::wire::{self, reply};
+use hashbrown::HashMap;
 
 use crate::archive;
 use crate::convert::{self, Asked, Long, error};
-use crate::delivery::{Delivery, Handed};
+use crate::delivery::{self, Delivery};
 use crate::dwork;
 use crate::frame::{Shape, is_bounded, request_id};
 use crate::job::{Job, Step};
@@ -26,7 +27,7 @@ use crate::monitor::Monitor;
 use crate::route::{Dialect, Route};
 use crate::scheduler::message::*;
 use crate::scheduler::{Config, Scheduler, State};
-use crate::socket::{self, Socket};
+use crate::socket::{self, Received, Socket};
 use crate::store::{Store, StoreError, unix_ms};
 use crate::view;
 
@@ -40,7 +41,7 @@ const TURN_BYTES_MAX: usize = 8 * 1024 * 1024;
 const TURN_MS_MAX: u64 = 1_000;
 /// At a stop: how long requests are still answered, and without any the hub is gone sooner.
 const STOP_MS_MAX: u64 = 1_000;
-const STOP_QUIET_MS: i64 = 100;
+const STOP_QUIET_MS: u64 = 100;
 /// Connections over which copies of one parked steal may be answered.
 const COPIES_MAX: usize = 4;
 /// How often the free space on disk is looked at.
@@ -96,7 +97,7 @@ pub struct Server {
     host: String,
     stop: Arc<AtomicBool>,
     /// Readable when a signal has come.
-    wake: RawFd,
+    wake: UnixStream,
     /// Who gets the answer: the asker, and earlier copies of a parked steal.
     routes: HashMap<Ticket, Vec<Route>>,
     last_ticket: Ticket,
@@ -120,7 +121,7 @@ impl Server {
         store: Store,
         options: Options,
         stop: Arc<AtomicBool>,
-        wake: RawFd,
+        wake: UnixStream,
     ) -> Result<Self, StoreError> {
         let scheduler = restore(&store, &options)?;
         let monitor = Monitor::new(0, scheduler.counts().of(State::Done));
@@ -189,29 +190,16 @@ impl Server {
         let due = self.store.due().map_or(due, |fold| due.min(fold.as_millis() as Millis + 1));
         let timeout = match (self.busy, self.jobs.is_empty(), self.nap) {
             (true, _, _) | (_, false, false) => 0,
-            (_, false, true) => due.min(NAP_MS) as i64,
-            (_, true, _) => due.min(TURN_MS_MAX) as i64,
+            (_, false, true) => due.min(NAP_MS),
+            (_, true, _) => due.min(TURN_MS_MAX),
         };
         self.poll(timeout, true).map(drop)
     }
 
-    /// True if a message is there.
-    fn poll(&self, timeout_ms: i64, until_signal: bool) -> Result<bool, Fatal> {
-        let mut items: Vec<zmq::PollItem> = self
-            .sockets
-            .iter()
-            .flat_map(|socket| [&socket.router, &socket.pull])
-            .map(|socket| socket.as_poll_item(zmq::POLLIN))
-            .collect();
-        let sockets = items.len();
-        if until_signal {
-            items.push(zmq::PollItem::from_fd(self.wake, zmq::POLLIN));
-        }
-        match zmq::poll(&mut items, timeout_ms) {
-            Ok(_) => Ok(items[..sockets].iter().any(zmq::PollItem::is_readable)),
-            Err(zmq::Error::EINTR) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+    /// True if a message may be there.
+    fn poll(&self, timeout_ms: u64, until_signal: bool) -> Result<bool, Fatal> {
+        let wake = until_signal.then_some(&self.wake);
+        Ok(socket::wait(&self.sockets, wake, timeout_ms)?)
     }
 
     // --- in ------------------------------------------------------------------------------------
@@ -223,17 +211,17 @@ impl Server {
         while !quiet && messages < TURN_MESSAGES_MAX && bytes < TURN_BYTES_MAX {
             quiet = true;
             for i in 0..self.sockets.len() {
-                if let Some(frame) = socket::receive(&self.sockets[i].pull)? {
+                if let Some(report) = self.sockets[i].pull.receive(false)? {
                     quiet = false;
                     messages += 1;
-                    bytes += frame.iter().map(Vec::len).sum::<usize>();
-                    self.take_report(&frame)?;
+                    bytes += report.bytes;
+                    self.take_report(&report)?;
                 }
-                if let Some(parts) = socket::receive(&self.sockets[i].router)? {
+                if let Some(request) = self.sockets[i].router.receive(true)? {
                     quiet = false;
                     messages += 1;
-                    bytes += parts.iter().map(Vec::len).sum::<usize>();
-                    self.take_request(i, parts)?;
+                    bytes += request.bytes;
+                    self.take_request(i, request)?;
                 }
             }
         }
@@ -242,19 +230,20 @@ impl Server {
     }
 
     /// Identity, empty part of a REQ, request. Whatever else comes is refused, not fatal.
-    fn take_request(&mut self, socket: usize, mut parts: Vec<Vec<u8>>) -> Result<(), Fatal> {
-        let envelope_parts = if parts.len() > 2 && parts[1].is_empty() { 2 } else { 1 };
-        let payload = parts.split_off(envelope_parts.min(parts.len()));
-        let mut route = Route { socket, envelope: parts, dialect: Dialect::Dwork };
-        let [frame] = payload.as_slice() else {
-            let is_native = payload.first().is_some_and(|frame| !dwork::is_dwork(frame));
-            if is_native {
-                route.dialect = Dialect::Native { id: 0 };
-                let why = error(wire::ErrorCode::ErrorInvalid, "a request has one part");
-                return self.send_error(&route, why);
-            }
+    fn take_request(&mut self, socket: usize, received: Received) -> Result<(), Fatal> {
+        let Received { peer, frame, has_more, .. } = received;
+        let mut route = Route { socket, peer, dialect: Dialect::Dwork };
+        let Some(frame) = frame.as_deref() else {
             return self.send_dwork(&route, &dwork::error()).map(drop);
         };
+        if has_more && !dwork::is_dwork(frame) {
+            route.dialect = Dialect::Native { id: 0 };
+            let why = error(wire::ErrorCode::ErrorInvalid, "a request has one part");
+            return self.send_error(&route, why);
+        }
+        if has_more {
+            return self.send_dwork(&route, &dwork::error()).map(drop);
+        }
         if dwork::is_dwork(frame) {
             return self.take_dwork(route, frame);
         }
@@ -263,7 +252,7 @@ impl Server {
             let why = "the request has more tasks, names or dependencies than one may have";
             return self.send_error(&route, error(wire::ErrorCode::ErrorLimit, why));
         }
-        match wire::Request::decode(frame.as_slice()) {
+        match wire::Request::decode(frame) {
             Ok(request) => {
                 route.dialect = Dialect::Native { id: request.id };
                 self.take_native(route, request)
@@ -356,13 +345,10 @@ impl Server {
     }
 
     /// Reports have no reply: what cannot be read is dropped.
-    fn take_report(&mut self, parts: &[Vec<u8>]) -> Result<(), Fatal> {
-        let [frame] = parts else {
-            tracing::debug!("a report of {} parts was dropped", parts.len());
-            return Ok(());
-        };
-        let report =
-            is_bounded(frame, Shape::Native).then(|| wire::Report::decode(frame.as_slice()));
+    fn take_report(&mut self, received: &Received) -> Result<(), Fatal> {
+        let frame = received.frame.as_deref().filter(|_| !received.has_more);
+        let bounded = frame.filter(|frame| is_bounded(frame, Shape::Native));
+        let report = bounded.map(wire::Report::decode);
         let heartbeat = match report {
             Some(Ok(wire::Report { body: Some(wire::report::Body::Heartbeat(it)) })) => it,
             _ => {
@@ -488,7 +474,7 @@ impl Server {
     /// The copy of a parked request that came last is asked for by its predecessors too.
     fn join(&mut self, mut routes: Vec<Route>, by: Ticket) {
         if let Some(copy) = self.routes.get_mut(&by) {
-            routes.retain(|route| copy.iter().all(|other| other.envelope != route.envelope));
+            routes.retain(|route| copy.iter().all(|other| other.peer != route.peer));
             copy.extend(routes);
             copy.truncate(COPIES_MAX);
         }
@@ -496,20 +482,21 @@ impl Server {
 
     /// To all who asked; it has arrived if one of them is there.
     fn answer_one(&mut self, routes: &[Route], answer: Answer) -> Result<(), Fatal> {
-        let handed = Handed::by(&answer);
         let sent = match routes {
             [] => return Ok(()),
             [route, ..] if route.dialect == Dialect::Dwork => {
-                match dwork::encode(answer, &self.host, unix_ms() * 1000) {
-                    Some(reply) => self.send_dwork(route, &reply)?,
+                match dwork::encode(&answer, &self.host, unix_ms() * 1000) {
+                    Some(reply) => route.send(&self.sockets, &reply)?,
                     None => return Ok(()),
                 }
             }
             [route, copies @ ..] => {
-                let counts = view::counts(self.scheduler.counts());
-                let rate = self.monitor.rate(self.now(), counts.done);
-                let store = &self.store;
-                let Some(body) = convert::encode(answer, counts, rate, |id| store.details(id))?
+                let progress = || {
+                    let counts = view::counts(self.scheduler.counts());
+                    let rate = self.monitor.rate(self.now(), counts.done);
+                    (counts, rate)
+                };
+                let Some(body) = convert::encode(&answer, progress, |id| self.store.details(id))?
                 else {
                     return Ok(());
                 };
@@ -520,7 +507,7 @@ impl Server {
                 sent | self.send_body(route, body)?
             }
         };
-        if let Some(handed) = handed {
+        if let Some(handed) = delivery::handed(&answer) {
             self.delivery.note(handed, sent);
         }
         Ok(())

@@ -3,8 +3,12 @@
 //! Plain TCP and ipc are sockets of their own, so that what may come in by which is settled by
 //! the socket alone.
 
+use std::cell::Cell;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use dhub_proto::endpoint::SOCKET_PATH_BYTES_MAX;
 use dhub_proto::limits::MESSAGE_BYTES_MAX;
@@ -45,9 +49,17 @@ pub enum BindError {
     Socket(#[from] zmq::Error),
 }
 
+/// One of libzmq's sockets, and whether something may be there to receive. Asking libzmq costs a
+/// system call each time, so one that has nothing is asked again only after its descriptor said so.
+pub struct Inlet {
+    socket: zmq::Socket,
+    fd: RawFd,
+    is_quiet: Cell<bool>,
+}
+
 pub struct Socket {
-    pub router: zmq::Socket,
-    pub pull: zmq::Socket,
+    pub router: Inlet,
+    pub pull: Inlet,
     /// Where clients connect.
     pub endpoint: String,
     /// Where reports go, as clients are told.
@@ -125,7 +137,7 @@ fn bind_one(
     context: &zmq::Context,
     kind: zmq::SocketType,
     endpoint: &str,
-) -> Result<zmq::Socket, BindError> {
+) -> Result<Inlet, BindError> {
     let socket = context.socket(kind)?;
     socket.set_maxmsgsize(MESSAGE_BYTES_MAX as i64)?;
     socket.set_handshake_ivl(HANDSHAKE_MS)?;
@@ -142,18 +154,144 @@ fn bind_one(
     }
     let failed = |source| BindError::Bind { endpoint: endpoint.to_owned(), source };
     socket.bind(endpoint).map_err(failed)?;
-    Ok(socket)
+    Ok(Inlet::new(socket)?)
 }
 
-fn last_endpoint(socket: &zmq::Socket, asked: &str) -> Result<String, BindError> {
-    Ok(socket.get_last_endpoint()?.unwrap_or_else(|_| asked.to_owned()))
+fn last_endpoint(inlet: &Inlet, asked: &str) -> Result<String, BindError> {
+    Ok(inlet.socket.get_last_endpoint()?.unwrap_or_else(|_| asked.to_owned()))
 }
 
-/// A message that has arrived, if there is one.
-pub fn receive(socket: &zmq::Socket) -> zmq::Result<Option<Vec<Vec<u8>>>> {
-    match socket.recv_multipart(zmq::DONTWAIT) {
-        Ok(parts) => Ok(Some(parts)),
-        Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => Ok(None),
-        Err(error) => Err(error),
+impl Inlet {
+    fn new(socket: zmq::Socket) -> Result<Self, zmq::Error> {
+        let fd = socket.get_fd()?;
+        Ok(Self { socket, fd, is_quiet: Cell::new(false) })
     }
+
+    /// Readable when libzmq has news for this socket, messages or not; told once.
+    #[allow(unsafe_code, reason = "libzmq hands out a plain number")]
+    fn fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: libzmq keeps this descriptor open until the socket is closed, which is when `self` is
+        // dropped; the borrow ends before.
+        unsafe { BorrowedFd::borrow_raw(self.fd) }
+    }
+
+    /// Whether a message is there, without waiting.
+    fn has_message(&self) -> Result<bool, zmq::Error> {
+        if self.is_quiet.get() {
+            return Ok(false);
+        }
+        let has = self.socket.get_events()?.contains(zmq::POLLIN);
+        self.is_quiet.set(!has);
+        Ok(has)
+    }
+
+    /// The first part of a message that has arrived, or the next one.
+    fn part(&self) -> Result<Option<zmq::Message>, zmq::Error> {
+        if self.is_quiet.get() {
+            return Ok(None);
+        }
+        let mut part = zmq::Message::new();
+        match self.socket.recv(&mut part, zmq::DONTWAIT) {
+            Ok(()) => Ok(Some(part)),
+            Err(zmq::Error::EAGAIN) => {
+                self.is_quiet.set(true);
+                Ok(None)
+            }
+            Err(zmq::Error::EINTR) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A message that has arrived, if there is one. Of a router's, the first part is who sent it.
+    pub fn receive(&self, is_router: bool) -> Result<Option<Received>, zmq::Error> {
+        let Some(mut part) = self.part()? else {
+            return Ok(None);
+        };
+        let mut bytes = part.len();
+        let mut after = |part: &zmq::Message| -> Result<Option<zmq::Message>, zmq::Error> {
+            let next = if part.get_more() { self.part()? } else { None };
+            bytes += next.as_deref().map_or(0, <[u8]>::len);
+            Ok(next)
+        };
+        let mut peer = Peer { identity: zmq::Message::new(), is_req: false };
+        if is_router {
+            let first = after(&part)?;
+            peer.identity = part;
+            let Some(first) = first else {
+                return Ok(Some(Received { peer, frame: None, has_more: false, bytes }));
+            };
+            part = first;
+            if part.is_empty()
+                && let Some(second) = after(&part)?
+            {
+                peer.is_req = true;
+                part = second;
+            }
+        }
+        let mut surplus = after(&part)?;
+        let has_more = surplus.is_some();
+        while let Some(dropped) = surplus {
+            surplus = after(&dropped)?;
+        }
+        Ok(Some(Received { peer, frame: Some(part), has_more, bytes }))
+    }
+
+    /// One part; it is gone, or nobody can be reached.
+    pub fn send(&self, part: &[u8], flags: i32) -> Result<(), zmq::Error> {
+        // libzmq takes note of arrivals while it sends, and its descriptor does not tell again.
+        self.is_quiet.set(false);
+        self.socket.send(part, zmq::DONTWAIT | flags)
+    }
+}
+
+/// Who a request came from.
+#[derive(PartialEq)]
+pub struct Peer {
+    pub identity: zmq::Message,
+    /// A REQ puts an empty part before its request, and wants one before the reply.
+    pub is_req: bool,
+}
+
+/// A message, taken apart.
+pub struct Received {
+    pub peer: Peer,
+    /// What it is about; None if there was only an identity.
+    pub frame: Option<zmq::Message>,
+    /// Further parts, which were dropped.
+    pub has_more: bool,
+    /// Of all its parts.
+    pub bytes: usize,
+}
+
+/// Until a message is there, or `wake` is readable, or the time is over. True if there is a message.
+pub fn wait(
+    sockets: &[Socket],
+    wake: Option<&UnixStream>,
+    timeout_ms: u64,
+) -> Result<bool, zmq::Error> {
+    let inlets = || sockets.iter().flat_map(|socket| [&socket.router, &socket.pull]);
+    let mut is_message = false;
+    for inlet in inlets() {
+        is_message |= inlet.has_message()?;
+    }
+    // With messages there, the others are looked at all the same: one must not keep them waiting.
+    let timeout_ms = if is_message { 0 } else { timeout_ms };
+    let fds = inlets().map(Inlet::fd).chain(wake.map(AsFd::as_fd));
+    let mut fds: Vec<PollFd<'_>> =
+        fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    let timeout = Timespec {
+        tv_sec: (timeout_ms / 1_000) as i64,
+        tv_nsec: (timeout_ms % 1_000 * 1_000_000) as i64,
+    };
+    match poll(&mut fds, Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(zmq::Error::from_raw(error.raw_os_error())),
+    }
+    for (inlet, fd) in inlets().zip(&fds) {
+        if !fd.revents().is_empty() {
+            inlet.is_quiet.set(false);
+            is_message = true;
+        }
+    }
+    Ok(is_message)
 }

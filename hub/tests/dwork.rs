@@ -266,6 +266,32 @@ fn deep_nesting_is_refused() {
     }
 }
 
+/// Fields that nobody knows may be groups within groups, as deep as prost takes them.
+#[test]
+fn groups_nest_as_deep_as_in_prost() {
+    // Field 15: groups that begin, then those that end.
+    let groups = |depth: usize| [vec![0x7b_u8; depth], vec![0x7c; depth]].concat();
+    let inner = |tag: u8, inner: Vec<u8>| {
+        let mut bytes = vec![tag << 3 | 2];
+        prost::encoding::encode_varint(inner.len() as u64, &mut bytes);
+        [bytes, inner].concat()
+    };
+    let named = |more: Vec<u8>| [inner(1, b"a".into()), inner(2, b"b".into()), more].concat();
+    let mut taken = 0;
+    for depth in 90..110 {
+        let task = named(groups(depth));
+        let pred = named(inner(4, named(groups(depth))));
+        for tasks in
+            [[inner(2, named(vec![])), groups(depth)].concat(), inner(2, task), inner(2, pred)]
+        {
+            let frame = [vec![0x08, 0x00], tasks].concat();
+            assert_eq!(decode(7, &frame).is_some(), QueryMsg::decode(&*frame).is_ok(), "{depth}");
+            taken += usize::from(decode(7, &frame).is_some());
+        }
+    }
+    assert!((20..40).contains(&taken), "{taken}");
+}
+
 /// Whatever the recorded programs send is valid, except what was recorded as an error.
 #[test]
 fn recorded_requests_are_read() {

@@ -118,6 +118,6 @@ impl Refusals {
     }
 
     fn extend(&mut self, refused: Vec<Refused>) {
-        refused.into_iter().map(convert::refused).for_each(|refused| self.add(refused));
+        refused.iter().map(convert::refused).for_each(|refused| self.add(refused));
     }
 }

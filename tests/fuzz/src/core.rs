@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use dhub::archive;
 use dhub::convert::{self, Asked, Long};
-use dhub::delivery::{Delivery, Handed};
+use dhub::delivery::{self, Delivery};
 use dhub::dwork;
 use dhub::job::{Job, Step};
 use dhub::scheduler::message::*;
@@ -191,24 +191,23 @@ impl Core {
         let Some(command) = self.asked.remove(&ticket) else {
             panic!("an answer to a request that nobody made, or a second one: {answer:?}");
         };
-        if let Some(handed) = Handed::by(&answer) {
+        if let Some(handed) = delivery::handed(&answer) {
             if !unreachable {
-                let told = handed.attempts().iter();
                 let worker = command.who().map(|who| wire::Worker {
                     name: who.name.to_string(),
                     id: who.id.map_or_else(Vec::new, Vec::from),
                 });
                 let worker = worker.unwrap_or_default();
-                let told = told.map(|(name, attempt)| (name.to_string(), *attempt, worker.clone()));
+                let told = delivery::attempts(handed)
+                    .map(|(name, attempt)| (name.into(), attempt, worker.clone()));
                 self.known.told.extend(told);
             }
             self.delivery.note(handed, !unreachable);
         }
         // The replies themselves: they have to be made, in either dialect.
-        dwork::encode(answer.clone(), "host", 1);
+        dwork::encode(&answer, "host", 1);
         let details = |id| self.store.details(id);
-        convert::encode(answer.clone(), wire::Counts::default(), 0.0, details)
-            .expect("a reply can be made");
+        convert::encode(&answer, Default::default, details).expect("a reply can be made");
         if !unreachable {
             self.acknowledged.note(&command, &answer);
         }

@@ -9,6 +9,7 @@ use dhub_proto::limits::*;
 use dhub_proto::wire;
 
 use crate::memory::peak_of;
+use crate::reference;
 
 /// What the hub makes of a frame.
 pub enum Heard {
@@ -66,6 +67,7 @@ pub fn check(frame: &[u8]) -> bool {
     assert!(peak <= most, "{peak} bytes of memory for a report of {}", frame.len());
     report.iter().for_each(command_is_valid);
     reads_back(frame, &heard);
+    agrees_with_prost(frame, &heard);
     report.is_some() || !matches!(heard, Heard::Refused)
 }
 
@@ -88,6 +90,17 @@ fn reads_back(frame: &[u8], heard: &Heard) {
             assert_eq!(format!("{asked:?}"), format!("{again:?}"));
         }
         Heard::Refused => {}
+    }
+}
+
+fn agrees_with_prost(frame: &[u8], heard: &Heard) {
+    if dwork::is_dwork(frame) && is_bounded(frame, Shape::Dwork) {
+        let asked = match heard {
+            Heard::Dwork(asked) => Some(asked),
+            _ => None,
+        };
+        let reference = reference::decode(1, frame);
+        assert_eq!(format!("{asked:?}"), format!("{:?}", reference.as_ref()));
     }
 }
 

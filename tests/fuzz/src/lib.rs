@@ -13,5 +13,6 @@ pub mod frame;
 pub mod memory;
 pub mod port;
 pub mod random;
+mod reference;
 pub mod request;
 pub mod run;

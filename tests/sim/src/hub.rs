@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use dhub::archive;
 use dhub::convert::Selection;
-use dhub::delivery::{Delivery, Handed};
+use dhub::delivery::{self, Delivery};
 use dhub::job::{CancelJob, Job, RetryJob, Step};
 use dhub::scheduler::message::*;
 use dhub::scheduler::{Config, Scheduler, State};
@@ -322,11 +322,11 @@ impl Hub {
         let Body::Answer(answer) = &reply.body else {
             return;
         };
-        let Some(handed) = Handed::by(answer) else {
+        let Some(handed) = delivery::handed(answer) else {
             return;
         };
         if sent {
-            self.sent.extend(handed.attempts().iter().cloned());
+            self.sent.extend(delivery::attempts(handed));
         }
         self.delivery.note(handed, sent);
     }
