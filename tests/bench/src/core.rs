@@ -233,7 +233,8 @@ impl Core {
         }
         let applied = cpu_ns();
         drop(self.scheduler.take_changes());
-        self.scheduler.committed();
+        self.scheduler.committed(self.last_ticket);
+        self.scheduler.folded(self.last_ticket);
         let dropped = cpu_ns();
         let answers = self.scheduler.take_answers();
         let replies = answers.into_iter().zip(dialects).map(|((_, answer), dialect)| {
