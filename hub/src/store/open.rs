@@ -397,7 +397,10 @@ pub fn mark_in_use(db: &Connection, id: u64) -> rusqlite::Result<()> {
             "CREATE TABLE meta (
                 key   TEXT    PRIMARY KEY,
                 value INTEGER NOT NULL
-            ) WITHOUT ROWID;",
+            ) WITHOUT ROWID;
+            DROP INDEX tasks_open;
+            DROP INDEX tasks_dead;
+            CREATE INDEX tasks_undone  ON tasks (state, id) WHERE state <> 5;",
         )?;
         super::fold::set(db, "turn", 0)?;
     }

@@ -124,7 +124,7 @@ impl Store {
                 iif(t.command IS NOT NULL OR t.time_limit_ms > 0, 16 + coalesce(octet_length(t.command), 0), 0),
                 t.needs, a.worker, a.outcome
              FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt AND t.attempt > 0
-             WHERE t.state = 2 ORDER BY t.id",
+             WHERE t.state = 2 AND t.state <> 5 ORDER BY t.id",
         )?;
         let tasks = select.query_map([], |row| {
             let needs = parse_ids(row.get_ref(9)?.as_str_or_null()?);
@@ -300,10 +300,8 @@ impl Store {
         let db = self.db()?;
         let (filter, value) = match which {
             Page::All => ("t.state <> ?4", State::Missing as i64),
-            Page::Open => ("t.state = 2 AND ?4 = 2", OPEN),
-            Page::Dead(State::Failed) => ("t.state = 6 AND ?4 = 6", 6),
-            Page::Dead(State::Skipped) => ("t.state = 7 AND ?4 = 7", 7),
-            Page::Dead(state) => ("t.state = 8 AND ?4 = ?4", state as i64),
+            Page::Open => ("t.state = ?4 AND t.state <> 5", OPEN),
+            Page::Dead(state) => ("t.state = ?4 AND t.state <> 5", state as i64),
         };
         let sql = format!("{TASK_ROW} WHERE t.id > ?2 AND {filter} ORDER BY t.id LIMIT ?3");
         let mut select = db.prepare_cached(&sql)?;
@@ -365,7 +363,7 @@ impl Store {
         let mut select = db.prepare_cached(
             "SELECT t.name, a.exit_code, a.reason
              FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt
-             WHERE t.state = 6 ORDER BY t.id DESC LIMIT ?1",
+             WHERE t.state = 6 AND t.state <> 5 ORDER BY t.id DESC LIMIT ?1",
         )?;
         let rows = select.query_map([most as i64], |row| {
             Ok(FailureRow {

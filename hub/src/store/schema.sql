@@ -20,8 +20,7 @@ CREATE TABLE tasks (
     needs         TEXT,                        -- ids, separated by commas
     command       TEXT
 );
-CREATE INDEX tasks_open    ON tasks (id)        WHERE state = 2;
-CREATE INDEX tasks_dead    ON tasks (state, id) WHERE state IN (6, 7, 8);
+CREATE INDEX tasks_undone  ON tasks (state, id) WHERE state <> 5;
 CREATE INDEX tasks_skipped ON tasks (blame, id) WHERE blame IS NOT NULL;
 
 CREATE TABLE workers (
