@@ -4,7 +4,7 @@
 //! and passed in; long requests read rows in slices. The store answers in the hub, a model of it
 //! in the simulation.
 
-use std::collections::HashSet;
+use hashbrown::HashSet;
 
 use crate::scheduler::Scheduler;
 use crate::scheduler::message::*;

@@ -20,9 +20,9 @@ impl Scheduler {
     ) {
         let worker = self.see(now, who);
         let mut refused = Vec::new();
-        for outcome in outcomes {
-            let (name, attempt) = (outcome.name.clone(), outcome.attempt);
-            if let Err((code, message)) = self.record(worker, outcome, past) {
+        for mut outcome in outcomes {
+            if let Err((code, message)) = self.record(worker, &mut outcome, past) {
+                let Outcome { name, attempt, .. } = outcome;
                 refused.push(Refused { name, attempt, code, message });
             }
         }
@@ -35,13 +35,22 @@ impl Scheduler {
         self.answer(ticket, Answer::Completed { refused, stolen });
     }
 
-    fn record(&mut self, worker: WorkerId, outcome: Outcome, past: &Past) -> Result<(), Refusal> {
-        if let Some(finished) = self.past(&outcome.name, past) {
-            return repeat_of_finished(worker, &outcome, &finished);
-        }
+    /// Takes the report of the outcome if it counts.
+    fn record(
+        &mut self,
+        worker: WorkerId,
+        outcome: &mut Outcome,
+        past: &Past,
+    ) -> Result<(), Refusal> {
         let Some(slot) = self.tasks.find(&outcome.name) else {
-            return Err((Code::NotFound, "there is no such task"));
+            return match past.get(&outcome.name) {
+                Some(finished) => repeat_of_finished(worker, outcome, finished),
+                None => Err((Code::NotFound, "there is no such task")),
+            };
         };
+        if self.tasks.get(slot).state.is_finished() {
+            return repeat_of_finished(worker, outcome, &self.finished(slot));
+        }
         let task = self.tasks.get(slot);
         match (task.state, task.newest) {
             (State::Missing, _) => return Err((Code::NotFound, "there is no such task")),
@@ -61,9 +70,10 @@ impl Scheduler {
             (State::Running | State::Ready, Newest::Held | Newest::Reclaimed) => {}
             _ => return Err((Code::Stale, "it waits for others again")),
         }
+        let report = std::mem::take(&mut outcome.report);
         match outcome.verdict {
-            Verdict::Done => self.done(slot, outcome.report),
-            Verdict::Failed => self.failed(slot, outcome.report),
+            Verdict::Done => self.done(slot, report),
+            Verdict::Failed => self.failed(slot, report),
         }
         Ok(())
     }

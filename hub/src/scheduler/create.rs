@@ -3,22 +3,40 @@
 //! First everything that can refuse the request is looked at (conflicts, limits, cycles), then
 //! the tasks are added; there is no undo.
 
-use hashbrown::HashMap;
+use std::hash::BuildHasher;
+
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::Scheduler;
 use super::complete::Resolved;
 use super::graph::{Additions, Node, find_cycle};
 use super::message::*;
 use super::ready::Origin;
-use super::task::{Slot, State, Task};
+use super::task::{NONE, Slot, State, Task};
 
 /// What is to be done with one task of the request.
+#[derive(Clone, Copy)]
 enum Plan {
     Add,
-    /// Its name was missing: the stored row becomes a task.
-    Adopt(TaskId),
+    /// Its name was missing, here or in the store alone: the stored row becomes a task.
+    Adopt(TaskId, Option<Slot>),
     /// It waits already; dwork programs add dependencies this way.
-    Extend,
+    Extend(Slot),
+}
+
+/// The tasks of a request that change something, found by name.
+struct Batch {
+    tasks: Vec<(NewTask, Plan)>,
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Batch {
+    fn find(&self, name: &Name) -> Option<usize> {
+        let is_it = |&i: &u32| self.tasks[i as usize].0.name == *name;
+        self.index.find(self.hasher.hash_one(name), is_it).map(|&i| i as usize)
+    }
 }
 
 impl Scheduler {
@@ -38,31 +56,44 @@ impl Scheduler {
         merge: bool,
         past: &Past,
     ) -> Result<(Vec<(NewTask, Plan)>, u64), Answer> {
-        let mut planned: Vec<(NewTask, Plan)> = Vec::with_capacity(tasks.len());
-        let mut at: HashMap<Name, usize> = HashMap::with_capacity(tasks.len());
+        let mut batch = Batch {
+            tasks: Vec::with_capacity(tasks.len()),
+            index: HashTable::with_capacity(tasks.len()),
+            hasher: DefaultHashBuilder::default(),
+        };
         let mut conflicts = Vec::new();
         let mut existing = 0;
         for task in tasks {
-            if let Some(&first) = at.get(&task.name) {
-                let (first, _) = &mut planned[first];
-                if merge {
-                    first.needs.extend(task.needs);
-                } else if first.definition == task.definition {
-                    existing += 1;
-                } else {
-                    conflicts.push(task.name);
+            let Batch { tasks, index, hasher } = &mut batch;
+            let place = index.entry(
+                hasher.hash_one(&task.name),
+                |&i| tasks[i as usize].0.name == task.name,
+                |&i| hasher.hash_one(&tasks[i as usize].0.name),
+            );
+            let place = match place {
+                Entry::Vacant(place) => place,
+                Entry::Occupied(first) => {
+                    let (first, _) = &mut tasks[*first.get() as usize];
+                    if merge {
+                        first.needs.extend(task.needs);
+                    } else if first.definition == task.definition {
+                        existing += 1;
+                    } else {
+                        conflicts.push(task.name);
+                    }
+                    continue;
                 }
-                continue;
-            }
-            let (definition, plan) = match self.known(&task.name, past) {
-                None => (None, Plan::Add),
-                Some((State::Missing, id, _)) => (None, Plan::Adopt(id)),
-                Some((State::Waiting | State::Ready, _, definition))
+            };
+            let plan = match self.known(&task.name, past) {
+                None => Plan::Add,
+                Some((State::Missing, id, slot, _)) => Plan::Adopt(id, slot),
+                Some((State::Waiting | State::Ready, _, Some(slot), _))
                     if merge && !task.needs.is_empty() =>
                 {
-                    (Some(definition), Plan::Extend)
+                    existing += 1;
+                    Plan::Extend(slot)
                 }
-                Some((_, _, definition)) => {
+                Some((_, _, _, definition)) => {
                     if merge || definition == task.definition {
                         existing += 1;
                     } else {
@@ -71,9 +102,8 @@ impl Scheduler {
                     continue;
                 }
             };
-            existing += u64::from(definition.is_some());
-            at.insert(task.name.clone(), planned.len());
-            planned.push((task, plan));
+            place.insert(tasks.len() as u32);
+            tasks.push((task, plan));
         }
         if !conflicts.is_empty() {
             let message = format!(
@@ -83,33 +113,42 @@ impl Scheduler {
             );
             return Err(Answer::Error { code: Code::Conflict, message, names: conflicts });
         }
-        let additions = planned.iter().map(|(task, _)| (&task.name, task.needs.as_slice()));
-        self.check(additions, &at)?;
-        Ok((planned, existing))
+        let additions = batch.tasks.iter().map(|(task, plan)| {
+            let slot = match *plan {
+                Plan::Add => None,
+                Plan::Adopt(_, slot) => slot,
+                Plan::Extend(slot) => Some(slot),
+            };
+            (&task.name, slot, task.needs.as_slice())
+        });
+        self.check(additions, |name| batch.find(name))?;
+        Ok((batch.tasks, existing))
     }
 
-    /// State, id and definition of a name that memory or the store has.
-    fn known(&self, name: &str, past: &Past) -> Option<(State, TaskId, u64)> {
+    /// State, id, slot and definition of a name that memory or the store has.
+    fn known(&self, name: &str, past: &Past) -> Option<(State, TaskId, Option<Slot>, u64)> {
         if let Some(slot) = self.tasks.find(name) {
             let task = self.tasks.get(slot);
-            return Some((task.state, task.id, task.definition));
+            return Some((task.state, task.id, Some(slot), task.definition));
         }
-        past.get(name).map(|past| (past.state, past.id, past.definition))
+        past.get(name).map(|past| (past.state, past.id, None, past.definition))
     }
 
-    /// Refuses what would wait for itself, or for too many others.
+    fn unfinished(&self, name: &str) -> Option<Slot> {
+        self.tasks.find(name).filter(|&slot| !self.tasks.get(slot).state.is_finished())
+    }
+
+    /// Refuses what would wait for itself, or for too many others. `tasks` are names, where they
+    /// are if they are unfinished, and their further needs; `at` says which of them a name is.
     fn check<'a>(
         &self,
-        tasks: impl Iterator<Item = (&'a Name, &'a [Name])>,
-        at: &HashMap<Name, usize>,
+        tasks: impl Iterator<Item = (&'a Name, Option<Slot>, &'a [Name])> + Clone,
+        at: impl Fn(&Name) -> Option<usize>,
     ) -> Result<(), Answer> {
-        let unfinished = |name: &str| {
-            self.tasks.find(name).filter(|&slot| !self.tasks.get(slot).state.is_finished())
-        };
-        let mut additions = Additions { nodes: Vec::new(), needs: Vec::new() };
-        let mut names = Vec::new();
-        for (i, (name, needs)) in tasks.enumerate() {
-            let slot = unfinished(name);
+        // If nothing waits for them, only they can wait for each other; and not in a circle if each
+        // needs earlier ones.
+        let mut in_order = true;
+        for (i, (name, slot, needs)) in tasks.clone().enumerate() {
             let has = slot.map_or(0, |slot| self.edges.preds(&self.tasks, slot).count());
             if has + needs.len() > self.config.needs_max {
                 let message = format!(
@@ -123,10 +162,20 @@ impl Scheduler {
                     names: vec![name.clone()],
                 });
             }
+            in_order = in_order
+                && slot.is_none_or(|slot| self.tasks.get(slot).first_succ == NONE)
+                && needs.iter().all(|need| at(need).is_none_or(|earlier| earlier < i));
+        }
+        if in_order {
+            return Ok(());
+        }
+        let mut additions = Additions { nodes: Vec::new(), needs: Vec::new() };
+        let mut names = Vec::new();
+        for (i, (name, slot, needs)) in tasks.enumerate() {
             additions.nodes.push(slot.map_or(Node::New(i as u32), Node::Known));
-            let node = |need: &Name| match unfinished(need) {
+            let node = |need: &Name| match self.unfinished(need) {
                 Some(slot) => Some(Node::Known(slot)),
-                None => at.get(need).map(|&i| Node::New(i as u32)),
+                None => at(need).map(|i| Node::New(i as u32)),
             };
             additions.needs.push(needs.iter().filter_map(node).collect());
             names.push(name);
@@ -153,10 +202,11 @@ impl Scheduler {
 
     fn carry_out(&mut self, planned: Vec<(NewTask, Plan)>, past: &Past) -> (u64, u64) {
         // All get their place first, so that their order in the request does not matter.
-        let placed: Vec<Slot> = planned.iter().map(|(task, plan)| self.place(task, plan)).collect();
+        let placed: Vec<Slot> =
+            planned.iter().map(|(task, plan)| self.place(task, *plan)).collect();
         let (mut added, mut ready) = (0, 0);
         for ((task, plan), slot) in planned.into_iter().zip(placed) {
-            if matches!(plan, Plan::Extend) {
+            if matches!(plan, Plan::Extend(_)) {
                 self.add_needs(slot, &task.needs, past);
                 continue;
             }
@@ -177,7 +227,7 @@ impl Scheduler {
                 }
             }
             let id = self.tasks.get(slot).id;
-            let adopted = matches!(plan, Plan::Adopt(_));
+            let adopted = matches!(plan, Plan::Adopt(..));
             self.changes.push(Change::Added { id, task: Box::new(task), needs, adopted });
             if let Some(blame) = doomed_by {
                 self.finish(slot, State::Skipped, blame);
@@ -190,21 +240,16 @@ impl Scheduler {
     }
 
     /// Finds or makes the slot of a task; a new one waits, for nothing yet.
-    fn place(&mut self, task: &NewTask, plan: &Plan) -> Slot {
-        let found = self.tasks.find(&task.name);
-        if let (Plan::Extend, Some(slot)) = (plan, found) {
-            return slot;
-        }
-        let slot = match found {
-            Some(slot) => {
+    fn place(&mut self, task: &NewTask, plan: Plan) -> Slot {
+        let slot = match plan {
+            Plan::Extend(slot) => return slot,
+            Plan::Adopt(_, Some(slot)) => {
                 self.set_state(slot, State::Waiting);
                 slot
             }
-            None => {
-                let id = match plan {
-                    Plan::Adopt(id) => *id,
-                    Plan::Add | Plan::Extend => self.next_task(),
-                };
+            Plan::Adopt(id, None) => self.insert(id, task.name.clone(), State::Waiting),
+            Plan::Add => {
+                let id = self.next_task();
                 self.insert(id, task.name.clone(), State::Waiting)
             }
         };
@@ -261,8 +306,11 @@ impl Scheduler {
         if further.is_empty() {
             return Ok(());
         }
-        let at = further.iter().enumerate().map(|(i, (name, _))| (name.clone(), i)).collect();
-        self.check(further.iter().map(|(name, needs)| (name, needs.as_slice())), &at)
+        let numbered = further.iter().enumerate();
+        let at: HashMap<&Name, usize> = numbered.map(|(i, (name, _))| (name, i)).collect();
+        let tasks =
+            further.iter().map(|(name, needs)| (name, self.unfinished(name), needs.as_slice()));
+        self.check(tasks, |name| at.get(name).copied())
     }
 
     pub(super) fn add_further(&mut self, name: &str, needs: &[Name], past: &Past) {

@@ -247,21 +247,24 @@ impl Command {
     }
 
     /// The tasks that it names and that may be finished.
-    pub fn names(&self) -> Vec<&Name> {
-        match self {
-            Command::Create { tasks, .. } => tasks
-                .iter()
-                .flat_map(|task| std::iter::once(&task.name).chain(&task.needs))
-                .collect(),
-            Command::Complete { outcomes, .. } => {
-                outcomes.iter().map(|outcome| &outcome.name).collect()
-            }
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        let none = (&[][..], &[][..], &[][..], &[][..], &[][..]);
+        let (tasks, outcomes, attempts, needs, names) = match self {
+            Command::Create { tasks, .. } => (&tasks[..], none.1, none.2, none.3, none.4),
+            Command::Complete { outcomes, .. } => (none.0, &outcomes[..], none.2, none.3, none.4),
             Command::Release { attempts, needs, .. } => {
-                attempts.iter().map(|attempt| &attempt.name).chain(needs.iter().flatten()).collect()
+                (none.0, none.1, &attempts[..], &needs[..], none.4)
             }
-            Command::Cancel { names, .. } => names.iter().collect(),
-            _ => Vec::new(),
-        }
+            Command::Cancel { names, .. } => (none.0, none.1, none.2, none.3, &names[..]),
+            _ => none,
+        };
+        tasks
+            .iter()
+            .flat_map(|task| std::iter::once(&task.name).chain(&task.needs))
+            .chain(outcomes.iter().map(|outcome| &outcome.name))
+            .chain(attempts.iter().map(|attempt| &attempt.name))
+            .chain(needs.iter().flatten())
+            .chain(names)
     }
 }
 

@@ -549,22 +549,16 @@ impl Scheduler {
         id
     }
 
-    /// A finished task, whether its end is committed or not.
-    fn past<'a>(&self, name: &str, past: &'a Past) -> Option<std::borrow::Cow<'a, PastTask>> {
-        use std::borrow::Cow;
-        let Some(slot) = self.tasks.find(name) else {
-            return past.get(name).map(Cow::Borrowed);
-        };
+    /// A finished task in memory, as the store will have it.
+    fn finished(&self, slot: Slot) -> PastTask {
         let task = self.tasks.get(slot);
-        task.state.is_finished().then(|| {
-            Cow::Owned(PastTask {
-                id: task.id,
-                state: task.state,
-                definition: task.definition,
-                attempt: task.attempt,
-                holder: (task.holder != NONE).then_some(task.holder),
-                blame: self.blame(slot),
-            })
-        })
+        PastTask {
+            id: task.id,
+            state: task.state,
+            definition: task.definition,
+            attempt: task.attempt,
+            holder: (task.holder != NONE).then_some(task.holder),
+            blame: self.blame(slot),
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Requests that wait in the hub: steals that found nothing, and waits for the end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashMap;
 
 use super::message::{ClientId, Millis, Steal, Ticket, WorkerId};
 

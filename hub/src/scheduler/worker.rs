@@ -1,6 +1,8 @@
 //! Who has been heard of.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
+
+use hashbrown::HashMap;
 
 use super::message::{ClientId, Millis, Name, Who, WorkerId};
 
@@ -48,26 +50,23 @@ struct Client {
     last_seen: Millis,
 }
 
+/// A worker with an id is that id, whatever its name; without, it is its name.
 #[derive(Default)]
 pub struct Workers {
     by_id: HashMap<WorkerId, Worker>,
-    by_key: HashMap<Who, WorkerId>,
+    by_client: HashMap<ClientId, WorkerId>,
+    by_name: HashMap<Name, WorkerId>,
     clients: HashMap<ClientId, Client>,
     last_id: WorkerId,
     next_sweep: Millis,
 }
 
-/// A worker with an id is that id, whatever its name; without, it is its name.
-fn key(who: &Who) -> Who {
-    match who.id {
-        Some(id) => Who { name: "".into(), id: Some(id) },
-        None => who.clone(),
-    }
-}
-
 impl Workers {
     pub fn find(&self, who: &Who) -> Option<WorkerId> {
-        self.by_key.get(&key(who)).copied()
+        match &who.id {
+            Some(client) => self.by_client.get(client).copied(),
+            None => self.by_name.get(&who.name).copied(),
+        }
     }
 
     /// Notes that the worker lives; true if it was not known.
@@ -87,7 +86,10 @@ impl Workers {
     /// A worker that the store knows.
     pub fn restore(&mut self, now: Millis, id: WorkerId, who: Who) {
         self.last_id = self.last_id.max(id);
-        self.by_key.insert(key(&who), id);
+        match who.id {
+            Some(client) => self.by_client.insert(client, id),
+            None => self.by_name.insert(who.name.clone(), id),
+        };
         let worker = Worker {
             who,
             leases: Vec::new(),
@@ -146,11 +148,14 @@ impl Workers {
         let needed = needed();
         self.clients
             .retain(|id, client| now < client.last_seen + FORGET_CLIENT_MS || needed.contains(id));
-        let by_key = &mut self.by_key;
+        let (by_client, by_name) = (&mut self.by_client, &mut self.by_name);
         self.by_id.retain(|_, worker| {
             let keep = !worker.leases.is_empty() || now < worker.last_seen + FORGET_WORKER_MS;
             if !keep {
-                by_key.remove(&key(&worker.who));
+                match &worker.who.id {
+                    Some(client) => by_client.remove(client),
+                    None => by_name.remove(&worker.who.name),
+                };
             }
             keep
         });

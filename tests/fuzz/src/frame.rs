@@ -128,7 +128,7 @@ fn command_is_valid(command: &Command) {
     if let Some(who) = command.who() {
         assert!((1..=WORKER_NAME_BYTES_MAX).contains(&who.name.len()) && !who.name.contains('\0'));
     }
-    command.names().into_iter().for_each(|name| name_is_valid(name));
+    command.names().for_each(|name| name_is_valid(name));
     match command {
         Command::Create { tasks, .. } => {
             assert!(tasks.len() <= BATCH_TASKS_MAX);
