@@ -145,10 +145,16 @@ pub const CASES: [Case; 10] = [
     },
 ];
 
-/// Round trips a second that the echo makes with 16 clients, now.
-fn baseline(bench: &Bench) -> f64 {
-    let measured = echo::measure(16, Duration::from_millis(2_000 / bench.scale.0));
-    measured.per_second(measured.requests)
+/// A rate, and its ratio to the round trips a second that the echo makes with 16 clients, just
+/// before and just after.
+fn beside_echo(bench: &Bench, measure: impl FnOnce() -> f64) -> (f64, f64) {
+    let echo = || {
+        let measured = echo::measure(16, Duration::from_millis(1_000 / bench.scale.0));
+        measured.per_second(measured.requests)
+    };
+    let before = echo();
+    let rate = measure();
+    (rate, rate / ((before + echo()) / 2.0))
 }
 
 impl Bench {
@@ -180,41 +186,44 @@ fn dwork_workers(endpoint: &str, workers: usize, n: u32, tasks: u64) -> Measured
 }
 
 fn loops(bench: &Bench, tasks: u64, workers: usize, n: u32) -> (f64, f64) {
-    let (tasks, echo) = (bench.scale.tasks(tasks), baseline(bench));
-    let (_hub, endpoint) = bench.hub();
-    fill(&endpoint, bench.bag(), tasks);
-    let rate = dwork_workers(&endpoint, workers, n, tasks).per_second(tasks);
-    (rate, rate / echo)
+    let tasks = bench.scale.tasks(tasks);
+    beside_echo(bench, || {
+        let (_hub, endpoint) = bench.hub();
+        fill(&endpoint, bench.bag(), tasks);
+        dwork_workers(&endpoint, workers, n, tasks).per_second(tasks)
+    })
 }
 
 fn native(bench: &Bench) -> (f64, f64) {
-    let (tasks, echo) = (bench.scale.tasks(150_000), baseline(bench));
-    let (_hub, endpoint) = bench.hub();
-    fill(&endpoint, bench.bag(), tasks);
-    let rate = drive(&endpoint, (0..16).map(NativeLoop::lane).collect()).per_second(tasks);
-    (rate, rate / echo)
+    let tasks = bench.scale.tasks(150_000);
+    beside_echo(bench, || {
+        let (_hub, endpoint) = bench.hub();
+        fill(&endpoint, bench.bag(), tasks);
+        drive(&endpoint, (0..16).map(NativeLoop::lane).collect()).per_second(tasks)
+    })
 }
 
 fn create(bench: &Bench, tasks: u64, batch: u64) -> (f64, f64) {
-    let (tasks, echo) = (bench.scale.tasks(tasks), baseline(bench));
-    let (_hub, endpoint) = bench.hub();
-    let measured = drive(&endpoint, vec![Create::lane(bench.bag(), tasks, batch)]);
-    let rate = measured.per_second(tasks);
-    (rate, rate / echo)
+    let tasks = bench.scale.tasks(tasks);
+    beside_echo(bench, || {
+        let (_hub, endpoint) = bench.hub();
+        let measured = drive(&endpoint, vec![Create::lane(bench.bag(), tasks, batch)]);
+        measured.per_second(tasks)
+    })
 }
 
 fn stencil(bench: &Bench) -> (f64, f64) {
-    let (tasks, echo) = (bench.scale.tasks(1_000_000), baseline(bench));
-    let (_hub, endpoint) = bench.hub();
-    let prefix = bench.bag().prefix;
-    fill(&endpoint, Stencil { prefix, width: 1_000 }, tasks);
-    let rate = dwork_workers(&endpoint, 4, 16, tasks).per_second(tasks);
-    (rate, rate / echo)
+    let tasks = bench.scale.tasks(1_000_000);
+    beside_echo(bench, || {
+        let (_hub, endpoint) = bench.hub();
+        let prefix = bench.bag().prefix;
+        fill(&endpoint, Stencil { prefix, width: 1_000 }, tasks);
+        dwork_workers(&endpoint, 4, 16, tasks).per_second(tasks)
+    })
 }
 
 fn addfile(bench: &Bench) -> (f64, f64) {
-    let (lines, echo) = (bench.scale.tasks(1_000_000), baseline(bench));
-    let (_hub, endpoint) = bench.hub();
+    let lines = bench.scale.tasks(1_000_000);
     let file = bench.below.join(format!("tasks-{}.txt", std::process::id()));
     let mut text = String::new();
     for i in 0..lines {
@@ -226,9 +235,12 @@ fn addfile(bench: &Bench) -> (f64, f64) {
         text.push('\n');
     }
     std::fs::write(&file, text).expect("the task file");
-    let rate = dquery(&bench.programs, &endpoint, &file, lines);
+    let measured = beside_echo(bench, || {
+        let (_hub, endpoint) = bench.hub();
+        dquery(&bench.programs, &endpoint, &file, lines)
+    });
     std::fs::remove_file(&file).expect("the task file");
-    (rate, rate / echo)
+    measured
 }
 
 fn dquery(programs: &Path, endpoint: &str, file: &Path, lines: u64) -> f64 {

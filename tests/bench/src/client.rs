@@ -1,5 +1,6 @@
 //! What the clients of a run do, in either dialect.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -90,74 +91,71 @@ impl Graph for Tree {
     }
 }
 
-/// Adds a graph in batches.
-pub struct Create<G> {
-    graph: G,
-    at: u64,
-    total: u64,
-    batch: u64,
+/// Adds a graph in batches, made beforehand: what a client needs to make them is not the hub's.
+pub struct Create {
+    frames: std::vec::IntoIter<Vec<u8>>,
 }
 
-impl<G: Graph + 'static> Create<G> {
-    pub fn lane(graph: G, total: u64, batch: u64) -> Box<dyn Lane> {
-        Box::new(Self { graph, at: 0, total, batch })
+impl Create {
+    pub fn lane(graph: impl Graph, total: u64, batch: u64) -> Box<dyn Lane> {
+        let frames = in_batches(total, batch, |tasks| create(&graph, tasks));
+        Box::new(Self { frames })
     }
 }
 
-impl<G: Graph> Lane for Create<G> {
+impl Lane for Create {
     fn next(&mut self, reply: Option<&[u8]>) -> Option<Vec<u8>> {
         if let Some(reply) = reply {
             let reply = QueryMsg::decode(reply).expect("a reply");
             assert_eq!(reply.r#type(), Type::Ok, "{reply:?}");
         }
-        let until = (self.at + self.batch).min(self.total);
-        if self.at == until {
-            return None;
-        }
-        let dep = |name| Dep { name: Some(name), location: None };
-        let task = (self.at..until).map(|i| TaskMsg {
-            pred: self.graph.needs(i).into_iter().map(dep).collect(),
-            ..named(self.graph.name(i))
-        });
-        let query = QueryMsg { task: task.collect(), ..query(Type::Create) };
-        self.at = until;
-        Some(query.encode_to_vec())
+        self.frames.next()
     }
 }
 
 /// The same in the native dialect.
-pub struct NativeCreate<G> {
-    graph: G,
-    at: u64,
-    total: u64,
-    batch: u64,
+pub struct NativeCreate {
+    frames: std::vec::IntoIter<Vec<u8>>,
 }
 
-impl<G: Graph + 'static> NativeCreate<G> {
-    pub fn lane(graph: G, total: u64, batch: u64) -> Box<dyn Lane> {
-        Box::new(Self { graph, at: 0, total, batch })
+impl NativeCreate {
+    pub fn lane(graph: impl Graph, total: u64, batch: u64) -> Box<dyn Lane> {
+        let task =
+            |i| wire::Task { name: graph.name(i), needs: graph.needs(i), ..wire::Task::default() };
+        let frames = in_batches(total, batch, |tasks| {
+            let tasks = tasks.map(task).collect();
+            request(request::Body::Create(wire::Create { tasks }))
+        });
+        Box::new(Self { frames })
     }
 }
 
-impl<G: Graph> Lane for NativeCreate<G> {
+impl Lane for NativeCreate {
     fn next(&mut self, reply: Option<&[u8]>) -> Option<Vec<u8>> {
         if let Some(reply) = reply {
             let reply = wire::Reply::decode(reply).expect("a reply");
             assert!(matches!(reply.body, Some(reply::Body::Created(_))), "{reply:?}");
         }
-        let until = (self.at + self.batch).min(self.total);
-        if self.at == until {
-            return None;
-        }
-        let task = |i| wire::Task {
-            name: self.graph.name(i),
-            needs: self.graph.needs(i),
-            ..wire::Task::default()
-        };
-        let tasks = (self.at..until).map(task).collect();
-        self.at = until;
-        Some(request(request::Body::Create(wire::Create { tasks })))
+        self.frames.next()
     }
+}
+
+fn in_batches(
+    total: u64,
+    batch: u64,
+    frame: impl Fn(Range<u64>) -> Vec<u8>,
+) -> std::vec::IntoIter<Vec<u8>> {
+    let begins = (0..total).step_by(batch as usize);
+    begins.map(|from| frame(from..total.min(from + batch))).collect::<Vec<_>>().into_iter()
+}
+
+fn create(graph: &impl Graph, tasks: Range<u64>) -> Vec<u8> {
+    let dep = |name| Dep { name: Some(name), location: None };
+    let task = tasks.map(|i| TaskMsg {
+        pred: graph.needs(i).into_iter().map(dep).collect(),
+        ..named(graph.name(i))
+    });
+    QueryMsg { task: task.collect(), ..query(Type::Create) }.encode_to_vec()
 }
 
 fn query(kind: Type) -> QueryMsg {
