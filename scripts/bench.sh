@@ -5,7 +5,13 @@
 #
 # Ratios are to the echo of the same moment: figures of different machines can be compared by them.
 # --dir: where the hubs' files go; a disk, not memory. --endpoint: another hub that speaks the dwork
-# dialect and runs already. Takes some ten minutes; nothing else should run meanwhile.
+# dialect and runs already.
+#
+#   scripts/bench.sh --growth [--json FILE] [--dir DIR] [--divide N]
+#
+# Memory, file and restarts of a hub with ten million tasks; needs 10 GiB of disk and of memory.
+#
+# Either takes some ten minutes; nothing else should run meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,4 +19,8 @@ cargo build --quiet --release --locked -p dhub -p dquery -p bench
 target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 dir=$target/bench
 mkdir -p "$dir"
+if [ "${1:-}" = --growth ]; then
+    shift
+    exec "$target/release/dhub-bench" growth --dir "$dir" "$@"
+fi
 exec "$target/release/dhub-bench" table --dir "$dir" "$@"

@@ -5,6 +5,7 @@ mod client;
 mod core;
 mod disk;
 mod echo;
+mod growth;
 mod lanes;
 mod parked;
 mod process;
@@ -67,6 +68,18 @@ enum What {
         #[arg(long)]
         compare: Option<PathBuf>,
     },
+    /// Measure memory, file and restarts of a hub with ten million tasks
+    Growth {
+        /// Where the hub's file goes: on a disk with 10 GiB
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+        /// Fewer tasks, by this factor: for a quick look, not for figures
+        #[arg(long, default_value_t = 1)]
+        divide: u64,
+        /// Add the figures to this file, as JSON
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -79,6 +92,17 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => failed(&why),
         },
+        What::Growth { dir, divide, json } => {
+            if let Err(why) = disk::file_system(&dir) {
+                return failed(&why);
+            }
+            let program = programs().join("dhub");
+            let below = dir.canonicalize().expect("the directory");
+            match growth::measure(&program, &below, divide, json.as_deref()) {
+                Ok(met) => ExitCode::from(u8::from(!met)),
+                Err(why) => failed(&why),
+            }
+        }
         What::Table { cases, runs, dir, endpoint, divide, json, compare } => {
             if let Some(unknown) = cases.iter().find(|key| !CASES.iter().any(|it| it.key == **key))
             {
@@ -96,8 +120,7 @@ fn main() -> ExitCode {
                 Ok(us) => us,
                 Err(error) => return failed(&format!("{}: {error}", dir.display())),
             };
-            let programs = std::env::current_exe().expect("the path of this program");
-            let programs = programs.parent().expect("its directory").to_owned();
+            let programs = programs();
             let below = dir.canonicalize().expect("the directory");
             let bench =
                 Bench { programs, below, endpoint, scale: Scale(divide.max(1)), run: 0.into() };
@@ -134,6 +157,12 @@ fn main() -> ExitCode {
             finish(&report, json, compare)
         }
     }
+}
+
+/// The directory with dhub and dquery: that of this program.
+fn programs() -> PathBuf {
+    let own = std::env::current_exe().expect("the path of this program");
+    own.parent().expect("its directory").to_owned()
 }
 
 fn finish(report: &Report, json: Option<PathBuf>, compare: Option<PathBuf>) -> ExitCode {

@@ -36,15 +36,18 @@ impl Server {
     /// A hub on a new file below this directory.
     pub fn hub(program: &Path, below: &Path) -> Self {
         let dir = TempDir::with_prefix_in("dhub-bench", below).expect("a directory");
-        Self::hub_on(program, dir)
+        let mut hub = Self::hub_in(program, dir.path());
+        hub._dir = Some(dir);
+        hub
     }
 
-    fn hub_on(program: &Path, dir: TempDir) -> Self {
+    /// A hub on the file in this directory, which stays.
+    pub fn hub_in(program: &Path, dir: &Path) -> Self {
         let port = free_port();
         let mut command = Command::new(program);
-        command.current_dir(dir.path()).env("XDG_RUNTIME_DIR", dir.path());
+        command.current_dir(dir).env("XDG_RUNTIME_DIR", dir);
         command.args(["-f", "run.db", "--insecure", "-p", &port.to_string()]);
-        Self::start(command, format!("tcp://127.0.0.1:{port}"), Some(dir))
+        Self::start(command, format!("tcp://127.0.0.1:{port}"), None)
     }
 
     fn start(mut command: Command, endpoint: String, dir: Option<TempDir>) -> Self {
@@ -58,6 +61,33 @@ impl Server {
             std::thread::sleep(Duration::from_millis(10));
         }
         server
+    }
+
+    /// What it has of the machine's memory now.
+    pub fn memory_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).expect("a process that lives");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        kib.expect("a line VmRSS") * 1024
+    }
+
+    /// What it has had of the processors.
+    pub fn processor_seconds(&self) -> f64 {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read_to_string(&path).expect("a process that lives");
+        // Behind the name, which may have spaces: the 14th and 15th field of all.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks: f64 = fields.skip(11).take(2).filter_map(|it| it.parse::<f64>().ok()).sum();
+        ticks / rustix::param::clock_ticks_per_second() as f64
+    }
+
+    /// Ends it by a signal, as a person does, and waits until it is gone.
+    pub fn stop(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("to signal");
+        let status = self.child.wait().expect("to wait");
+        assert!(status.success(), "the server ended with {status}");
     }
 }
 

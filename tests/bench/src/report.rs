@@ -33,7 +33,7 @@ pub struct Report {
     pub cases: BTreeMap<String, Row>,
 }
 
-fn median(values: &mut [f64]) -> f64 {
+pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
@@ -82,7 +82,7 @@ pub fn table(report: &Report, before: Option<&Report>) -> String {
     table.to_string()
 }
 
-fn digits(value: f64) -> String {
+pub fn digits(value: f64) -> String {
     match value {
         value if value >= 1000.0 => format!("{value:.0}"),
         value if value >= 100.0 => format!("{value:.1}"),
