@@ -27,6 +27,7 @@ mod worker;
 
 use std::collections::VecDeque;
 
+pub use slab::CHUNK_BYTES;
 pub use task::{Slot, State};
 pub use worker::Worker;
 

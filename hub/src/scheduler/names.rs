@@ -6,9 +6,9 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::task::Slot;
 
-/// A table that grows or shrinks is copied. Millions of entries at once would stop the hub for a
-/// second; in so many tables a thousandth of them is copied at a time.
-const TABLES: usize = 1024;
+/// A table that grows or shrinks is copied. With one for all, millions of entries at once would stop
+/// the hub for a second; with so many, two milliseconds.
+const TABLES: usize = 64;
 /// A table shrinks when it could hold so many times what it has.
 const SHRINK: usize = 8;
 /// But not below this.

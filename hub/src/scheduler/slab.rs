@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
 
-/// Values in one chunk.
-const CHUNK: usize = 1 << BITS;
-const BITS: u32 = 12;
+/// A chunk has so much, or up to twice that: what malloc asks the system for, and gives it back, by
+/// itself (see `give_back_memory` in main.rs).
+pub const CHUNK_BYTES: usize = 512 * 1024;
 
 /// An index stays the same while its value is there. A place without one has the default.
 #[derive(Default)]
@@ -29,12 +29,21 @@ impl<T> Chunk<T> {
     }
 
     fn is_full(&self) -> bool {
-        self.values.len() == CHUNK && self.free.is_empty()
+        self.values.len() == Slab::<T>::CHUNK && self.free.is_empty()
     }
 }
 
-fn split(index: u32) -> (usize, usize) {
-    ((index >> BITS) as usize, index as usize % CHUNK)
+impl<T> Slab<T> {
+    /// Values in one chunk.
+    const CHUNK: usize = (CHUNK_BYTES / size_of::<T>()).next_power_of_two();
+
+    fn split(index: u32) -> (usize, usize) {
+        (index as usize / Self::CHUNK, index as usize % Self::CHUNK)
+    }
+
+    fn join(number: usize, at: usize) -> u32 {
+        (number * Self::CHUNK + at) as u32
+    }
 }
 
 impl<T: Default> Slab<T> {
@@ -44,18 +53,18 @@ impl<T: Default> Slab<T> {
         let at = match chunk.free.pop() {
             Some(at) => {
                 chunk.values[at as usize] = value;
-                u32::from(at)
+                at as usize
             }
             None => {
                 chunk.values.push(value);
-                chunk.values.len() as u32 - 1
+                chunk.values.len() - 1
             }
         };
         if chunk.is_full() {
             self.open.remove(&number);
         }
         self.len += 1;
-        number << BITS | at
+        Self::join(number as usize, at)
     }
 
     fn open_chunk(&mut self) -> u32 {
@@ -63,14 +72,14 @@ impl<T: Default> Slab<T> {
             self.chunks.push(Chunk::new());
             self.chunks.len() as u32 - 1
         });
-        self.chunks[number as usize].values.reserve_exact(CHUNK);
+        self.chunks[number as usize].values.reserve_exact(Self::CHUNK);
         self.open.insert(number);
         number
     }
 
     /// There must be a value.
     pub fn remove(&mut self, index: u32) -> T {
-        let (number, at) = split(index);
+        let (number, at) = Self::split(index);
         let chunk = &mut self.chunks[number];
         if chunk.is_full() {
             self.open.insert(number as u32);
@@ -88,7 +97,7 @@ impl<T: Default> Slab<T> {
     }
 
     pub fn get(&self, index: u32) -> Option<&T> {
-        let (number, at) = split(index);
+        let (number, at) = Self::split(index);
         self.chunks.get(number)?.values.get(at)
     }
 
@@ -98,11 +107,11 @@ impl<T: Default> Slab<T> {
 
     /// All places from an index on, those without a value too.
     pub fn iter_from(&self, index: u32) -> impl Iterator<Item = (u32, &T)> {
-        let (number, at) = split(index);
+        let (number, at) = Self::split(index);
         self.chunks.iter().enumerate().skip(number).flat_map(move |(i, chunk)| {
             let begin = if i == number { at.min(chunk.values.len()) } else { 0 };
             let values = chunk.values[begin..].iter().enumerate();
-            values.map(move |(j, value)| ((i as u32) << BITS | (begin + j) as u32, value))
+            values.map(move |(j, value)| (Self::join(i, begin + j), value))
         })
     }
 
@@ -115,14 +124,14 @@ impl<T> Index<u32> for Slab<T> {
     type Output = T;
 
     fn index(&self, index: u32) -> &T {
-        let (number, at) = split(index);
+        let (number, at) = Self::split(index);
         &self.chunks[number].values[at]
     }
 }
 
 impl<T> IndexMut<u32> for Slab<T> {
     fn index_mut(&mut self, index: u32) -> &mut T {
-        let (number, at) = split(index);
+        let (number, at) = Self::split(index);
         &mut self.chunks[number].values[at]
     }
 }
@@ -131,7 +140,8 @@ impl<T> IndexMut<u32> for Slab<T> {
 mod tests {
     use super::*;
 
-    const MANY: u32 = 3 * CHUNK as u32 + 1;
+    const CHUNK: u32 = Slab::<Option<u32>>::CHUNK as u32;
+    const MANY: u32 = 3 * CHUNK + 1;
 
     fn used(slab: &Slab<Option<u32>>) -> Vec<(u32, u32)> {
         slab.iter_from(0).filter_map(|(index, value)| Some((index, (*value)?))).collect()
@@ -152,7 +162,8 @@ mod tests {
         }
         assert_eq!(slab.len(), MANY as usize / 2);
         assert!((1..MANY).step_by(2).all(|i| slab[i] == Some(i)));
-        assert_eq!(slab.iter_from(CHUNK as u32 + 1).next(), Some((CHUNK as u32 + 1, &slab[4097])));
+        let next = CHUNK + 1;
+        assert_eq!(slab.iter_from(next).next(), Some((next, &slab[next])));
         // What is free is used again before there are more.
         let again: BTreeSet<u32> = (0..MANY).step_by(2).map(|i| slab.insert(Some(i))).collect();
         assert!((0..MANY).step_by(2).eq(again));
