@@ -3,7 +3,7 @@
 //! Whether a task waits follows from its dependencies, whether it runs from its lease. Nothing
 //! here is new, so there are no changes to store.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::HashSet;
 
 use super::Scheduler;
 use super::lease::Lease;
@@ -31,7 +31,7 @@ impl Scheduler {
         self.workers.restore(now, id, who);
     }
 
-    /// All open tasks, each with the ids of what it needs. `look_up` answers for the ids of tasks
+    /// All open tasks by ascending id, each with the ids of what it needs. `look_up` answers for the ids of tasks
     /// that are not open. Leases start afresh, with a full term.
     pub fn restore_tasks<E>(
         &mut self,
@@ -40,9 +40,10 @@ impl Scheduler {
         leases: Vec<StoredLease>,
         mut look_up: impl FnMut(TaskId) -> Result<Need, E>,
     ) -> Result<(), E> {
-        let mut slots: HashMap<TaskId, Slot> = HashMap::new();
-        let mut waiting: Vec<(Slot, Vec<TaskId>)> = Vec::new();
-        let mut order: Vec<Slot> = Vec::new();
+        // What runs had all it needs, also if a person has had some of that run again since.
+        let running: HashSet<TaskId> = leases.iter().map(|lease| lease.task).collect();
+        let mut open = Open::default();
+        let mut later: Vec<(TaskId, Slot)> = Vec::new();
         for stored in tasks {
             let (stored, needs) = stored?;
             let slot = self.insert(stored.id, stored.name.clone(), State::Waiting);
@@ -57,44 +58,45 @@ impl Scheduler {
                     _ => (worker, Newest::Void),
                 };
             }
-            slots.insert(stored.id, slot);
-            order.push(slot);
-            if !needs.is_empty() {
-                waiting.push((slot, needs));
+            open.push(stored.id, slot);
+            if running.contains(&stored.id) {
+                continue;
+            }
+            for need in needs {
+                match open.find(need) {
+                    Some(pred) => self.add_edge(pred, slot),
+                    None => later.push((need, slot)),
+                }
             }
         }
-        // What runs had all it needs, also if a person has had some of that run again since.
-        let running: HashSet<TaskId> = leases.iter().map(|lease| lease.task).collect();
-        waiting.retain(|(slot, _)| !running.contains(&self.tasks.get(*slot).id));
-        // Finished ones are looked up once each, however many need them.
-        let mut known: HashMap<TaskId, Need> = HashMap::new();
-        for (slot, needs) in waiting {
-            for id in needs {
-                if let Some(&pred) = slots.get(&id) {
-                    self.add_edge(pred, slot);
-                    continue;
-                }
-                let need = match known.get(&id) {
-                    Some(need) => need,
-                    None => known.entry(id).or_insert(look_up(id)?),
-                };
+        // Those that come after what needs them, and finished ones, which are looked up once each,
+        // however many need them.
+        later.sort();
+        for needed in later.chunk_by(|(one, _), (other, _)| one == other) {
+            let id = needed[0].0;
+            let slots = needed.iter().map(|&(_, slot)| slot);
+            if let Some(pred) = open.find(id) {
+                slots.for_each(|slot| self.add_edge(pred, slot));
+                continue;
+            }
+            let need = look_up(id)?;
+            for slot in slots {
                 if need.state.is_dead() && !planted(Bug::SkipLostAtRestart) {
                     // The hub stopped between a failure and the last of its skips.
                     self.doomed.push_back((slot, self.tasks.get(slot).id, need.blame));
                     self.tasks.get_mut(slot).pending += 1;
                 }
                 if need.state == State::Missing {
-                    let need = need.clone();
                     self.wait_for(slot, &need);
                 }
             }
         }
         for lease in leases {
-            if let Some(&slot) = slots.get(&lease.task) {
+            if let Some(slot) = open.find(lease.task) {
                 self.restore_lease(now, slot, &lease);
             }
         }
-        for slot in order {
+        for (_, slot) in open.tasks {
             let task = self.tasks.get(slot);
             if task.state == State::Waiting && task.pending == 0 {
                 let origin = if task.attempt > 0 { Origin::GivenBack } else { Origin::New };
@@ -129,6 +131,24 @@ impl Scheduler {
                 started: false,
             },
         );
+    }
+}
+
+/// The open tasks by ascending id.
+#[derive(Default)]
+struct Open {
+    tasks: Vec<(TaskId, Slot)>,
+}
+
+impl Open {
+    fn push(&mut self, id: TaskId, slot: Slot) {
+        debug_assert!(self.tasks.last().is_none_or(|&(last, _)| last < id));
+        self.tasks.push((id, slot));
+    }
+
+    fn find(&self, id: TaskId) -> Option<Slot> {
+        let found = self.tasks.binary_search_by_key(&id, |&(id, _)| id).ok()?;
+        Some(self.tasks[found].1)
     }
 }
 
