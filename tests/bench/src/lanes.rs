@@ -1,16 +1,12 @@
-//! Clients in closed loops: each sends its next request when it has the reply to the last one.
-//!
-//! Several clients share a thread, so that the load needs as little of the machine as it can: what
-//! it takes is missing to the hub, here as with real workers on the same machine.
+//! Clients in closed loops: each sends its next request when it has the reply to the last one, and
+//! waits for it in a thread of its own, as real clients do.
 
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
 /// Without a reply for this long the run has failed.
-const PATIENCE_MS: i64 = 60_000;
-/// Threads that drive the clients.
-const THREADS_MAX: usize = 2;
+const PATIENCE_MS: i32 = 60_000;
 
 /// What one client does.
 pub trait Lane: Send {
@@ -42,21 +38,21 @@ fn histogram() -> Histogram<u64> {
 /// All of them to their end. Panics if the server falls silent: there is nothing to measure then.
 pub fn drive(endpoint: &str, lanes: Vec<Box<dyn Lane>>) -> Measured {
     let context = zmq::Context::new();
-    let threads = THREADS_MAX.min(lanes.len());
-    let mut shares: Vec<Vec<Client>> = (0..threads).map(|_| Vec::new()).collect();
-    for (i, lane) in lanes.into_iter().enumerate() {
+    let connect = |lane| {
         let socket = context.socket(zmq::REQ).expect("a socket");
         socket.set_linger(0).expect("an option");
+        socket.set_rcvtimeo(PATIENCE_MS).expect("an option");
         socket.connect(endpoint).expect("an endpoint");
-        shares[i % threads].push(Client { socket, lane, sent: Instant::now(), open: false });
-    }
+        (socket, lane)
+    };
+    let clients: Vec<_> = lanes.into_iter().map(connect).collect();
     // Connections are not part of what is measured.
     std::thread::sleep(Duration::from_millis(100));
     let begin = Instant::now();
     let (mut latency, mut requests) = (histogram(), 0);
     std::thread::scope(|scope| {
-        let running: Vec<_> =
-            shares.into_iter().map(|share| scope.spawn(move || drive_share(share))).collect();
+        let run = |(socket, lane)| scope.spawn(move || drive_one(&socket, lane));
+        let running: Vec<_> = clients.into_iter().map(run).collect();
         for thread in running {
             let own = thread.join().expect("a load thread");
             requests += own.len();
@@ -66,43 +62,16 @@ pub fn drive(endpoint: &str, lanes: Vec<Box<dyn Lane>>) -> Measured {
     Measured { time: begin.elapsed(), requests, latency }
 }
 
-struct Client {
-    socket: zmq::Socket,
-    lane: Box<dyn Lane>,
-    sent: Instant,
-    open: bool,
-}
-
-impl Client {
-    fn go_on(&mut self, reply: Option<&[u8]>) {
-        self.open = false;
-        if let Some(request) = self.lane.next(reply) {
-            self.socket.send(request, 0).expect("to send");
-            (self.sent, self.open) = (Instant::now(), true);
-        }
-    }
-}
-
-fn drive_share(mut clients: Vec<Client>) -> Histogram<u64> {
+fn drive_one(socket: &zmq::Socket, mut lane: Box<dyn Lane>) -> Histogram<u64> {
     let mut latency = histogram();
-    let mut message = zmq::Message::new();
-    clients.iter_mut().for_each(|client| client.go_on(None));
-    while clients.iter().any(|client| client.open) {
-        let mut items: Vec<zmq::PollItem> = clients
-            .iter()
-            .filter(|client| client.open)
-            .map(|client| client.socket.as_poll_item(zmq::POLLIN))
-            .collect();
-        let ready = zmq::poll(&mut items, PATIENCE_MS).expect("to poll");
-        assert!(ready > 0, "no reply for {} s", PATIENCE_MS / 1000);
-        let readable: Vec<bool> = items.iter().map(zmq::PollItem::is_readable).collect();
-        let open = clients.iter_mut().filter(|client| client.open);
-        for (client, _) in open.zip(readable).filter(|(_, readable)| *readable) {
-            client.socket.recv(&mut message, 0).expect("a reply");
-            let nanos = client.sent.elapsed().as_nanos() as u64;
-            latency.saturating_record(nanos);
-            client.go_on(Some(&message));
-        }
+    let mut reply = zmq::Message::new();
+    let mut request = lane.next(None);
+    while let Some(frame) = request {
+        let sent = Instant::now();
+        socket.send(frame, 0).expect("to send");
+        socket.recv(&mut reply, 0).expect("a reply");
+        latency.saturating_record(sent.elapsed().as_nanos() as u64);
+        request = lane.next(Some(&reply));
     }
     latency
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use case::{Bench, CASES, Scale};
 use clap::{Parser, Subcommand};
-use report::{Report, Row};
+use report::{Report, Row, Run};
 
 #[derive(Parser)]
 #[command(about, version)]
@@ -138,14 +138,22 @@ fn main() -> ExitCode {
                 report.file_system, report.commit_us, report.echo_per_s
             );
             // Round after round, so that a slow minute of the machine hits all cases alike.
-            let mut measured: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+            let mut measured: BTreeMap<&str, Vec<Run>> = BTreeMap::new();
             let wanted = |key: &str| cases.is_empty() || cases.iter().any(|case| case == key);
             for run in 1..=runs.max(1) {
                 for case in CASES.iter().filter(|case| wanted(case.key)) {
                     if bench.endpoint.is_none() || case.dwork {
+                        // What others do to the disk shows in no echo.
+                        let sync = || disk::commit_us(&dir).expect("the disk worked before");
+                        let before = sync();
                         let (figure, ratio) = (case.measure)(&bench);
-                        eprintln!("run {run}: {:<12} {figure:>10.1}   ratio {ratio:.2}", case.key);
-                        measured.entry(case.key).or_default().push((figure, ratio));
+                        let sync_us = (before + sync()) / 2.0;
+                        eprintln!(
+                            "run {run}: {:<12} {figure:>10.1}   ratio {ratio:.2}   sync {sync_us:.0} us",
+                            case.key
+                        );
+                        let run = Run { figure, ratio, sync_us };
+                        measured.entry(case.key).or_default().push(run);
                     }
                 }
             }

@@ -10,6 +10,14 @@ use crate::case::{Better, Case};
 /// A must counts as met within this.
 const TOLERANCE: f64 = 0.05;
 
+/// One run of a case.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    pub figure: f64,
+    pub ratio: f64,
+    pub sync_us: f64,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
     pub title: String,
@@ -21,6 +29,8 @@ pub struct Row {
     pub must: f64,
     pub aim: f64,
     pub met: bool,
+    /// What a page written and synced cost around the runs; the median.
+    pub sync_us: f64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,8 +49,9 @@ pub fn median(values: &mut [f64]) -> f64 {
 }
 
 impl Row {
-    pub fn new(case: &Case, runs: &[(f64, f64)]) -> Self {
-        let (mut figures, mut ratios): (Vec<f64>, Vec<f64>) = runs.iter().copied().unzip();
+    pub fn new(case: &Case, runs: &[Run]) -> Self {
+        let all = |of: fn(&Run) -> f64| runs.iter().map(of).collect::<Vec<f64>>();
+        let (mut figures, mut ratios) = (all(|run| run.figure), all(|run| run.ratio));
         let (figure, ratio) = (median(&mut figures), median(&mut ratios));
         let met = match case.better {
             Better::Higher => ratio >= case.must * (1.0 - TOLERANCE),
@@ -55,6 +66,7 @@ impl Row {
             must: case.must,
             aim: case.aim,
             met,
+            sync_us: median(&mut all(|run| run.sync_us)),
         }
     }
 }
@@ -62,7 +74,7 @@ impl Row {
 pub fn table(report: &Report, before: Option<&Report>) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    let mut head = vec!["case", "figure", "ratio", "min", "max", "must", "aim", ""];
+    let mut head = vec!["case", "figure", "ratio", "min", "max", "must", "aim", "sync us", ""];
     if before.is_some() {
         head.push("before");
     }
@@ -70,7 +82,8 @@ pub fn table(report: &Report, before: Option<&Report>) -> String {
     for (key, row) in &report.cases {
         let number = |value: f64| Cell::new(digits(value)).set_alignment(CellAlignment::Right);
         let mut cells = vec![Cell::new(format!("{key}\n  {}", row.title))];
-        let numbers = [row.figure, row.ratio, row.ratio_min, row.ratio_max, row.must, row.aim];
+        let numbers =
+            [row.figure, row.ratio, row.ratio_min, row.ratio_max, row.must, row.aim, row.sync_us];
         cells.extend(numbers.map(number));
         cells.push(Cell::new(if row.met { "met" } else { "NOT MET" }));
         if let Some(before) = before {
