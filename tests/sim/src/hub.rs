@@ -23,6 +23,8 @@ use crate::trace::Trace;
 
 /// As docs/architecture.md has it: no turn for so long means that the hub itself was stopped.
 const PAUSE_MS: u64 = 1_250;
+/// Turns that are folded together.
+const FOLD_TURNS: Turn = 3;
 
 /// What outlives the hub.
 pub struct Machine<'a> {
@@ -50,6 +52,7 @@ struct Running {
 
 pub struct Hub {
     scheduler: Scheduler,
+    turn: Turn,
     began: Millis,
     pub inbox: VecDeque<Frame>,
     routes: BTreeMap<Ticket, Route>,
@@ -74,6 +77,7 @@ impl Hub {
         at.store.restore(0, at.clock.wall(), &mut scheduler);
         let mut hub = Self {
             scheduler,
+            turn: 0,
             began: at.clock.now(),
             inbox: VecDeque::new(),
             routes: BTreeMap::new(),
@@ -264,7 +268,7 @@ impl Hub {
     /// Only for a planted bug.
     pub fn forget_finished(&mut self) {
         self.scheduler.committed(0);
-        self.scheduler.folded(0);
+        self.scheduler.folded(Turn::MAX);
     }
 
     pub fn commit(&mut self, at: &mut Machine) -> Check {
@@ -272,9 +276,17 @@ impl Hub {
             note!(at.trace, at.clock.now(), "hub    commit");
         }
         at.store.commit();
-        self.scheduler.committed(0);
-        self.scheduler.folded(0);
-        check::memory::after_commit(&self.scheduler, &at.store.committed)
+        self.turn += 1;
+        self.scheduler.committed(self.turn);
+        check::memory::after_commit(&self.scheduler, &at.store.committed)?;
+        // The tables lag behind.
+        if self.turn.is_multiple_of(FOLD_TURNS) { self.fold(at) } else { Ok(()) }
+    }
+
+    /// The tables have all that is committed.
+    fn fold(&mut self, at: &Machine) -> Check {
+        self.scheduler.folded(self.turn);
+        check::memory::after_fold(&self.scheduler, &at.store.committed)
     }
 
     /// What may be said now; each answer is looked at beside what is committed.
@@ -357,6 +369,7 @@ impl Hub {
         let Some(mut running) = self.jobs.pop_front() else {
             return Ok(());
         };
+        self.fold(at)?;
         match running.job.step(running.ticket, &self.scheduler, &at.store.committed)? {
             Step::Again | Step::Later => self.jobs.push_back(running),
             Step::Apply(command) => {
