@@ -20,8 +20,9 @@ impl Scheduler {
     ) {
         let worker = self.see(now, who);
         let mut refused = Vec::new();
-        for mut outcome in outcomes {
-            if let Err((code, message)) = self.record(worker, &mut outcome, past) {
+        let found = self.tasks.find_all(outcomes.iter().map(|outcome| &outcome.name));
+        for (mut outcome, slot) in outcomes.into_iter().zip(found) {
+            if let Err((code, message)) = self.record(worker, &mut outcome, slot, past) {
                 let Outcome { name, attempt, .. } = outcome;
                 refused.push(Refused { name, attempt, code, message });
             }
@@ -40,9 +41,10 @@ impl Scheduler {
         &mut self,
         worker: WorkerId,
         outcome: &mut Outcome,
+        slot: Option<Slot>,
         past: &Past,
     ) -> Result<(), Refusal> {
-        let Some(slot) = self.tasks.find(&outcome.name) else {
+        let Some(slot) = slot else {
             return match past.get(&outcome.name) {
                 Some(finished) => repeat_of_finished(worker, outcome, finished),
                 None => Err((Code::NotFound, "there is no such task")),
@@ -121,7 +123,7 @@ impl Scheduler {
         let mut added = Vec::new();
         let mut doomed_by = None;
         for need in needs {
-            match self.resolve(need, past) {
+            match self.resolve(need, None, past) {
                 Resolved::Open(pred) if !known.contains(&pred) => {
                     added.push(self.tasks.get(pred).id);
                     self.add_edge(pred, slot);

@@ -63,7 +63,8 @@ impl Scheduler {
         };
         let mut conflicts = Vec::new();
         let mut existing = 0;
-        for task in tasks {
+        let found = self.tasks.find_all(tasks.iter().map(|task| &task.name));
+        for (task, slot) in tasks.into_iter().zip(found) {
             let Batch { tasks, index, hasher } = &mut batch;
             let place = index.entry(
                 hasher.hash_one(&task.name),
@@ -84,7 +85,7 @@ impl Scheduler {
                     continue;
                 }
             };
-            let plan = match self.known(&task.name, past) {
+            let plan = match self.known(&task.name, slot, past) {
                 None => Plan::Add,
                 Some((State::Missing, id, slot, _)) => Plan::Adopt(id, slot),
                 Some((State::Waiting | State::Ready, _, Some(slot), _))
@@ -126,8 +127,13 @@ impl Scheduler {
     }
 
     /// State, id, slot and definition of a name that memory or the store has.
-    fn known(&self, name: &str, past: &Past) -> Option<(State, TaskId, Option<Slot>, u64)> {
-        if let Some(slot) = self.tasks.find(name) {
+    fn known(
+        &self,
+        name: &str,
+        slot: Option<Slot>,
+        past: &Past,
+    ) -> Option<(State, TaskId, Option<Slot>, u64)> {
+        if let Some(slot) = slot {
             let task = self.tasks.get(slot);
             return Some((task.state, task.id, Some(slot), task.definition));
         }
@@ -204,8 +210,12 @@ impl Scheduler {
         // All get their place first, so that their order in the request does not matter.
         let placed: Vec<Slot> =
             planned.iter().map(|(task, plan)| self.place(task, *plan)).collect();
+        let found = self.tasks.find_all(planned.iter().flat_map(|(task, _)| &task.needs));
+        let mut found = found.as_slice();
         let (mut added, mut ready) = (0, 0);
         for ((task, plan), slot) in planned.into_iter().zip(placed) {
+            let (preds, others) = found.split_at(task.needs.len());
+            found = others;
             if matches!(plan, Plan::Extend(_)) {
                 self.add_needs(slot, &task.needs, past);
                 continue;
@@ -213,8 +223,8 @@ impl Scheduler {
             added += 1;
             let mut needs = Vec::with_capacity(task.needs.len());
             let mut doomed_by = None;
-            for need in &task.needs {
-                match self.resolve(need, past) {
+            for (need, pred) in task.needs.iter().zip(preds) {
+                match self.resolve(need, *pred, past) {
                     Resolved::Open(pred) => {
                         needs.push(self.tasks.get(pred).id);
                         self.add_edge(pred, slot);
@@ -276,9 +286,10 @@ impl Scheduler {
         self.last_task
     }
 
-    /// What a name stands for; a name that nobody added is kept as missing.
-    pub(super) fn resolve(&mut self, name: &Name, past: &Past) -> Resolved {
-        if let Some(slot) = self.tasks.find(name) {
+    /// What a name stands for; a name that nobody added is kept as missing. `found` is where it was
+    /// before, if it was anywhere.
+    pub(super) fn resolve(&mut self, name: &Name, found: Option<Slot>, past: &Past) -> Resolved {
+        if let Some(slot) = found.or_else(|| self.tasks.find(name)) {
             let task = self.tasks.get(slot);
             return match task.state {
                 State::Done => Resolved::Done(task.id),

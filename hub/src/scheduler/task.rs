@@ -152,6 +152,11 @@ impl Tasks {
         self.names.find(name, |slot| self.get(slot).name == name)
     }
 
+    /// Many at once: the processor fetches what it needs to find one while it looks for others.
+    pub fn find_all<'a>(&self, names: impl Iterator<Item = &'a Name>) -> Vec<Option<Slot>> {
+        names.map(|name| self.find(name)).collect()
+    }
+
     /// Panics if the slot is empty: slots come from the scheduler's own tables.
     pub fn get(&self, slot: Slot) -> &Task {
         self.slots[slot].as_ref().expect("a slot in use")
