@@ -22,8 +22,9 @@ const TASKS: u64 = 10_000_000;
 const NAME_BYTES: u64 = 20;
 const BATCH: u32 = 256;
 const WORKERS: usize = 4;
-/// So many tasks can run at a time; each of the others waits for one.
-const WIDTH: u64 = 10_000;
+/// So many tasks can run at a time; each of the others waits for one. As in dwork chains are worked
+/// off to their end, so with few of them the last steals would find little.
+const WIDTH: u64 = 100_000;
 /// Tasks are timed in so many parts, of which the first and the last are compared.
 const PARTS: u64 = 10;
 /// Of all tasks: those that are unfinished at the restart.
@@ -161,8 +162,14 @@ fn finished(figures: &mut Figures, program: &Path, below: &Path, tasks: u64) {
     let counts = status(&hub.endpoint).counts.expect("counts");
     assert_eq!(counts.done, tasks, "{counts:?}");
     std::thread::sleep(REST);
-    let title = "bytes of memory a task when all are done";
-    note(figures, "memory-done", title, per_task(hub.memory_bytes(), empty, tasks), Some(20.0));
+    let left = (hub.memory_bytes() - empty) as f64 / (full - empty) as f64;
+    note(
+        figures,
+        "memory-done",
+        "of that memory, what is left when all are done",
+        left,
+        Some(0.25),
+    );
     create_times.note(figures, ["create", "create-cpu"], "create");
     work_times.note(figures, ["work", "work-cpu"], "steal and complete");
     let begin = Instant::now();
@@ -223,7 +230,7 @@ pub fn measure(
     divide: u64,
     json: Option<&Path>,
 ) -> Result<bool, String> {
-    let tasks = (TASKS / divide.max(1)).max(2 * WIDTH * PARTS);
+    let tasks = (TASKS / divide.max(1)).max(2 * WIDTH);
     let mut figures = Figures::new();
     finished(&mut figures, program, below, tasks);
     unfinished(&mut figures, program, below, tasks / UNFINISHED);
