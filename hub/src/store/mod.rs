@@ -169,8 +169,9 @@ impl Store {
     fn mark(&mut self) -> Result<(), StoreError> {
         if let (Some(redo), false) = (&self.redo, self.marked) {
             let id = redo.id();
-            open::mark_in_use(&*self.db()?, id).map_err(StoreError::Fold)?;
+            // Even if this fails, it may have reached the disk: then the file needs its redo log.
             self.marked = true;
+            open::mark_in_use(&*self.db()?, id).map_err(StoreError::Fold)?;
         }
         Ok(())
     }
