@@ -91,7 +91,7 @@ fn regions_are_written_over_once_they_are_folded() {
         let mut store = place.open_alone();
         add(&mut store, from..=to);
         drop(store);
-        assert!(fs::metadata(&place.redo).expect("the log").len() <= 8 * PAGE as u64);
+        assert!(fs::metadata(&place.redo).expect("the log").len() <= 9 * PAGE as u64);
     }
     assert_eq!(found(&place.file), 31);
 }
@@ -112,7 +112,7 @@ fn a_write_that_was_cut_off_is_the_last_and_counts_for_nothing() {
     let place = Place::new();
     place.killed_after(5);
     let mut bytes = fs::read(&place.redo).expect("the log");
-    bytes[4 * PAGE + 50] ^= 1;
+    bytes[5 * PAGE + 50] ^= 1;
     fs::write(&place.redo, bytes).expect("the log");
     assert_eq!(found(&place.file), 4);
 }
@@ -122,7 +122,7 @@ fn damage_before_the_last_turn_is_told() {
     let place = Place::new();
     place.killed_after(5);
     let mut bytes = fs::read(&place.redo).expect("the log");
-    bytes[2 * PAGE + 50] ^= 1;
+    bytes[3 * PAGE + 50] ^= 1;
     fs::write(&place.redo, &bytes).expect("the log");
     let refusal = place.refusal();
     assert!(matches!(refusal, OpenError::RedoDamaged { .. }), "{refusal}");
@@ -137,6 +137,21 @@ fn damage_before_the_last_turn_is_told() {
     assert_eq!(found(&place.file), 3);
 }
 
+/// Else a later start would take them for another file's, or for its own.
+#[test]
+fn nothing_of_a_log_that_was_given_up_stays_behind_the_new_one() {
+    let place = Place::new();
+    place.killed_after(100);
+    let mut bytes = fs::read(&place.redo).expect("the log");
+    bytes[3 * PAGE + 50] ^= 1;
+    fs::write(&place.redo, bytes).expect("the log");
+    let access = Access { without_redo: true, ..Access::default() };
+    let mut store = place.open(access).expect("the rest is given up");
+    add(&mut store, 1..=2);
+    drop(store);
+    assert_eq!(found(&place.file), 2);
+}
+
 #[test]
 fn a_log_that_is_missing_is_told() {
     let place = Place::new();
@@ -146,6 +161,22 @@ fn a_log_that_is_missing_is_told() {
     assert!(matches!(refusal, OpenError::RedoMissing { .. }), "{refusal}");
     fs::rename(place.file.with_file_name("away"), &place.redo).expect("the log");
     assert_eq!(found(&place.file), 5);
+}
+
+/// An empty file, or any other, would lose what was acknowledged without a word.
+#[test]
+fn a_file_that_is_no_log_is_told_and_kept() {
+    for bytes in [&b""[..], b"junk", &[0; 3 * PAGE]] {
+        let place = Place::new();
+        place.killed_after(5);
+        let log = fs::read(&place.redo).expect("the log");
+        fs::write(&place.redo, bytes).expect("another file");
+        let refusal = place.refusal();
+        assert!(matches!(refusal, OpenError::RedoForeign { .. }), "{refusal}");
+        assert_eq!(fs::read(&place.redo).expect("the file"), bytes);
+        fs::write(&place.redo, log).expect("the log");
+        assert_eq!(found(&place.file), 5);
+    }
 }
 
 #[test]
@@ -184,9 +215,11 @@ fn the_format_of_a_record_is_known() {
     store.commit(changes, &Counts::default()).expect("a commit");
     drop(store);
     let bytes = fs::read(&place.redo).expect("the log");
-    let size = u64::from_le_bytes(bytes[32..40].try_into().expect("eight bytes")) as usize;
-    assert_eq!(&bytes[..8], b"dhubred1");
+    let size =
+        u64::from_le_bytes(bytes[PAGE + 32..PAGE + 40].try_into().expect("eight bytes")) as usize;
+    assert_eq!((&bytes[..8], &bytes[PAGE..PAGE + 8]), (&b"dhubred1"[..], &b"dhubred1"[..]));
     // The time of the turn comes first; the name's definition is a hash.
-    let body: String = bytes[46..40 + size].iter().map(|byte| format!("{byte:02x}")).collect();
+    let body: String =
+        bytes[PAGE + 46..PAGE + 40 + size].iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(body, include_str!("data/redo.txt").trim());
 }

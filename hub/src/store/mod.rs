@@ -167,7 +167,8 @@ impl Store {
 
     /// Not before the first commit: a file that is only looked at stays as it is.
     fn mark(&mut self) -> Result<(), StoreError> {
-        if let (Some(redo), false) = (&self.redo, self.marked) {
+        if let (Some(redo), false) = (&mut self.redo, self.marked) {
+            redo.begin().map_err(StoreError::Commit)?;
             let id = redo.id();
             // Even if this fails, it may have reached the disk: then the file needs its redo log.
             self.marked = true;
@@ -330,8 +331,8 @@ fn thread_ended() -> StoreError {
 }
 
 /// What a record of the redo log says.
-fn encode(changes: &[Change], counts: &Counts, record: Vec<u8>) -> Vec<u8> {
-    postcard::to_extend(&(unix_ms(), counts, changes), record).expect("memory takes it")
+fn encode(changes: &[Change], counts: &Counts, record: Vec<u8>) -> io::Result<Vec<u8>> {
+    postcard::to_extend(&(unix_ms(), counts, changes), record).map_err(io::Error::other)
 }
 
 fn decode(turn: Turn, body: &[u8]) -> postcard::Result<Batch> {

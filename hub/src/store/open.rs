@@ -47,7 +47,7 @@ pub enum OpenError {
     Unreadable { file: PathBuf, source: StoreError },
     #[error("{} is missing, and has what was acknowledged last and is not in {} yet\n  bring it back beside the file, or start with --without-redo and lose that", .redo.display(), .file.display())]
     RedoMissing { file: PathBuf, redo: PathBuf },
-    #[error("{} belongs to another file than {}, or to an earlier state of it\n  move it away if nothing in it is needed any more", .redo.display(), .file.display())]
+    #[error("{} is not the redo log of {}: it is of another file, or of another state of it\n  bring back the right one; or move this one away, if nothing in it is needed", .redo.display(), .file.display())]
     RedoForeign { file: PathBuf, redo: PathBuf },
     #[error("{} is damaged: {gap}\n  bring back a sound copy of it, or start with --without-redo and lose what it has", .redo.display())]
     RedoDamaged { redo: PathBuf, gap: Gap },
@@ -336,7 +336,8 @@ fn open_redo(
     };
     if is_there && !access.without_redo {
         let records = Records::read(&*medium).map_err(io)?;
-        if records.has_others(id) {
+        let is_ours = records.owner() == Some(id);
+        if !is_ours && (!is_clean || records.has_turns()) {
             return Err(OpenError::RedoForeign { file: file.to_owned(), redo: path });
         }
         if !is_clean {

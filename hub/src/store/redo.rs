@@ -4,6 +4,7 @@
 //! one fills, the turns of the other are folded into the tables, and then it is written over, so
 //! that a commit neither allocates blocks nor waits for a journal. Records are never changed or
 //! removed: turns count up without a gap, and those that the tables have are of no more account.
+//! The first page says whose log it is and is written once.
 //!
 //! A write that was cut off fails its checksum; it was the last one, and was not acknowledged.
 //! Whatever else is missing between two turns was there once: then the hub does not start.
@@ -21,6 +22,8 @@ const PAGE: usize = 4096;
 /// Changes with the format of a record or of what is in it.
 const MAGIC: [u8; 8] = *b"dhubred1";
 const HEADER: usize = 40;
+/// In place of a turn, for these count from 1.
+const FIRST_PAGE: Turn = 0;
 /// Room for records in each of the two regions.
 pub const REGION_BYTES: u64 = 16 << 20;
 /// So much is filled with zeros at a time, for the records to be written over.
@@ -31,6 +34,8 @@ pub trait Medium {
     fn read(&self) -> io::Result<Vec<u8>>;
     fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()>;
     fn sync(&self) -> io::Result<()>;
+    /// Nothing is in it any more.
+    fn clear(&self) -> io::Result<()>;
     fn remove(self: Box<Self>) -> io::Result<()>;
 }
 
@@ -64,6 +69,10 @@ impl Medium for RedoFile {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        self.file.set_len(0)
     }
 
     fn remove(self: Box<Self>) -> io::Result<()> {
@@ -136,9 +145,14 @@ impl Records {
         Ok(records)
     }
 
-    /// One of another file is among them.
-    pub fn has_others(&self, own: u64) -> bool {
-        self.turns.values().any(|(id, _)| *id != own)
+    /// Whose log it is, if it is one.
+    pub fn owner(&self) -> Option<u64> {
+        self.turns.get(&FIRST_PAGE).map(|(id, _)| *id)
+    }
+
+    /// Some turn is in it.
+    pub fn has_turns(&self) -> bool {
+        self.turns.keys().any(|turn| *turn != FIRST_PAGE)
     }
 
     /// Those after the last turn that the tables have, in order.
@@ -173,15 +187,25 @@ fn checksum(header: &[u8], body: &[u8]) -> u64 {
 }
 
 impl Redo {
-    /// A log without records that count; what is in the file is written over.
+    /// A log without turns that count; what is in the file is written over.
     pub fn new(medium: Box<dyn Medium>, id: u64, region_bytes: u64) -> Self {
         let region = |start| Region { start, ..Region::default() };
-        let regions = [region(0), region(region_bytes)];
+        let regions = [region(PAGE as u64), region(PAGE as u64 + region_bytes)];
         Self { medium, id, region_bytes, regions, current: 0, record: Vec::new() }
     }
 
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// An empty log that says whose it is. Nothing of another one stays behind it.
+    pub fn begin(&mut self) -> io::Result<()> {
+        self.medium.clear()?;
+        self.record.clear();
+        self.record.resize(HEADER, 0);
+        self.seal(FIRST_PAGE);
+        self.medium.write(0, &self.record)?;
+        self.medium.sync()
     }
 
     /// Writes a turn and makes it safe, if there is room. `folded` is the last turn that the tables
@@ -190,14 +214,12 @@ impl Redo {
         &mut self,
         turn: Turn,
         folded: Turn,
-        write: impl FnOnce(Vec<u8>) -> Vec<u8>,
+        write: impl FnOnce(Vec<u8>) -> io::Result<Vec<u8>>,
     ) -> io::Result<Room> {
         self.record.clear();
         self.record.resize(HEADER, 0);
-        self.record = write(std::mem::take(&mut self.record));
-        let size = self.record.len() - HEADER;
-        // Whole pages: nothing has to be read first, and a size says where the next one begins.
-        self.record.resize(self.record.len().next_multiple_of(PAGE), 0);
+        self.record = write(std::mem::take(&mut self.record))?;
+        self.seal(turn);
         let needed = self.record.len() as u64;
         if needed > self.region_bytes {
             return Ok(Room::TooLarge);
@@ -205,15 +227,6 @@ impl Redo {
         if !self.make_room(needed, folded) {
             return Ok(Room::Full);
         }
-        let numbers = [self.id, turn, size as u64];
-        for (at, number) in (16..).step_by(8).zip(numbers) {
-            self.record[at..at + 8].copy_from_slice(&number.to_le_bytes());
-        }
-        let (header, body) = self.record.split_at_mut(HEADER);
-        let sum = checksum(&header[16..], &body[..size]);
-        header[..8].copy_from_slice(&MAGIC);
-        header[8..16].copy_from_slice(&sum.to_le_bytes());
-
         let region = &mut self.regions[self.current];
         let end = region.used + needed;
         if end > region.filled {
@@ -226,6 +239,20 @@ impl Redo {
         self.medium.sync()?;
         (region.used, region.last) = (end, turn);
         Ok(Room::Taken)
+    }
+
+    /// Fills in the header. Whole pages: nothing has to be read first, and a size says where the next
+    /// record begins.
+    fn seal(&mut self, turn: Turn) {
+        let size = self.record.len() - HEADER;
+        for (at, number) in (16..).step_by(8).zip([self.id, turn, size as u64]) {
+            self.record[at..at + 8].copy_from_slice(&number.to_le_bytes());
+        }
+        let (header, body) = self.record.split_at_mut(HEADER);
+        let sum = checksum(&header[16..], body);
+        header[..8].copy_from_slice(&MAGIC);
+        header[8..16].copy_from_slice(&sum.to_le_bytes());
+        self.record.resize(self.record.len().next_multiple_of(PAGE), 0);
     }
 
     /// Goes to the start of a region whose turns are folded: of this one for choice, so that a hub

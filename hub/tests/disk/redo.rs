@@ -48,6 +48,10 @@ impl Medium for RedoOnDisk {
         self.with(|disk| disk.sync(self.file))
     }
 
+    fn clear(&self) -> io::Result<()> {
+        self.with(|disk| disk.truncate(self.file, 0))
+    }
+
     fn remove(self: Box<Self>) -> io::Result<()> {
         self.with(|disk| disk.delete(&self.path, false))
     }
