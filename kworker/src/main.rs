@@ -11,7 +11,7 @@ mod tail;
 mod talk;
 mod worker;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use dhub_proto::client::{Client, ClientError};
 use dhub_proto::exit::Exit;
 use dhub_proto::options::FindError;
 use dhub_proto::wire::{self, Welcome, reply, request};
-use dhub_proto::{VERSION, host_name, random_id};
+use dhub_proto::{VERSION, host_name, random_id, say};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::Args;
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     match run(args) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            let _ = writeln!(io::stderr(), "kworker: {error}");
+            say(format_args!("kworker: {error}"));
             error.exit().into()
         }
     }
@@ -122,10 +122,8 @@ fn find_hub(args: &Args, name: &str) -> Result<(String, Welcome), Error> {
             Err(ClientError::NoHub { .. }) if args.wait_for_hub => {
                 if !told {
                     told = true;
-                    let _ = writeln!(
-                        io::stderr(),
-                        "kworker {name} · no hub at {endpoint} yet; waiting for it"
-                    );
+                    let text = format!("no hub at {endpoint} yet; waiting for it");
+                    say(format_args!("kworker {name} · {text}"));
                 }
             }
             Err(error @ ClientError::NoHub { .. }) => return Err(Error::NoHub { error }),

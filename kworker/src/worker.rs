@@ -5,12 +5,12 @@
 mod hub;
 mod leaving;
 
-use std::io::{self, Write};
+use std::io;
 use std::time::{Duration, Instant};
 
-use dhub_proto::VERSION;
 use dhub_proto::exit::Exit;
 use dhub_proto::wire::{self, Attempt, Lease, Outcome};
+use dhub_proto::{VERSION, say};
 use rustix::process::Pid;
 
 use crate::command::Program;
@@ -253,9 +253,8 @@ impl Worker {
         count(self.pool.running(), "running task")
     }
 
-    /// For people, on standard error; if nobody reads it, no matter.
     fn say(&self, text: &str) {
-        let _ = writeln!(io::stderr(), "kworker {} · {text}", self.config.name);
+        say(format_args!("kworker {} · {text}", self.config.name));
     }
 }
 

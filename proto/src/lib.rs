@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod exit;
 pub mod limits;
 pub mod options;
+mod say;
 
 /// The native dialect, generated from hub.proto.
 #[allow(clippy::all, reason = "generated code")]
@@ -22,6 +23,7 @@ pub mod dwork {
 }
 
 pub use prost::Message;
+pub use say::say;
 
 /// Version of the tools and of the hub; one number for all of them.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,6 +1,6 @@
 //! Why a verb ends without its result: what happened, to what, and what to do.
 
-use std::io::{self, Write};
+use std::io;
 
 use dhub_proto::client::ClientError;
 use dhub_proto::exit::Exit;
@@ -34,18 +34,14 @@ impl Failure {
 
     pub fn print(&self) {
         if !self.message.is_empty() {
-            say(&self.message);
-        }
-        for hint in &self.hints {
-            // Nobody is left to be told that standard error is closed.
-            let _ = writeln!(io::stderr(), "  {hint}");
+            let hints: String = self.hints.iter().map(|hint| format!("\n  {hint}")).collect();
+            say(&format!("{}{hints}", self.message));
         }
     }
 }
 
-/// One line for people. A closed standard error is no reason to stop.
 pub fn say(message: &str) {
-    let _ = writeln!(io::stderr(), "dquery: {message}");
+    dhub_proto::say(format_args!("dquery: {message}"));
 }
 
 impl From<ClientError> for Failure {

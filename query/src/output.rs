@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use anstream::adapter::strip_str;
+use anstream::{AutoStream, ColorChoice};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -14,15 +16,14 @@ pub struct Output {
 impl Output {
     /// Text for people; its colours stay only on a terminal that wants them.
     pub fn text(self, text: &str) -> Result<(), Failure> {
-        let mut out = anstream::AutoStream::auto(io::stdout().lock());
-        out.write_all(text.as_bytes())?;
-        if !text.ends_with('\n') {
-            out.write_all(b"\n")?;
-        }
-        Ok(out.flush()?)
+        // Colours are taken out first: the stream that does it writes line by line, or less.
+        let plain = AutoStream::choice(&io::stdout()) == ColorChoice::Never;
+        let text = if plain { strip_str(text).to_string() } else { text.to_owned() };
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        self.raw(&(text + end))
     }
 
-    /// Text for programs: not a byte of it is changed.
+    /// Text for programs: not a byte of it is changed. One write, for others may print there too.
     pub fn raw(self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;

@@ -13,6 +13,7 @@ mod process;
 mod proxy;
 mod tasks;
 mod wait;
+mod writes;
 
 pub use dwork::{Dwork, dwork_reply, dwork_task, location, names_of};
 pub use hub::{Hub, Space, free_ports};
@@ -22,3 +23,4 @@ pub use process::Process;
 pub use proxy::{Cut, Line, Proxy, Way};
 pub use tasks::{Log, check_order};
 pub use wait::{PATIENCE, eventually};
+pub use writes::Writes;

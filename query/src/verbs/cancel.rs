@@ -1,6 +1,6 @@
 //! `cancel`: takes unfinished tasks out of the run.
 
-use std::io::{IsTerminal, stderr, stdin};
+use std::io::{IsTerminal, Write, stderr, stdin};
 
 use dhub_proto::exit::Exit;
 use dhub_proto::wire;
@@ -60,7 +60,8 @@ fn confirmed(states: &[State], hub: &mut Hub) -> Result<bool, Failure> {
     .filter(|(state, _)| states.contains(state))
     .map(|(_, count)| count)
     .sum();
-    eprint!("cancel {}? [y/N] ", words::tasks(count));
+    let question = format!("cancel {}? [y/N] ", words::tasks(count));
+    let _ = stderr().write_all(question.as_bytes());
     let mut answer = String::new();
     // Unreadable is not yes.
     let _ = stdin().read_line(&mut answer);

@@ -6,4 +6,5 @@ mod hold;
 mod look;
 mod repair;
 mod scripts;
+mod talk;
 mod wait;

@@ -6,3 +6,4 @@ mod failure;
 mod job;
 mod stop;
 mod suspend;
+mod talk;
