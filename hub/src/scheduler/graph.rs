@@ -121,15 +121,6 @@ pub fn find_cycle(tasks: &Tasks, edges: &Edges, additions: &Additions) -> Option
     let mut down = Exploration::new(additions.nodes.iter().filter_map(known), |slot| {
         tasks.get(slot).first_succ
     });
-    let in_order = |i: usize| {
-        additions.needs[i].iter().all(|need| match need {
-            Node::New(j) => (*j as usize) < i,
-            Node::Known(slot) => !index.contains_key(slot),
-        })
-    };
-    if down.is_over() && (0..additions.nodes.len()).all(in_order) {
-        return None;
-    }
     let mut up = Exploration::new(additions.needs.iter().flatten().filter_map(known), |slot| {
         tasks.get(slot).first_pred
     });
