@@ -769,15 +769,7 @@ impl Both {
             }
         }
         let counts = self.hub.scheduler.counts();
-        for state in [
-            State::Waiting,
-            State::Ready,
-            State::Running,
-            State::Done,
-            State::Failed,
-            State::Skipped,
-            State::Cancelled,
-        ] {
+        for state in STATES.into_iter().filter(|&state| state != State::Missing) {
             let count = states.values().filter(|of| **of == state).count() as u64;
             assert_eq!(counts.of(state), count, "{state:?}");
         }

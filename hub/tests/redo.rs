@@ -37,6 +37,22 @@ impl Place {
             .expect("the file opens")
     }
 
+    /// What it had and nobody folded is given up.
+    fn open_without_redo(&self) -> Store {
+        self.open(Access { without_redo: true, ..Access::default() }).expect("the rest is given up")
+    }
+
+    fn log(&self) -> Vec<u8> {
+        fs::read(&self.redo).expect("the log")
+    }
+
+    /// One bit in the record of this turn, which is one page.
+    fn damage(&self, turn: usize) {
+        let mut bytes = self.log();
+        bytes[turn * PAGE + 50] ^= 1;
+        fs::write(&self.redo, bytes).expect("the log");
+    }
+
     fn refusal(&self) -> OpenError {
         match self.open(Access::default()) {
             Ok(_) => panic!("{} was opened", self.file.display()),
@@ -111,9 +127,7 @@ fn a_turn_that_no_region_holds_goes_into_the_tables() {
 fn a_write_that_was_cut_off_is_the_last_and_counts_for_nothing() {
     let place = Place::new();
     place.killed_after(5);
-    let mut bytes = fs::read(&place.redo).expect("the log");
-    bytes[5 * PAGE + 50] ^= 1;
-    fs::write(&place.redo, bytes).expect("the log");
+    place.damage(5);
     assert_eq!(found(&place.file), 4);
 }
 
@@ -121,16 +135,14 @@ fn a_write_that_was_cut_off_is_the_last_and_counts_for_nothing() {
 fn damage_before_the_last_turn_is_told() {
     let place = Place::new();
     place.killed_after(5);
-    let mut bytes = fs::read(&place.redo).expect("the log");
-    bytes[3 * PAGE + 50] ^= 1;
-    fs::write(&place.redo, &bytes).expect("the log");
+    place.damage(3);
+    let bytes = place.log();
     let refusal = place.refusal();
     assert!(matches!(refusal, OpenError::RedoDamaged { .. }), "{refusal}");
     assert!(refusal.to_string().contains("turn 3 is missing or damaged, and turn 4 is there"));
-    assert_eq!(fs::read(&place.redo).expect("the log"), bytes, "it is left as it was");
+    assert_eq!(place.log(), bytes, "it is left as it was");
 
-    let access = Access { without_redo: true, ..Access::default() };
-    let mut store = place.open(access).expect("the rest is given up");
+    let mut store = place.open_without_redo();
     assert!(store.task("t1").expect("a look").is_none());
     add(&mut store, 1..=3);
     drop(store);
@@ -142,11 +154,8 @@ fn damage_before_the_last_turn_is_told() {
 fn nothing_of_a_log_that_was_given_up_stays_behind_the_new_one() {
     let place = Place::new();
     place.killed_after(100);
-    let mut bytes = fs::read(&place.redo).expect("the log");
-    bytes[3 * PAGE + 50] ^= 1;
-    fs::write(&place.redo, bytes).expect("the log");
-    let access = Access { without_redo: true, ..Access::default() };
-    let mut store = place.open(access).expect("the rest is given up");
+    place.damage(3);
+    let mut store = place.open_without_redo();
     add(&mut store, 1..=2);
     drop(store);
     assert_eq!(found(&place.file), 2);
@@ -169,11 +178,11 @@ fn a_file_that_is_no_log_is_told_and_kept() {
     for bytes in [&b""[..], b"junk", &[0; 3 * PAGE]] {
         let place = Place::new();
         place.killed_after(5);
-        let log = fs::read(&place.redo).expect("the log");
+        let log = place.log();
         fs::write(&place.redo, bytes).expect("another file");
         let refusal = place.refusal();
         assert!(matches!(refusal, OpenError::RedoForeign { .. }), "{refusal}");
-        assert_eq!(fs::read(&place.redo).expect("the file"), bytes);
+        assert_eq!(place.log(), bytes);
         fs::write(&place.redo, log).expect("the log");
         assert_eq!(found(&place.file), 5);
     }
@@ -214,7 +223,7 @@ fn the_format_of_a_record_is_known() {
     ];
     store.commit(changes, &Counts::default()).expect("a commit");
     drop(store);
-    let bytes = fs::read(&place.redo).expect("the log");
+    let bytes = place.log();
     let size =
         u64::from_le_bytes(bytes[PAGE + 32..PAGE + 40].try_into().expect("eight bytes")) as usize;
     assert_eq!((&bytes[..8], &bytes[PAGE..PAGE + 8]), (&b"dhubred1"[..], &b"dhubred1"[..]));

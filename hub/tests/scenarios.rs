@@ -341,16 +341,7 @@ impl Runner {
     fn counts(&self) -> String {
         let counts = self.hub.scheduler.counts();
         let mut line = format!("{:?}", self.hub.scheduler.phase()).to_lowercase();
-        for state in [
-            State::Missing,
-            State::Waiting,
-            State::Ready,
-            State::Running,
-            State::Done,
-            State::Failed,
-            State::Skipped,
-            State::Cancelled,
-        ] {
+        for state in STATES {
             if counts.of(state) > 0 {
                 let _ = write!(line, ", {} {state:?}", counts.of(state));
             }

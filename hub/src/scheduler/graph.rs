@@ -37,29 +37,32 @@ impl Edges {
 
     /// The task waited for leaves: hands over one of those that wait for it, until there are no more.
     pub fn take_succ(&mut self, tasks: &mut Tasks, pred: Slot) -> Option<Slot> {
-        let first = &mut tasks.get_mut(pred).first_succ;
-        while *first != NONE {
-            let (at, edge) = (*first, &mut self.edges[*first]);
-            *first = edge.next_succ;
-            if edge.succ != NONE {
-                edge.pred = NONE;
-                return Some(edge.succ);
-            }
-            self.edges.remove(at);
-        }
-        None
+        self.take(&mut tasks.get_mut(pred).first_succ, |edge| {
+            (&mut edge.pred, edge.succ, edge.next_succ)
+        })
     }
 
     /// The task that waits leaves, or waits no more: hands over one of those it still waited for,
     /// until there are no more.
     pub fn take_pred(&mut self, tasks: &mut Tasks, succ: Slot) -> Option<Slot> {
-        let first = &mut tasks.get_mut(succ).first_pred;
+        self.take(&mut tasks.get_mut(succ).first_pred, |edge| {
+            (&mut edge.succ, edge.pred, edge.next_pred)
+        })
+    }
+
+    /// `ends` tells the end that lets go, the other one, and which edge is next on the list.
+    fn take(
+        &mut self,
+        first: &mut u32,
+        ends: impl Fn(&mut Edge) -> (&mut Slot, Slot, u32),
+    ) -> Option<Slot> {
         while *first != NONE {
-            let (at, edge) = (*first, &mut self.edges[*first]);
-            *first = edge.next_pred;
-            if edge.pred != NONE {
-                edge.succ = NONE;
-                return Some(edge.pred);
+            let at = *first;
+            let (own, other, next) = ends(&mut self.edges[at]);
+            *first = next;
+            if other != NONE {
+                *own = NONE;
+                return Some(other);
             }
             self.edges.remove(at);
         }

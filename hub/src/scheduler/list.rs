@@ -16,29 +16,24 @@ impl Default for List {
 
 impl List {
     pub fn push_front(&mut self, tasks: &mut Tasks, slot: Slot) {
-        let task = tasks.get_mut(slot);
-        (task.previous, task.next) = (NONE, self.first);
-        match self.first {
-            NONE => self.last = slot,
-            first => tasks.get_mut(first).previous = slot,
-        }
-        self.first = slot;
+        let first = self.first;
+        self.join(tasks, NONE, slot);
+        self.join(tasks, slot, first);
     }
 
     pub fn push_back(&mut self, tasks: &mut Tasks, slot: Slot) {
-        let task = tasks.get_mut(slot);
-        (task.previous, task.next) = (self.last, NONE);
-        match self.last {
-            NONE => self.first = slot,
-            last => tasks.get_mut(last).next = slot,
-        }
-        self.last = slot;
+        self.join(tasks, self.last, slot);
+        self.join(tasks, slot, NONE);
     }
 
     /// It must be on this list.
     pub fn remove(&mut self, tasks: &mut Tasks, slot: Slot) {
         let task = tasks.get(slot);
-        let (previous, next) = (task.previous, task.next);
+        self.join(tasks, task.previous, task.next);
+    }
+
+    /// One comes right after the other; NONE stands for the end of the list.
+    fn join(&mut self, tasks: &mut Tasks, previous: Slot, next: Slot) {
         match previous {
             NONE => self.first = next,
             previous => tasks.get_mut(previous).next = next,

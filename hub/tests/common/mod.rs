@@ -15,6 +15,17 @@ pub const LEASE_MS: u64 = 3_600_000;
 /// The server's turns are no longer apart than this.
 pub const TURN_MS: u64 = 1_000;
 
+pub const STATES: [State; 8] = [
+    State::Missing,
+    State::Waiting,
+    State::Ready,
+    State::Running,
+    State::Done,
+    State::Failed,
+    State::Skipped,
+    State::Cancelled,
+];
+
 pub fn config() -> Config {
     Config {
         worker_timeout_ms: WORKER_TIMEOUT_MS,

@@ -19,7 +19,7 @@ use dhub_proto::limits::*;
 use dhub_proto::{Message, wire};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::client::{Bag, Create, DworkLoop, Graph, NativeCreate, NativeLoop, Stencil, Tree};
+use crate::client::{Bag, Create, DworkLoop, NativeCreate, NativeLoop, Stencil, Tree};
 use crate::lanes::Lane;
 
 struct Case {
@@ -30,69 +30,39 @@ struct Case {
     clients: fn(u64) -> Vec<Box<dyn Lane>>,
 }
 
+impl Case {
+    const fn new(
+        key: &'static str,
+        tasks: u64,
+        fill: Option<fn(u64) -> Box<dyn Lane>>,
+        clients: fn(u64) -> Vec<Box<dyn Lane>>,
+    ) -> Self {
+        Self { key, tasks, fill, clients }
+    }
+}
+
 const CASES: [Case; 9] = [
-    Case {
-        key: "steal-1",
-        tasks: 100_000,
-        fill: Some(|tasks| Create::lane(bag(), tasks, 1_000)),
-        clients: |tasks| steal(16, 1, tasks),
-    },
-    Case {
-        key: "native-1",
-        tasks: 100_000,
-        fill: Some(|tasks| Create::lane(bag(), tasks, 1_000)),
-        clients: |_| (0..16).map(NativeLoop::lane).collect(),
-    },
-    Case {
-        key: "steal-16",
-        tasks: 200_000,
-        fill: Some(|tasks| Create::lane(bag(), tasks, 1_000)),
-        clients: |tasks| steal(4, 16, tasks),
-    },
-    Case {
-        key: "steal-256",
-        tasks: 200_000,
-        fill: Some(|tasks| Create::lane(bag(), tasks, 1_000)),
-        clients: |tasks| steal(4, 256, tasks),
-    },
-    Case {
-        key: "create-16",
-        tasks: 200_000,
-        fill: None,
-        clients: |tasks| vec![Create::lane(bag(), tasks, 16)],
-    },
-    Case {
-        key: "create-256",
-        tasks: 200_000,
-        fill: None,
-        clients: |tasks| vec![Create::lane(bag(), tasks, 256)],
-    },
-    Case {
-        key: "stencil-create",
-        tasks: 200_000,
-        fill: None,
-        clients: |tasks| vec![Create::lane(stencil(), tasks, 1_000)],
-    },
-    Case {
-        key: "stencil",
-        tasks: 200_000,
-        fill: Some(|tasks| Create::lane(stencil(), tasks, 1_000)),
-        clients: |tasks| steal(4, 16, tasks),
-    },
-    Case {
-        key: "addfile",
-        tasks: 200_000,
-        fill: None,
-        clients: |tasks| vec![NativeCreate::lane(Tree, tasks, 1_000)],
-    },
+    Case::new("steal-1", 100_000, Some(fill_bag), |tasks| steal(16, 1, tasks)),
+    Case::new("native-1", 100_000, Some(fill_bag), |_| (0..16).map(NativeLoop::lane).collect()),
+    Case::new("steal-16", 200_000, Some(fill_bag), |tasks| steal(4, 16, tasks)),
+    Case::new("steal-256", 200_000, Some(fill_bag), |tasks| steal(4, 256, tasks)),
+    Case::new("create-16", 200_000, None, |tasks| vec![Create::lane(bag(), tasks, 16)]),
+    Case::new("create-256", 200_000, None, |tasks| vec![Create::lane(bag(), tasks, 256)]),
+    Case::new("stencil-create", 200_000, None, |tasks| vec![fill_stencil(tasks)]),
+    Case::new("stencil", 200_000, Some(fill_stencil), |tasks| steal(4, 16, tasks)),
+    Case::new("addfile", 200_000, None, |tasks| vec![NativeCreate::lane(Tree, tasks, 1_000)]),
 ];
 
 fn bag() -> Bag {
     Bag { prefix: "run0.task".into() }
 }
 
-fn stencil() -> impl Graph + 'static {
-    Stencil { prefix: "run0.task".into(), width: 1_000 }
+fn fill_bag(tasks: u64) -> Box<dyn Lane> {
+    Create::lane(bag(), tasks, 1_000)
+}
+
+fn fill_stencil(tasks: u64) -> Box<dyn Lane> {
+    Create::lane(Stencil { prefix: "run0.task".into(), width: 1_000 }, tasks, 1_000)
 }
 
 fn steal(workers: usize, n: u32, tasks: u64) -> Vec<Box<dyn Lane>> {
