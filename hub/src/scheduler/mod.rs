@@ -10,11 +10,13 @@
 
 mod cancel;
 mod complete;
+mod counts;
 mod create;
 mod graph;
 mod lease;
 mod list;
 pub mod message;
+mod moves;
 mod names;
 mod park;
 mod ready;
@@ -27,19 +29,19 @@ mod worker;
 
 use std::collections::VecDeque;
 
+pub use counts::Counts;
 pub use slab::CHUNK_BYTES;
 pub use task::{Slot, State};
 pub use worker::Worker;
 
 use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
 
 use graph::Edges;
 use lease::Leases;
 use list::List;
 use message::*;
 use park::Parking;
-use ready::{Origin, ReadySet};
+use ready::ReadySet;
 use task::{NONE, Task, Tasks};
 use worker::Workers;
 
@@ -60,43 +62,6 @@ pub struct Config {
     pub reclaims_max: u32,
     /// Skipped after one command, so that a failure at the root of millions stops nobody.
     pub skips_max: usize,
-}
-
-/// Tasks by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    counts: [u64; 9],
-}
-
-impl Counts {
-    pub fn of(&self, state: State) -> u64 {
-        self.counts[state as usize]
-    }
-
-    pub fn set(&mut self, state: State, count: u64) {
-        self.counts[state as usize] = count;
-    }
-
-    /// Tasks that somebody added.
-    pub fn total(&self) -> u64 {
-        self.counts[State::Waiting as usize..].iter().sum()
-    }
-
-    pub fn unfinished(&self) -> u64 {
-        self.of(State::Waiting) + self.of(State::Ready) + self.of(State::Running)
-    }
-
-    pub fn not_done(&self) -> u64 {
-        self.of(State::Failed) + self.of(State::Skipped) + self.of(State::Cancelled)
-    }
-
-    fn up(&mut self, state: State) {
-        self.counts[state as usize] += 1;
-    }
-
-    fn down(&mut self, state: State) {
-        self.counts[state as usize] -= 1;
-    }
 }
 
 pub struct Scheduler {
@@ -382,138 +347,6 @@ impl Scheduler {
         } else {
             self.parking.wait(ticket, now + wait_ms);
         }
-    }
-
-    // --- moves, the only places where a state changes ------------------------------------------
-
-    fn set_state(&mut self, slot: Slot, next: State) {
-        let task = self.tasks.get_mut(slot);
-        debug_assert!(task.state.may_become(next), "{}: {:?} -> {next:?}", task.name, task.state);
-        self.counts.down(task.state);
-        self.counts.up(next);
-        if std::mem::replace(&mut task.state, next) == State::Missing {
-            self.missing.remove(&mut self.tasks, slot);
-        }
-    }
-
-    fn make_ready(&mut self, slot: Slot, origin: Origin) {
-        self.set_state(slot, State::Ready);
-        // All it waited for is done, so this only frees the edges.
-        while self.edges.take_pred(&mut self.tasks, slot).is_some() {}
-        self.ready.insert(&mut self.tasks, slot, origin);
-    }
-
-    /// The lease of a running task is over; its worker forgets it.
-    fn end_lease(&mut self, slot: Slot) -> Option<lease::Lease> {
-        let index = std::mem::replace(&mut self.tasks.get_mut(slot).lease, NONE);
-        let lease = self.leases.remove(index)?;
-        if let Some(worker) = self.workers.get_mut(lease.worker) {
-            worker.leases.swap_remove(lease.at as usize);
-            if let Some(&moved) = worker.leases.get(lease.at as usize) {
-                self.leases.get_mut(moved).at = lease.at;
-            }
-        }
-        Some(lease)
-    }
-
-    /// A running task is open again, ahead of others of its priority.
-    fn give_back(&mut self, slot: Slot) {
-        self.make_ready(slot, Origin::GivenBack);
-        let task = self.tasks.get(slot);
-        self.changes.push(Change::Back {
-            task: task.id,
-            attempt: task.attempt,
-            failures: task.failures,
-            reclaims: task.reclaims,
-        });
-    }
-
-    /// The task reaches its end; those that wait for it become ready or doomed.
-    fn finish(&mut self, slot: Slot, state: State, blame: TaskId) {
-        let task = self.tasks.get(slot);
-        match task.state {
-            State::Ready => self.ready.remove(&mut self.tasks, slot),
-            State::Running => {
-                self.end_lease(slot);
-            }
-            _ => {}
-        }
-        self.set_state(slot, state);
-        let task = self.tasks.get(slot);
-        self.changes.push(Change::Finished {
-            task: task.id,
-            state,
-            attempt: task.attempt,
-            failures: task.failures,
-            reclaims: task.reclaims,
-            blame,
-        });
-        self.leave(slot, state, blame);
-    }
-
-    /// A finished task lets go of its neighbours.
-    fn leave(&mut self, slot: Slot, state: State, blame: TaskId) {
-        while let Some(pred) = self.edges.take_pred(&mut self.tasks, slot) {
-            self.unwanted(pred);
-        }
-        while let Some(succ) = self.edges.take_succ(&mut self.tasks, slot) {
-            let task = self.tasks.get_mut(succ);
-            if state == State::Skipped && planted(Bug::ForgottenSkip) {
-                continue;
-            }
-            if state.is_dead() {
-                self.doomed.push_back((succ, task.id, blame));
-                continue;
-            }
-            task.pending -= 1;
-            if task.pending == 0 {
-                self.make_ready(succ, Origin::Enabled);
-            }
-        }
-        let id = self.tasks.get(slot).id;
-        if state == State::Skipped {
-            self.blames.insert(slot, blame);
-        }
-        self.left.push((slot, id));
-    }
-
-    /// A name that nobody added is kept in memory only while something waits for it.
-    fn unwanted(&mut self, pred: Slot) {
-        let task = self.tasks.get_mut(pred);
-        if task.state != State::Missing {
-            return;
-        }
-        task.pending -= 1;
-        if task.pending == 0 {
-            self.left.push((pred, task.id));
-        }
-    }
-
-    fn skip_doomed(&mut self, most: usize) {
-        for _ in 0..most {
-            let Some((slot, id, blame)) = self.doomed.pop_front() else {
-                return;
-            };
-            let unfinished = |task: &Task| matches!(task.state, State::Waiting | State::Ready);
-            if self.tasks.get_if(slot, id).is_some_and(unfinished) {
-                self.finish(slot, State::Skipped, blame);
-            }
-        }
-    }
-
-    /// `succ` waits for `pred`.
-    fn add_edge(&mut self, pred: Slot, succ: Slot) {
-        self.edges.add(&mut self.tasks, pred, succ);
-        self.tasks.get_mut(succ).pending += 1;
-        let pred = self.tasks.get_mut(pred);
-        if pred.state == State::Missing {
-            pred.pending += 1;
-        }
-    }
-
-    /// Because of which dead task a dead one in memory will never run: itself, if it was not skipped.
-    fn blame(&self, slot: Slot) -> TaskId {
-        self.blames.get(&slot).copied().unwrap_or(self.tasks.get(slot).id)
     }
 
     // --- answers -----------------------------------------------------------------------------
