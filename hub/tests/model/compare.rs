@@ -1,0 +1,85 @@
+//! After each operation: do the hub and the model say the same?
+
+use std::collections::BTreeSet;
+
+use dhub::scheduler::State;
+use dhub::scheduler::message::Phase;
+
+use crate::WORKERS;
+use crate::both::Both;
+use crate::common::STATES;
+
+impl Both {
+    /// The hub and the model say the same of every task, and of all of them.
+    pub fn compare(&self) {
+        let states = self.model.states();
+        let mut missing: BTreeSet<&str> = BTreeSet::new();
+        for (name, task) in &self.model.tasks {
+            let state = states[name];
+            assert_eq!(self.hub.state(name), Some(state), "{name}");
+            if state == State::Waiting {
+                let unknown = task.needs.iter().filter(|need| !states.contains_key(*need));
+                missing.extend(unknown.map(|need| &**need));
+            }
+            match self.hub.scheduler.find(name) {
+                Some(known) => {
+                    assert_eq!(known.attempt, task.attempt, "{name}");
+                    let counters = (known.failures, known.reclaims);
+                    assert_eq!(counters, (task.failures, task.reclaims), "{name}");
+                }
+                None => assert!(state.is_finished(), "{name} is {state:?}, and not in memory"),
+            }
+        }
+        let counts = self.hub.scheduler.counts();
+        for state in STATES.into_iter().filter(|&state| state != State::Missing) {
+            let count = states.values().filter(|of| **of == state).count() as u64;
+            assert_eq!(counts.of(state), count, "{state:?}");
+        }
+        assert_eq!(self.hub.scheduler.phase(), self.model.phase(&states));
+
+        // Each running task has one lease, of the one who holds it.
+        let mut running: Vec<(String, usize)> = Vec::new();
+        for (task, worker, ..) in self.hub.scheduler.running(self.hub.now) {
+            let worker = self.hub.scheduler.worker(worker).expect("a known worker");
+            let of = WORKERS.iter().position(|name| **name == *worker.who.name);
+            running.push((task.name.to_string(), of.expect("one of ours")));
+        }
+        running.sort();
+        let held = self.model.tasks.iter().filter(|(_, task)| task.held.is_some());
+        let held: Vec<_> =
+            held.map(|(name, task)| (name.clone(), task.holder.expect("a holder"))).collect();
+        assert_eq!(running, held);
+        let leases: usize =
+            self.hub.scheduler.workers().map(|(_, worker)| worker.leases.len()).sum();
+        assert_eq!(leases, held.len());
+
+        // Nobody hungry waits beside a ready task, or for nothing.
+        let hungry: Vec<_> =
+            self.model.parked.values().filter(|(_, steal, _)| steal.n > 0).collect();
+        if states.values().any(|state| *state == State::Ready) {
+            assert!(hungry.is_empty(), "{hungry:?} wait beside a ready task");
+        }
+        if matches!(self.hub.scheduler.phase(), Phase::Stuck | Phase::Finished) {
+            assert!(hungry.iter().all(|(_, steal, _)| steal.stay), "{hungry:?} wait for nothing");
+        }
+        let known: BTreeSet<&str> = self.hub.scheduler.missing().map(|task| &*task.name).collect();
+        assert!(known.is_superset(&missing), "{known:?}, expected {missing:?}");
+    }
+
+    /// Once all is committed, memory holds unfinished tasks only, and the names that they wait for.
+    pub fn compare_committed(&mut self) {
+        self.hub.commit();
+        let states = self.model.states();
+        let open = states.values().filter(|state| !state.is_finished()).count();
+        let missing = self.hub.scheduler.counts().of(State::Missing) as usize;
+        assert_eq!(self.hub.scheduler.tasks_from(0).count(), open + missing);
+        assert_eq!(self.hub.scheduler.missing().count(), missing);
+        let waits = |name: &str| {
+            self.model
+                .tasks
+                .iter()
+                .any(|(of, task)| states[of] == State::Waiting && task.needs.contains(name))
+        };
+        assert!(self.hub.scheduler.missing().all(|task| waits(&task.name)));
+    }
+}

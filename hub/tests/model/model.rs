@@ -1,0 +1,224 @@
+//! The model: what was said and done to each task, and what follows from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dhub::scheduler::State;
+use dhub::scheduler::message::*;
+
+use crate::WORKERS;
+use crate::common::{LEASE_MS, WORKER_TIMEOUT_MS, who};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Newest {
+    Void,
+    Held,
+    Reclaimed,
+    Failed,
+}
+
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub number: u64,
+    pub expires: Millis,
+    pub term: u64,
+    pub started: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub needs: BTreeSet<String>,
+    pub definition: u64,
+    pub priority: i32,
+    pub retries: u32,
+    pub attempt: u32,
+    pub failures: u32,
+    pub reclaims: u32,
+    pub holder: Option<usize>,
+    pub newest: Newest,
+    pub held: Option<Held>,
+    /// Done, failed or cancelled; the rest follows.
+    pub end: Option<State>,
+    /// Reclaimed before a person's retry: whether that outcome counts depends on a restart.
+    pub vague: bool,
+}
+
+#[derive(Default)]
+pub struct Model {
+    pub tasks: BTreeMap<String, Task>,
+    pub now: Millis,
+    /// Parked steals: whose, how many, until when, do they stay.
+    pub parked: BTreeMap<Ticket, (usize, Steal, Millis)>,
+    /// All leases ever given out.
+    pub given: Vec<(usize, String, u32)>,
+    pub numbers: [u64; WORKERS.len()],
+    pub known: [bool; WORKERS.len()],
+}
+
+pub type States = BTreeMap<String, State>;
+
+impl Model {
+    /// The state of every task, by definition.
+    pub fn states(&self) -> States {
+        let mut states = States::new();
+        for name in self.tasks.keys() {
+            self.state(name, &mut states);
+        }
+        states
+    }
+
+    fn state(&self, name: &str, states: &mut States) -> State {
+        if let Some(&state) = states.get(name) {
+            return state;
+        }
+        let Some(task) = self.tasks.get(name) else {
+            return State::Missing;
+        };
+        let state = match task.end {
+            Some(end) => end,
+            None if task.held.is_some() => State::Running,
+            None => {
+                // In no cycle, so this ends.
+                let needs: Vec<State> =
+                    task.needs.iter().map(|need| self.state(need, states)).collect();
+                if needs.iter().any(|need| need.is_dead()) {
+                    State::Skipped
+                } else if needs.iter().any(|&need| need != State::Done) {
+                    State::Waiting
+                } else {
+                    State::Ready
+                }
+            }
+        };
+        states.insert(name.to_owned(), state);
+        state
+    }
+
+    /// Would the tasks, with these added, wait for each other? Counting only unfinished ones or all.
+    pub fn has_cycle(&self, added: &BTreeMap<String, BTreeSet<String>>, all: bool) -> bool {
+        let states = self.states();
+        let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (name, task) in &self.tasks {
+            if all || !states[name].is_finished() {
+                edges.entry(name).or_default().extend(task.needs.iter().map(|need| &**need));
+            }
+        }
+        for (name, needs) in added {
+            edges.entry(name).or_default().extend(needs.iter().map(|need| &**need));
+        }
+        // Take away what waits for nothing until nothing changes: the rest is in or behind a cycle.
+        loop {
+            let before = edges.len();
+            let names: BTreeSet<&str> = edges.keys().copied().collect();
+            edges.retain(|_, needs| needs.iter().any(|need| names.contains(need)));
+            if edges.len() == before {
+                return before > 0;
+            }
+        }
+    }
+
+    pub fn lease_ended(&mut self, name: &str, newest: Newest) {
+        let task = self.tasks.get_mut(name).expect("a task");
+        task.held = None;
+        task.newest = newest;
+    }
+
+    /// What may come of an outcome; true if it is accepted.
+    pub fn outcome(&mut self, worker: usize, name: &str, attempt: u32, verdict: Verdict) -> bool {
+        let state = self.states().get(name).copied().unwrap_or(State::Missing);
+        let Some(task) = self.tasks.get_mut(name) else {
+            return false;
+        };
+        if attempt > task.attempt || (attempt != 0 && attempt < task.attempt) || task.attempt == 0 {
+            return false;
+        }
+        let end = if verdict == Verdict::Done { State::Done } else { State::Failed };
+        if state.is_finished() {
+            return state == end && task.holder == Some(worker);
+        }
+        if task.newest == Newest::Void || task.holder != Some(worker) {
+            return false;
+        }
+        if task.newest == Newest::Failed {
+            return verdict == Verdict::Failed;
+        }
+        if state == State::Waiting {
+            return false;
+        }
+        task.held = None;
+        match verdict {
+            Verdict::Done => task.end = Some(State::Done),
+            Verdict::Failed => {
+                task.failures += 1;
+                task.reclaims = 0;
+                task.newest = Newest::Failed;
+                if task.failures > task.retries {
+                    task.end = Some(State::Failed);
+                }
+            }
+        }
+        true
+    }
+
+    pub fn tick(&mut self) {
+        for task in self.tasks.values_mut() {
+            let Some(held) = &task.held else { continue };
+            if held.expires <= self.now {
+                task.reclaims += u32::from(held.started);
+                task.held = None;
+                task.newest = Newest::Reclaimed;
+                if task.reclaims >= 5 {
+                    task.end = Some(State::Failed);
+                }
+            }
+        }
+    }
+
+    /// A steal was answered: everything in it must be allowed.
+    pub fn stolen(&mut self, worker: usize, steal: &Steal, stolen: &Stolen) {
+        assert!(stolen.leases.len() <= steal.n as usize);
+        let mut lowest = i32::MAX;
+        for lease in &stolen.leases {
+            let states = self.states();
+            let task = self.tasks.get_mut(&*lease.name).expect("a known task");
+            if task.attempt == lease.attempt {
+                let held = task.held.as_ref().expect("a repeat of a lease that is held");
+                assert_eq!((task.holder, held.number), (Some(worker), steal.number));
+                continue;
+            }
+            assert_eq!(states[&*lease.name], State::Ready, "{} was given out", lease.name);
+            assert_eq!(lease.attempt, task.attempt + 1);
+            assert!(task.priority <= lowest, "{} comes late", lease.name);
+            lowest = task.priority;
+            task.attempt += 1;
+            task.holder = Some(worker);
+            task.newest = Newest::Held;
+            task.vague = false;
+            let term = if who(WORKERS[worker]).id.is_some() { WORKER_TIMEOUT_MS } else { LEASE_MS };
+            assert_eq!(lease.term_ms, term);
+            let (number, expires) = (steal.number, self.now + term);
+            task.held = Some(Held { number, expires, term, started: false });
+            self.given.push((worker, lease.name.to_string(), lease.attempt));
+        }
+        // Nothing better may be left.
+        if lowest < i32::MAX {
+            let states = self.states();
+            let ready = self.tasks.iter().filter(|(name, _)| states[*name] == State::Ready);
+            for (name, task) in ready {
+                assert!(task.priority <= lowest, "{name} was passed over");
+            }
+        }
+    }
+
+    pub fn phase(&self, states: &States) -> Phase {
+        let any = |wanted: &[State]| states.values().any(|state| wanted.contains(state));
+        if states.is_empty() {
+            Phase::Empty
+        } else if any(&[State::Ready, State::Running]) {
+            Phase::Active
+        } else if any(&[State::Waiting]) {
+            Phase::Stuck
+        } else {
+            Phase::Finished
+        }
+    }
+}
