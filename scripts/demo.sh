@@ -39,10 +39,10 @@ work=${CARGO_TARGET_DIR:-$PWD/target}/demo
 rm -rf "$work" && mkdir -p "$work/results"
 export OUT=$work/results PATH=$bin:$PATH
 
-# A directory of its own for the sockets, so that hubs of yours that run are left alone.
+# A directory of its own for sockets and keys, so that hubs of yours that run are left alone.
 XDG_RUNTIME_DIR=$(mktemp -d "${TMPDIR:-/tmp}/dhub-demo.XXXXXX")
-export XDG_RUNTIME_DIR
-unset DHUB_HUB DHUB_WORKER
+export XDG_RUNTIME_DIR DHUB_DIR=$XDG_RUNTIME_DIR/keys
+unset DHUB_HUB DHUB_ACCESS DHUB_WORKER
 cleanup() {
     trap - EXIT
     kill $(jobs -p) 2>/dev/null || true

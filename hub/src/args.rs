@@ -13,8 +13,10 @@ use dhub_proto::{endpoint, exit, limits, options};
 #[derive(Parser, Clone, Debug)]
 #[command(name = "dhub", version, after_help = exit::HUB_HELP, after_long_help = format!("\
 Examples:
-  dhub -f run.db &                     a hub for this machine, on a file
-  dhub -f run.db --insecure &          also for programs written for dwork
+  dhub -f run.db &                     a hub on a file, encrypted for other machines
+  dhub -f run.db --local &             for this machine only
+  dhub -f run.db --insecure &          plain, for programs written for dwork
+  dhub access new lab --role work      a key for workers where your home is not
   dhub check run.db                    is the file of a stopped hub sound, and what is in it?
   dhub backup run.db copy.db           copies it; of a running hub: dquery backup copy.db
 
@@ -28,19 +30,36 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 
-    /// Also listen on plain TCP, on 127.0.0.1 unless --bind says otherwise.
+    /// Listen on plain TCP instead, on 127.0.0.1 unless --bind says otherwise.
     /// Whoever can connect can run commands as the users of the workers
     #[arg(long)]
     pub insecure: bool,
 
-    /// TCP port of the requests; reports go to the next one. 0: any free port
-    #[arg(short, long, value_name = "PORT", default_value_t = limits::PORT)]
-    pub port: u16,
+    /// Listen on this machine only, over ipc, for its user
+    #[arg(long, conflicts_with_all = ["insecure", "bind", "port", "curve"])]
+    pub local: bool,
 
-    /// Listen at this endpoint instead of tcp://127.0.0.1:PORT; can be given several times.
-    /// The hub's own ipc endpoint stays
+    /// TCP port of the requests; reports go to the next one. 0: any free port
+    /// [default: 6125; encrypted: that of the last time, or the next free one]
+    #[arg(short, long, value_name = "PORT")]
+    pub port: Option<u16>,
+
+    /// Listen at this endpoint instead of all addresses (with --insecure: of 127.0.0.1); can be given
+    /// several times. The hub's own ipc endpoint stays
     #[arg(long, value_name = "ENDPOINT", value_parser = endpoint::parse)]
     pub bind: Vec<String>,
+
+    /// Beside --insecure: listen encrypted at this endpoint as well; can be given several times
+    #[arg(long, value_name = "ENDPOINT", value_parser = endpoint::parse, requires = "insecure")]
+    pub curve: Vec<String>,
+
+    /// How other machines reach this one, as access files say it [default: its host name]
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+
+    /// Where keys and access files are kept [default: ~/.dhub]
+    #[arg(long, value_name = "DIR", env = "DHUB_DIR")]
+    pub dir: Option<PathBuf>,
 
     /// Take the tasks of a worker back when it has been silent for this long
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_term)]
@@ -67,9 +86,12 @@ pub struct Args {
     pub verbose: u8,
 }
 
-/// What can be done with the file of a stopped hub.
+/// What can be done beside running a hub.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Action {
+    /// Show, make and take back the keys that a hub lets in
+    #[command(subcommand)]
+    Access(crate::access::Verb),
     /// Look whether the file of a stopped hub is sound, and what is in it
     Check {
         file: PathBuf,
@@ -97,23 +119,39 @@ fn parse_term(text: &str) -> Result<Duration, String> {
     Ok(term)
 }
 
+/// An endpoint to listen at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Listen {
+    Plain(String),
+    Curve(String),
+    /// Encrypted on all addresses, at the port of the last time or the next free one.
+    CurveAnywhere,
+    Ipc(String),
+}
+
 impl Args {
     /// Endpoints besides the hub's own ipc one.
-    pub fn endpoints(&self) -> Result<Vec<String>, String> {
-        let tcp = self.bind.iter().find(|endpoint| endpoint.starts_with("tcp://"));
-        if let (false, Some(endpoint)) = (self.insecure, tcp) {
-            return Err(format!(
-                "{endpoint} is plain TCP, where anyone can add commands; if that is what you want, add --insecure"
-            ));
+    pub fn endpoints(&self) -> Vec<Listen> {
+        if self.local {
+            return Vec::new();
         }
-        if !self.insecure && self.port != limits::PORT {
-            return Err(
-                "a port is of use with --insecure only; without it the hub listens on ipc".into()
-            );
+        let tcp = |endpoint: &String| match (endpoint.starts_with("ipc://"), self.insecure) {
+            (true, _) => Listen::Ipc(endpoint.clone()),
+            (false, true) => Listen::Plain(endpoint.clone()),
+            (false, false) => Listen::Curve(endpoint.clone()),
+        };
+        let given = self.bind.iter().map(tcp);
+        let curve = self.curve.iter().map(|endpoint| Listen::Curve(endpoint.clone()));
+        let given: Vec<_> = given.chain(curve).collect();
+        if !self.bind.is_empty() {
+            return given;
         }
-        if self.insecure && self.bind.is_empty() {
-            return Ok(vec![format!("tcp://127.0.0.1:{}", self.port)]);
-        }
-        Ok(self.bind.clone())
+        let port = self.port.unwrap_or(limits::PORT);
+        let default = match (self.insecure, self.port) {
+            (true, _) => Listen::Plain(format!("tcp://127.0.0.1:{port}")),
+            (false, Some(port)) => Listen::Curve(format!("tcp://0.0.0.0:{port}")),
+            (false, None) => Listen::CurveAnywhere,
+        };
+        [default].into_iter().chain(given).collect()
     }
 }

@@ -18,6 +18,7 @@ pub enum Asked {
     Status,
     Show(String),
     Long(Long),
+    Reload,
     Shutdown,
 }
 
@@ -120,6 +121,7 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
             Asked::Command(Command::Wait { ticket, wait_ms: wait.wait_ms.min(WAIT_MS_MAX) })
         }
         Body::Shutdown(_) => Asked::Shutdown,
+        Body::Reload(_) => Asked::Reload,
         Body::Backup(backup) => {
             let to = std::path::PathBuf::from(backup.to);
             if !to.is_absolute() {

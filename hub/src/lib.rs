@@ -2,6 +2,7 @@
 //!
 //! main -> server (the loop) -> convert, dwork -> scheduler -> store. `server.rs` has the flow.
 
+pub mod access;
 pub mod archive;
 pub mod args;
 pub mod convert;
@@ -9,6 +10,8 @@ pub mod delivery;
 pub mod dwork;
 mod fields;
 pub mod frame;
+pub mod gate;
+pub mod home;
 pub mod job;
 mod monitor;
 pub mod planted;
@@ -17,4 +20,5 @@ pub mod scheduler;
 pub mod server;
 pub mod socket;
 pub mod store;
+pub mod verb;
 mod view;

@@ -1,14 +1,17 @@
 //! dhub: start, say what was found, run until told to stop.
 
-use std::io::Write;
+use std::io::IsTerminal;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
-use dhub::args::{Action, Args};
+use dhub::access::AccessFailure;
+use dhub::args::{Action, Args, Listen};
+use dhub::gate::{Gate, Security};
+use dhub::home::{Home, HomeError, Place, ServerKeys};
 use dhub::scheduler::message::Phase;
 use dhub::scheduler::{Scheduler, State};
 use dhub::server::{Fatal, Options, Server};
@@ -16,11 +19,13 @@ use dhub::socket::{BindError, Socket};
 use dhub::store::{Access, CopyError, LockError, OpenError, Store, StoreError, copy_file};
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
+use dhub_proto::private::PrivateError;
+use dhub_proto::{access, limits};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 
-/// To standard error; that nobody reads it is no reason to stop.
+/// To standard error.
 macro_rules! say {
-    ($($text:tt)*) => { let _ = writeln!(std::io::stderr(), $($text)*); };
+    ($($text:tt)*) => { dhub_proto::say(format_args!($($text)*)); };
 }
 
 /// Without any connection a hub has about 25 files open; the rest is for a few clients.
@@ -28,14 +33,18 @@ const FILES_MIN: u64 = 64;
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("{0}")]
-    Usage(String),
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Access(#[from] AccessFailure),
+    #[error("this libzmq has no CURVE, or is older than 4.3.5")]
+    NoCurve,
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
-    Dir(#[from] endpoint::DirError),
+    Dir(#[from] PrivateError),
     #[error(transparent)]
     Fatal(#[from] Fatal),
     #[error("cannot start in memory: {0}")]
@@ -59,7 +68,7 @@ enum Failure {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
-            Failure::Usage(_) => Exit::Usage,
+            Failure::Access(failure) => failure.exit(),
             Failure::Open(OpenError::Lock(LockError::InUse { .. })) => Exit::FileInUse,
             Failure::Open(OpenError::Newer { .. }) => Exit::FileNewer,
             Failure::Open(OpenError::Network { .. }) => Exit::NetworkFile,
@@ -70,6 +79,8 @@ impl Failure {
             | Failure::Unsound { .. } => Exit::FileUnusable,
             Failure::Copy(_) => Exit::System,
             Failure::Bind(_) | Failure::Dir(_) => Exit::Bind,
+            Failure::Home(_) => Exit::Keys,
+            Failure::NoCurve => Exit::System,
             Failure::Fatal(Fatal::Store(_)) => Exit::Commit,
             Failure::Fatal(Fatal::Socket(_)) | Failure::System { .. } | Failure::Files { .. } => {
                 Exit::System
@@ -103,20 +114,54 @@ fn run(args: &Args) -> Result<(), Failure> {
     match &args.action {
         Some(Action::Check { file, network_file }) => return check(file, *network_file),
         Some(Action::Backup { file, to, network_file }) => return backup(file, to, *network_file),
+        Some(Action::Access(verb)) => return Ok(dhub::access::run(verb)?),
         None => {}
     }
-    let endpoints = args.endpoints().map_err(Failure::Usage)?;
+    if zmq::version() < (4, 3, 5) || zmq::has("curve") != Some(true) {
+        return Err(Failure::NoCurve);
+    }
     let (stop, wake) = catch_signals()?;
     raise_file_limit()?;
     let (store, new) = open(args)?;
 
     let context = zmq::Context::new();
-    let mut sockets = Vec::new();
-    for endpoint in &endpoints {
-        sockets.push(Socket::bind(&context, endpoint)?);
+    // Before any socket that asks it.
+    let mut gate = Gate::new(&context).map_err(BindError::from)?;
+    let endpoints = args.endpoints();
+    let home =
+        match endpoints.iter().any(|it| matches!(it, Listen::Curve(_) | Listen::CurveAnywhere)) {
+            true => Some(home(args)?),
+            false => None,
+        };
+    let keys = home.as_ref().map(|home| home.open()).transpose()?;
+    if let Some(home) = &home {
+        gate.set_home(home.clone())?;
     }
-    sockets.push(Socket::bind(&context, &own_ipc(args.file.as_deref())?)?);
+    let mut sockets = Vec::new();
+    for listen in &endpoints {
+        sockets.push(match listen {
+            Listen::Plain(endpoint) | Listen::Ipc(endpoint) => {
+                Socket::bind(&context, endpoint, None)?
+            }
+            Listen::Curve(endpoint) => Socket::bind(&context, endpoint, keys.as_ref())?,
+            Listen::CurveAnywhere => bind_anywhere(&context, home.as_ref(), keys.as_ref())?,
+        });
+    }
+    let ipc = Socket::bind(&context, &own_ipc(args.file.as_deref())?, None)?;
+    let host = args.host.clone().unwrap_or_else(dhub_proto::host_name);
+    sockets.iter_mut().for_each(|socket| socket.call(&host));
+    let place = Place {
+        ipc: ipc.endpoint.clone(),
+        endpoints: sockets
+            .iter()
+            .filter(|socket| socket.security == Security::Curve)
+            .map(|socket| socket.endpoint.clone())
+            .collect(),
+        since: since(),
+    };
+    sockets.push(ipc);
     let listening: Vec<String> = sockets.iter().map(describe).collect();
+    let is_plain = sockets.iter().any(|socket| socket.security == Security::Plain);
 
     let options = Options {
         worker_timeout_ms: args.worker_timeout.as_millis() as u64,
@@ -124,21 +169,65 @@ fn run(args: &Args) -> Result<(), Failure> {
         disk_reserve_bytes: args.disk_reserve_mib << 20,
     };
     let name = args.file.as_ref().map_or("in memory".into(), |file| file.display().to_string());
-    let server = Server::new(sockets, store, options, stop, wake)
+    let server = Server::new(sockets, gate, store, options, stop, wake)
         .map_err(|source| Failure::Restore { file: name.clone(), source })?;
     let found = if new { "new".into() } else { found(server.scheduler()) };
     say!("dhub {} · {name}: {found}", dhub_proto::VERSION);
     for (i, endpoint) in listening.iter().enumerate() {
         say!("  {}   {endpoint}", if i == 0 { "listening" } else { "         " });
     }
-    if args.insecure {
+    if let Some(home) = &home {
+        home.announce(&place)?;
+        let path = home.path(access::OWNER);
+        say!("  access      {}  your tools find it by themselves", path.display());
+    }
+    if is_plain {
         say!("  warning     plain TCP: whoever can connect can run commands as you");
     }
     if args.file.is_none() {
         say!("  warning     no file (-f): the tasks are lost when this hub stops");
     }
     server.run()?;
+    if let Some(home) = home {
+        home.withdraw();
+    }
     Ok(())
+}
+
+/// Where the keys of this hub are.
+fn home(args: &Args) -> Result<Home, Failure> {
+    let base = args.dir.clone().or_else(access::default_dir).ok_or(HomeError::Nowhere)?;
+    let what = "the path of the file";
+    let system = |source| Failure::System { what, source };
+    let base = std::path::absolute(base).map_err(system)?;
+    Home::of(&base, args.file.as_deref()).map_err(system)
+}
+
+/// Ports tried one after the other, if none was asked for: each hub takes two.
+const PORTS_TRIED: u16 = 100;
+
+/// At the port of the last time, where workers look for this hub, else at the first that is free.
+fn bind_anywhere(
+    context: &zmq::Context,
+    home: Option<&Home>,
+    keys: Option<&ServerKeys>,
+) -> Result<Socket, BindError> {
+    let bind = |port: u16| match Socket::bind(context, &format!("tcp://0.0.0.0:{port}"), keys) {
+        Err(BindError::Bind { source: zmq::Error::EADDRINUSE, .. }) => None,
+        bound => Some(bound),
+    };
+    let last = home.map(Home::last_endpoints).unwrap_or_default();
+    let last = last.first().and_then(|endpoint| endpoint.rsplit_once(':')?.1.parse().ok());
+    if let Some(bound) = last.and_then(bind) {
+        return bound;
+    }
+    if let Some(port) = last {
+        say!(
+            "  warning     port {port} is taken now; workers that know this hub there do not find it"
+        );
+    }
+    let mut ports = (0..PORTS_TRIED).map(|n| limits::PORT + 2 * n);
+    ports.find_map(bind).unwrap_or_else(|| Socket::bind(context, "tcp://0.0.0.0:0", keys))
 }
 
 /// The file of a stopped hub; never made by looking at it.
@@ -193,30 +282,18 @@ fn open(args: &Args) -> Result<(Store, bool), Failure> {
 /// The endpoint of this hub for its user on this machine; the same again after a restart.
 fn own_ipc(file: Option<&Path>) -> Result<String, Failure> {
     let dir = endpoint::make_socket_dir()?;
-    let name = match file {
-        None => format!("memory-{}", std::process::id()),
-        Some(file) => {
-            let what = "the path of the file";
-            let path = file.canonicalize().map_err(|source| Failure::System { what, source })?;
-            let stem: String = file
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .chars()
-                .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-                .take(32)
-                .collect();
-            let hash = dhub::convert::definition(&[path.to_string_lossy().into()], 0, 0, None);
-            format!("{stem}-{:08x}", hash as u32)
-        }
-    };
-    Ok(format!("ipc://{}", dir.join(format!("{name}.sock")).display()))
+    let what = "the path of the file";
+    let home =
+        Home::of(&PathBuf::new(), file).map_err(|source| Failure::System { what, source })?;
+    Ok(format!("ipc://{}", dir.join(format!("{}.sock", home.name())).display()))
 }
 
 fn describe(socket: &Socket) -> String {
-    match socket.is_tcp {
-        true => format!("{}  plain", socket.endpoint),
-        false => format!("{}  you, on this machine", socket.endpoint),
+    let endpoint = &socket.endpoint;
+    match socket.security {
+        Security::Curve => format!("{endpoint}  encrypted"),
+        Security::Plain => format!("{endpoint}  plain"),
+        Security::Ipc => format!("{endpoint}  you, on this machine"),
     }
 }
 
@@ -300,5 +377,7 @@ fn log_to_stderr(verbose: u8) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let ansi = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi);
+    log.with_writer(std::io::stderr).init();
 }

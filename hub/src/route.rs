@@ -3,6 +3,7 @@
 use dhub_proto::Message;
 use dhub_proto::wire::{self, reply};
 
+use crate::gate::User;
 use crate::socket::{Peer, Socket};
 
 /// How the asker speaks.
@@ -16,6 +17,8 @@ pub struct Route {
     /// Index of the socket that the request came by.
     pub socket: usize,
     pub peer: Peer,
+    /// Who asked, by its key.
+    pub user: Option<User>,
     pub dialect: Dialect,
 }
 

@@ -14,6 +14,7 @@ use std::time::Instant;
 use dhub_proto::Message;
 use dhub_proto::dwork::QueryMsg;
 use dhub_proto::limits::*;
+use dhub_proto::role::Role;
 use dhub_proto::wire::{self, reply};
 use hashbrown::HashMap;
 
@@ -22,6 +23,7 @@ use crate::convert::{self, Asked, Long, error};
 use crate::delivery::{self, Delivery};
 use crate::dwork;
 use crate::frame::{Shape, is_bounded, request_id};
+use crate::gate::{Denied, Gate, Security};
 use crate::job::{Job, Step};
 use crate::monitor::Monitor;
 use crate::route::{Dialect, Route};
@@ -29,6 +31,7 @@ use crate::scheduler::message::*;
 use crate::scheduler::{Config, Scheduler, State};
 use crate::socket::{self, Received, Socket};
 use crate::store::{Store, StoreError, unix_ms};
+use crate::verb;
 use crate::view;
 
 /// Tasks skipped after one command.
@@ -89,6 +92,7 @@ struct Running {
 
 pub struct Server {
     sockets: Vec<Socket>,
+    gate: Gate,
     scheduler: Scheduler,
     store: Store,
     monitor: Monitor,
@@ -118,6 +122,7 @@ pub struct Server {
 impl Server {
     pub fn new(
         sockets: Vec<Socket>,
+        gate: Gate,
         store: Store,
         options: Options,
         stop: Arc<AtomicBool>,
@@ -127,6 +132,7 @@ impl Server {
         let monitor = Monitor::new(0, scheduler.counts().of(State::Done));
         Ok(Self {
             sockets,
+            gate,
             scheduler,
             store,
             monitor,
@@ -199,13 +205,15 @@ impl Server {
     /// True if a message may be there.
     fn poll(&self, timeout_ms: u64, until_signal: bool) -> Result<bool, Fatal> {
         let wake = until_signal.then_some(&self.wake);
-        Ok(socket::wait(&self.sockets, wake, timeout_ms)?)
+        let inlets = self.sockets.iter().flat_map(Socket::inlets).chain([self.gate.zap()]);
+        Ok(socket::wait(&inlets.collect::<Vec<_>>(), wake, timeout_ms)?)
     }
 
     // --- in ------------------------------------------------------------------------------------
 
     /// Takes in what has arrived, from all sockets in turn.
     fn receive(&mut self) -> Result<(), Fatal> {
+        self.gate.serve(&self.sockets)?;
         let (mut messages, mut bytes) = (0, 0);
         let mut quiet = false;
         while !quiet && messages < TURN_MESSAGES_MAX && bytes < TURN_BYTES_MAX {
@@ -215,7 +223,7 @@ impl Server {
                     quiet = false;
                     messages += 1;
                     bytes += report.bytes;
-                    self.take_report(&report)?;
+                    self.take_report(i, &report)?;
                 }
                 if let Some(request) = self.sockets[i].router.receive(true)? {
                     quiet = false;
@@ -231,8 +239,15 @@ impl Server {
 
     /// Identity, empty part of a REQ, request. Whatever else comes is refused, not fatal.
     fn take_request(&mut self, socket: usize, received: Received) -> Result<(), Fatal> {
-        let Received { peer, frame, has_more, .. } = received;
-        let mut route = Route { socket, peer, dialect: Dialect::Dwork };
+        let Received { peer, user, frame, has_more, .. } = received;
+        let mut route = Route { socket, peer, user, dialect: Dialect::Dwork };
+        if let Err(denied) = self.gate.grant(self.sockets[socket].security, user) {
+            // Nothing else is read of what it sent.
+            if let Some(frame) = frame.filter(|frame| !dwork::is_dwork(frame)) {
+                route.dialect = Dialect::Native { id: request_id(&frame) };
+            }
+            return self.deny(&route, &denied);
+        }
         let Some(frame) = frame.as_deref() else {
             return self.send_dwork(&route, &dwork::error()).map(drop);
         };
@@ -266,7 +281,13 @@ impl Server {
             return self.send_dwork(&route, &dwork::error()).map(drop);
         }
         self.last_ticket += 1;
-        match dwork::decode(self.last_ticket, frame) {
+        let asked = dwork::decode(self.last_ticket, frame);
+        if let Some(asked) = &asked
+            && let Err(denied) = self.check(&route, Some(verb::dwork_role(asked)))
+        {
+            return self.deny(&route, &denied);
+        }
+        match asked {
             Some(dwork::Asked::Command(Command::Create { .. })) if self.disk_is_full => {
                 self.send_dwork(&route, &dwork::error()).map(drop)
             }
@@ -289,6 +310,9 @@ impl Server {
             Ok(asked) => asked,
             Err(why) => return self.send_error(&route, why),
         };
+        if let Err(denied) = self.check(&route, verb::role(&asked)) {
+            return self.deny(&route, &denied);
+        }
         match asked {
             Asked::Command(Command::Create { .. }) if self.disk_is_full => {
                 let why = format!(
@@ -308,7 +332,9 @@ impl Server {
             Asked::Hello => self.reads.push((route, Read::Hello)),
             Asked::Status => self.reads.push((route, Read::Status)),
             Asked::Show(name) => self.reads.push((route, Read::Show(name))),
-            Asked::Long(Long::Backup { .. }) if self.sockets[route.socket].is_tcp => {
+            Asked::Long(Long::Backup { .. })
+                if self.sockets[route.socket].security != Security::Ipc =>
+            {
                 let why =
                     "a backup can be asked for over ipc only: by the hub's user, on its machine";
                 return self.send_error(&route, error(wire::ErrorCode::ErrorInvalid, why));
@@ -318,6 +344,15 @@ impl Server {
                 return self.start_job(ticket, route, Long::Backup { to });
             }
             Asked::Long(asked) => return self.start_job(ticket, route, asked),
+            Asked::Reload => {
+                let body = match self.gate.reload() {
+                    Ok(keys) => reply::Body::Reloaded(wire::Reloaded { keys: keys as u32 }),
+                    Err(why) => {
+                        reply::Body::Error(error(wire::ErrorCode::ErrorInvalid, why.to_string()))
+                    }
+                };
+                self.finished.push((vec![route], body));
+            }
             Asked::Shutdown => {
                 self.stopping = true;
                 let body = reply::Body::ShuttingDown(wire::ShuttingDown {});
@@ -325,6 +360,23 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// May that be asked by who asks?
+    fn check(&self, route: &Route, role: Option<Role>) -> Result<(), Denied> {
+        let security = self.sockets[route.socket].security;
+        role.map_or(Ok(()), |role| self.gate.check(security, route.user, role))
+    }
+
+    fn deny(&mut self, route: &Route, denied: &Denied) -> Result<(), Fatal> {
+        self.gate.requests_denied += 1;
+        match route.dialect {
+            Dialect::Dwork => self.send_dwork(route, &dwork::error()).map(drop),
+            Dialect::Native { .. } => {
+                let why = error(wire::ErrorCode::ErrorDenied, denied.to_string());
+                self.send_error(route, why)
+            }
+        }
     }
 
     /// A request sent again while its job is under way joins it.
@@ -345,7 +397,13 @@ impl Server {
     }
 
     /// Reports have no reply: what cannot be read is dropped.
-    fn take_report(&mut self, received: &Received) -> Result<(), Fatal> {
+    fn take_report(&mut self, socket: usize, received: &Received) -> Result<(), Fatal> {
+        let security = self.sockets[socket].security;
+        if let Err(denied) = self.gate.check(security, received.user, Role::Work) {
+            self.gate.requests_denied += 1;
+            tracing::debug!("a report was dropped: {denied}");
+            return Ok(());
+        }
         let frame = received.frame.as_deref().filter(|_| !received.has_more);
         let bounded = frame.filter(|frame| is_bounded(frame, Shape::Native));
         let report = bounded.map(wire::Report::decode);
@@ -448,7 +506,10 @@ impl Server {
             };
             match answer {
                 Answer::Joined { by } => self.join(routes, by),
-                answer => self.answer_one(&routes, answer)?,
+                answer => {
+                    let routes = self.still_in(routes)?;
+                    self.answer_one(&routes, answer)?;
+                }
             }
         }
         let leases = self.delivery.undelivered();
@@ -480,10 +541,27 @@ impl Server {
         }
     }
 
+    /// Without those whose key was taken back while they waited.
+    fn still_in(&mut self, routes: Vec<Route>) -> Result<Vec<Route>, Fatal> {
+        let denied =
+            |route: &Route| self.gate.grant(self.sockets[route.socket].security, route.user).err();
+        if routes.iter().all(|route| denied(route).is_none()) {
+            return Ok(routes);
+        }
+        let (out, rest): (Vec<_>, Vec<_>) = routes
+            .into_iter()
+            .map(|route| (denied(&route), route))
+            .partition(|(why, _)| why.is_some());
+        for (why, route) in &out {
+            why.iter().try_for_each(|why| self.deny(route, why))?;
+        }
+        Ok(rest.into_iter().map(|(_, route)| route).collect())
+    }
+
     /// To all who asked; it has arrived if one of them is there.
     fn answer_one(&mut self, routes: &[Route], answer: Answer) -> Result<(), Fatal> {
         let sent = match routes {
-            [] => return Ok(()),
+            [] => false,
             [route, ..] if route.dialect == Dialect::Dwork => {
                 match dwork::encode(&answer, &self.host, unix_ms() * 1000) {
                     Some(reply) => route.send(&self.sockets, &reply)?,
@@ -561,9 +639,11 @@ impl Server {
             uptime_ms: self.monitor.uptime_ms(self.now()),
             commit_us: self.monitor.commit_us(),
             file_bytes: self.store.file_bytes(),
-            insecure: self.sockets.iter().any(|socket| socket.is_tcp),
+            insecure: self.sockets.iter().any(|socket| socket.security == Security::Plain),
             host: self.host.clone(),
             process: std::process::id(),
+            handshakes_failed: self.gate.handshakes_failed,
+            requests_denied: self.gate.requests_denied,
         }
     }
 

@@ -1,17 +1,22 @@
 //! The hub's sockets: for each endpoint a ROUTER for requests and a PULL for reports.
 //!
-//! Plain TCP and ipc are sockets of their own, so that what may come in by which is settled by
-//! the socket alone.
+//! Encrypted TCP, plain TCP and ipc are sockets of their own: who is let in is settled by the socket,
+//! and then by the gate.
 
 use std::cell::Cell;
+use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use dhub_proto::endpoint::SOCKET_PATH_BYTES_MAX;
 use dhub_proto::limits::MESSAGE_BYTES_MAX;
+
+use crate::gate::{DOMAIN, Security, User};
+use crate::home::ServerKeys;
 
 /// A peer that has not said who it is by then is dropped.
 const HANDSHAKE_MS: i32 = 5_000;
@@ -55,6 +60,8 @@ pub struct Inlet {
     socket: zmq::Socket,
     fd: RawFd,
     is_quiet: Cell<bool>,
+    /// Messages say whose they are.
+    is_curve: bool,
 }
 
 pub struct Socket {
@@ -64,30 +71,70 @@ pub struct Socket {
     pub endpoint: String,
     /// Where reports go, as clients are told.
     pub report: String,
-    pub is_tcp: bool,
+    pub security: Security,
     files: Vec<PathBuf>,
+    /// What libzmq tells of handshakes that failed, of each of the two.
+    watches: Vec<Inlet>,
 }
 
 impl Socket {
-    pub fn bind(context: &zmq::Context, endpoint: &str) -> Result<Self, BindError> {
+    /// Over TCP: encrypted for those who have a key, if the hub's own keys are given.
+    pub fn bind(
+        context: &zmq::Context,
+        endpoint: &str,
+        keys: Option<&ServerKeys>,
+    ) -> Result<Self, BindError> {
         match endpoint.strip_prefix("ipc://") {
             Some(path) => Self::bind_ipc(context, Path::new(path)),
-            None => Self::bind_tcp(context, endpoint),
+            None => Self::bind_tcp(context, endpoint, keys),
         }
     }
 
-    fn bind_tcp(context: &zmq::Context, endpoint: &str) -> Result<Self, BindError> {
-        let router = bind_one(context, zmq::ROUTER, endpoint)?;
+    /// What listens on all addresses is found by the name of the machine.
+    pub fn call(&mut self, host: &str) {
+        for all in ["tcp://0.0.0.0:", "tcp://*:", "tcp://[::]:"] {
+            if let Some(port) = self.endpoint.strip_prefix(all) {
+                self.endpoint = format!("tcp://{host}:{port}");
+            }
+        }
+    }
+
+    pub fn watches(&self) -> &[Inlet] {
+        &self.watches
+    }
+
+    /// All that is to be waited for.
+    pub fn inlets(&self) -> impl Iterator<Item = &Inlet> {
+        [&self.router, &self.pull].into_iter().chain(&self.watches)
+    }
+
+    fn bind_tcp(
+        context: &zmq::Context,
+        endpoint: &str,
+        keys: Option<&ServerKeys>,
+    ) -> Result<Self, BindError> {
+        let mut watches = Vec::new();
+        let mut bind_one = |kind, endpoint: &str| -> Result<Inlet, BindError> {
+            let mut socket = open_one(context, kind)?;
+            if let Some(keys) = keys {
+                socket.set_curve_server(true)?;
+                socket.set_curve_secretkey(keys.secret_key.expose().as_bytes())?;
+                socket.set_zap_domain(DOMAIN)?;
+                watches.push(watch(context, &mut socket)?);
+            }
+            bind_open(socket, endpoint)
+        };
+        let router = bind_one(zmq::ROUTER, endpoint)?;
         let bound = last_endpoint(&router, endpoint)?;
         let (host, port) = bound.rsplit_once(':').unwrap_or((&bound, "0"));
         let port: u16 = port.parse().unwrap_or(0);
         let (asked_host, asked_port) = endpoint.rsplit_once(':').unwrap_or((endpoint, "0"));
         // Any port was asked for: any will do for the reports as well.
         let pull = if matches!(asked_port, "0" | "*") {
-            bind_one(context, zmq::PULL, &format!("{asked_host}:*"))?
+            bind_one(zmq::PULL, &format!("{asked_host}:*"))?
         } else {
             let next = port.checked_add(1).ok_or(BindError::Port { port })?;
-            bind_one(context, zmq::PULL, &format!("{asked_host}:{next}"))?
+            bind_one(zmq::PULL, &format!("{asked_host}:{next}"))?
         };
         let report = last_endpoint(&pull, endpoint)?;
         let report_port = report.rsplit_once(':').map_or("0", |(_, port)| port);
@@ -96,8 +143,9 @@ impl Socket {
             pull,
             endpoint: format!("{host}:{port}"),
             report: format!("tcp://:{report_port}"),
-            is_tcp: true,
+            security: if keys.is_some() { Security::Curve } else { Security::Plain },
             files: Vec::new(),
+            watches,
         })
     }
 
@@ -114,12 +162,13 @@ impl Socket {
         }
         let report = format!("ipc://{}", report_path.display());
         Ok(Self {
-            router: bind_one(context, zmq::ROUTER, &endpoint)?,
-            pull: bind_one(context, zmq::PULL, &report)?,
+            router: bind_open(open_one(context, zmq::ROUTER)?, &endpoint)?,
+            pull: bind_open(open_one(context, zmq::PULL)?, &report)?,
             endpoint,
             report,
-            is_tcp: false,
+            security: Security::Ipc,
             files: vec![path.to_owned(), report_path],
+            watches: Vec::new(),
         })
     }
 }
@@ -133,11 +182,7 @@ impl Drop for Socket {
     }
 }
 
-fn bind_one(
-    context: &zmq::Context,
-    kind: zmq::SocketType,
-    endpoint: &str,
-) -> Result<Inlet, BindError> {
+fn open_one(context: &zmq::Context, kind: zmq::SocketType) -> Result<zmq::Socket, zmq::Error> {
     let socket = context.socket(kind)?;
     socket.set_maxmsgsize(MESSAGE_BYTES_MAX as i64)?;
     socket.set_handshake_ivl(HANDSHAKE_MS)?;
@@ -152,6 +197,10 @@ fn bind_one(
         // A reply to a client that is gone is an error that the hub can act on.
         socket.set_router_mandatory(true)?;
     }
+    Ok(socket)
+}
+
+fn bind_open(socket: zmq::Socket, endpoint: &str) -> Result<Inlet, BindError> {
     let failed = |source| BindError::Bind { endpoint: endpoint.to_owned(), source };
     socket.bind(endpoint).map_err(failed)?;
     Ok(Inlet::new(socket)?)
@@ -161,10 +210,32 @@ fn last_endpoint(inlet: &Inlet, asked: &str) -> Result<String, BindError> {
     Ok(inlet.socket.get_last_endpoint()?.unwrap_or_else(|_| asked.to_owned()))
 }
 
+/// What becomes of those who are not let in.
+#[allow(unsafe_code, reason = "libzmq has no published way to learn their address")]
+fn watch(context: &zmq::Context, watched: &mut zmq::Socket) -> Result<Inlet, zmq::Error> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    const EVENTS: i32 = zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL as i32
+        | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL as i32
+        | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH as i32;
+    let address = format!("inproc://refused-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let text = CString::new(address.as_str()).map_err(|_| zmq::Error::EINVAL)?;
+    // SAFETY: the socket is open as long as it is borrowed, and borrowed by this thread alone.
+    let result = unsafe { zmq_sys::zmq_publish_events(watched.as_mut_ptr(), &text, EVENTS as u64) };
+    if result != 0 {
+        return Err(zmq::Error::from_raw(zmq_sys::errno::EINVAL));
+    }
+    let socket = context.socket(zmq::SUB)?;
+    socket.set_linger(0)?;
+    socket.set_subscribe(b"")?;
+    socket.connect(&address)?;
+    Inlet::new(socket)
+}
+
 impl Inlet {
-    fn new(socket: zmq::Socket) -> Result<Self, zmq::Error> {
+    pub fn new(socket: zmq::Socket) -> Result<Self, zmq::Error> {
         let fd = socket.get_fd()?;
-        Ok(Self { socket, fd, is_quiet: Cell::new(false) })
+        let is_curve = socket.is_curve_server()?;
+        Ok(Self { socket, fd, is_quiet: Cell::new(false), is_curve })
     }
 
     /// Readable when libzmq has news for this socket, messages or not; told once.
@@ -218,7 +289,13 @@ impl Inlet {
             let first = after(&part)?;
             peer.identity = part;
             let Some(first) = first else {
-                return Ok(Some(Received { peer, frame: None, has_more: false, bytes }));
+                return Ok(Some(Received {
+                    peer,
+                    user: None,
+                    frame: None,
+                    has_more: false,
+                    bytes,
+                }));
             };
             part = first;
             if part.is_empty()
@@ -228,12 +305,35 @@ impl Inlet {
                 part = second;
             }
         }
+        let user =
+            self.is_curve.then(|| part.gets("User-Id").and_then(|id| id.parse().ok())).flatten();
         let mut surplus = after(&part)?;
         let has_more = surplus.is_some();
         while let Some(dropped) = surplus {
             surplus = after(&dropped)?;
         }
-        Ok(Some(Received { peer, frame: Some(part), has_more, bytes }))
+        Ok(Some(Received { peer, user, frame: Some(part), has_more, bytes }))
+    }
+
+    /// All parts of a message of libzmq's own.
+    pub fn parts(&self) -> Result<Option<Vec<zmq::Message>>, zmq::Error> {
+        let mut parts = Vec::new();
+        while let Some(part) = self.part()? {
+            let more = part.get_more();
+            parts.push(part);
+            if !more {
+                return Ok(Some(parts));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All parts of a message.
+    pub fn send_parts(&self, parts: &[&[u8]]) -> Result<(), zmq::Error> {
+        for (i, part) in parts.iter().enumerate() {
+            self.send(part, if i + 1 < parts.len() { zmq::SNDMORE } else { 0 })?;
+        }
+        Ok(())
     }
 
     /// One part; it is gone, or nobody can be reached.
@@ -255,6 +355,8 @@ pub struct Peer {
 /// A message, taken apart.
 pub struct Received {
     pub peer: Peer,
+    /// Who that is by its key.
+    pub user: Option<User>,
     /// What it is about; None if there was only an identity.
     pub frame: Option<zmq::Message>,
     /// Further parts, which were dropped.
@@ -265,18 +367,17 @@ pub struct Received {
 
 /// Until a message is there, or `wake` is readable, or the time is over. True if there is a message.
 pub fn wait(
-    sockets: &[Socket],
+    inlets: &[&Inlet],
     wake: Option<&UnixStream>,
     timeout_ms: u64,
 ) -> Result<bool, zmq::Error> {
-    let inlets = || sockets.iter().flat_map(|socket| [&socket.router, &socket.pull]);
     let mut is_message = false;
-    for inlet in inlets() {
+    for inlet in inlets {
         is_message |= inlet.has_message()?;
     }
     // With messages there, the others are looked at all the same: one must not keep them waiting.
     let timeout_ms = if is_message { 0 } else { timeout_ms };
-    let fds = inlets().map(Inlet::fd).chain(wake.map(AsFd::as_fd));
+    let fds = inlets.iter().map(|inlet| inlet.fd()).chain(wake.map(AsFd::as_fd));
     let mut fds: Vec<PollFd<'_>> =
         fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
     let timeout = Timespec {
@@ -287,7 +388,7 @@ pub fn wait(
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(error) => return Err(zmq::Error::from_raw(error.raw_os_error())),
     }
-    for (inlet, fd) in inlets().zip(&fds) {
+    for (inlet, fd) in inlets.iter().zip(&fds) {
         if !fd.revents().is_empty() {
             inlet.is_quiet.set(false);
             is_message = true;

@@ -58,7 +58,8 @@ pub struct Args {
 
 const AFTER_HELP: &str = "\
 Without --shell and PROG the task's own command is run by sh; if it has none, its name.
-Tasks find DHUB_TASK, DHUB_ATTEMPT, DHUB_WORKER and DHUB_HUB in their environment.
+Tasks find DHUB_TASK, DHUB_ATTEMPT, DHUB_WORKER, DHUB_HUB and, if the hub wants a key, DHUB_ACCESS in
+their environment.
 
 Ctrl-C or SIGTERM: finishes what runs and gives the rest back; again: stops at once.
 
@@ -67,7 +68,7 @@ Exit codes:
    1  all tasks are finished, but some failed, were skipped or cancelled (--until-done)
    2  wrong command line          5  the rest waits for names that nobody added (--until-done)
    6  refused by the hub          7  no hub answers
-   9  the system refused something
+   9  the system refused something          11  the hub does not let this key in
 
 Examples:
   kworker -j 8 -- ./simulate {}

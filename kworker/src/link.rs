@@ -8,9 +8,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use dhub_proto::limits::MESSAGE_BYTES_MAX;
+use dhub_proto::client::{self, Denial};
+use dhub_proto::exit::Exit;
+use dhub_proto::find::Target;
+use dhub_proto::watch::{Event, Watch};
 use dhub_proto::{Message, endpoint, wire};
-use zmq::{Context, PollItem, Socket, SocketEvent};
+use zmq::{Context, PollItem, Socket};
 
 use crate::pool::{Ask, Asked};
 
@@ -28,10 +31,20 @@ const FLUSH_MS: i32 = 1_000;
 const SILENCE_TOLD: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
-#[error("cannot talk to {endpoint}: {source}")]
-pub struct LinkError {
-    endpoint: String,
-    source: zmq::Error,
+pub enum LinkError {
+    #[error("cannot talk to {endpoint}: {source}")]
+    Socket { endpoint: String, source: zmq::Error },
+    #[error(transparent)]
+    Denied(Denial),
+}
+
+impl LinkError {
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Socket { .. } => Exit::System,
+            Self::Denied(_) => Exit::Denied,
+        }
+    }
 }
 
 struct Request {
@@ -50,7 +63,7 @@ pub struct Answer {
 /// A socket together with what libzmq tells about its connection.
 struct Connection {
     socket: Socket,
-    monitor: Socket,
+    watch: Watch,
     /// None: not yet, Some(false): not any more.
     up: Option<bool>,
 }
@@ -64,8 +77,7 @@ struct Silence {
 
 pub struct Link {
     context: Context,
-    endpoint: String,
-    report_endpoint: Option<String>,
+    target: Target,
     requests: Connection,
     reports: Option<Connection>,
     connections: u64,
@@ -80,14 +92,17 @@ pub struct Link {
 
 impl Link {
     /// Connects lazily: a hub that is down shows as silence. `term` is that of the leases.
-    pub fn new(hub: &str, report: &str, term: Duration, now: Instant) -> Result<Self, LinkError> {
-        let context = Context::new();
-        let report_endpoint = endpoint::report_endpoint(hub, report);
-        let requests = connect(&context, zmq::DEALER, hub, PING, 0)?;
+    pub fn new(
+        target: impl Into<Target>,
+        report: &str,
+        term: Duration,
+        now: Instant,
+    ) -> Result<Self, LinkError> {
+        let (context, target) = (Context::new(), target.into());
+        let requests = connect(&context, zmq::DEALER, &target, PING, 0)?;
         let mut link = Self {
             context,
-            endpoint: hub.to_owned(),
-            report_endpoint,
+            target,
             requests,
             reports: None,
             connections: 0,
@@ -97,16 +112,17 @@ impl Link {
             heard: now,
             silence: None,
         };
-        if let Some(endpoint) = link.report_endpoint.clone() {
+        if let Some(endpoint) = endpoint::report_endpoint(&link.target.endpoint, report) {
             // At least 1 ms: 0 would mean never.
             let ping = (term / PINGS_PER_TERM).clamp(Duration::from_millis(1), PING);
-            link.reports = Some(link.connect(zmq::PUSH, &endpoint, ping)?);
+            let target = Target { endpoint, ..link.target.clone() };
+            link.reports = Some(link.connect(zmq::PUSH, &target, ping)?);
         }
         Ok(link)
     }
 
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Sends now, and again until there is an answer.
@@ -140,7 +156,10 @@ impl Link {
                 Ok(parts) => parts,
                 Err(zmq::Error::EAGAIN) => return Ok(None),
                 Err(zmq::Error::EINTR) => continue,
-                Err(source) => return Err(LinkError { endpoint: self.endpoint.clone(), source }),
+                Err(source) => {
+                    let endpoint = self.target.endpoint.clone();
+                    return Err(LinkError::Socket { endpoint, source });
+                }
             };
             let Some(reply) =
                 parts.last().and_then(|part| wire::Reply::decode(part.as_slice()).ok())
@@ -167,12 +186,17 @@ impl Link {
         match self.requests.news() {
             Some(News::Up { again: true }) => self.resend(now),
             Some(News::Down) => self.silent(now, now),
+            // Whatever else goes wrong at a handshake may pass when the hub is back.
+            Some(News::Denied) => {
+                let denial = client::denial(&self.target, Event::Denied);
+                return denial.map_or(Ok(()), |denial| Err(LinkError::Denied(denial)));
+            }
             _ => {}
         }
         if self.next_timeout().is_some_and(|at| at <= now) {
             self.silent(self.heard, now);
-            let endpoint = self.endpoint.clone();
-            self.requests = self.connect(zmq::DEALER, &endpoint, PING)?;
+            let target = self.target.clone();
+            self.requests = self.connect(zmq::DEALER, &target, PING)?;
             self.resend(now);
         }
         Ok(())
@@ -209,8 +233,8 @@ impl Link {
 
     /// What to poll.
     pub fn poll_items(&self) -> [PollItem<'_>; 2] {
-        let Connection { socket, monitor, .. } = &self.requests;
-        [socket.as_poll_item(zmq::POLLIN), monitor.as_poll_item(zmq::POLLIN)]
+        let Connection { socket, watch, .. } = &self.requests;
+        [socket.as_poll_item(zmq::POLLIN), watch.poll_item()]
     }
 
     /// The hub drops the parked request for a new one, and so do we.
@@ -240,17 +264,18 @@ impl Link {
     fn connect(
         &mut self,
         kind: zmq::SocketType,
-        endpoint: &str,
+        target: &Target,
         ping: Duration,
     ) -> Result<Connection, LinkError> {
         self.connections += 1;
-        connect(&self.context, kind, endpoint, ping, self.connections)
+        connect(&self.context, kind, target, ping, self.connections)
     }
 }
 
 enum News {
     Up { again: bool },
     Down,
+    Denied,
 }
 
 impl Connection {
@@ -264,15 +289,21 @@ impl Connection {
     /// The last thing that happened to the connection since this was asked.
     fn news(&mut self) -> Option<News> {
         let mut news = None;
-        while let Ok(parts) = self.monitor.recv_multipart(zmq::DONTWAIT) {
-            let Some(&[low, high]) = parts.first().and_then(|part| part.get(..2)) else { continue };
-            let event = u16::from_ne_bytes([low, high]);
-            if event == SocketEvent::HANDSHAKE_SUCCEEDED.to_raw() {
-                news = Some(News::Up { again: self.up.is_some() });
-                self.up = Some(true);
-            } else if event == SocketEvent::DISCONNECTED.to_raw() {
-                news = Some(News::Down);
-                self.up = Some(false);
+        while let Some(event) = self.watch.next() {
+            match event {
+                Event::Up => {
+                    news = Some(News::Up { again: self.up.is_some() });
+                    self.up = Some(true);
+                }
+                Event::Down => {
+                    // After a handshake that failed, this says no more than that.
+                    if !matches!(news, Some(News::Denied)) {
+                        news = Some(News::Down);
+                    }
+                    self.up = Some(false);
+                }
+                Event::Denied => news = Some(News::Denied),
+                Event::Mismatch | Event::BrokenOff => {}
             }
         }
         news
@@ -282,17 +313,13 @@ impl Connection {
 fn connect(
     context: &Context,
     kind: zmq::SocketType,
-    endpoint: &str,
+    target: &Target,
     ping: Duration,
     number: u64,
 ) -> Result<Connection, LinkError> {
     let ping_ms = ping.as_millis() as i32;
     let open = || {
-        let socket = context.socket(kind)?;
-        socket.set_linger(0)?;
-        socket.set_maxmsgsize(MESSAGE_BYTES_MAX as i64)?;
-        socket.set_reconnect_ivl(50)?;
-        socket.set_reconnect_ivl_max(1000)?;
+        let socket = client::open(context, target, kind)?;
         socket.set_connect_timeout(CONNECT_TIMEOUT_MS)?;
         socket.set_heartbeat_ivl(ping_ms)?;
         socket.set_heartbeat_timeout(ping_ms)?;
@@ -300,16 +327,11 @@ fn connect(
             // Of reports that could not be sent only the newest is of use.
             socket.set_conflate(true)?;
         }
-        let address = format!("inproc://monitor-{number}");
-        let events = SocketEvent::HANDSHAKE_SUCCEEDED.to_raw() | SocketEvent::DISCONNECTED.to_raw();
-        socket.monitor(&address, events.into())?;
-        let monitor = context.socket(zmq::PAIR)?;
-        monitor.set_linger(0)?;
-        monitor.connect(&address)?;
-        socket.connect(endpoint)?;
-        Ok(Connection { socket, monitor, up: None })
+        let watch = Watch::new(context, &socket, number)?;
+        socket.connect(&target.endpoint)?;
+        Ok(Connection { socket, watch, up: None })
     };
-    open().map_err(|source| LinkError { endpoint: endpoint.to_owned(), source })
+    open().map_err(|source| LinkError::Socket { endpoint: target.endpoint.clone(), source })
 }
 
 #[cfg(test)]
@@ -375,7 +397,7 @@ mod tests {
     fn a_request_without_answer_is_sent_again_over_a_new_connection() {
         let hub = Hub::new("tcp://127.0.0.1:*");
         let start = Instant::now();
-        let mut link = Link::new(&hub.endpoint, "", TERM, start).unwrap();
+        let mut link = Link::new(hub.endpoint.as_str(), "", TERM, start).unwrap();
         link.ask(hello(Asked::Hello), start);
         link.ask(hello(Asked::Release), start);
         let (first, id) = hub.receive();
@@ -404,7 +426,7 @@ mod tests {
     #[test]
     fn a_hub_that_comes_back_is_asked_again_at_once() {
         let hub = Hub::new("tcp://127.0.0.1:*");
-        let mut link = Link::new(&hub.endpoint, "", TERM, Instant::now()).unwrap();
+        let mut link = Link::new(hub.endpoint.as_str(), "", TERM, Instant::now()).unwrap();
         let mut ask = hello(Asked::Steal);
         ask.parked = Duration::from_secs(3600);
         link.ask(ask, Instant::now());
@@ -443,7 +465,7 @@ mod tests {
     fn an_answer_counts_once_and_a_replaced_request_is_not_repeated() {
         let hub = Hub::new("tcp://127.0.0.1:*");
         let start = Instant::now();
-        let mut link = Link::new(&hub.endpoint, "", TERM, start).unwrap();
+        let mut link = Link::new(hub.endpoint.as_str(), "", TERM, start).unwrap();
         link.ask(hello(Asked::Listen), start);
         let mut ask = hello(Asked::Steal);
         ask.replaces = true;

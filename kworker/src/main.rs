@@ -11,7 +11,7 @@ mod tail;
 mod talk;
 mod worker;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use dhub_proto::client::{Client, ClientError};
 use dhub_proto::exit::Exit;
-use dhub_proto::options::FindError;
-use dhub_proto::wire::{self, Welcome, reply, request};
+use dhub_proto::find::{FindError, Target};
+use dhub_proto::wire::{self, ErrorCode, Welcome, reply, request};
 use dhub_proto::{VERSION, host_name, random_id, say};
 use tracing_subscriber::EnvFilter;
 
@@ -58,14 +58,18 @@ enum Error {
 impl Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Program(_) | Self::Find(FindError::Several(_)) => Exit::Usage,
+            Self::Program(_) => Exit::Usage,
+            Self::Find(error) => error.exit(),
             Self::NoHub { .. } => Exit::NoHub,
+            Self::Client(ClientError::Denied(_)) => Exit::Denied,
+            Self::Client(ClientError::Refused(error)) if error.code() == ErrorCode::ErrorDenied => {
+                Exit::Denied
+            }
             Self::Client(ClientError::Socket { .. }) => Exit::System,
             Self::Client(_) => Exit::Refused,
             Self::Worker(error) => error.exit(),
-            Self::Room(_) | Self::Find(FindError::Dir(_)) | Self::Link(_) | Self::System(_) => {
-                Exit::System
-            }
+            Self::Link(error) => error.exit(),
+            Self::Room(_) | Self::System(_) => Exit::System,
         }
     }
 }
@@ -91,7 +95,7 @@ fn run(args: Args) -> Result<Exit, Error> {
     let name =
         args.name.clone().unwrap_or_else(|| format!("{}:{}", host_name(), std::process::id()));
 
-    let (endpoint, welcome) = find_hub(&args, &name)?;
+    let (target, welcome) = find_hub(&args, &name)?;
     let tail_bytes = match welcome.output_bytes_max {
         0 => args.output_bytes,
         max => args.output_bytes.min(max),
@@ -99,7 +103,7 @@ fn run(args: Args) -> Result<Exit, Error> {
     let worker = wire::Worker { name: name.clone(), id: random_id()? };
     let pool = Pool::new(worker, slots, ahead, !args.until_done);
     let term = Duration::from_millis(welcome.worker_timeout_ms);
-    let link = Link::new(&endpoint, &welcome.report_endpoint, term, Instant::now())?;
+    let link = Link::new(target, &welcome.report_endpoint, term, Instant::now())?;
     adopt_orphans();
     let processes = Processes::new(tail_bytes as usize);
     let config = Config { name, program, until_done: args.until_done, timeout: args.hub.timeout };
@@ -107,24 +111,37 @@ fn run(args: Args) -> Result<Exit, Error> {
 }
 
 /// The first contact. Until then nothing is held, so a signal may simply end the process.
-fn find_hub(args: &Args, name: &str) -> Result<(String, Welcome), Error> {
+fn find_hub(args: &Args, name: &str) -> Result<(Target, Welcome), Error> {
     const WAIT: Duration = Duration::from_secs(2);
+    const AGAIN: Duration = Duration::from_millis(200);
     let mut told = false;
+    let mut tell = |whom: &str| {
+        if !std::mem::replace(&mut told, true) {
+            say(format_args!("kworker {name} · no hub {whom} yet; waiting for it"));
+        }
+    };
     loop {
         // Looked for anew: the hub that is waited for makes its own place to be found.
-        let endpoint = args.hub.endpoint()?;
+        let target = match args.hub.find_now() {
+            Err(error) if error.may_pass() && args.wait_for_hub => {
+                tell("to be found");
+                std::thread::sleep(AGAIN);
+                continue;
+            }
+            Err(error) if error.may_pass() => args.hub.find()?,
+            target => target?,
+        };
         let timeout = if args.wait_for_hub { WAIT } else { args.hub.timeout };
-        let mut client = Client::new(&endpoint, timeout);
+        let mut client = Client::new(target.clone(), timeout);
         let hello = wire::Hello { version: VERSION.to_owned() };
         match client.request(request::Body::Hello(hello), Duration::ZERO) {
-            Ok(reply::Body::Welcome(welcome)) => return Ok((endpoint, welcome)),
-            Ok(_) => return Err(Error::Client(ClientError::Unexpected { endpoint })),
+            Ok(reply::Body::Welcome(welcome)) => return Ok((target, welcome)),
+            Ok(_) => {
+                let endpoint = target.endpoint;
+                return Err(Error::Client(ClientError::Unexpected { endpoint }));
+            }
             Err(ClientError::NoHub { .. }) if args.wait_for_hub => {
-                if !told {
-                    told = true;
-                    let text = format!("no hub at {endpoint} yet; waiting for it");
-                    say(format_args!("kworker {name} · {text}"));
-                }
+                tell(&format!("at {}", target.endpoint));
             }
             Err(error @ ClientError::NoHub { .. }) => return Err(Error::NoHub { error }),
             Err(error) => return Err(Error::Client(error)),
@@ -135,5 +152,7 @@ fn find_hub(args: &Args, name: &str) -> Result<(String, Welcome), Error> {
 fn log(verbose: u8) {
     let level = ["warn", "info", "debug"][usize::from(verbose.min(2))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let ansi = io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi);
+    log.with_writer(io::stderr).init();
 }

@@ -39,6 +39,8 @@ pub enum WorkerError {
     Poll(zmq::Error),
     #[error("the hub refused {what}: {message}")]
     Refused { what: &'static str, message: String },
+    #[error("the hub does not allow {what}: {message}")]
+    Denied { what: &'static str, message: String },
     #[error(
         "the hub at {endpoint} answered something else than was asked; is it a dhub of version {VERSION}?"
     )]
@@ -56,8 +58,10 @@ pub enum WorkerError {
 impl WorkerError {
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Link(_) | Self::Poll(_) | Self::Start { .. } => Exit::System,
+            Self::Link(error) => error.exit(),
+            Self::Poll(_) | Self::Start { .. } => Exit::System,
             Self::Refused { .. } | Self::Unexpected { .. } => Exit::Refused,
+            Self::Denied { .. } => Exit::Denied,
             Self::Unreported { .. } => Exit::NoHub,
         }
     }
@@ -109,7 +113,7 @@ impl Worker {
     }
 
     pub fn run(mut self) -> Result<Exit, WorkerError> {
-        let hub = self.link.endpoint().trim_start_matches("tcp://").to_owned();
+        let hub = self.link.target().endpoint.trim_start_matches("tcp://").to_owned();
         let slots = count(self.pool.slots(), "slot");
         self.say(&format!("{slots} · hub {hub}"));
         let result = self.serve();
@@ -177,7 +181,12 @@ impl Worker {
             .env("DHUB_TASK", &lease.name)
             .env("DHUB_ATTEMPT", lease.attempt.to_string())
             .env("DHUB_WORKER", &self.config.name)
-            .env("DHUB_HUB", self.link.endpoint());
+            .env("DHUB_HUB", &self.link.target().endpoint);
+        // The name of the file, so that the task's own tools are let in; never what is in it.
+        match &self.link.target().access {
+            Some(access) => command.env("DHUB_ACCESS", access),
+            None => command.env_remove("DHUB_ACCESS"),
+        };
         let limit = (lease.time_limit_ms > 0).then(|| Duration::from_millis(lease.time_limit_ms));
         let attempt = Attempt { name: lease.name.clone(), attempt: lease.attempt, started: true };
         self.processes.start(command, attempt, limit, now)

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use prost::Message;
 
+use crate::find::Target;
 use crate::limits::MESSAGE_BYTES_MAX;
+use crate::watch::{Event, Watch};
 use crate::wire::{self, reply, request};
 
 /// How long one connection may stay silent before the request goes out again over a new one.
@@ -24,6 +26,8 @@ const LONGEST: Duration = Duration::from_secs(600);
 pub enum ClientError {
     #[error("no hub answers at {endpoint} (waited {})", humantime::format_duration(*.waited))]
     NoHub { endpoint: String, waited: Duration },
+    #[error("{0}")]
+    Denied(Denial),
     #[error("{}", .0.message)]
     Refused(wire::Error),
     #[error(
@@ -37,30 +41,87 @@ pub enum ClientError {
     Socket { endpoint: String, source: zmq::Error },
 }
 
+/// Somebody is there and does not let us in.
+#[derive(Clone, Debug, thiserror::Error, PartialEq)]
+pub enum Denial {
+    #[error(
+        "the hub at {endpoint} does not let the key of {access} in: it was taken back, or is of another hub\n  another one: dhub access new, by the hub's user"
+    )]
+    Key { endpoint: String, access: String },
+    #[error(
+        "the hub at {endpoint} lets only known keys in, and none was given\n  give one with --access FILE or DHUB_ACCESS; dhub access new makes it"
+    )]
+    NoKey { endpoint: String },
+    #[error(
+        "what answers at {endpoint} is not encrypted, or no hub at all; {access} is for one that is\n  to a hub with --insecure: -s ENDPOINT without --access and DHUB_ACCESS"
+    )]
+    Plain { endpoint: String, access: String },
+    #[error(
+        "what listens at {endpoint} breaks the encrypted handshake off: it is another hub than {access} is for, or none"
+    )]
+    Stranger { endpoint: String, access: String },
+}
+
+/// What an event of a connection says about being let in.
+pub fn denial(target: &Target, event: Event) -> Option<Denial> {
+    let endpoint = target.endpoint.clone();
+    let access =
+        target.access.as_ref().map_or("the access file".into(), |it| it.display().to_string());
+    match (event, &target.keys) {
+        (Event::Denied, _) => Some(Denial::Key { endpoint, access }),
+        (Event::Mismatch, None) => Some(Denial::NoKey { endpoint }),
+        (Event::Mismatch, Some(_)) => Some(Denial::Plain { endpoint, access }),
+        (Event::BrokenOff, Some(_)) => Some(Denial::Stranger { endpoint, access }),
+        (Event::BrokenOff, None) | (Event::Up | Event::Down, _) => None,
+    }
+}
+
+/// An unknown key stays unknown, and plain does not become encrypted. Whether the one who broke off
+/// is another hub, or one that was stopped just then, time will tell.
+fn is_final(denial: &Option<Denial>) -> bool {
+    !matches!(denial, None | Some(Denial::Stranger { .. }))
+}
+
 /// A connection to one hub. Not for several threads.
 pub struct Client {
     context: zmq::Context,
-    endpoint: String,
+    target: Target,
     timeout: Duration,
-    socket: Option<zmq::Socket>,
+    socket: Option<(zmq::Socket, Watch)>,
+    connections: u64,
     last_id: u64,
+    /// What the last connections that came to nothing told.
+    denial: Option<Denial>,
 }
 
 impl Client {
     /// Connects lazily: a hub that is down shows at the first request.
-    pub fn new(endpoint: impl Into<String>, timeout: Duration) -> Self {
-        let endpoint = endpoint.into();
-        Self { context: zmq::Context::new(), endpoint, timeout, socket: None, last_id: 0 }
+    pub fn new(target: impl Into<Target>, timeout: Duration) -> Self {
+        let (context, target) = (zmq::Context::new(), target.into());
+        let (socket, connections, last_id, denial) = (None, 0, 0, None);
+        Self { context, target, timeout, socket, connections, last_id, denial }
     }
 
     pub fn endpoint(&self) -> &str {
-        &self.endpoint
+        &self.target.endpoint
+    }
+
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// A further connection for several requests at a time; each begins with an empty part.
     pub fn dealer(&self) -> Result<zmq::Socket, ClientError> {
-        connect(&self.context, &self.endpoint, zmq::DEALER)
-            .map_err(|source| ClientError::Socket { endpoint: self.endpoint.clone(), source })
+        let open = || {
+            let socket = open(&self.context, &self.target, zmq::DEALER)?;
+            socket.connect(&self.target.endpoint)?;
+            Ok(socket)
+        };
+        open().map_err(|source| self.broken(source))
+    }
+
+    fn broken(&self, source: zmq::Error) -> ClientError {
+        ClientError::Socket { endpoint: self.target.endpoint.clone(), source }
     }
 
     /// Asks until there is an answer or the time is over. `parked` is how long the hub may keep
@@ -81,8 +142,9 @@ impl Client {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let endpoint = self.endpoint.clone();
-                return Err(ClientError::NoHub { endpoint, waited: self.timeout + parked });
+                let endpoint = self.target.endpoint.clone();
+                let silent = ClientError::NoHub { endpoint, waited: self.timeout + parked };
+                return Err(self.denial.take().map_or(silent, ClientError::Denied));
             }
             match self.one_try(&frame, id, left.min(TRY + parked)) {
                 Ok(Some(wire::Reply { body: Some(reply::Body::Error(error)), .. })) => {
@@ -90,9 +152,11 @@ impl Client {
                 }
                 Ok(Some(wire::Reply { body: Some(body), .. })) => return Ok(body),
                 Ok(Some(wire::Reply { body: None, .. })) => {
-                    let endpoint = self.endpoint.clone();
+                    let endpoint = self.target.endpoint.clone();
                     return Err(ClientError::Unexpected { endpoint });
                 }
+                // It will not be let in a second later either.
+                Ok(None) if is_final(&self.denial) => deadline = Instant::now(),
                 // Silent: the connection may be dead without knowing it, or the request is long.
                 Ok(None) => {
                     self.socket = None;
@@ -101,10 +165,7 @@ impl Client {
                         deadline = Instant::now() + self.timeout + parked;
                     }
                 }
-                Err(source) => {
-                    let endpoint = self.endpoint.clone();
-                    return Err(ClientError::Socket { endpoint, source });
-                }
+                Err(source) => return Err(self.broken(source)),
             }
         }
     }
@@ -132,25 +193,40 @@ impl Client {
         wait: Duration,
     ) -> Result<Option<wire::Reply>, zmq::Error> {
         let until = Instant::now() + wait;
-        let socket = match &self.socket {
-            Some(socket) => socket,
-            None => self.socket.insert(connect(&self.context, &self.endpoint, zmq::REQ)?),
-        };
+        if self.socket.is_none() {
+            self.connections += 1;
+            let socket = open(&self.context, &self.target, zmq::REQ)?;
+            let watch = Watch::new(&self.context, &socket, self.connections)?;
+            socket.connect(&self.target.endpoint)?;
+            self.socket = Some((socket, watch));
+        }
+        let Some((socket, watch)) = &self.socket else { return Ok(None) };
         match socket.send(frame, zmq::DONTWAIT) {
             Ok(()) => {}
             Err(zmq::Error::EAGAIN) => return Ok(None),
             Err(error) => return Err(error),
         }
         loop {
+            while let Some(event) = watch.next() {
+                if let Some(denial) = denial(&self.target, event) {
+                    self.denial = Some(denial);
+                }
+            }
+            if is_final(&self.denial) {
+                return Ok(None);
+            }
             let left = until.saturating_duration_since(Instant::now());
             let ms = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
-            match socket.poll(zmq::POLLIN, ms) {
+            let mut items = [socket.as_poll_item(zmq::POLLIN), watch.poll_item()];
+            match zmq::poll(&mut items, ms) {
                 Ok(0) => return Ok(None),
+                Ok(_) if !items[0].is_readable() => continue,
                 Ok(_) => {}
                 // A signal that does not end the program.
                 Err(zmq::Error::EINTR) => continue,
                 Err(error) => return Err(error),
             }
+            self.denial = None;
             let bytes = socket.recv_bytes(zmq::DONTWAIT)?;
             match wire::Reply::decode(bytes.as_slice()) {
                 Ok(reply) if reply.id == id => return Ok(Some(reply)),
@@ -161,10 +237,10 @@ impl Client {
     }
 }
 
-/// A socket that gives up what it could not send when it is closed.
-fn connect(
+/// A socket that gives up what it could not send when it is closed; not yet connected.
+pub fn open(
     context: &zmq::Context,
-    endpoint: &str,
+    target: &Target,
     kind: zmq::SocketType,
 ) -> Result<zmq::Socket, zmq::Error> {
     let socket = context.socket(kind)?;
@@ -172,6 +248,8 @@ fn connect(
     socket.set_maxmsgsize(MESSAGE_BYTES_MAX as i64)?;
     socket.set_reconnect_ivl(50)?;
     socket.set_reconnect_ivl_max(1000)?;
-    socket.connect(endpoint)?;
+    if let Some(keys) = &target.keys {
+        keys.apply(&socket)?;
+    }
     Ok(socket)
 }

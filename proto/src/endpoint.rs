@@ -1,28 +1,14 @@
 //! Where a hub is found when nobody says so: in a directory of this user that only it can enter.
 
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use crate::access::takes_connections;
 use crate::limits::PORT;
+use crate::private::{self, PrivateError};
 
 /// Longest path of a Unix socket, in bytes (sun_path without its final NUL).
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
-
-/// Why the directory of the sockets cannot be trusted or made.
-#[derive(Debug, thiserror::Error)]
-pub enum DirError {
-    #[error("{path}: {source}")]
-    Io { path: PathBuf, source: io::Error },
-    #[error(
-        "{path} belongs to user {owner}, not to you; set XDG_RUNTIME_DIR to a directory of yours"
-    )]
-    Owner { path: PathBuf, owner: u32 },
-    #[error("{path} can be entered by others; mend it with: chmod 700 '{path}'")]
-    Mode { path: PathBuf },
-}
+const ADVICE: &str = "set XDG_RUNTIME_DIR to a directory of yours";
 
 /// `$XDG_RUNTIME_DIR/dhub`, else a directory of this user below the temporary directory.
 pub fn socket_dir() -> PathBuf {
@@ -33,57 +19,28 @@ pub fn socket_dir() -> PathBuf {
 }
 
 /// Makes the directory if it is missing, and makes sure that nobody else can enter it.
-pub fn make_socket_dir() -> Result<PathBuf, DirError> {
+pub fn make_socket_dir() -> Result<PathBuf, PrivateError> {
     let path = socket_dir();
-    let io = |source| DirError::Io { path: path.clone(), source };
-    match DirBuilder::new().mode(0o700).create(&path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(io(error)),
-    }
-    check_dir(&path)?;
+    private::make_dir(&path, ADVICE)?;
     Ok(path)
 }
 
-/// A directory that somebody else made or can enter is no place for sockets.
-fn check_dir(path: &Path) -> Result<(), DirError> {
-    // Not followed: a link in /tmp could point anywhere.
-    let meta = fs::symlink_metadata(path)
-        .map_err(|source| DirError::Io { path: path.to_owned(), source })?;
-    if !meta.is_dir() {
-        let source = io::Error::from(io::ErrorKind::NotADirectory);
-        return Err(DirError::Io { path: path.to_owned(), source });
-    }
-    if meta.uid() != rustix::process::getuid().as_raw() {
-        return Err(DirError::Owner { path: path.to_owned(), owner: meta.uid() });
-    }
-    if meta.mode() & 0o077 != 0 {
-        return Err(DirError::Mode { path: path.to_owned() });
-    }
-    Ok(())
-}
-
 /// Endpoints of this user's hubs on this machine that take connections now.
-pub fn live_hubs() -> Result<Vec<String>, DirError> {
+pub fn live_hubs() -> Result<Vec<String>, PrivateError> {
     let dir = socket_dir();
-    let Ok(entries) = fs::read_dir(&dir) else {
+    let Ok(entries) = std::fs::read_dir(&dir) else {
         return Ok(Vec::new());
     };
-    check_dir(&dir)?;
+    private::check_dir(&dir, ADVICE)?;
     let mut live: Vec<String> = entries
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "sock"))
-        .filter(|path| UnixStream::connect(path).is_ok())
+        .filter(|path| path.to_str().is_some_and(takes_connections))
         .map(|path| format!("ipc://{}", path.display()))
         .collect();
     live.sort();
     Ok(live)
-}
-
-/// The endpoint of a hub on this machine that was started for programs written for dwork.
-pub fn default_tcp() -> String {
-    format!("tcp://127.0.0.1:{PORT}")
 }
 
 /// Where reports go, for a hub that answers at `request` and named `report` in its Welcome.

@@ -27,6 +27,8 @@ pub enum Exit {
     System = 9,
     /// The time given is over.
     TimeOut = 10,
+    /// The hub does not let this key in, or not do this.
+    Denied = 11,
     /// Another hub has the file.
     FileInUse = 20,
     /// The file is of a newer version of dhub.
@@ -39,6 +41,8 @@ pub enum Exit {
     Commit = 24,
     /// The file is on a network file system.
     NetworkFile = 25,
+    /// The directory of the keys, or a file in it, cannot be used.
+    Keys = 26,
     /// The hub found an error of its own and stopped before it could do harm.
     Internal = 70,
 }
@@ -56,7 +60,7 @@ pub const CLIENT_HELP: &str = "Exit codes:
    4  everything is finished     5  the rest waits for names that nobody added
    6  refused by the hub         7  no hub answers
    8  wrong input file           9  the system refused something
-  10  the time is over";
+  10  the time is over          11  the hub does not let this key in, or not do this";
 
 /// For `dhub --help`.
 pub const HUB_HELP: &str = "Exit codes:
@@ -65,4 +69,5 @@ pub const HUB_HELP: &str = "Exit codes:
   20  the file is in use         21  the file is of a newer dhub
   22  the file cannot be used    23  an endpoint cannot be bound
   24  a commit failed            25  the file is on a network file system
+  26  the keys cannot be used
   70  the hub found an error of its own";

@@ -3,12 +3,17 @@
 //! `wire` (native) and `dwork` are generated from the two .proto files. The rest is what every
 //! tool must agree on: limits, exit codes, where a hub is found, how one asks it something.
 
+pub mod access;
 pub mod client;
 pub mod endpoint;
 pub mod exit;
+pub mod find;
 pub mod limits;
 pub mod options;
+pub mod private;
+pub mod role;
 mod say;
+pub mod watch;
 
 /// The native dialect, generated from hub.proto.
 #[allow(clippy::all, reason = "generated code")]

@@ -35,5 +35,7 @@ fn main() {
     }
     // SAFETY: a build script has one thread here, so nobody reads the environment meanwhile.
     unsafe { env::set_var("CXXFLAGS", flags) };
+    println!("cargo:rerun-if-changed=src/monitor.cpp");
+    cc::Build::new().cpp(true).file("src/monitor.cpp").compile("dhub_zmq_monitor");
     zeromq_src::Build::new().with_libsodium(Some(location)).build();
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use dhub_proto::client::ClientError;
 use dhub_proto::exit::Exit;
-use dhub_proto::options::FindError;
+use dhub_proto::find::FindError;
 use dhub_proto::wire::{self, ErrorCode};
 
 use crate::render::words::{plain, some_names, span};
@@ -52,6 +52,7 @@ impl From<ClientError> for Failure {
                 Self::new(Exit::NoHub, format!("no hub answers at {endpoint} (waited {waited})"))
                     .hint("start one with: dhub -f FILE      another address: -s or DHUB_HUB")
             }
+            ClientError::Denied(_) => Self::new(Exit::Denied, error.to_string()),
             ClientError::Refused(error) => refused(&error),
             ClientError::Unexpected { .. } => Self::new(Exit::NoHub, error.to_string()),
             ClientError::TooLarge { .. } => Self::new(Exit::Refused, error.to_string()),
@@ -76,7 +77,11 @@ pub fn system(error: &io::Error) -> String {
 
 /// The hub's own words, and the names that they do not mention.
 fn refused(error: &wire::Error) -> Failure {
-    let failure = Failure::new(Exit::Refused, plain(&error.message).into_owned());
+    let exit = match error.code() {
+        ErrorCode::ErrorDenied => Exit::Denied,
+        _ => Exit::Refused,
+    };
+    let failure = Failure::new(exit, plain(&error.message).into_owned());
     if error.code() == ErrorCode::ErrorCycle {
         // Its message is made of the names.
         return failure;
@@ -92,11 +97,7 @@ fn refused(error: &wire::Error) -> Failure {
 
 impl From<FindError> for Failure {
     fn from(error: FindError) -> Self {
-        let exit = match error {
-            FindError::Several(_) => Exit::Usage,
-            FindError::Dir(_) => Exit::System,
-        };
-        Self::new(exit, error.to_string())
+        Self::new(error.exit(), error.to_string())
     }
 }
 

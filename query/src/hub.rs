@@ -19,7 +19,7 @@ pub struct Hub {
 impl Hub {
     /// Chooses the hub; a hub that is down shows at the first request.
     pub fn find(options: &HubOptions) -> Result<Self, Failure> {
-        let client = Client::new(options.endpoint()?, options.timeout);
+        let client = Client::new(options.find()?, options.timeout);
         Ok(Self { client, timeout: options.timeout })
     }
 

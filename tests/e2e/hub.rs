@@ -55,6 +55,8 @@ impl Space {
             .env("XDG_RUNTIME_DIR", self.dir.path())
             .env("HOME", self.dir.path())
             .env_remove("DHUB_HUB")
+            .env_remove("DHUB_ACCESS")
+            .env_remove("DHUB_DIR")
             .env_remove("DHUB_WORKER")
             .env_remove("RUST_LOG")
             .stdin(Stdio::null());

@@ -90,7 +90,7 @@ impl Worker {
             }
             (Asked::Exit, reply::Body::Exited(_)) => {}
             _ => {
-                let endpoint = self.link.endpoint().to_owned();
+                let endpoint = self.link.target().endpoint.clone();
                 return Err(WorkerError::Unexpected { endpoint });
             }
         }
@@ -116,7 +116,11 @@ impl Worker {
             Asked::Release => "to take tasks back",
             Asked::Heartbeat => "a heartbeat",
         };
-        Err(WorkerError::Refused { what, message: error.message })
+        let (code, message) = (error.code(), error.message);
+        Err(match code {
+            ErrorCode::ErrorDenied => WorkerError::Denied { what, message },
+            _ => WorkerError::Refused { what, message },
+        })
     }
 
     fn tell_not_taken(&self, not_taken: &NotTaken) {

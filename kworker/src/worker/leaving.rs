@@ -145,7 +145,7 @@ impl Worker {
                 Ok(Some(Exit::Ok))
             }
             n => Err(WorkerError::Unreported {
-                endpoint: self.link.endpoint().to_owned(),
+                endpoint: self.link.target().endpoint.clone(),
                 waited: self.config.timeout,
                 unreported: count(n, "outcome"),
             }),

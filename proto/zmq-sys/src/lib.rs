@@ -11,6 +11,8 @@ mod accept;
 pub mod errno;
 #[allow(non_camel_case_types, clippy::all)]
 mod ffi;
+mod monitor;
 
 pub use ffi::*;
+pub use monitor::zmq_publish_events;
 pub use std::os::unix::io::RawFd;

@@ -123,8 +123,8 @@ fn a_directory_for_sockets_that_others_can_enter() {
 fn options_that_are_wrong() {
     let space = Space::new();
     for (args, part) in [
-        (&["-p", "7000"][..], "--insecure"),
-        (&["--bind", "tcp://127.0.0.1:7000"], "--insecure"),
+        (&["--local", "-p", "7000"][..], "--local"),
+        (&["--curve", "tcp://127.0.0.1:7000"], "--insecure"),
         (&["-p", "70000", "--insecure"], "70000"),
         (&["--lease", "1ms"], "1s"),
         (&["--worker-timeout", "soon"], "30s"),

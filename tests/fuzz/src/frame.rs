@@ -120,7 +120,7 @@ fn native_is_valid(asked: &Asked) {
             selection_is_valid(selection);
         }
         Asked::Long(Long::Backup { to }) => assert!(to.is_absolute()),
-        Asked::Hello | Asked::Status | Asked::Shutdown => {}
+        Asked::Hello | Asked::Status | Asked::Reload | Asked::Shutdown => {}
     }
 }
 

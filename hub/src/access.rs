@@ -1,0 +1,255 @@
+//! `dhub access`: the keys that a hub lets in.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Subcommand;
+use comfy_table::Table;
+use dhub_proto::access::{self, OWNER};
+use dhub_proto::client::{Client, ClientError};
+use dhub_proto::exit::Exit;
+use dhub_proto::find::{Target, by_access};
+use dhub_proto::role::{Role, Roles};
+use dhub_proto::wire::{Reload, reply, request};
+
+use crate::home::{Home, HomeError};
+
+/// How long a hub that runs may take to read its keys again.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Subcommand, Clone, Debug)]
+pub enum Verb {
+    /// Show whom the hub lets in
+    Show {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Make a key, and the access file that it is used with
+    #[command(after_help = "Examples:
+  dhub access new node --role work                    for workers where your home is not
+  dhub access new ada --role submit --to ada.access   for somebody who adds tasks
+  dhub access new ci --role submit --role work        its tasks may add tasks
+  dhub access new node --role work --to - | ssh node 'umask 77; cat > hub.access'
+
+Use the file with --access FILE or DHUB_ACCESS. Who has it is let in: carry it over ssh, keep it 0600.")]
+    New {
+        /// What the key is called: letters, digits, '-', '_' and '.'
+        #[arg(value_parser = parse_name)]
+        name: String,
+        /// What it may do; can be given several times
+        #[arg(long, required = true, value_enum)]
+        role: Vec<Role>,
+        /// Where the access file goes; -: standard output [default: beside the hub's keys]
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Take a key back: who has it is refused from the next message on
+    Revoke {
+        name: String,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Tell the hub that runs to read its keys again; new and revoke do that by themselves
+    Reload {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// Which hub is meant.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Which {
+    /// The hub's file [default: your only hub, or the only one that runs]
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// The hub's directory below DIR, for one without a file or of another machine
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    hub: Option<String>,
+
+    /// Where keys and access files are kept [default: ~/.dhub]
+    #[arg(long, value_name = "DIR", env = "DHUB_DIR")]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AccessFailure {
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error("no hub has made keys in {dir} yet; they are made when it starts: dhub -f FILE")]
+    NoHub { dir: PathBuf },
+    #[error("no hub has made keys for {what} in {dir}; there are those of:\n  {there}")]
+    Unknown { what: String, dir: PathBuf, there: String },
+    #[error("there are keys of several hubs in {dir}; choose one with -f or --hub:\n  {there}")]
+    Several { dir: PathBuf, there: String },
+    #[error(
+        "the keys are changed, but the hub of {hub} could not be told: {source}\n  until it is told or started again, it goes by the old ones; tell it: dhub access reload"
+    )]
+    Untold { hub: String, source: ClientError },
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl AccessFailure {
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Home(HomeError::Exists { .. } | HomeError::Unknown { .. }) => Exit::Refused,
+            Self::Home(_) => Exit::Keys,
+            Self::NoHub { .. } | Self::Unknown { .. } | Self::Several { .. } => Exit::Usage,
+            Self::Untold { .. } => Exit::NoHub,
+            Self::Output(_) => Exit::System,
+        }
+    }
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match text.len() {
+        1..=64 if text.chars().all(fits) && !text.starts_with(['.', '-']) => Ok(text.into()),
+        _ => Err("a name has 1 to 64 letters, digits, '-', '_' and '.', and begins with one of the first two".into()),
+    }
+}
+
+pub fn run(verb: &Verb) -> Result<(), AccessFailure> {
+    match verb {
+        Verb::Show { which } => show(&which.home()?),
+        Verb::New { name, role, to, which } => new(&which.home()?, name, role, to.as_deref()),
+        Verb::Revoke { name, which } => revoke(&which.home()?, name),
+        Verb::Reload { which } => reload(&which.home()?),
+    }
+}
+
+impl Which {
+    fn home(&self) -> Result<Home, AccessFailure> {
+        let base = self.dir.clone().or_else(access::default_dir).ok_or(HomeError::Nowhere)?;
+        let dir = std::path::absolute(&base).unwrap_or(base);
+        let all = Home::all(&dir)?;
+        let there = || all.iter().map(about).collect::<Vec<_>>().join("\n  ");
+        let unknown =
+            |what: String| AccessFailure::Unknown { what, dir: dir.clone(), there: there() };
+        if all.is_empty() {
+            return Err(AccessFailure::NoHub { dir });
+        }
+        if let Some(file) = &self.file {
+            let what = file.display().to_string();
+            let home = Home::of(&dir, Some(file)).ok().filter(Home::exists);
+            return home.ok_or_else(|| unknown(what));
+        }
+        if let Some(name) = &self.hub {
+            let home = all.iter().find(|home| home.name() == name).cloned();
+            return home.ok_or_else(|| unknown(name.clone()));
+        }
+        let live: Vec<&Home> = all.iter().filter(|home| home.live().is_some()).collect();
+        match (live.as_slice(), all.as_slice()) {
+            ([home], _) => Ok((*home).clone()),
+            (_, [home]) => Ok(home.clone()),
+            _ => Err(AccessFailure::Several { dir: dir.clone(), there: there() }),
+        }
+    }
+}
+
+/// Its name, its file, and whether it runs.
+fn about(home: &Home) -> String {
+    let file = access::Access::read(&home.path(OWNER)).map(|access| access.file);
+    let file = file.ok().filter(|file| !file.is_empty()).unwrap_or("in memory".into());
+    let live = match home.live() {
+        Some(live) => format!("process {} since {}", live.process, live.since),
+        None => "stopped".into(),
+    };
+    format!("{}  {file}  {live}", home.name())
+}
+
+fn show(home: &Home) -> Result<(), AccessFailure> {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(["NAME", "ROLES", "MADE", "TAKEN BACK", "ACCESS FILE"]);
+    for grant in home.grants()? {
+        let path = home.access_path(&grant.name);
+        let there = grant.revoked.is_none() && path.exists();
+        table.add_row([
+            grant.name,
+            grant.roles.to_string(),
+            grant.made,
+            grant.revoked.unwrap_or_default(),
+            if there { path.display().to_string() } else { String::new() },
+        ]);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", about(home))?;
+    if let Ok(owner) = access::Access::read(&home.path(OWNER)) {
+        writeln!(out, "{}", owner.endpoints.join("  "))?;
+    }
+    for line in table.to_string().lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn new(home: &Home, name: &str, roles: &[Role], to: Option<&Path>) -> Result<(), AccessFailure> {
+    let roles: Roles = roles.iter().copied().collect();
+    let own = home.access_path(name);
+    let to_stdout = to == Some(Path::new("-"));
+    let path = to.filter(|_| !to_stdout).unwrap_or(&own);
+    let text = home.add(name, roles, path)?;
+    if to_stdout {
+        // It was written here only to be sure that it can be.
+        let _ = std::fs::remove_file(&own);
+        io::stdout().lock().write_all(text.as_bytes())?;
+    }
+    tell(home, target(home))?;
+    let at = if to_stdout { "standard output".into() } else { path.display().to_string() };
+    // Standard output may be the file itself.
+    dhub_proto::say(format_args!("dhub: the key '{name}' may {roles}; {at} lets in who has it"));
+    Ok(())
+}
+
+fn revoke(home: &Home, name: &str) -> Result<(), AccessFailure> {
+    // It may be the key by which the hub is told.
+    let target = target(home);
+    home.revoke(name)?;
+    let told = tell(home, target)?;
+    let when = if told { "from its next message on" } else { "when the hub runs again" };
+    dhub_proto::say(format_args!(
+        "dhub: the key '{name}' was taken back; who has it is refused {when}"
+    ));
+    Ok(())
+}
+
+fn reload(home: &Home) -> Result<(), AccessFailure> {
+    let told = tell(home, target(home))?;
+    let what = if told { "has read its keys again" } else { "does not run" };
+    dhub_proto::say(format_args!("dhub: the hub of {} {what}", home.name()));
+    Ok(())
+}
+
+/// The hub, if it runs.
+fn target(home: &Home) -> Option<Target> {
+    let live = home.live()?;
+    if live.ipc.strip_prefix("ipc://").is_some_and(access::takes_connections) {
+        return Some(live.ipc.into());
+    }
+    let path = home.path(OWNER);
+    let is_here =
+        access::Access::read(&path).is_ok_and(|access| access.host == dhub_proto::host_name());
+    // On this machine it would have taken the connection.
+    if is_here { None } else { by_access(path).ok() }
+}
+
+/// False if none runs.
+fn tell(home: &Home, target: Option<Target>) -> Result<bool, AccessFailure> {
+    let Some(target) = target else { return Ok(false) };
+    let endpoint = target.endpoint.clone();
+    let mut client = Client::new(target, TIMEOUT);
+    let source = match client.request(request::Body::Reload(Reload {}), Duration::ZERO) {
+        Ok(reply::Body::Reloaded(_)) => return Ok(true),
+        Ok(_) => ClientError::Unexpected { endpoint },
+        Err(error) => error,
+    };
+    Err(AccessFailure::Untold { hub: home.name().into(), source })
+}

@@ -1,0 +1,204 @@
+//! The gate: who is let in over CURVE, and what each message may ask.
+//!
+//! libzmq asks at the handshake (ZAP, RFC 27) and never again: a connection stays, whatever becomes
+//! of its key. So each message is looked at too, by the user id that the handshake gave it; one
+//! without is nobody's. libzmq lets everyone in when no handler answers; nobody gets further than
+//! here.
+
+use std::time::{Duration, Instant};
+
+use dhub_proto::role::{Role, Roles};
+use hashbrown::HashMap;
+
+use crate::home::{Grant, Home, HomeError};
+use crate::socket::{Inlet, Socket};
+
+/// Where libzmq asks.
+const ZAP: &str = "inproc://zeromq.zap.01";
+/// Of sockets that let in by key.
+pub const DOMAIN: &str = "dhub";
+/// Handshakes answered in one turn, and told of: the requests of those who are in go first.
+const TURN_MAX: usize = 64;
+/// A line in the log at most this often.
+const TELL: Duration = Duration::from_secs(10);
+
+/// How those who connect to a socket are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// By the directory, which only the hub's user can enter.
+    Ipc,
+    /// Not at all.
+    Plain,
+    /// By their keys.
+    Curve,
+}
+
+/// The number of a grant, as libzmq has it with each message.
+pub type User = u32;
+
+/// Why a message is not answered with what it asks for.
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    #[error("this connection has no key that the hub knows")]
+    Nobody,
+    #[error("the key '{name}' was taken back")]
+    Revoked { name: String },
+    #[error("the key '{name}' has the role {roles}; this needs {needed}")]
+    Role { name: String, roles: Roles, needed: Role },
+}
+
+pub struct Gate {
+    home: Option<Home>,
+    zap: Inlet,
+    /// By user id; never removed, for a connection may still have it.
+    grants: Vec<Grant>,
+    users: HashMap<String, User>,
+    pub handshakes_failed: u64,
+    pub requests_denied: u64,
+    told: Option<Instant>,
+    untold: u64,
+    last: String,
+}
+
+impl Gate {
+    /// To be there before the first socket is bound.
+    pub fn new(context: &zmq::Context) -> Result<Self, zmq::Error> {
+        let zap = context.socket(zmq::REP)?;
+        zap.set_linger(0)?;
+        zap.bind(ZAP)?;
+        Ok(Self {
+            home: None,
+            zap: Inlet::new(zap)?,
+            grants: Vec::new(),
+            users: HashMap::new(),
+            handshakes_failed: 0,
+            requests_denied: 0,
+            told: None,
+            untold: 0,
+            last: String::new(),
+        })
+    }
+
+    pub fn zap(&self) -> &Inlet {
+        &self.zap
+    }
+
+    /// Whose keys count from now on.
+    pub fn set_home(&mut self, home: Home) -> Result<(), HomeError> {
+        self.home = Some(home);
+        self.reload().map(drop)
+    }
+
+    /// Reads the keys again. How many are let in.
+    pub fn reload(&mut self) -> Result<usize, HomeError> {
+        let Some(home) = &self.home else { return Ok(0) };
+        let read = home.grants()?;
+        let mut revoked = self.grants.clone();
+        for grant in &mut revoked {
+            // What is not in the file any more is not let in either.
+            grant.revoked.get_or_insert_default();
+        }
+        self.grants = revoked;
+        for grant in read {
+            match self.users.get(&grant.public_key) {
+                Some(&user) => self.grants[user as usize] = grant,
+                None => {
+                    self.users.insert(grant.public_key.clone(), self.grants.len() as User);
+                    self.grants.push(grant);
+                }
+            }
+        }
+        Ok(self.grants.iter().filter(|grant| grant.revoked.is_none()).count())
+    }
+
+    /// May a message that came like this ask for something of that role?
+    pub fn check(
+        &self,
+        security: Security,
+        user: Option<User>,
+        needed: Role,
+    ) -> Result<(), Denied> {
+        match self.grant(security, user)? {
+            Some(grant) if !grant.roles.has(needed) => {
+                Err(Denied::Role { name: grant.name.clone(), roles: grant.roles, needed })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whose it is, if it is anybody's; None: all may be asked.
+    pub fn grant(&self, security: Security, user: Option<User>) -> Result<Option<&Grant>, Denied> {
+        if security != Security::Curve {
+            return Ok(None);
+        }
+        match user.and_then(|user| self.grants.get(user as usize)) {
+            None => Err(Denied::Nobody),
+            Some(Grant { name, revoked: Some(_), .. }) => {
+                Err(Denied::Revoked { name: name.clone() })
+            }
+            grant => Ok(grant),
+        }
+    }
+
+    /// Lets in who is known, and takes note of who was not.
+    pub fn serve(&mut self, sockets: &[Socket]) -> Result<(), zmq::Error> {
+        for _ in 0..TURN_MAX {
+            let Some(parts) = self.zap.parts()? else { break };
+            let parts: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
+            let reply = self.answer(&parts);
+            let reply: Vec<&[u8]> = reply.iter().map(Vec::as_slice).collect();
+            self.zap.send_parts(&reply)?;
+        }
+        for watch in sockets.iter().flat_map(Socket::watches) {
+            for _ in 0..TURN_MAX {
+                let Some(parts) = watch.parts()? else { break };
+                self.note_failure(&parts);
+            }
+        }
+        self.tell();
+        Ok(())
+    }
+
+    /// Version, request id, domain, address, identity, mechanism, key.
+    fn answer(&self, parts: &[&[u8]]) -> Vec<Vec<u8>> {
+        let user = match parts {
+            [b"1.0", _, domain, _, _, b"CURVE", key] if *domain == DOMAIN.as_bytes() => {
+                zmq::z85_encode(key).ok().and_then(|key| self.users.get(&key))
+            }
+            _ => None,
+        };
+        let valid = user.filter(|user| self.grants[**user as usize].revoked.is_none());
+        let id = parts.get(1).map_or(Vec::new(), |id| id.to_vec());
+        let (code, text, user) = match valid {
+            Some(user) => ("200", "", user.to_string()),
+            None => ("400", "unknown key", String::new()),
+        };
+        vec![b"1.0".to_vec(), id, code.into(), text.into(), user.into(), Vec::new()]
+    }
+
+    /// Event, number of values, the values, local address, remote address.
+    fn note_failure(&mut self, parts: &[zmq::Message]) {
+        let event = parts.first().and_then(|part| part[..].try_into().ok()).map(u64::from_ne_bytes);
+        let address =
+            parts.last().map_or_else(String::new, |it| String::from_utf8_lossy(it).into());
+        let why = match event.and_then(|event| u32::try_from(event).ok()) {
+            Some(zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) => "an unknown key",
+            Some(zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) => {
+                "no encryption, or another hub's key"
+            }
+            _ => "broken off",
+        };
+        self.handshakes_failed += 1;
+        self.untold += 1;
+        self.last = format!("{why}, from {address}");
+    }
+
+    fn tell(&mut self) {
+        if self.untold == 0 || self.told.is_some_and(|told| told.elapsed() < TELL) {
+            return;
+        }
+        let (untold, last) = (std::mem::take(&mut self.untold), &self.last);
+        tracing::warn!("{untold} connections were not let in; the last one: {last}");
+        self.told = Some(Instant::now());
+    }
+}

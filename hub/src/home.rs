@@ -1,0 +1,352 @@
+//! The directory of one hub: its keys, those that it lets in, and where it is found.
+//!
+//! ```text
+//! ~/.dhub/run-1a2b3c4d/     one for each file and machine, 0700, all in it 0600
+//!     server.json           the hub's own key pair
+//!     keys.json             whom it lets in: names, roles and public keys
+//!     owner.access          for its user's tools, which find it by themselves
+//!     submit.access, worker.access, ...
+//!     live.json             while it runs
+//! ```
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use dhub_proto::access::{self, Access, AccessError, EXTENSION, LIVE, Live, OWNER, SecretKey};
+use dhub_proto::private::{self, PrivateError};
+use dhub_proto::role::{Role, Roles};
+use serde::{Deserialize, Serialize};
+
+const SERVER: &str = "server.json";
+const KEYS: &str = "keys.json";
+const LOCK: &str = "lock";
+/// Beginning of the names of hubs without a file.
+const MEMORY: &str = "memory-";
+
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    #[error(transparent)]
+    Private(#[from] PrivateError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error(
+        "{path} cannot be read: {why}\n  it belongs to the hub's keys; without it, move the directory away: all get new keys then"
+    )]
+    Wrong { path: PathBuf, why: String },
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("no key could be made: {0}")]
+    Key(zmq::Error),
+    #[error("there is a key '{name}' already; take it back first: dhub access revoke {name}")]
+    Exists { name: String },
+    #[error("there is no key '{name}'; there are {}", if .names.is_empty() { "none" } else { .names })]
+    Unknown { name: String, names: String },
+    #[error("neither --dir nor HOME says where the keys are to be; give --dir DIR")]
+    Nowhere,
+}
+
+/// The hub's own key pair.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServerKeys {
+    pub public_key: String,
+    pub secret_key: SecretKey,
+}
+
+/// Somebody who is let in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grant {
+    pub name: String,
+    pub roles: Roles,
+    pub public_key: String,
+    /// For people.
+    pub made: String,
+    /// When it was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<String>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Grants {
+    keys: Vec<Grant>,
+}
+
+/// Where a hub that runs is reached.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    pub ipc: String,
+    pub endpoints: Vec<String>,
+    pub since: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Home {
+    dir: PathBuf,
+    /// The directory's own name.
+    name: String,
+    /// What keeps the tasks; None: in memory.
+    file: Option<PathBuf>,
+}
+
+impl Home {
+    /// That of a hub on this file: another one on each machine, since the same path may be another
+    /// file there, and homes are shared.
+    pub fn of(base: &Path, file: Option<&Path>) -> io::Result<Self> {
+        let host = dhub_proto::host_name();
+        let hash = |what: &str| {
+            crate::convert::definition(&[host.as_str().into(), what.into()], 0, 0, None)
+        };
+        let (name, file) = match file {
+            None => {
+                let process = std::process::id().to_string();
+                (format!("{MEMORY}{process}-{:08x}", hash(&process) as u32), None)
+            }
+            Some(file) => {
+                let path = file.canonicalize()?;
+                let stem: String = file
+                    .file_stem()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .chars()
+                    .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+                    .take(32)
+                    .collect();
+                (format!("{stem}-{:08x}", hash(&path.to_string_lossy()) as u32), Some(path))
+            }
+        };
+        Ok(Self { dir: base.join(&name), name, file })
+    }
+
+    /// One that is there already.
+    pub fn at(dir: PathBuf) -> Self {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { dir, name, file: None }
+    }
+
+    /// All that are there.
+    pub fn all(base: &Path) -> Result<Vec<Self>, HomeError> {
+        let Ok(entries) = fs::read_dir(base) else {
+            return Ok(Vec::new());
+        };
+        access::check_dir(base)?;
+        let mut all: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        all.sort();
+        Ok(all.into_iter().map(Self::at).filter(Self::exists).collect())
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Has a hub made its keys here?
+    pub fn exists(&self) -> bool {
+        self.path(KEYS).exists()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    pub fn access_path(&self, name: &str) -> PathBuf {
+        self.path(&format!("{name}.{EXTENSION}"))
+    }
+
+    /// The hub's own keys; at its first start it gets some, and so does its user.
+    pub fn open(&self) -> Result<ServerKeys, HomeError> {
+        if let Some(base) = self.dir.parent() {
+            access::make_dir(base)?;
+            remove_remains(base);
+        }
+        access::make_dir(&self.dir)?;
+        let _lock = self.lock()?;
+        let path = self.path(SERVER);
+        if path.exists() {
+            return self.server_keys();
+        }
+        let (public_key, secret_key) = new_pair()?;
+        let server = ServerKeys { public_key, secret_key };
+        let mut grants = Grants::default();
+        for (name, roles) in [
+            ("owner", Roles::all()),
+            ("submit", Role::Submit.into()),
+            ("worker", Role::Work.into()),
+        ] {
+            self.grant(&mut grants, &server, name, roles, &self.access_path(name))?;
+        }
+        write_json(&self.path(KEYS), &grants)?;
+        // Last: with it the directory is complete.
+        write_json(&path, &server)?;
+        Ok(server)
+    }
+
+    fn server_keys(&self) -> Result<ServerKeys, HomeError> {
+        let keys: ServerKeys = read_json(&self.path(SERVER))?;
+        for key in [keys.public_key.as_str(), keys.secret_key.expose()] {
+            if !access::is_key(key) {
+                let why = "what is in it is no key".into();
+                return Err(HomeError::Wrong { path: self.path(SERVER), why });
+            }
+        }
+        Ok(keys)
+    }
+
+    /// All that were made, also those that were taken back.
+    pub fn grants(&self) -> Result<Vec<Grant>, HomeError> {
+        Ok(read_json::<Grants>(&self.path(KEYS))?.keys)
+    }
+
+    /// Makes a key and its access file, and tells what is in it.
+    pub fn add(&self, name: &str, roles: Roles, to: &Path) -> Result<String, HomeError> {
+        let _lock = self.lock()?;
+        let mut grants: Grants = read_json(&self.path(KEYS))?;
+        if grants.keys.iter().any(|grant| grant.name == name && grant.revoked.is_none()) {
+            return Err(HomeError::Exists { name: name.into() });
+        }
+        let access = self.grant(&mut grants, &self.server_keys()?, name, roles, to)?;
+        write_json(&self.path(KEYS), &grants)?;
+        Ok(access.to_text())
+    }
+
+    fn grant(
+        &self,
+        grants: &mut Grants,
+        server: &ServerKeys,
+        name: &str,
+        roles: Roles,
+        to: &Path,
+    ) -> Result<Access, HomeError> {
+        let (public_key, secret_key) = new_pair()?;
+        let grant = Grant {
+            name: name.into(),
+            roles,
+            public_key: public_key.clone(),
+            made: today(),
+            revoked: None,
+        };
+        // Where the hub is, its owner's file says, once the hub was started.
+        let at = Access::read(&self.path(OWNER)).ok();
+        let at_endpoints = self.last_endpoints();
+        let at = |field: fn(&Access) -> String| at.as_ref().map(field).unwrap_or_default();
+        let access = Access {
+            format: access::FORMAT,
+            hub: self.name.clone(),
+            file: at(|at| at.file.clone()),
+            host: at(|at| at.host.clone()),
+            boot_id: at(|at| at.boot_id.clone()),
+            ipc: at(|at| at.ipc.clone()),
+            endpoints: at_endpoints,
+            server_key: server.public_key.clone(),
+            name: name.into(),
+            roles,
+            public_key,
+            secret_key,
+        };
+        access.write(to)?;
+        grants.keys.push(grant);
+        Ok(access)
+    }
+
+    /// Takes a key back. A hub that runs has to be told.
+    pub fn revoke(&self, name: &str) -> Result<(), HomeError> {
+        let _lock = self.lock()?;
+        let mut grants: Grants = read_json(&self.path(KEYS))?;
+        let mut valid = grants.keys.iter_mut().filter(|grant| grant.revoked.is_none());
+        let Some(grant) = valid.find(|grant| grant.name == name) else {
+            let names = grants.keys.iter().filter(|grant| grant.revoked.is_none());
+            let names: Vec<_> = names.map(|grant| grant.name.as_str()).collect();
+            return Err(HomeError::Unknown { name: name.into(), names: names.join(", ") });
+        };
+        grant.revoked = Some(today());
+        write_json(&self.path(KEYS), &grants)?;
+        // It opens nothing any more.
+        let _ = fs::remove_file(self.access_path(name));
+        Ok(())
+    }
+
+    /// Says where the hub is now, in all access files that are still here.
+    pub fn announce(&self, place: &Place) -> Result<(), HomeError> {
+        let _lock = self.lock()?;
+        for grant in self.grants()? {
+            let path = self.access_path(&grant.name);
+            if grant.revoked.is_some() || !path.exists() {
+                continue;
+            }
+            let mut access = Access::read(&path)?;
+            let file = self.file.as_ref().map(|file| file.display().to_string());
+            access.file = file.unwrap_or_default();
+            access.host = dhub_proto::host_name();
+            access.boot_id = access::boot_id();
+            access.ipc = place.ipc.clone();
+            access.endpoints = place.endpoints.clone();
+            access.write(&path)?;
+        }
+        let (since, ipc) = (place.since.clone(), place.ipc.clone());
+        let live = Live { process: std::process::id(), since, ipc };
+        write_json(&self.path(LIVE), &live)
+    }
+
+    /// The encrypted endpoints that it had when it ran last.
+    pub fn last_endpoints(&self) -> Vec<String> {
+        Access::read(&self.path(OWNER)).map(|access| access.endpoints).unwrap_or_default()
+    }
+
+    pub fn live(&self) -> Option<Live> {
+        read_json(&self.path(LIVE)).ok()
+    }
+
+    /// The hub stops as asked. Without a file there is nothing that its keys could be for.
+    pub fn withdraw(&self) {
+        // What stays behind is found to be dead by whoever looks.
+        let _ = match self.file {
+            Some(_) => fs::remove_file(self.path(LIVE)),
+            None => fs::remove_dir_all(&self.dir),
+        };
+    }
+
+    fn lock(&self) -> Result<File, HomeError> {
+        let path = self.path(LOCK);
+        let lock = || {
+            let file = File::options().create(true).append(true).mode(0o600).open(&path)?;
+            file.lock()?;
+            Ok(file)
+        };
+        lock().map_err(|source| HomeError::Io { path: path.clone(), source })
+    }
+}
+
+/// Those of hubs in memory that were killed.
+fn remove_remains(base: &Path) {
+    for hub in access::hubs(base).into_iter().flatten() {
+        let is_here = hub.access.host == dhub_proto::host_name() && !hub.access.ipc_answers();
+        if is_here
+            && hub.access.hub.starts_with(MEMORY)
+            && let Some(dir) = hub.path.parent()
+        {
+            let _ = fs::remove_dir_all(dir);
+        }
+    }
+}
+
+fn new_pair() -> Result<(String, SecretKey), HomeError> {
+    let pair = zmq::CurveKeyPair::new().map_err(HomeError::Key)?;
+    let text = |key: &[u8]| zmq::z85_encode(key).map_err(|_| HomeError::Key(zmq::Error::EINVAL));
+    Ok((text(&pair.public_key)?, SecretKey::new(text(&pair.secret_key)?)))
+}
+
+fn today() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, HomeError> {
+    let text = private::read(path)?;
+    // What serde says of a wrong value has the value in it, which may be a key.
+    let wrong = |error: serde_json::Error| format!("line {} is wrong", error.line());
+    serde_json::from_str(&text)
+        .map_err(|error| HomeError::Wrong { path: path.to_owned(), why: wrong(error) })
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), HomeError> {
+    let text = serde_json::to_string_pretty(value).expect("strings and numbers");
+    Ok(private::write(path, &format!("{text}\n"))?)
+}

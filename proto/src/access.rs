@@ -1,0 +1,297 @@
+//! Access files: where a hub is, how to know it, and who one is to it.
+//!
+//! JSON, mode 0600. The hub writes those of its user below `~/.dhub`, where the tools find them;
+//! `dhub access new` writes others, to be carried to other machines or given to other people.
+
+use std::fmt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::private::{self, PrivateError};
+use crate::role::Roles;
+
+/// Length of a key in Z85, ZeroMQ's way to write 32 bytes.
+pub const KEY_CHARS: usize = 40;
+/// Counts up when older tools could not read the file.
+pub const FORMAT: u32 = 1;
+/// What files of this kind are called.
+pub const EXTENSION: &str = "access";
+const ADVICE: &str = "set DHUB_DIR to a directory of yours";
+
+/// Half of a key pair, in Z85. Only `expose` shows it.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct SecretKey(String);
+
+impl SecretKey {
+    pub fn new(z85: String) -> Self {
+        Self(z85)
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// What an access file says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Access {
+    pub format: u32,
+    /// Name of the hub, for people.
+    pub hub: String,
+    /// The hub's file; empty if it has none.
+    pub file: String,
+    /// The machine that the hub was started on, and which start of that machine it was.
+    pub host: String,
+    pub boot_id: String,
+    /// Its endpoint there.
+    pub ipc: String,
+    /// Its encrypted endpoints.
+    pub endpoints: Vec<String>,
+    pub server_key: String,
+    /// Who one is.
+    pub name: String,
+    /// As they were when the file was made; what counts is what the hub has.
+    pub roles: Roles,
+    pub public_key: String,
+    pub secret_key: SecretKey,
+}
+
+/// Why an access file is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    #[error(transparent)]
+    Private(#[from] PrivateError),
+    #[error("{path} is no access file: {why}; dhub access new makes one")]
+    Wrong { path: PathBuf, why: String },
+    #[error(
+        "{path} is an access file of a newer dhub (format {format}); this is {}",
+        crate::VERSION
+    )]
+    Newer { path: PathBuf, format: u32 },
+}
+
+/// What CURVE needs on the side of a client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Keys {
+    server: String,
+    public: String,
+    secret: SecretKey,
+}
+
+impl Keys {
+    pub fn apply(&self, socket: &zmq::Socket) -> Result<(), zmq::Error> {
+        socket.set_curve_serverkey(self.server.as_bytes())?;
+        socket.set_curve_publickey(self.public.as_bytes())?;
+        socket.set_curve_secretkey(self.secret.expose().as_bytes())
+    }
+}
+
+impl Access {
+    pub fn read(path: &Path) -> Result<Self, AccessError> {
+        let text = private::read(path)?;
+        let wrong = |why: String| AccessError::Wrong { path: path.to_owned(), why };
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        // What serde says of a wrong value has the value in it, which may be a key.
+        let place = |error: serde_json::Error| format!("line {}", error.line());
+        let Format { format } = serde_json::from_str(&text).map_err(|error| wrong(place(error)))?;
+        if format > FORMAT {
+            return Err(AccessError::Newer { path: path.to_owned(), format });
+        }
+        let access: Self = serde_json::from_str(&text).map_err(|error| wrong(place(error)))?;
+        let keys = [
+            ("server_key", access.server_key.as_str()),
+            ("public_key", access.public_key.as_str()),
+            ("secret_key", access.secret_key.expose()),
+        ];
+        for (what, key) in keys {
+            if !is_key(key) {
+                return Err(wrong(format!("its {what} is no key")));
+            }
+        }
+        Ok(access)
+    }
+
+    pub fn write(&self, path: &Path) -> Result<(), PrivateError> {
+        private::write(path, &self.to_text())
+    }
+
+    pub fn to_text(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("strings and numbers");
+        text.push('\n');
+        text
+    }
+
+    pub fn keys(&self) -> Keys {
+        let (server, public) = (self.server_key.clone(), self.public_key.clone());
+        Keys { server, public, secret: self.secret_key.clone() }
+    }
+
+    /// Was the hub started on this machine, since it was switched on?
+    pub fn is_here(&self) -> bool {
+        !self.boot_id.is_empty() && self.boot_id == boot_id() && self.host == crate::host_name()
+    }
+
+    /// Does the hub take connections on this machine?
+    pub fn ipc_answers(&self) -> bool {
+        self.is_here() && self.ipc.strip_prefix("ipc://").is_some_and(takes_connections)
+    }
+}
+
+pub fn is_key(text: &str) -> bool {
+    text.len() == KEY_CHARS && zmq::z85_decode(text).is_ok()
+}
+
+pub fn takes_connections(path: &str) -> bool {
+    UnixStream::connect(path).is_ok()
+}
+
+/// Another one after each start of the machine. Empty where the system does not tell.
+pub fn boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+/// `$DHUB_DIR`, else `~/.dhub`.
+pub fn default_dir() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let home = || set("HOME").map(|home| Path::new(&home).join(".dhub"));
+    set("DHUB_DIR").map(PathBuf::from).or_else(home)
+}
+
+/// Makes the directory of keys, or makes sure that nobody else can enter it.
+pub fn make_dir(path: &Path) -> Result<(), PrivateError> {
+    private::make_dir(path, ADVICE)
+}
+
+/// Makes sure that nobody else can enter it.
+pub fn check_dir(path: &Path) -> Result<(), PrivateError> {
+    private::check_dir(path, ADVICE)
+}
+
+/// What a hub that runs says of itself, beside its keys; removed when it stops as asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    pub process: u32,
+    /// For people.
+    pub since: String,
+    pub ipc: String,
+}
+
+pub const LIVE: &str = "live.json";
+pub const OWNER: &str = "owner.access";
+
+/// One hub of this user that runs, or that did not stop as asked.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its owner's access file.
+    pub path: PathBuf,
+    pub access: Access,
+    pub live: Live,
+}
+
+impl Found {
+    /// For people who have to choose.
+    pub fn about(&self) -> String {
+        let Access { file, host, .. } = &self.access;
+        let file = if file.is_empty() { "in memory" } else { file };
+        let Live { process, since, .. } = &self.live;
+        format!("{file}, on {host}, process {process} since {since}")
+    }
+}
+
+/// The hubs of this user, by their directories.
+pub fn hubs(dir: &Path) -> Result<Vec<Found>, AccessError> {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Ok(Vec::new());
+    };
+    check_dir(dir)?;
+    let mut found = Vec::new();
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for hub in paths {
+        let Ok(live) = private::read(&hub.join(LIVE)) else { continue };
+        let path = hub.join(OWNER);
+        // Its owner's key was taken back: for others to reach, by a file that they name.
+        if !path.exists() {
+            continue;
+        }
+        if let Ok(live) = serde_json::from_str(&live) {
+            found.push(Found { access: Access::read(&path)?, path, live });
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::role::Role;
+
+    fn access() -> Access {
+        let pair = zmq::CurveKeyPair::new().unwrap();
+        let key = |bytes: &[u8]| zmq::z85_encode(bytes).unwrap();
+        Access {
+            format: FORMAT,
+            hub: "run".into(),
+            file: "/home/ada/run.db".into(),
+            host: crate::host_name(),
+            boot_id: boot_id(),
+            ipc: "ipc:///run/user/1/dhub/run.sock".into(),
+            endpoints: vec!["tcp://login3:6125".into()],
+            server_key: key(&pair.public_key),
+            name: "owner".into(),
+            roles: Role::Work.into(),
+            public_key: key(&pair.public_key),
+            secret_key: SecretKey::new(key(&pair.secret_key)),
+        }
+    }
+
+    #[test]
+    fn a_file_says_what_was_written_and_nobody_else_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.access");
+        let access = access();
+        access.write(&path).unwrap();
+        assert_eq!(Access::read(&path).unwrap(), access);
+        assert!(!format!("{access:?}").contains(access.secret_key.expose()));
+        assert!(!format!("{:?}", access.keys()).contains(access.secret_key.expose()));
+    }
+
+    #[test]
+    fn what_is_no_access_file_is_refused_without_telling_its_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.access");
+        let good = access();
+        let secret = good.secret_key.expose().to_owned();
+        let broken = good.to_text().replace("\"name\": \"owner\"", "\"name\": 7");
+        let short = good.to_text().replace(&secret, &secret[1..]);
+        let newer = good.to_text().replace("\"format\": 1", "\"format\": 2");
+        for text in ["", "{}", "junk", &broken, &short, &newer] {
+            private::write(&path, text).unwrap();
+            let said = Access::read(&path).unwrap_err().to_string();
+            assert!(said.contains("a.access"), "{said}");
+            assert!(!said.contains(&secret[1..]), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_hub_of_another_machine_or_another_start_of_this_one_is_not_here() {
+        let here = access();
+        assert!(here.is_here());
+        assert!(!Access { host: "elsewhere".into(), ..here.clone() }.is_here());
+        assert!(!Access { boot_id: "x".into(), ..here.clone() }.is_here());
+        assert!(!Access { boot_id: String::new(), ..here.clone() }.is_here());
+        assert!(!here.ipc_answers());
+    }
+}

@@ -1,0 +1,128 @@
+//! Files and directories that nobody but their user may enter or read.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Why a file or directory cannot be trusted, or not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateError {
+    #[error("{path}: {}", words(.source))]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{path} belongs to user {owner}, not to you; {advice}")]
+    Owner { path: PathBuf, owner: u32, advice: &'static str },
+    #[error("{path} can be entered by others; mend it with: chmod 700 '{path}'")]
+    DirMode { path: PathBuf },
+    #[error(
+        "{path} has a key in it and can be read by others; mend it with: chmod 600 '{path}'\n  if somebody may have read it, take the key back: dhub access revoke"
+    )]
+    FileMode { path: PathBuf },
+}
+
+/// What the system said, without its number.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(code) => text.trim_end_matches(&format!(" (os error {code})")).to_lowercase(),
+        None => text,
+    }
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> PrivateError {
+    let path = path.to_owned();
+    |source| PrivateError::Io { path, source }
+}
+
+/// Makes the directory if it is missing, and makes sure that nobody else can enter it.
+pub fn make_dir(path: &Path, advice: &'static str) -> Result<(), PrivateError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(io_error(path)(error)),
+    }
+    check_dir(path, advice)
+}
+
+/// A directory that somebody else made or can enter is no place for sockets and keys.
+pub fn check_dir(path: &Path, advice: &'static str) -> Result<(), PrivateError> {
+    // Not followed: a link in /tmp could point anywhere.
+    let meta = fs::symlink_metadata(path).map_err(io_error(path))?;
+    if !meta.is_dir() {
+        return Err(io_error(path)(io::ErrorKind::NotADirectory.into()));
+    }
+    if meta.uid() != rustix::process::getuid().as_raw() {
+        return Err(PrivateError::Owner { path: path.to_owned(), owner: meta.uid(), advice });
+    }
+    if meta.mode() & 0o077 != 0 {
+        return Err(PrivateError::DirMode { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+/// The text of a file that nobody else can read.
+pub fn read(path: &Path) -> Result<String, PrivateError> {
+    let file = File::open(path).map_err(io_error(path))?;
+    // Of the open file: what is read is what was looked at.
+    let meta = file.metadata().map_err(io_error(path))?;
+    if meta.is_file() && meta.mode() & 0o077 != 0 {
+        return Err(PrivateError::FileMode { path: path.to_owned() });
+    }
+    io::read_to_string(file).map_err(io_error(path))
+}
+
+/// Writes it whole or not at all, for nobody else to read.
+pub fn write(path: &Path, text: &str) -> Result<(), PrivateError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let new = path.with_file_name(name);
+    let write = || {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    write().map_err(|error| {
+        // What could not be written is of no use to anybody.
+        let _ = fs::remove_file(&new);
+        io_error(path)(error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn what_others_can_read_or_enter_is_refused_with_the_command_that_mends_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (below, file) = (dir.path().join("keys"), dir.path().join("keys/a"));
+        make_dir(&below, "").unwrap();
+        write(&file, "secret").unwrap();
+        assert_eq!(read(&file).unwrap(), "secret");
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&below).unwrap().count(), 1);
+        for mode in [0o640, 0o604, 0o660, 0o644] {
+            set_mode(&file, mode);
+            let said = read(&file).unwrap_err().to_string();
+            assert!(said.contains(&format!("chmod 600 '{}'", file.display())), "{said}");
+        }
+        set_mode(&below, 0o750);
+        let said = make_dir(&below, "").unwrap_err().to_string();
+        assert!(said.contains(&format!("chmod 700 '{}'", below.display())), "{said}");
+    }
+
+    #[test]
+    fn a_link_to_a_directory_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+        assert!(check_dir(&link, "").is_err());
+    }
+}
