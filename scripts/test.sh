@@ -20,6 +20,17 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
+# A Python with pyzmq, for the tests that talk to the hub in another language.
+python=${CARGO_TARGET_DIR:-$PWD/target}/python
+if [ ! -e "$python/complete" ] && command -v python3 >/dev/null; then
+    rm -rf "$python"
+    python3 -m venv "$python" && "$python/bin/pip" install -q --disable-pip-version-check pyzmq==27.1.0 &&
+        touch "$python/complete" || echo "test.sh: no Python with pyzmq can be made here; that test is skipped" >&2
+fi
+if [ -e "$python/complete" ]; then
+    export DHUB_PYTHON=$python/bin/python
+fi
+
 begin=$SECONDS
 cargo fmt --all --check
 cargo clippy --quiet --locked --workspace --all-targets -- -D warnings

@@ -142,7 +142,7 @@ impl Client {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let endpoint = self.target.endpoint.clone();
+                let endpoint = self.target.place();
                 let silent = ClientError::NoHub { endpoint, waited: self.timeout + parked };
                 return Err(self.denial.take().map_or(silent, ClientError::Denied));
             }

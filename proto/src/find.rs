@@ -29,6 +29,14 @@ pub struct Target {
     pub about: String,
 }
 
+impl Target {
+    /// The endpoint, and why it is looked for there.
+    pub fn place(&self) -> String {
+        let Self { endpoint, about, .. } = self;
+        if about.is_empty() { endpoint.clone() } else { format!("{endpoint}, where {about}") }
+    }
+}
+
 impl From<&str> for Target {
     fn from(endpoint: &str) -> Self {
         Self { endpoint: endpoint.into(), ..Self::default() }
@@ -139,7 +147,7 @@ fn at(endpoint: String, known: Option<(PathBuf, Access)>) -> Target {
 fn about(access: &Access, path: &Path) -> String {
     let Access { file, host, .. } = access;
     let file = if file.is_empty() { "a hub in memory" } else { file };
-    format!("{} says: {file}, on {host}", path.display())
+    format!("{} says that {file} is, on {host}", path.display())
 }
 
 /// Over ipc if the hub is on this machine, else at the first endpoint that the file names.

@@ -64,7 +64,7 @@ impl<'a> Feed<'a> {
                     }
                 }
                 None if heard.elapsed() >= self.timeout => {
-                    let endpoint = self.client.endpoint().to_owned();
+                    let endpoint = self.client.target().place();
                     return Err(ClientError::NoHub { endpoint, waited: self.timeout });
                 }
                 None => {

@@ -119,7 +119,7 @@ impl Patience {
         let first = self.silent_since.is_none();
         let since = *self.silent_since.get_or_insert(asked);
         if since.elapsed() >= self.hub_timeout {
-            let endpoint = hub.client().endpoint().to_owned();
+            let endpoint = hub.client().target().place();
             return Err(match error {
                 ClientError::NoHub { .. } => {
                     ClientError::NoHub { endpoint, waited: since.elapsed() }.into()

@@ -1,8 +1,10 @@
 //! A program written for dwork, as far as its frames go: a REQ socket and one QueryMsg each way.
 
 use dhub_proto::Message;
+use dhub_proto::client;
 use dhub_proto::dwork::query_msg::Type;
 use dhub_proto::dwork::{Dep, QueryMsg, TaskMsg};
+use dhub_proto::find::Target;
 
 use crate::PATIENCE;
 
@@ -12,10 +14,14 @@ pub struct Dwork {
 
 impl Dwork {
     pub fn connect(endpoint: &str) -> Self {
-        let socket = zmq::Context::new().socket(zmq::REQ).expect("a socket");
-        socket.set_linger(0).expect("an option");
+        Self::to(&endpoint.into())
+    }
+
+    /// With a key, if the hub wants one.
+    pub fn to(target: &Target) -> Self {
+        let socket = client::open(&zmq::Context::new(), target, zmq::REQ).expect("a socket");
         socket.set_rcvtimeo(PATIENCE.as_millis() as i32).expect("an option");
-        socket.connect(endpoint).expect("an endpoint");
+        socket.connect(&target.endpoint).expect("an endpoint");
         Self { socket }
     }
 

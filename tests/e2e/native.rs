@@ -4,6 +4,8 @@
 use std::cell::Cell;
 
 use dhub_proto::Message;
+use dhub_proto::client;
+use dhub_proto::find::Target;
 use dhub_proto::wire::reply::Body as Answer;
 use dhub_proto::wire::request::Body;
 use dhub_proto::wire::*;
@@ -17,10 +19,14 @@ pub struct Native {
 
 impl Native {
     pub fn connect(endpoint: &str) -> Self {
-        let socket = zmq::Context::new().socket(zmq::DEALER).expect("a socket");
-        socket.set_linger(0).expect("an option");
+        Self::to(&endpoint.into())
+    }
+
+    /// With a key, if the hub wants one.
+    pub fn to(target: &Target) -> Self {
+        let socket = client::open(&zmq::Context::new(), target, zmq::DEALER).expect("a socket");
         socket.set_rcvtimeo(PATIENCE.as_millis() as i32).expect("an option");
-        socket.connect(endpoint).expect("an endpoint");
+        socket.connect(&target.endpoint).expect("an endpoint");
         Self { socket, last_id: Cell::new(0) }
     }
 

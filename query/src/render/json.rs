@@ -146,6 +146,8 @@ pub fn status(report: &StatusReport) -> Value {
             "commit_us": hub.commit_us,
             "file_bytes": hub.file_bytes,
             "insecure": hub.insecure,
+            "handshakes_failed": hub.handshakes_failed,
+            "requests_denied": hub.requests_denied,
         })),
     })
 }

@@ -66,6 +66,14 @@ fn hub_line(text: &mut String, hub: &HubInfo) {
         parts.push(paint(ODD, "insecure"));
     }
     let _ = writeln!(text, "{}", parts.join(" · "));
+    let (strangers, denied) = (hub.handshakes_failed, hub.requests_denied);
+    if strangers + denied > 0 {
+        let (strangers, denied) = (number(strangers), number(denied));
+        let _ = writeln!(
+            text,
+            "  {strangers} connections were not let in, {denied} requests denied to their key"
+        );
+    }
 }
 
 fn progress_line(text: &mut String, report: &StatusReport, counts: &Counts, now: &Zoned) {

@@ -1,0 +1,162 @@
+//! The files of keys: who may read them, and how a hub is found by them.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use dhub_proto::access::Access;
+use e2e::Process;
+
+use super::{Guarded, read};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("a file").permissions().mode() & 0o777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("a file");
+}
+
+#[test]
+fn nobody_else_can_read_what_is_made() {
+    let hub = Guarded::start();
+    hub.new_key("node", &["work"]);
+    assert_eq!(mode(&hub.space.path(".dhub")), 0o700);
+    assert_eq!(mode(&hub.home()), 0o700);
+    let files: Vec<_> = fs::read_dir(hub.home()).unwrap().map(|it| it.unwrap().path()).collect();
+    assert!(files.len() >= 7, "{files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{file:?}");
+    }
+}
+
+#[test]
+fn files_that_others_can_read_are_refused_with_the_command_that_mends_them() {
+    let mut hub = Guarded::start();
+    let file = hub.abroad("owner");
+    set_mode(&file, 0o644);
+    let path = file.display().to_string();
+    let chmod = format!("chmod 600 '{path}'");
+    for tool in ["dquery", "kworker"] {
+        let args: &[&str] = if tool == "dquery" { &["status"] } else { &["-j", "1"] };
+        let said = hub.space.run(tool, &[args, &["--access", &path]].concat());
+        said.exits(9).says(&[&path, &chmod]);
+    }
+    let mended = hub.space.run("sh", &["-c", &chmod]);
+    mended.exits(0);
+    hub.space.run("dquery", &["status", "--access", &path]).exits(0);
+
+    let server = hub.home().join("server.json");
+    hub.terminate().exits(0);
+    for (path, bad, good) in [
+        (server, 0o640, 0o600),
+        (hub.home(), 0o755, 0o700),
+        (hub.space.path(".dhub"), 0o711, 0o700),
+    ] {
+        set_mode(&path, bad);
+        let said = hub.space.run("dhub", &["-f", "run.db", "-p", &hub.port.to_string()]);
+        said.exits(26).says(&[&format!("chmod {good:o} '{}'", path.display())]);
+        set_mode(&path, good);
+    }
+}
+
+#[test]
+fn what_is_no_access_file_is_told_so() {
+    let hub = Guarded::start();
+    hub.space.write("junk", "junk");
+    set_mode(&hub.space.path("junk"), 0o600);
+    let said = hub.space.run("dquery", &["status", "--access", "junk"]);
+    said.exits(9).says(&["junk is no access file", "dhub access new"]).is_one_message();
+    let said = hub.space.run("dquery", &["status", "--access", "absent"]);
+    said.exits(9).says(&["absent", "no such file"]).is_one_message();
+}
+
+#[test]
+fn a_hub_that_is_gone_is_said_to_be_gone() {
+    let mut hub = Guarded::start();
+    hub.process().kill9();
+    let said = hub.space.run("dquery", &["status", "--timeout", "100ms"]);
+    said.exits(7).says(&["run.db", "is gone", "start it again with: dhub -f"]).is_one_message();
+    // Stopped as asked, nothing says that it should be there.
+    hub.start_again(&[]);
+    hub.terminate().exits(0);
+    let said = hub.space.run("dquery", &["status", "--timeout", "100ms"]);
+    said.exits(7).says(&["none of your hubs runs", "dhub -f"]).is_one_message();
+}
+
+#[test]
+fn a_hub_on_another_machine_is_found_and_one_that_died_there_is_named() {
+    let mut hub = Guarded::start();
+    let elsewhere = |host: &str| {
+        let path = hub.access("owner");
+        Access { host: host.into(), ..read(&path) }.write(&path).unwrap();
+    };
+    elsewhere("another-machine");
+    let mut command = hub.space.command("dquery");
+    // Another machine has another runtime directory.
+    command.args(["status", "--json"]).env("XDG_RUNTIME_DIR", hub.space.path("elsewhere"));
+    let output = Process::start(command).end();
+    output.exits(0);
+    hub.process().kill9();
+    let said = hub.space.run("dquery", &["status", "--timeout", "1s"]);
+    said.exits(7).says(&["no hub answers at tcp://127.0.0.1", "another-machine"]).is_one_message();
+}
+
+#[test]
+fn of_several_hubs_one_is_chosen() {
+    let hub = Guarded::start();
+    let mut command = hub.space.command("dhub");
+    command.args(["-f", "other.db"]);
+    let mut other = Process::start(command);
+    other.hear("your tools find it");
+    let said = hub.space.run("dquery", &["status"]);
+    said.exits(2)
+        .says(&["several of your hubs run", "run-", "other-", "--access"])
+        .is_one_message();
+    let owner = |stem: &str| {
+        let mut homes = fs::read_dir(hub.space.path(".dhub")).unwrap().map(|it| it.unwrap().path());
+        let home = homes.find(|it| it.file_name().unwrap().to_string_lossy().starts_with(stem));
+        home.unwrap().join("owner.access").display().to_string()
+    };
+    for stem in ["run", "other"] {
+        let output = hub.space.run("dquery", &["status", "--json", "--access", &owner(stem)]);
+        assert!(output.ok().contains(&format!("{stem}.db")), "{output:?}");
+    }
+    let keys = [owner("run"), owner("other")].map(|path| read(Path::new(&path)));
+    assert_ne!(keys[0].server_key, keys[1].server_key);
+    assert_ne!(keys[0].public_key, keys[1].public_key);
+    assert_ne!(keys[0].endpoints, keys[1].endpoints);
+    hub.dhub(&["access", "show"]).exits(2).says(&["several hubs", "-f"]);
+    hub.dhub(&["access", "show", "-f", "other.db"]).exits(0).prints(&["other-", "owner"]);
+}
+
+#[test]
+fn a_hub_for_this_machine_only_has_no_port_and_no_keys() {
+    let space = e2e::Space::new();
+    let mut command = space.command("dhub");
+    command.args(["-f", "run.db", "--local"]);
+    let mut hub = Process::start(command);
+    hub.hear("you, on this machine");
+    assert!(!hub.stderr().contains("tcp://"), "{}", hub.stderr());
+    assert!(!space.path(".dhub").exists());
+    space.run("dquery", &["status"]).exits(0);
+    space.run("dhub", &["access", "show"]).exits(2).says(&["no hub has made keys"]);
+}
+
+#[test]
+fn a_key_can_be_carried_through_a_pipe() {
+    let hub = Guarded::start();
+    let output = hub.dhub(&["access", "new", "node", "--role", "work", "--to", "-"]);
+    assert!(output.ok().contains("\"secret_key\""));
+    assert!(!hub.access("node").exists(), "one copy is enough");
+    let path = hub.space.path("node.access");
+    hub.space.write("node.access", &output.stdout);
+    set_mode(&path, 0o600);
+    let access = Access { boot_id: "another".into(), ..read(&path) };
+    access.write(&path).unwrap();
+    let said = hub.space.run("dquery", &["steal", "--access", "node.access"]);
+    said.exits(3).says(&["no task was added yet"]);
+    hub.dhub(&["access", "new", "node", "--role", "work"]).exits(6).says(&["revoke node"]);
+    hub.dhub(&["access", "new", "../x", "--role", "work"]).exits(2);
+    hub.dhub(&["access", "new", "x", "--role", "root"]).exits(2).says(&["observe"]);
+}

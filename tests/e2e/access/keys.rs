@@ -1,0 +1,146 @@
+//! With which keys one gets in.
+
+use dhub_proto::access::SecretKey;
+use dhub_proto::wire::request::Body;
+use dhub_proto::wire::*;
+use e2e::{Native, Process, eventually, plain_worker, task};
+
+use super::{Guarded, await_failures, read, target};
+
+const DENIED: i32 = 11;
+
+#[test]
+fn the_owner_needs_no_option_and_others_need_their_file() {
+    let hub = Guarded::start();
+    hub.space.run("dquery", &["create", "a"]).exits(0);
+    hub.query_abroad("owner", &["create", "b"]).exits(0);
+    hub.query_abroad("submit", &["create", "c"]).exits(0);
+    hub.query_abroad("worker", &["steal", "-q"]).exits(0);
+    assert_eq!(hub.status()["counts"]["ready"], 2);
+}
+
+#[test]
+fn without_a_key_nothing_is_answered() {
+    let mut hub = Guarded::start();
+    let endpoint = hub.target("owner").endpoint;
+    let native = Native::connect(&endpoint);
+    native.send(Body::Status(Status {}));
+    assert!(!native.has_reply(500));
+    await_failures(&hub, 1);
+    let said =
+        hub.space.run("dquery", &["status", "-s", &endpoint.replace("127.0.0.1", "localhost")]);
+    said.exits(DENIED).says(&["lets only known keys in", "--access"]).is_one_message();
+    let log = hub.process().stderr();
+    assert!(log.contains("not let in") && log.contains("tcp://127.0.0.1:"), "{log}");
+}
+
+#[test]
+fn a_key_that_the_hub_does_not_know_is_denied_and_that_is_not_called_down() {
+    let hub = Guarded::start();
+    let pair = zmq::CurveKeyPair::new().unwrap();
+    let mut access = read(&hub.abroad("owner"));
+    access.public_key = zmq::z85_encode(&pair.public_key).unwrap();
+    access.secret_key = SecretKey::new(zmq::z85_encode(&pair.secret_key).unwrap());
+    access.write(&hub.space.path("forged.access")).unwrap();
+    let native = Native::to(&target(&access));
+    native.send(Body::Status(Status {}));
+    assert!(!native.has_reply(500));
+    for tool in [&["dquery", "status"][..], &["kworker", "-j", "1"]] {
+        let said = hub.space.run(tool[0], &[&tool[1..], &["--access", "forged.access"]].concat());
+        said.exits(DENIED).says(&["does not let the key", "forged.access", "dhub access new"]);
+    }
+    await_failures(&hub, 3);
+}
+
+#[test]
+fn another_hub_at_the_address_is_not_taken_for_ours() {
+    let (ours, other) = (Guarded::start(), Guarded::start());
+    let mut access = read(&ours.abroad("owner"));
+    access.endpoints = read(&other.access("owner")).endpoints;
+    access.write(&ours.space.path("wrong.access")).unwrap();
+    let args = ["status", "--access", "wrong.access", "--timeout", "2s"];
+    ours.space.run("dquery", &args).exits(DENIED).says(&["another hub than", "wrong.access"]);
+}
+
+#[test]
+fn a_key_that_is_taken_back_is_refused_at_the_next_message_of_an_open_connection() {
+    let hub = Guarded::start();
+    hub.new_key("node", &["observe", "work"]);
+    let (native, path) = (hub.native("node"), hub.abroad("node").display().to_string());
+    assert_eq!(native.counts().ready, 0);
+    hub.dhub(&["access", "revoke", "node"]).exits(0).says(&["taken back"]);
+    let (code, error) = native.error(Body::Status(Status {}));
+    assert_eq!(code, ErrorCode::ErrorDenied, "{error:?}");
+    assert!(error.message.contains("'node' was taken back"), "{error:?}");
+    hub.space.run("dquery", &["status", "--access", &path]).exits(DENIED);
+    assert!(!hub.access("node").exists());
+    hub.dhub(&["access", "revoke", "node"]).exits(6).says(&["no key 'node'", "owner"]);
+    hub.dhub(&["access", "show"]).exits(0).prints(&["node", "TAKEN BACK"]);
+    // The same name again is another key.
+    hub.new_key("node", &["observe"]);
+    hub.space.run("dquery", &["status", "--access", &path]).exits(DENIED);
+    assert_eq!(hub.native("node").counts().ready, 0);
+}
+
+#[test]
+fn a_steal_that_waits_gives_nothing_to_a_key_that_was_taken_back() {
+    let hub = Guarded::start();
+    hub.new_key("node", &["work"]);
+    let native = hub.native("node");
+    let worker = Some(plain_worker("node"));
+    let id = native.send(Body::Steal(Steal {
+        worker,
+        n: 1,
+        wait_ms: 60_000,
+        stay: true,
+        ..Steal::default()
+    }));
+    assert!(!native.has_reply(300), "it waits");
+    hub.dhub(&["access", "revoke", "node"]).exits(0);
+    hub.native("owner").create(&[task("a", &[])]);
+    let reply = native.receive();
+    assert_eq!(reply.id, id);
+    assert!(
+        matches!(&reply.body, Some(reply::Body::Error(error)) if error.code() == ErrorCode::ErrorDenied),
+        "{reply:?}"
+    );
+    eventually("the task to be ready for others", || {
+        (hub.status()["counts"]["ready"] == 1).then_some(())
+    });
+}
+
+#[test]
+fn keys_and_port_stay_through_a_restart_and_a_pool_works_on() {
+    let mut hub = Guarded::start();
+    let mut command = hub.space.command("kworker");
+    command.args(["-j", "1", "--access", &hub.abroad("owner").display().to_string()]);
+    let mut worker = Process::start(command);
+    worker.hear("1 slot");
+    hub.process().kill9();
+    hub.start_again(&[]);
+    // A task that adds a task, by the access file of its worker.
+    hub.space
+        .run("dquery", &["create", "a", "--command", "dquery create b --command true"])
+        .exits(0);
+    eventually("both tasks to be done", || (hub.status()["counts"]["done"] == 2).then_some(()));
+    assert!(worker.is_running());
+}
+
+#[test]
+fn a_pool_whose_key_is_taken_back_stops() {
+    let hub = Guarded::start();
+    hub.new_key("node", &["work"]);
+    let mut command = hub.space.command("kworker");
+    command.args(["-j", "1", "--access", &hub.abroad("node").display().to_string()]);
+    let mut worker = Process::start(command);
+    worker.hear("1 slot");
+    hub.space
+        .run("dquery", &["create", "a", "--command", "dquery create b || echo $? >code; sleep 600"])
+        .exits(0);
+    // What the key may not do, its tasks may not either.
+    eventually("the task to be refused", || hub.space.path("code").exists().then_some(()));
+    hub.dhub(&["access", "revoke", "node"]).exits(0);
+    worker.end().exits(DENIED).says(&["taken back"]);
+    assert_eq!(std::fs::read_to_string(hub.space.path("code")).unwrap().trim(), "11");
+    assert_eq!(hub.status()["counts"]["running"], 1, "until its lease is over");
+}
