@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
+use dhub_proto::find::Target;
+
 use crate::client::{Bag, Create, DworkLoop, Graph, NativeLoop, Stencil, Tree};
 use crate::echo;
 use crate::lanes::{Measured, drive};
@@ -52,7 +54,7 @@ pub struct Case {
     pub measure: fn(&Bench) -> (f64, f64),
 }
 
-pub const CASES: [Case; 10] = [
+pub const CASES: [Case; 12] = [
     Case {
         key: "steal-1",
         title: "steal then complete, one at a time, 16 workers (tasks/s)",
@@ -143,6 +145,24 @@ pub const CASES: [Case; 10] = [
         dwork: false,
         measure: parked::measure,
     },
+    Case {
+        key: "curve-1",
+        title: "encrypted: steal then complete, one at a time, 16 workers (tasks/s; ratio to plain)",
+        must: 0.65,
+        aim: 0.80,
+        better: Better::Higher,
+        dwork: false,
+        measure: |bench| encrypted(bench, 40_000, 16, 1),
+    },
+    Case {
+        key: "curve-16",
+        title: "encrypted: the same in batches of 16, 4 workers (tasks/s; ratio to plain)",
+        must: 0.60,
+        aim: 0.80,
+        better: Better::Higher,
+        dwork: false,
+        measure: |bench| encrypted(bench, 200_000, 4, 16),
+    },
 ];
 
 /// A rate, and its ratio to the round trips a second that the echo makes with 16 clients, just
@@ -176,30 +196,44 @@ impl Bench {
     }
 }
 
-pub fn fill(endpoint: &str, graph: impl Graph + 'static, tasks: u64) {
-    drive(endpoint, vec![Create::lane(graph, tasks, 1_000)]);
+pub fn fill(target: impl Into<Target>, graph: impl Graph + 'static, tasks: u64) {
+    drive(target, vec![Create::lane(graph, tasks, 1_000)]);
 }
 
-fn dwork_workers(endpoint: &str, workers: usize, n: u32, tasks: u64) -> Measured {
+fn dwork_workers(target: impl Into<Target>, workers: usize, n: u32, tasks: u64) -> Measured {
     let done = Arc::new(AtomicU64::new(0));
-    drive(endpoint, (0..workers).map(|w| DworkLoop::lane(w, n, &done, tasks)).collect())
+    drive(target, (0..workers).map(|w| DworkLoop::lane(w, n, &done, tasks)).collect())
 }
 
 fn loops(bench: &Bench, tasks: u64, workers: usize, n: u32) -> (f64, f64) {
     let tasks = bench.scale.tasks(tasks);
     beside_echo(bench, || {
         let (_hub, endpoint) = bench.hub();
-        fill(&endpoint, bench.bag(), tasks);
-        dwork_workers(&endpoint, workers, n, tasks).per_second(tasks)
+        fill(endpoint.as_str(), bench.bag(), tasks);
+        dwork_workers(endpoint.as_str(), workers, n, tasks).per_second(tasks)
     })
+}
+
+/// In plain, encrypted, and in plain again, at the same hub.
+fn encrypted(bench: &Bench, tasks: u64, workers: usize, n: u32) -> (f64, f64) {
+    let tasks = bench.scale.tasks(tasks);
+    let (hub, guarded) = Server::both_ways(&bench.programs.join("dhub"), &bench.below);
+    let plain = Target::from(hub.endpoint.as_str());
+    let rate = |target: &Target| {
+        fill(target.clone(), bench.bag(), tasks);
+        dwork_workers(target.clone(), workers, n, tasks).per_second(tasks)
+    };
+    let before = rate(&plain);
+    let encrypted = rate(&guarded);
+    (encrypted, encrypted / ((before + rate(&plain)) / 2.0))
 }
 
 fn native(bench: &Bench) -> (f64, f64) {
     let tasks = bench.scale.tasks(150_000);
     beside_echo(bench, || {
         let (_hub, endpoint) = bench.hub();
-        fill(&endpoint, bench.bag(), tasks);
-        drive(&endpoint, (0..16).map(NativeLoop::lane).collect()).per_second(tasks)
+        fill(endpoint.as_str(), bench.bag(), tasks);
+        drive(endpoint.as_str(), (0..16).map(NativeLoop::lane).collect()).per_second(tasks)
     })
 }
 
@@ -207,7 +241,7 @@ fn create(bench: &Bench, tasks: u64, batch: u64) -> (f64, f64) {
     let tasks = bench.scale.tasks(tasks);
     beside_echo(bench, || {
         let (_hub, endpoint) = bench.hub();
-        let measured = drive(&endpoint, vec![Create::lane(bench.bag(), tasks, batch)]);
+        let measured = drive(endpoint.as_str(), vec![Create::lane(bench.bag(), tasks, batch)]);
         measured.per_second(tasks)
     })
 }
@@ -217,8 +251,8 @@ fn stencil(bench: &Bench) -> (f64, f64) {
     beside_echo(bench, || {
         let (_hub, endpoint) = bench.hub();
         let prefix = bench.bag().prefix;
-        fill(&endpoint, Stencil { prefix, width: 1_000 }, tasks);
-        dwork_workers(&endpoint, 4, 16, tasks).per_second(tasks)
+        fill(endpoint.as_str(), Stencil { prefix, width: 1_000 }, tasks);
+        dwork_workers(endpoint.as_str(), 4, 16, tasks).per_second(tasks)
     })
 }
 
@@ -256,7 +290,7 @@ fn latency(bench: &Bench) -> (f64, f64) {
     let echo = echo::measure(1, Duration::from_millis(1_000 / bench.scale.0)).micros(0.5);
     let (_hub, endpoint) = bench.hub();
     let tasks = bench.scale.tasks(10_000);
-    fill(&endpoint, bench.bag(), tasks);
+    fill(endpoint.as_str(), bench.bag(), tasks);
     let micros = parked::steals(&endpoint, tasks).micros(0.5);
     (micros, micros / echo)
 }

@@ -33,5 +33,5 @@ pub fn measure(clients: usize, time: Duration) -> Measured {
     let server = Server::echo();
     let frame = vec![b'x'; FRAME_BYTES];
     let lanes = (0..clients).map(|_| Echo::lane(frame.clone(), time)).collect();
-    drive(&server.endpoint, lanes)
+    drive(server.endpoint.as_str(), lanes)
 }

@@ -102,7 +102,7 @@ impl Times {
 
 fn create(hub: &Server, tasks: u64) -> Times {
     Times::take(hub, tasks, |from, until| {
-        drive(&hub.endpoint, vec![Create::lane(Rows { from }, until - from, BATCH.into())]);
+        drive(hub.endpoint.as_str(), vec![Create::lane(Rows { from }, until - from, BATCH.into())]);
         until - from
     })
 }
@@ -112,7 +112,7 @@ fn work_off(hub: &Server, tasks: u64) -> Times {
     let lane = |worker, until| DworkLoop::lane(worker, BATCH, &done, until);
     Times::take(hub, tasks, |_, until| {
         let before = done.load(Ordering::Relaxed);
-        drive(&hub.endpoint, (0..WORKERS).map(|worker| lane(worker, until)).collect());
+        drive(hub.endpoint.as_str(), (0..WORKERS).map(|worker| lane(worker, until)).collect());
         done.load(Ordering::Relaxed) - before
     })
 }

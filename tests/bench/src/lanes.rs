@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use dhub_proto::client;
+use dhub_proto::find::Target;
 use hdrhistogram::Histogram;
 
 /// Without a reply for this long the run has failed.
@@ -36,13 +38,12 @@ fn histogram() -> Histogram<u64> {
 }
 
 /// All of them to their end. Panics if the server falls silent: there is nothing to measure then.
-pub fn drive(endpoint: &str, lanes: Vec<Box<dyn Lane>>) -> Measured {
-    let context = zmq::Context::new();
+pub fn drive(target: impl Into<Target>, lanes: Vec<Box<dyn Lane>>) -> Measured {
+    let (context, target) = (zmq::Context::new(), target.into());
     let connect = |lane| {
-        let socket = context.socket(zmq::REQ).expect("a socket");
-        socket.set_linger(0).expect("an option");
+        let socket = client::open(&context, &target, zmq::REQ).expect("a socket");
         socket.set_rcvtimeo(PATIENCE_MS).expect("an option");
-        socket.connect(endpoint).expect("an endpoint");
+        socket.connect(&target.endpoint).expect("an endpoint");
         (socket, lane)
     };
     let clients: Vec<_> = lanes.into_iter().map(connect).collect();

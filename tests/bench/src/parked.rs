@@ -54,7 +54,7 @@ pub fn steals(endpoint: &str, tasks: u64) -> Measured {
 
 pub fn measure(bench: &Bench) -> (f64, f64) {
     let (_hub, endpoint) = bench.hub();
-    fill(&endpoint, bench.bag(), 2 * TASKS);
+    fill(endpoint.as_str(), bench.bag(), 2 * TASKS);
     let without = steals(&endpoint, TASKS).micros(0.99);
     // They listen (n = 0), so that they do not take the tasks that are measured.
     let contexts: Vec<zmq::Context> =

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use dhub_proto::access;
+use dhub_proto::find::Target;
 use tempfile::TempDir;
 
 pub struct Server {
@@ -43,11 +45,38 @@ impl Server {
 
     /// A hub on the file in this directory, which stays.
     pub fn hub_in(program: &Path, dir: &Path) -> Self {
+        let (command, endpoint) = Self::command(program, dir);
+        Self::start(command, endpoint, None)
+    }
+
+    /// One that can be reached in plain and encrypted, and the encrypted way to it.
+    pub fn both_ways(program: &Path, below: &Path) -> (Self, Target) {
+        let dir = TempDir::with_prefix_in("dhub-bench", below).expect("a directory");
+        let keys = dir.path().join("keys");
+        let (mut command, endpoint) = Self::command(program, dir.path());
+        command
+            .args(["--curve", &format!("tcp://127.0.0.1:{}", free_port())])
+            .arg("--dir")
+            .arg(&keys);
+        let hub = Self::start(command, endpoint, Some(dir));
+        let begin = Instant::now();
+        let found = loop {
+            if let Some(found) = access::hubs(&keys).expect("the keys").pop() {
+                break found.access;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60), "a hub without keys");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let (endpoint, keys) = (found.endpoints[0].clone(), Some(found.keys()));
+        (hub, Target { endpoint, keys, ..Target::default() })
+    }
+
+    fn command(program: &Path, dir: &Path) -> (Command, String) {
         let port = free_port();
         let mut command = Command::new(program);
         command.current_dir(dir).env("XDG_RUNTIME_DIR", dir);
         command.args(["-f", "run.db", "--insecure", "-p", &port.to_string()]);
-        Self::start(command, format!("tcp://127.0.0.1:{port}"), None)
+        (command, format!("tcp://127.0.0.1:{port}"))
     }
 
     fn start(mut command: Command, endpoint: String, dir: Option<TempDir>) -> Self {
