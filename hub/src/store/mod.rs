@@ -139,13 +139,14 @@ impl Store {
     /// Stores all of it or fails. `counts` are the tasks by state after it.
     pub fn commit(&mut self, changes: Vec<Change>, counts: &Counts) -> Result<Turn, StoreError> {
         self.mark()?;
-        let turn = self.turn + 1;
+        // One time for both, so that the tables are the same whether they were folded or recovered.
+        let (turn, at_ms) = (self.turn + 1, unix_ms());
         let room = loop {
             let folded = self.folded.get();
             let Some(redo) = &mut self.redo else {
                 break Room::Taken;
             };
-            let write = |record| encode(&changes, counts, record);
+            let write = |record| encode(at_ms, &changes, counts, record);
             match redo.append(turn, folded, write).map_err(StoreError::Commit)? {
                 // All that is in it may be written over once it is folded.
                 Room::Full if folded < self.turn => drop(self.settle()?),
@@ -157,7 +158,7 @@ impl Store {
             self.behind_since = Instant::now();
         }
         self.behind_changes += changes.len();
-        self.behind.push_back(Batch { turn, at_ms: unix_ms(), changes, counts: *counts });
+        self.behind.push_back(Batch { turn, at_ms, changes, counts: *counts });
         (self.turn, self.totals) = (turn, *counts);
         if room != Room::Taken || self.behind_changes > BEHIND_CHANGES_MAX {
             self.settle()?;
@@ -331,8 +332,8 @@ fn thread_ended() -> StoreError {
 }
 
 /// What a record of the redo log says.
-fn encode(changes: &[Change], counts: &Counts, record: Vec<u8>) -> io::Result<Vec<u8>> {
-    postcard::to_extend(&(unix_ms(), counts, changes), record).map_err(io::Error::other)
+fn encode(at_ms: i64, changes: &[Change], counts: &Counts, record: Vec<u8>) -> io::Result<Vec<u8>> {
+    postcard::to_extend(&(at_ms, counts, changes), record).map_err(io::Error::other)
 }
 
 fn decode(turn: Turn, body: &[u8]) -> postcard::Result<Batch> {
