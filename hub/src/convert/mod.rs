@@ -1,0 +1,64 @@
+//! The native dialect: from wire messages to commands, and from answers back.
+//!
+//! No generated type goes further in. Every field is checked here: prost enforces nothing.
+
+mod check;
+mod definition;
+mod reply;
+mod request;
+
+use dhub_proto::wire;
+
+use crate::scheduler::State;
+use crate::scheduler::message::*;
+
+pub use check::{name, without_repeats};
+pub use definition::definition;
+pub use reply::{encode, phase, refused};
+pub use request::{decode, decode_heartbeat};
+
+/// What a request asks for: a command to the scheduler, or something to read.
+#[derive(Debug)]
+pub enum Asked {
+    Command(Command),
+    Heartbeat(Command, Load),
+    Hello,
+    Status,
+    Show(String),
+    Long(Long),
+    Reload,
+    Shutdown,
+}
+
+/// What may touch millions of tasks. Equal ones are the same request, sent again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Long {
+    List(List),
+    CancelByState(Selection),
+    Retry { selection: Selection, done: bool },
+    Backup { to: std::path::PathBuf },
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selection {
+    pub names: Vec<Name>,
+    pub states: Vec<State>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct List {
+    pub selection: Selection,
+    pub limit: usize,
+    pub after: TaskId,
+}
+
+/// A worker's own words, next to its heartbeat.
+#[derive(Clone, Debug, Default)]
+pub struct Load {
+    pub sample: Option<wire::Sample>,
+    pub note: String,
+}
+
+pub fn error(code: wire::ErrorCode, message: impl Into<String>) -> wire::Error {
+    wire::Error { code: code.into(), message: message.into(), names: Vec::new() }
+}

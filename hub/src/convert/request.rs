@@ -1,0 +1,211 @@
+//! From a request to a command, or to something to read.
+
+use std::path::PathBuf;
+
+use dhub_proto::limits::*;
+use dhub_proto::wire::{self, request};
+
+use super::check::*;
+use super::{Asked, List, Load, Long, definition, error};
+use crate::scheduler::message::*;
+
+/// The command or question of a native request.
+pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
+    use request::Body;
+    let Some(body) = body else {
+        let message =
+            format!("this hub of version {} does not know that request", dhub_proto::VERSION);
+        return Err(error(wire::ErrorCode::ErrorUnsupported, message));
+    };
+    Ok(match body {
+        Body::Hello(_) => Asked::Hello,
+        Body::Create(create) => Asked::Command(decode_create(ticket, create)?),
+        Body::Steal(steal) => Asked::Command(decode_steal(ticket, steal)?),
+        Body::Complete(complete) => Asked::Command(decode_complete(ticket, complete)?),
+        Body::Release(release) => Asked::Command(Command::Release {
+            ticket,
+            who: who(release.worker)?,
+            needs: Vec::new(),
+            attempts: attempts(release.attempts)?,
+        }),
+        Body::Heartbeat(heartbeat) => {
+            let (command, load) = decode_heartbeat(Some(ticket), heartbeat)?;
+            Asked::Heartbeat(command, load)
+        }
+        Body::Exit(exit) => Asked::Command(Command::Exit { ticket, who: who(exit.worker)? }),
+        Body::Cancel(cancel) => {
+            let selection = selection(cancel.selection)?;
+            match (selection.names.is_empty(), selection.states.is_empty()) {
+                (true, true) => return Err(invalid("which tasks? name them, or their states")),
+                (false, true) => Asked::Command(Command::Cancel { ticket, names: selection.names }),
+                _ => Asked::Long(Long::CancelByState(selection)),
+            }
+        }
+        Body::Retry(retry) => {
+            let selection = selection(retry.selection)?;
+            if selection.names.is_empty() && selection.states.is_empty() {
+                return Err(invalid("which tasks? name them, or their states"));
+            }
+            Asked::Long(Long::Retry { selection, done: retry.done })
+        }
+        Body::Status(_) => Asked::Status,
+        Body::List(list) => Asked::Long(Long::List(List {
+            selection: selection(list.selection)?,
+            limit: match list.limit as usize {
+                0 => 100,
+                limit => limit.min(PAGE_TASKS_MAX),
+            },
+            after: list.after,
+        })),
+        Body::Show(show) => {
+            name(&show.name)?;
+            Asked::Show(show.name)
+        }
+        Body::Wait(wait) => {
+            Asked::Command(Command::Wait { ticket, wait_ms: wait.wait_ms.min(WAIT_MS_MAX) })
+        }
+        Body::Shutdown(_) => Asked::Shutdown,
+        Body::Reload(_) => Asked::Reload,
+        Body::Backup(backup) => {
+            let to = PathBuf::from(backup.to);
+            if !to.is_absolute() {
+                return Err(invalid("a backup goes to an absolute path on the hub's machine"));
+            }
+            Asked::Long(Long::Backup { to })
+        }
+    })
+}
+
+fn decode_create(ticket: Ticket, create: wire::Create) -> Checked<Command> {
+    if create.tasks.len() > BATCH_TASKS_MAX {
+        return Err(over("tasks in one request", create.tasks.len(), BATCH_TASKS_MAX));
+    }
+    let needs = create.tasks.iter().map(|task| task.needs.len()).sum();
+    if needs > CREATE_NEEDS_MAX {
+        return Err(over("dependencies in one request", needs, CREATE_NEEDS_MAX));
+    }
+    let tasks = create.tasks.into_iter().map(new_task).collect::<Checked<Vec<_>>>()?;
+    Ok(Command::Create { ticket, tasks, merge: false })
+}
+
+fn new_task(task: wire::Task) -> Checked<NewTask> {
+    name(&task.name)?;
+    if task.needs.len() > NEEDS_MAX {
+        return Err(over(&format!("dependencies of '{}'", task.name), task.needs.len(), NEEDS_MAX));
+    }
+    for need in &task.needs {
+        name(need)?;
+    }
+    if task.command.len() > COMMAND_BYTES_MAX {
+        let what = format!("bytes in the command of '{}'", task.name);
+        return Err(over(&what, task.command.len(), COMMAND_BYTES_MAX));
+    }
+    if task.command.contains('\0') {
+        return Err(invalid(format!("the command of '{}' contains a NUL", task.name)));
+    }
+    if task.retries > RETRIES_MAX {
+        return Err(over(
+            &format!("retries of '{}'", task.name),
+            task.retries as usize,
+            RETRIES_MAX as usize,
+        ));
+    }
+    if i64::try_from(task.time_limit_ms).is_err() {
+        return Err(invalid(format!("the time limit of '{}' is too large", task.name)));
+    }
+    let details = (!task.command.is_empty() || task.time_limit_ms > 0).then(|| {
+        let command = (!task.command.is_empty()).then(|| task.command.into());
+        Box::new(Details { command, time_limit_ms: task.time_limit_ms })
+    });
+    let mut needs: Vec<Name> = task.needs.into_iter().map(Name::from).collect();
+    without_repeats(&mut needs);
+    let definition = definition(&needs, task.priority, task.retries, details.as_deref());
+    Ok(NewTask {
+        name: task.name.into(),
+        needs,
+        definition,
+        priority: task.priority,
+        retries: task.retries,
+        details,
+    })
+}
+
+fn decode_steal(ticket: Ticket, steal: wire::Steal) -> Checked<Command> {
+    let who = who(steal.worker)?;
+    let steal = Steal {
+        client: client(&steal.client)?.or(who.id),
+        number: number(steal.number)?,
+        n: steal_tasks(steal.n)?,
+        wait_ms: steal.wait_ms.min(WAIT_MS_MAX),
+        lease_ms: lease_ms(steal.lease_ms)?,
+        stay: steal.stay,
+    };
+    Ok(Command::Steal { ticket, who, steal })
+}
+
+fn decode_complete(ticket: Ticket, complete: wire::Complete) -> Checked<Command> {
+    let who = who(complete.worker)?;
+    if complete.outcomes.len() > BATCH_TASKS_MAX {
+        return Err(over("outcomes in one request", complete.outcomes.len(), BATCH_TASKS_MAX));
+    }
+    names_fit(complete.outcomes.iter().map(|outcome| outcome.name.as_str()))?;
+    let outcomes = complete.outcomes.into_iter().map(outcome).collect::<Checked<Vec<_>>>()?;
+    let want = match steal_tasks(complete.want)? {
+        0 => None,
+        n => Some(Steal {
+            client: client(&complete.client)?.or(who.id),
+            number: number(complete.number)?,
+            n,
+            wait_ms: 0,
+            lease_ms: lease_ms(complete.lease_ms)?,
+            stay: false,
+        }),
+    };
+    Ok(Command::Complete { ticket, who, outcomes, want })
+}
+
+fn outcome(outcome: wire::Outcome) -> Checked<Outcome> {
+    name(&outcome.name)?;
+    let verdict = match outcome.result() {
+        wire::Result::Done => Verdict::Done,
+        wire::Result::Failed => Verdict::Failed,
+        wire::Result::Unspecified => {
+            return Err(invalid(format!(
+                "the outcome of '{}' says neither done nor failed",
+                outcome.name
+            )));
+        }
+    };
+    // A tail is the end: what is over the limit is cut at the front.
+    let cut = outcome.output.len().saturating_sub(OUTPUT_BYTES_MAX);
+    let output = &outcome.output[cut..];
+    let mut reason = outcome.reason;
+    while reason.len() > REASON_BYTES_MAX {
+        reason.pop();
+    }
+    Ok(Outcome {
+        name: outcome.name.into(),
+        attempt: outcome.attempt,
+        verdict,
+        report: Report {
+            exit_code: outcome.exit_code,
+            reason: (!reason.is_empty()).then(|| reason.into()),
+            output: (!output.is_empty()).then(|| output.into()),
+        },
+    })
+}
+
+/// A heartbeat, and what the worker says of itself.
+pub fn decode_heartbeat(
+    ticket: Option<Ticket>,
+    heartbeat: wire::Heartbeat,
+) -> Checked<(Command, Load)> {
+    let mut note = heartbeat.note;
+    while note.len() > REASON_BYTES_MAX {
+        note.pop();
+    }
+    let load = Load { sample: heartbeat.sample, note };
+    let who = who(heartbeat.worker)?;
+    let attempts = attempts(heartbeat.attempts)?;
+    Ok((Command::Heartbeat { ticket, who, attempts }, load))
+}

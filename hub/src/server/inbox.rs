@@ -1,0 +1,194 @@
+//! What has arrived: taken in, checked, and handed on by its dialect.
+
+use dhub_proto::Message;
+use dhub_proto::role::Role;
+use dhub_proto::wire::{self, reply};
+
+use super::read::Read;
+use super::{Fatal, Server};
+use crate::convert::{self, Asked, error};
+use crate::dwork;
+use crate::frame::{Shape, is_bounded, request_id};
+use crate::gate::Denied;
+use crate::route::{Dialect, Route};
+use crate::scheduler::message::{Command, Ticket};
+use crate::socket::Received;
+use crate::verb;
+
+/// Messages taken in before a commit.
+const TURN_MESSAGES_MAX: usize = 1_000;
+/// Bytes taken in before a commit: large requests should not make all others wait.
+const TURN_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+impl Server {
+    /// Takes in what has arrived, from all sockets in turn.
+    pub(super) fn receive(&mut self) -> Result<(), Fatal> {
+        self.gate.serve(&self.sockets)?;
+        let (mut messages, mut bytes) = (0, 0);
+        let mut quiet = false;
+        while !quiet && messages < TURN_MESSAGES_MAX && bytes < TURN_BYTES_MAX {
+            quiet = true;
+            for i in 0..self.sockets.len() {
+                if let Some(report) = self.sockets[i].pull.receive(false)? {
+                    quiet = false;
+                    messages += 1;
+                    bytes += report.bytes;
+                    self.take_report(i, &report)?;
+                }
+                if let Some(request) = self.sockets[i].router.receive(true)? {
+                    quiet = false;
+                    messages += 1;
+                    bytes += request.bytes;
+                    self.take_request(i, request)?;
+                }
+            }
+        }
+        self.busy = !quiet;
+        Ok(())
+    }
+
+    /// Identity, empty part of a REQ, request. Whatever else comes is refused, not fatal.
+    fn take_request(&mut self, socket: usize, received: Received) -> Result<(), Fatal> {
+        let Received { peer, user, frame, has_more, .. } = received;
+        let mut route = Route { socket, peer, user, dialect: Dialect::Dwork };
+        if let Err(denied) = self.gate.grant(self.sockets[socket].security, user) {
+            // Nothing else is read of what it sent.
+            if let Some(frame) = frame.filter(|frame| !dwork::is_dwork(frame)) {
+                route.dialect = Dialect::Native { id: request_id(&frame) };
+            }
+            return self.deny(&route, &denied);
+        }
+        let Some(frame) = frame.as_deref() else {
+            return self.refuse_dwork(&route);
+        };
+        match (dwork::is_dwork(frame), has_more) {
+            (true, true) => self.refuse_dwork(&route),
+            (true, false) => self.take_dwork(route, frame),
+            (false, true) => {
+                route.dialect = Dialect::Native { id: 0 };
+                let why = "a request has one part";
+                self.refuse(&route, error(wire::ErrorCode::ErrorInvalid, why))
+            }
+            (false, false) => self.take_native(route, frame),
+        }
+    }
+
+    fn take_dwork(&mut self, route: Route, frame: &[u8]) -> Result<(), Fatal> {
+        let ticket = self.next_ticket();
+        let frame = Some(frame).filter(|frame| is_bounded(frame, Shape::Dwork));
+        let Some(asked) = frame.and_then(|frame| dwork::decode(ticket, frame)) else {
+            return self.refuse_dwork(&route);
+        };
+        if let Err(denied) = self.check(&route, Some(verb::dwork_role(&asked))) {
+            return self.deny(&route, &denied);
+        }
+        match asked {
+            dwork::Asked::Command(Command::Create { .. }) if self.disk.is_full() => {
+                self.refuse_dwork(&route)?;
+            }
+            dwork::Asked::Command(command) => {
+                self.outbox.expect(ticket, route);
+                self.apply(command)?;
+            }
+            dwork::Asked::Status => self.outbox.read(route, Read::DworkStatus),
+        }
+        Ok(())
+    }
+
+    fn take_native(&mut self, mut route: Route, frame: &[u8]) -> Result<(), Fatal> {
+        if !is_bounded(frame, Shape::Native) {
+            route.dialect = Dialect::Native { id: request_id(frame) };
+            let why = "the request has more tasks, names or dependencies than one may have";
+            return self.refuse(&route, error(wire::ErrorCode::ErrorLimit, why));
+        }
+        let Ok(request) = wire::Request::decode(frame) else {
+            return self.refuse_dwork(&route);
+        };
+        route.dialect = Dialect::Native { id: request.id };
+        let ticket = self.next_ticket();
+        let asked = match convert::decode(ticket, request.body) {
+            Ok(asked) => asked,
+            Err(why) => return self.refuse(&route, why),
+        };
+        if let Err(denied) = self.check(&route, verb::role(&asked)) {
+            return self.deny(&route, &denied);
+        }
+        match asked {
+            Asked::Command(Command::Create { .. }) if self.disk.is_full() => {
+                self.refuse(&route, self.disk.refusal())?;
+            }
+            Asked::Command(command) => {
+                self.outbox.expect(ticket, route);
+                self.apply(command)?;
+            }
+            Asked::Heartbeat(command, load) => {
+                self.outbox.expect(ticket, route);
+                self.apply_heartbeat(command, load)?;
+            }
+            Asked::Hello => self.outbox.read(route, Read::Hello),
+            Asked::Status => self.outbox.read(route, Read::Status),
+            Asked::Show(name) => self.outbox.read(route, Read::Show(name)),
+            Asked::Long(asked) => self.start_job(ticket, route, asked)?,
+            Asked::Reload => {
+                let body = match self.gate.reload() {
+                    Ok(keys) => reply::Body::Reloaded(wire::Reloaded { keys: keys as u32 }),
+                    Err(why) => {
+                        reply::Body::Error(error(wire::ErrorCode::ErrorInvalid, why.to_string()))
+                    }
+                };
+                self.outbox.say(vec![route], body);
+            }
+            Asked::Shutdown => {
+                self.stopping = true;
+                let body = reply::Body::ShuttingDown(wire::ShuttingDown {});
+                self.outbox.say(vec![route], body);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports have no reply: what cannot be read is dropped.
+    fn take_report(&mut self, socket: usize, received: &Received) -> Result<(), Fatal> {
+        let security = self.sockets[socket].security;
+        if let Err(denied) = self.gate.check(security, received.user, Role::Work) {
+            self.gate.requests_denied += 1;
+            tracing::debug!("a report was dropped: {denied}");
+            return Ok(());
+        }
+        let frame = received.frame.as_deref().filter(|_| !received.has_more);
+        let bounded = frame.filter(|frame| is_bounded(frame, Shape::Native));
+        let report = bounded.map(wire::Report::decode);
+        let heartbeat = match report {
+            Some(Ok(wire::Report { body: Some(wire::report::Body::Heartbeat(it)) })) => it,
+            _ => {
+                tracing::debug!("a report that cannot be read was dropped");
+                return Ok(());
+            }
+        };
+        match convert::decode_heartbeat(None, heartbeat) {
+            Ok((command, load)) => self.apply_heartbeat(command, load)?,
+            Err(why) => tracing::debug!("a heartbeat was dropped: {}", why.message),
+        }
+        Ok(())
+    }
+
+    fn apply_heartbeat(&mut self, command: Command, load: convert::Load) -> Result<(), Fatal> {
+        let who = command.who().cloned();
+        self.apply(command)?;
+        if let Some(id) = who.and_then(|who| self.scheduler.worker_id(&who)) {
+            self.monitor.note_load(id, load);
+        }
+        Ok(())
+    }
+
+    /// May that be asked by who asks?
+    fn check(&self, route: &Route, role: Option<Role>) -> Result<(), Denied> {
+        let security = self.sockets[route.socket].security;
+        role.map_or(Ok(()), |role| self.gate.check(security, route.user, role))
+    }
+
+    fn next_ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        self.last_ticket
+    }
+}

@@ -1,0 +1,167 @@
+//! Who waits for what, and what is said to them. Nothing leaves before the commit that justifies
+//! it; a refusal needs none.
+
+use dhub_proto::Message;
+use dhub_proto::dwork::QueryMsg;
+use dhub_proto::wire::{self, reply};
+use hashbrown::HashMap;
+
+use super::read::Read;
+use super::{Fatal, Server};
+use crate::convert::{self, error};
+use crate::delivery::{self, Delivery};
+use crate::dwork;
+use crate::gate::Denied;
+use crate::route::{Dialect, Route};
+use crate::scheduler::message::{Answer, Command, Ticket};
+use crate::store::unix_ms;
+use crate::view;
+
+/// Connections over which copies of one parked steal may be answered.
+const COPIES_MAX: usize = 4;
+
+#[derive(Default)]
+pub struct Outbox {
+    /// Who gets the answer: the asker, and earlier copies of a parked steal.
+    routes: HashMap<Ticket, Vec<Route>>,
+    delivery: Delivery,
+    finished: Vec<(Vec<Route>, reply::Body)>,
+    reads: Vec<(Route, Read)>,
+}
+
+impl Outbox {
+    /// The scheduler will answer, in this turn or a later one.
+    pub fn expect(&mut self, ticket: Ticket, route: Route) {
+        self.routes.insert(ticket, vec![route]);
+    }
+
+    /// A reply that leaves after the next commit.
+    pub fn say(&mut self, routes: Vec<Route>, body: reply::Body) {
+        self.finished.push((routes, body));
+    }
+
+    pub fn read(&mut self, route: Route, read: Read) {
+        self.reads.push((route, read));
+    }
+
+    /// The copy of a parked request that came last is asked for by its predecessors too.
+    fn join(&mut self, mut routes: Vec<Route>, by: Ticket) {
+        if let Some(copy) = self.routes.get_mut(&by) {
+            routes.retain(|route| copy.iter().all(|other| other.peer != route.peer));
+            copy.extend(routes);
+            copy.truncate(COPIES_MAX);
+        }
+    }
+}
+
+impl Server {
+    /// Everything so far is committed: it may be said now.
+    pub(super) fn answer(&mut self) -> Result<(), Fatal> {
+        for (ticket, answer) in self.scheduler.take_answers() {
+            if let Some(job) = self.jobs.find(ticket) {
+                job.answered(answer);
+                continue;
+            }
+            let Some(routes) = self.outbox.routes.remove(&ticket) else {
+                continue;
+            };
+            match answer {
+                Answer::Joined { by } => self.outbox.join(routes, by),
+                answer => {
+                    let routes = self.still_in(routes)?;
+                    self.answer_command(&routes, &answer)?;
+                }
+            }
+        }
+        let leases = self.outbox.delivery.undelivered();
+        if !leases.is_empty() {
+            self.apply(Command::Undelivered { leases })?;
+            self.busy = true;
+        }
+        for (routes, body) in std::mem::take(&mut self.outbox.finished) {
+            for route in routes {
+                self.send(&route, body.clone())?;
+            }
+        }
+        let reads = std::mem::take(&mut self.outbox.reads);
+        if reads.iter().any(|(_, read)| read.needs_rows()) {
+            self.settle()?;
+        }
+        for (route, read) in reads {
+            self.answer_read(&route, read)?;
+        }
+        Ok(())
+    }
+
+    /// Without those whose key was taken back while they waited.
+    fn still_in(&mut self, routes: Vec<Route>) -> Result<Vec<Route>, Fatal> {
+        let check = |route: Route| {
+            let security = self.sockets[route.socket].security;
+            match self.gate.grant(security, route.user).err() {
+                None => Some(Ok(route)),
+                Some(denied) => self.deny(&route, &denied).err().map(Err),
+            }
+        };
+        routes.into_iter().filter_map(check).collect()
+    }
+
+    /// To all who asked; it has arrived if one of them is there.
+    fn answer_command(&mut self, routes: &[Route], answer: &Answer) -> Result<(), Fatal> {
+        let sent = match routes {
+            [] => false,
+            [route, ..] if route.dialect == Dialect::Dwork => {
+                match dwork::encode(answer, &self.host, unix_ms() * 1000) {
+                    Some(reply) => route.send(&self.sockets, &reply)?,
+                    None => return Ok(()),
+                }
+            }
+            [route, copies @ ..] => {
+                let progress = || {
+                    let counts = view::counts(self.scheduler.counts());
+                    let rate = self.monitor.rate(self.now(), counts.done);
+                    (counts, rate)
+                };
+                let Some(body) = convert::encode(answer, progress, |id| self.store.details(id))?
+                else {
+                    return Ok(());
+                };
+                let mut sent = false;
+                for copy in copies {
+                    sent |= self.send(copy, body.clone())?;
+                }
+                sent | self.send(route, body)?
+            }
+        };
+        if let Some(handed) = delivery::handed(answer) {
+            self.outbox.delivery.note(handed, sent);
+        }
+        Ok(())
+    }
+
+    pub(super) fn deny(&mut self, route: &Route, denied: &Denied) -> Result<(), Fatal> {
+        self.gate.requests_denied += 1;
+        self.refuse(route, error(wire::ErrorCode::ErrorDenied, denied.to_string()))
+    }
+
+    pub(super) fn refuse(&self, route: &Route, why: wire::Error) -> Result<(), Fatal> {
+        match route.dialect {
+            Dialect::Dwork => self.refuse_dwork(route),
+            Dialect::Native { .. } => self.send(route, reply::Body::Error(why)).map(drop),
+        }
+    }
+
+    /// dwork has no words for why.
+    pub(super) fn refuse_dwork(&self, route: &Route) -> Result<(), Fatal> {
+        self.send_dwork(route, &dwork::error())
+    }
+
+    /// False if it reached nobody.
+    pub(super) fn send(&self, route: &Route, body: reply::Body) -> Result<bool, Fatal> {
+        Ok(route.send_body(&self.sockets, body)?)
+    }
+
+    pub(super) fn send_dwork(&self, route: &Route, reply: &QueryMsg) -> Result<(), Fatal> {
+        route.send(&self.sockets, &reply.encode_to_vec())?;
+        Ok(())
+    }
+}
