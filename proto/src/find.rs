@@ -11,6 +11,7 @@ use crate::access::{self, Access, AccessError, Found, Keys};
 use crate::endpoint;
 use crate::options::HubOptions;
 use crate::private::PrivateError;
+use crate::role::Roles;
 
 /// How long another machine may take to show that a hub runs there.
 const PROBE: Duration = Duration::from_secs(1);
@@ -150,10 +151,11 @@ fn about(access: &Access, path: &Path) -> String {
     format!("{} says that {file} is, on {host}", path.display())
 }
 
-/// Over ipc if the hub is on this machine, else at the first endpoint that the file names.
+/// Over ipc if the hub is on this machine and everything may be asked, as over ipc it may; else at
+/// the first endpoint that the file names, where the hub holds the key to its roles.
 pub fn by_access(path: PathBuf) -> Result<Target, FindError> {
     let access = Access::read(&path)?;
-    if access.ipc_answers() {
+    if access.roles == Roles::all() && access.ipc_answers() {
         let about = about(&access, &path);
         return Ok(Target { endpoint: access.ipc, keys: None, access: Some(path), about });
     }

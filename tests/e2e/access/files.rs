@@ -61,6 +61,17 @@ fn files_that_others_can_read_are_refused_with_the_command_that_mends_them() {
 }
 
 #[test]
+fn a_key_is_held_to_its_roles_on_the_machine_of_the_hub_too() {
+    let hub = Guarded::start();
+    hub.new_key("node", &["work"]);
+    let node = hub.access("node").display().to_string();
+    let said = hub.space.run("dquery", &["create", "a", "--access", &node]);
+    said.exits(11).says(&["'node' has the role work", "needs submit"]);
+    let owner = hub.access("owner").display().to_string();
+    hub.space.run("dquery", &["create", "a", "--access", &owner]).exits(0);
+}
+
+#[test]
 fn what_is_no_access_file_is_told_so() {
     let hub = Guarded::start();
     hub.space.write("junk", "junk");
