@@ -34,6 +34,14 @@ fi
 begin=$SECONDS
 cargo fmt --all --check
 cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+# The crates that are built in, and whether their check can fail.
+audit=0
+scripts/audit.sh --self-test && scripts/audit.sh || audit=$?
+case $audit in
+    0) ;;
+    3) echo "test.sh: the audit of the dependencies is skipped" >&2 ;;
+    *) exit "$audit" ;;
+esac
 # The end-to-end tests run the three programs.
 cargo build --quiet --locked --workspace --bins
 cargo test --locked --workspace
