@@ -54,6 +54,7 @@ pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
         time_limit_ms: row.time_limit_ms,
         created_unix_ms: row.created_ms,
         ended_unix_ms: row.ended_ms,
+        ..wire::TaskInfo::default()
     }
 }
 
@@ -83,6 +84,7 @@ pub fn status(
                 lost: worker.who.id.is_some() && ago > worker_timeout_ms,
                 sample: load.sample,
                 note: load.note,
+                ..wire::WorkerInfo::default()
             }
         })
         .collect();
@@ -150,6 +152,7 @@ pub fn show(
             exit_code: attempt.exit_code,
             reason: attempt.reason,
             output: attempt.output,
+            ..wire::AttemptInfo::default()
         })
         .collect();
     if state(scheduler, &row) == State::Running {

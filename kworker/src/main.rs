@@ -100,7 +100,7 @@ fn run(args: Args) -> Result<Exit, Error> {
         0 => args.output_bytes,
         max => args.output_bytes.min(max),
     };
-    let worker = wire::Worker { name: name.clone(), id: random_id()? };
+    let worker = wire::Worker { name: name.clone(), id: random_id()?, host: host_name() };
     let pool = Pool::new(worker, slots, ahead, !args.until_done);
     let term = Duration::from_millis(welcome.worker_timeout_ms);
     let link = Link::new(target, &welcome.report_endpoint, term, Instant::now())?;

@@ -361,6 +361,7 @@ impl Process {
             exit_code,
             reason,
             output: self.tail.into_bytes(),
+            ..Outcome::default()
         };
         Ended { name, outcome: Some(outcome) }
     }

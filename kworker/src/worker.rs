@@ -285,7 +285,7 @@ fn not_started(lease: Lease, error: &io::Error) -> Outcome {
         result: wire::Result::Failed.into(),
         exit_code,
         reason: format!("cannot be started: {error}"),
-        output: Vec::new(),
+        ..Outcome::default()
     }
 }
 

@@ -44,3 +44,9 @@ pub const CLIENT_ID_BYTES: usize = 16;
 pub const RECLAIMS_MAX: u32 = 5;
 /// Port of the requests; reports go to the next one.
 pub const PORT: u16 = 6125;
+/// Working directory of a task.
+pub const DIR_BYTES_MAX: usize = 4096;
+/// Environment of a task, all of it.
+pub const ENV_BYTES_MAX: usize = 64 * 1024;
+/// Standard input of a task.
+pub const STDIN_BYTES_MAX: usize = 64 * 1024;

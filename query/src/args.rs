@@ -198,7 +198,7 @@ impl WorkerOptions {
     /// A worker known by its name; `host` is the name given in the place that dwork has for it.
     pub fn worker(self, host: Option<String>) -> wire::Worker {
         let name = host.or(self.worker).unwrap_or_else(dhub_proto::host_name);
-        wire::Worker { name, id: Vec::new() }
+        wire::Worker { name, ..wire::Worker::default() }
     }
 }
 

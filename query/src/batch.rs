@@ -161,6 +161,7 @@ mod tests {
                 priority: -2,
                 retries: 3,
                 time_limit_ms: 2000,
+                ..Task::default()
             },
             Task {
                 name: "b c".into(),
@@ -169,6 +170,7 @@ mod tests {
                 priority: 0,
                 retries: 0,
                 time_limit_ms: 9000,
+                ..Task::default()
             },
         ];
         let expected = Request { id: 1, body: Some(request::Body::Create(Create { tasks })) };

@@ -151,12 +151,12 @@ pub fn task(name: &str, needs: &[&str]) -> Task {
 
 /// Known by an id of 16 such bytes, so it is expected to heartbeat.
 pub fn worker(byte: u8) -> Worker {
-    Worker { name: format!("node{byte}:1"), id: vec![byte; 16] }
+    Worker { name: format!("node{byte}:1"), id: vec![byte; 16], ..Worker::default() }
 }
 
 /// Known by its name.
 pub fn plain_worker(name: &str) -> Worker {
-    Worker { name: name.into(), id: Vec::new() }
+    Worker { name: name.into(), ..Worker::default() }
 }
 
 pub fn outcome_done(lease: &Lease) -> Outcome {

@@ -62,6 +62,7 @@ fn stolen<E>(
             command: details.command.map(String::from).unwrap_or_default(),
             time_limit_ms: details.time_limit_ms,
             term_ms: lease.term_ms,
+            ..wire::Lease::default()
         });
     }
     Ok(wire::Stolen {
@@ -69,7 +70,7 @@ fn stolen<E>(
         phase: phase(stolen.phase).into(),
         not_done: stolen.not_done,
         lost: lost(&stolen.lost),
-        drain: false,
+        ..wire::Stolen::default()
     })
 }
 
@@ -93,9 +94,10 @@ pub fn encode<E>(
         Answer::Released { released, refused } => {
             Body::Released(wire::Released { released: *released, refused: all_refused(refused) })
         }
-        Answer::Heartbeaten { lost: attempts } => {
-            Body::Heartbeaten(wire::Heartbeaten { lost: lost(attempts), drain: false })
-        }
+        Answer::Heartbeaten { lost: attempts } => Body::Heartbeaten(wire::Heartbeaten {
+            lost: lost(attempts),
+            ..wire::Heartbeaten::default()
+        }),
         Answer::Exited { released } => Body::Exited(wire::Exited { released: *released }),
         Answer::Cancelled { cancelled, refused } => Body::Cancelled(wire::Cancelled {
             cancelled: *cancelled,

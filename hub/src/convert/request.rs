@@ -66,6 +66,10 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
         }
         Body::Shutdown(_) => Asked::Shutdown,
         Body::Reload(_) => Asked::Reload,
+        Body::Steer(_) | Body::Workers(_) => {
+            let message = "this hub cannot steer workers yet".to_owned();
+            return Err(error(wire::ErrorCode::ErrorUnsupported, message));
+        }
         Body::Backup(backup) => {
             let to = PathBuf::from(backup.to);
             if !to.is_absolute() {

@@ -1,7 +1,7 @@
 use super::*;
 
 fn pool(slots: usize, ahead: usize) -> Pool {
-    Pool::new(Worker { name: "w".into(), id: vec![7; 16] }, slots, ahead, true)
+    Pool::new(Worker { name: "w".into(), id: vec![7; 16], ..Worker::default() }, slots, ahead, true)
 }
 
 fn lease(name: &str, attempt: u32) -> Lease {

@@ -43,7 +43,7 @@ impl Worker {
             worker: Some(self.pool.worker().clone()),
             attempts: self.pool.held(),
             sample: Some(self.heartbeat.sample(self.pool.slots(), self.pool.running())),
-            note: String::new(),
+            ..wire::Heartbeat::default()
         };
         let report = wire::Report { body: Some(report::Body::Heartbeat(heartbeat.clone())) };
         if self.link.report(&report) || self.link.is_asked(Asked::Heartbeat) {

@@ -160,6 +160,7 @@ mod tests {
                 exit_code: 2,
                 reason: String::new(),
                 output: b"reading\nno such file\n".to_vec(),
+                ..AttemptInfo::default()
             }],
         };
         let text = anstream::adapter::strip_str(&show(&shown, &TimeZone::UTC)).to_string();

@@ -64,6 +64,7 @@ pub fn run(args: Create, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         priority: args.options.priority,
         retries: args.options.retries,
         time_limit_ms: args.options.time_limit_ms(),
+        ..wire::Task::default()
     };
     let created = ask!(hub, Create(wire::Create { tasks: vec![task] }) => Created);
     let sentence = || match (created.added, created.ready) {

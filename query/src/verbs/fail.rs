@@ -43,5 +43,6 @@ pub fn run(args: Fail, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         exit_code,
         reason: reason.clone(),
         output: Vec::new(),
+        ..Outcome::default()
     })
 }

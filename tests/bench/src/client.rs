@@ -223,7 +223,10 @@ impl NativeLoop {
     pub fn lane(worker: usize) -> Box<dyn Lane> {
         let mut id = vec![0xbe; 16];
         id[..8].copy_from_slice(&(worker as u64).to_le_bytes());
-        Box::new(Self { worker: wire::Worker { name: format!("bench{worker}"), id }, number: 0 })
+        Box::new(Self {
+            worker: wire::Worker { name: format!("bench{worker}"), id, ..wire::Worker::default() },
+            number: 0,
+        })
     }
 }
 

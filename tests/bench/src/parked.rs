@@ -32,7 +32,7 @@ impl Lane for Timed {
 fn worker(i: usize) -> wire::Worker {
     let mut id = vec![0xaa; 16];
     id[..8].copy_from_slice(&(i as u64).to_le_bytes());
-    wire::Worker { name: format!("idle{i}"), id }
+    wire::Worker { name: format!("idle{i}"), id, ..wire::Worker::default() }
 }
 
 fn steal(who: &wire::Worker, number: u64, wait_ms: u64) -> Vec<u8> {

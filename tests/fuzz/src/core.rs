@@ -196,6 +196,7 @@ impl Core {
                 let worker = command.who().map(|who| wire::Worker {
                     name: who.name.to_string(),
                     id: who.id.map_or_else(Vec::new, Vec::from),
+                    ..wire::Worker::default()
                 });
                 let worker = worker.unwrap_or_default();
                 let told = delivery::attempts(handed)

@@ -265,7 +265,7 @@ impl Task {
             command: if self.command { "true".into() } else { String::new() },
             priority: i32::from(self.priority % 3),
             retries: u32::from(self.retries % 3),
-            time_limit_ms: 0,
+            ..wire::Task::default()
         }
     }
 }
@@ -287,7 +287,7 @@ impl Worker {
     }
 
     fn wire(self) -> wire::Worker {
-        wire::Worker { name: self.name(), id: self.id() }
+        wire::Worker { name: self.name(), id: self.id(), ..wire::Worker::default() }
     }
 
     /// Mostly the one that was told of the attempt.

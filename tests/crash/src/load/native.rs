@@ -57,7 +57,7 @@ impl Native<'_> {
     fn begin_anew(&mut self) {
         self.client += 1 << 32;
         let id = (0..16).map(|_| self.random.u8(..)).collect();
-        self.id = Worker { name: format!("native{}", self.client as u32), id };
+        self.id = Worker { name: format!("native{}", self.client as u32), id, ..Worker::default() };
         self.number = 0;
         self.held.clear();
     }
