@@ -100,6 +100,7 @@ mod tests {
             priority: -1,
             retries: 1,
             time_limit_ms: 1,
+            ..Task::default()
         };
         let frame = create((0..BATCH_TASKS_MAX).map(task).collect());
         assert!(is_bounded(&frame, Shape::Native));

@@ -319,7 +319,7 @@ fn recorded_requests_are_read() {
 #[test]
 fn native_requests_are_not_of_this_dialect() {
     use wire::request::Body;
-    let worker = || Some(wire::Worker { name: "w".into(), id: vec![1; 16] });
+    let worker = || Some(wire::Worker { name: "w".into(), id: vec![1; 16], ..Default::default() });
     let bodies = [
         Body::Hello(wire::Hello { version: "1".into() }),
         Body::Create(wire::Create {
