@@ -103,6 +103,7 @@ fn the_limits_themselves_are_allowed() {
         priority: i32::MIN,
         retries: RETRIES_MAX,
         time_limit_ms: i64::MAX as u64,
+        ..Task::default()
     };
     assert_eq!(native.create(std::slice::from_ref(&task)).added, 1);
     let shown = native.show(&task.name).task.unwrap();
