@@ -10,6 +10,7 @@ pub mod exit;
 pub mod find;
 pub mod limits;
 pub mod options;
+pub mod output;
 pub mod private;
 pub mod role;
 mod say;
