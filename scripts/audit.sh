@@ -17,6 +17,7 @@ if ! command -v git >/dev/null; then
     exit 3
 fi
 # Set when a hook of git runs this: the repository made below is another.
+# shellcheck disable=SC2046 # several names
 unset $(git rev-parse --local-env-vars)
 
 # PyPI has it as a program; to build it takes minutes.

@@ -45,6 +45,7 @@ export XDG_RUNTIME_DIR DHUB_DIR=$XDG_RUNTIME_DIR/keys
 unset DHUB_HUB DHUB_ACCESS DHUB_WORKER
 cleanup() {
     trap - EXIT
+    # shellcheck disable=SC2046 # several processes
     kill $(jobs -p) 2>/dev/null || true
     wait
     rm -rf "$XDG_RUNTIME_DIR"

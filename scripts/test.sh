@@ -31,6 +31,30 @@ if [ -e "$python/complete" ]; then
     export DHUB_PYTHON=$python/bin/python
 fi
 
+# The scripts that start pools are tested with a real Slurm and a real sshd. They are installed where that starts
+# nothing by itself: without systemd. provide VARIABLE PROGRAM PACKAGE...: a test whose variable is set is not skipped.
+provide() {
+    local path=$PATH:/usr/sbin:/sbin
+    if ! PATH=$path command -v "$2" >/dev/null && [ $# -gt 2 ] && [ "$(id -u)" = 0 ] &&
+        command -v apt-get >/dev/null && [ ! -d /run/systemd/system ]; then
+        apt-get update -q >/dev/null &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${@:3}" >/dev/null || true
+    fi
+    if PATH=$path command -v "$2" >/dev/null; then
+        export "$1=1"
+    else
+        echo "test.sh: no $2 here, and it cannot be installed; its tests are skipped" >&2
+    fi
+}
+if [ "$(id -u)" = 0 ]; then
+    provide DHUB_SLURM slurmctld slurm-wlm munge
+else
+    echo "test.sh: Slurm wants to be started by root; its tests are skipped" >&2
+fi
+provide DHUB_SSHD sshd openssh-server openssh-client
+provide DHUB_SHELLCHECK shellcheck shellcheck
+provide DHUB_SYSTEMD systemd-analyze
+
 begin=$SECONDS
 cargo fmt --all --check
 cargo clippy --quiet --locked --workspace --all-targets -- -D warnings

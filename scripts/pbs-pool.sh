@@ -1,0 +1,27 @@
+#!/bin/sh
+# Pools in a PBS array: each array job is one kworker with all cores of the job. For OpenPBS and PBS Pro; with Torque
+# write `#PBS -t 1-4` and `#PBS -l nodes=1:ppn=4` instead of the lines with -J and select.
+#
+#   qsub scripts/pbs-pool.sh                        the tasks have commands of their own
+#   qsub -J 1-50 -v KWORKER_SHELL='./simulate {}' scripts/pbs-pool.sh
+#
+# qsub passes no arguments, so variables say the rest: KWORKER_SHELL, what to run for each task; DHUB_HUB or
+# DHUB_ACCESS, where the hub is, unless ~/.dhub is shared. docs/operations.md, "Clusters", has more.
+#
+#PBS -N kworker
+#PBS -J 1-4
+#PBS -l select=1:ncpus=4
+#PBS -l walltime=01:00:00
+#PBS -j oe
+set -eu
+
+if [ -z "${PBS_JOBID:-}" ]; then
+    echo "pbs-pool.sh: this is for qsub: qsub $0" >&2
+    exit 2
+fi
+cd "$PBS_O_WORKDIR"
+# OpenPBS says NCPUS, Torque PBS_NUM_PPN.
+set -- -j "${NCPUS:-${PBS_NUM_PPN:?neither NCPUS nor PBS_NUM_PPN is set}}" --until-done --wait-for-hub
+[ -z "${KWORKER_SHELL:-}" ] || set -- "$@" --shell "$KWORKER_SHELL"
+# In place of this script, so that qdel's SIGTERM reaches it.
+exec kworker "$@"
