@@ -59,7 +59,7 @@ impl Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scheduler::message::{Leased, Phase};
+    use crate::scheduler::message::{Leased, Order, Phase};
 
     fn handed(fresh: bool, names: &[&str]) -> Stolen {
         let lease = |&name: &&str| Leased {
@@ -70,7 +70,14 @@ mod tests {
             has_details: false,
         };
         let leases = names.iter().map(lease).collect();
-        Stolen { leases, fresh, phase: Phase::Active, not_done: 0, lost: Vec::new() }
+        Stolen {
+            leases,
+            fresh,
+            phase: Phase::Active,
+            not_done: 0,
+            lost: Vec::new(),
+            order: Order::None,
+        }
     }
 
     #[test]

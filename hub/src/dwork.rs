@@ -133,7 +133,7 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
 fn who(location: Option<&str>) -> Option<Who> {
     let name = location?;
     let valid = (1..=WORKER_NAME_BYTES_MAX).contains(&name.len()) && !name.contains('\0');
-    valid.then(|| Who { name: name.into(), id: None })
+    valid.then(|| Who { name: name.into(), id: None, host: Name::default() })
 }
 
 fn checked(name: &str) -> Option<Name> {
@@ -271,7 +271,9 @@ fn not_found<'a>(names: impl Iterator<Item = &'a Name>, host: &str) -> QueryMsg 
 pub fn encode(answer: &Answer, host: &str, now_us: i64) -> Option<Vec<u8>> {
     let reply = match answer {
         Answer::Created { .. } | Answer::Exited { .. } => reply(Type::Ok),
+        // A drained worker of dwork's leaves as if all were finished.
         Answer::Stolen(stolen) if stolen.leases.is_empty() => reply(match stolen.phase {
+            _ if stolen.order != Order::None => Type::Exit,
             Phase::Finished => Type::Exit,
             Phase::Empty | Phase::Active | Phase::Stuck => Type::NotFound,
         }),
@@ -290,6 +292,7 @@ pub fn encode(answer: &Answer, host: &str, now_us: i64) -> Option<Vec<u8>> {
         Answer::Error { .. } => error(),
         Answer::Replaced | Answer::Joined { .. } => return None,
         Answer::Heartbeaten { .. }
+        | Answer::Steered
         | Answer::Cancelled { .. }
         | Answer::Revived { .. }
         | Answer::Waited { .. } => error(),

@@ -15,6 +15,7 @@ pub mod home;
 pub mod job;
 mod monitor;
 pub mod planted;
+mod roster;
 mod route;
 pub mod scheduler;
 pub mod server;

@@ -11,9 +11,13 @@ pub fn role(asked: &Asked) -> Option<Role> {
     Some(match asked {
         Asked::Hello => return None,
         Asked::Command(command) | Asked::Heartbeat(command, _) => command_role(command),
-        Asked::Status | Asked::Show(_) | Asked::Long(Long::List(_)) => Role::Observe,
+        Asked::Status | Asked::Show(_) | Asked::Workers { .. } | Asked::Long(Long::List(_)) => {
+            Role::Observe
+        }
         Asked::Long(Long::CancelByState(_) | Long::Retry { .. }) => Role::Submit,
-        Asked::Long(Long::Backup { .. }) | Asked::Shutdown | Asked::Reload => Role::Admin,
+        Asked::Long(Long::Backup { .. } | Long::Steer { .. }) | Asked::Shutdown | Asked::Reload => {
+            Role::Admin
+        }
     })
 }
 
@@ -34,7 +38,7 @@ fn command_role(command: &Command) -> Role {
         | Command::Release { .. }
         | Command::Heartbeat { .. }
         | Command::Exit { .. } => Role::Work,
-        // The hub's own.
-        Command::Undelivered { .. } | Command::Tick => Role::Admin,
+        // The hub's own, but for Steer.
+        Command::Steer { .. } | Command::Undelivered { .. } | Command::Tick => Role::Admin,
     }
 }

@@ -3,8 +3,8 @@
 use dhub_proto::wire;
 
 use crate::convert;
-use crate::monitor::{Monitor, group_failures};
-use crate::scheduler::message::Millis;
+use crate::monitor::group_failures;
+use crate::roster::Roster;
 use crate::scheduler::{Counts, Scheduler, State};
 use crate::store::{Store, StoreError, TaskRow};
 
@@ -59,39 +59,13 @@ pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
 }
 
 pub fn status(
-    now: Millis,
-    scheduler: &Scheduler,
+    roster: &Roster,
     store: &Store,
-    monitor: &Monitor,
     hub: wire::HubInfo,
-    worker_timeout_ms: u64,
 ) -> Result<wire::StatusReport, StoreError> {
+    let Roster { now, scheduler, monitor, .. } = *roster;
     let done = scheduler.counts().of(State::Done);
-    let mut workers: Vec<wire::WorkerInfo> = scheduler
-        .workers()
-        .filter(|(_, worker)| !worker.left || !worker.leases.is_empty())
-        .map(|(id, worker)| {
-            let ago = now.saturating_sub(worker.last_seen);
-            let load = monitor.load(id).cloned().unwrap_or_default();
-            wire::WorkerInfo {
-                name: worker.who.name.to_string(),
-                id: worker.who.id.map(Vec::from).unwrap_or_default(),
-                leases: worker.leases.len() as u64,
-                started: scheduler.started(worker),
-                done: worker.done,
-                failed: worker.failed,
-                last_seen_ago_ms: ago,
-                lost: worker.who.id.is_some() && ago > worker_timeout_ms,
-                sample: load.sample,
-                note: load.note,
-                ..wire::WorkerInfo::default()
-            }
-        })
-        .collect();
-    workers.sort_by(|a, b| (a.lost, &a.name, &a.id).cmp(&(b.lost, &b.name, &b.id)));
-    let workers_total = workers.len() as u64;
-    workers.truncate(WORKERS_MAX);
-
+    let (workers, workers_total) = roster.first(WORKERS_MAX);
     let longest = scheduler.running(now).max_by_key(|&(_, _, ms, _)| ms);
     let slowest = match longest {
         Some((running, ..)) => store.task_by_id(running.id)?.map(|row| task(scheduler, row)),

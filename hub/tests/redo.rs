@@ -214,7 +214,7 @@ fn the_format_of_a_record_is_known() {
         Change::Missing { id: 1, name: "x".into() },
         Change::Added { id: 2, task, needs: vec![1], adopted: false },
         Change::Needs { task: 2, needs: vec![1] },
-        Change::Worker { id: 1, who: Who { name: "w".into(), id: client } },
+        Change::Worker { id: 1, who: Who { name: "w".into(), id: client, host: Name::default() } },
         Change::Leased { task: 2, attempt: 1, worker: 1, client, number: 4, term_ms: 5 },
         Change::Ended { task: 2, attempt: 1, worker: 1, how: Ended::Failed, report },
         Change::Back { task: 2, attempt: 1, failures: 1, reclaims: 0 },

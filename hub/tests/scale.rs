@@ -236,7 +236,7 @@ fn losing_many_leases_is_not_quadratic() {
             }
             let heartbeat = Command::Heartbeat { ticket: Some(2), who: w1, attempts: Vec::new() };
             match &apply(&mut scheduler, WORKER_TIMEOUT_MS, heartbeat)[..] {
-                [(2, Answer::Heartbeaten { lost })] => assert_eq!(lost.len(), n),
+                [(2, Answer::Heartbeaten { lost, .. })] => assert_eq!(lost.len(), n),
                 other => panic!("a heartbeat was answered with {} answers", other.len()),
             }
         })

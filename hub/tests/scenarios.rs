@@ -8,6 +8,7 @@
 //!     steal w1 n 2 wait 10s lease 5s number 3 stay
 //!     complete w1 a#1 b want 1     fail w1 a#1 exit 3 reason WORD     release w1 a#1 needs c
 //!     heartbeat w1 a#1* b#1 (reply)     exit w1     undelivered a#1
+//!     steer drain w1     steer stop w1 w2
 //!     cancel a     retry a (done)     wait 5s
 //!     advance 31s (a turn each second)     pause 60s (none meanwhile)     restart
 //!     state     counts     attempts a     tasks NAME from 1 to 9 ...
@@ -239,6 +240,16 @@ impl Runner {
                 let who = who(words.next());
                 self.ask(format!("exit {}", who.name), |ticket| Command::Exit { ticket, who });
             }
+            "steer" => {
+                let order = match words.next() {
+                    "drain" => Order::Drain,
+                    "stop" => Order::Stop,
+                    _ => self.fail("drain or stop"),
+                };
+                let find = |name: &&str| self.hub.scheduler.worker_id(&who(name));
+                let workers = words.words.iter().filter_map(find).collect();
+                self.ask("steer".into(), |ticket| Command::Steer { ticket, workers, order });
+            }
             "undelivered" => {
                 let leases = words.words.iter().map(|word| attempt(word));
                 let leases = leases.map(|lease| (lease.name, lease.attempt)).collect();
@@ -424,6 +435,14 @@ fn show_lost(lost: &[(Name, u32)]) -> String {
     format!(", lost {}", show_attempts(lost))
 }
 
+fn show_order(order: Order) -> &'static str {
+    match order {
+        Order::None => "",
+        Order::Drain => ", drain",
+        Order::Stop => ", stop",
+    }
+}
+
 fn show_stolen(stolen: &Stolen) -> String {
     let leases = show_attempts(stolen.leases.iter().map(|lease| (&lease.name, lease.attempt)));
     let mut line = match stolen.leases.is_empty() {
@@ -436,7 +455,7 @@ fn show_stolen(stolen: &Stolen) -> String {
     if stolen.not_done > 0 {
         let _ = write!(line, ", {} not done", stolen.not_done);
     }
-    line + &show_lost(&stolen.lost)
+    line + &show_lost(&stolen.lost) + show_order(stolen.order)
 }
 
 fn show_refused(refused: &[Refused]) -> String {
@@ -462,7 +481,10 @@ fn show_answer(answer: &Answer) -> String {
         Answer::Released { released, refused } => {
             format!("released {released}{}", show_refused(refused))
         }
-        Answer::Heartbeaten { lost } => format!("ok{}", show_lost(lost)),
+        Answer::Heartbeaten { lost, order } => {
+            format!("ok{}{}", show_lost(lost), show_order(*order))
+        }
+        Answer::Steered => "ok".into(),
         Answer::Exited { released } => format!("released {released}"),
         Answer::Cancelled { cancelled, refused } => {
             format!("cancelled {cancelled}{}", show_refused(refused))

@@ -34,6 +34,10 @@ pub const REASON_BYTES_MAX: usize = 1024;
 pub const RETRIES_MAX: u32 = 1_000_000;
 /// Tasks on one page of List.
 pub const PAGE_TASKS_MAX: usize = 10_000;
+/// Names of workers in one Steer.
+pub const STEER_NAMES_MAX: usize = 1_000;
+/// Workers on one page, and those that the reply to a Steer names.
+pub const PAGE_WORKERS_MAX: usize = 1_000;
 /// Term of a lease.
 pub const LEASE_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
 /// Names listed in an error.

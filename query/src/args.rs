@@ -9,7 +9,7 @@ use dhub_proto::wire;
 use crate::render::words::number;
 use crate::verbs::{
     addfile, backup, cancel, complete, create, exit, fail, heartbeat, list, release, retry, show,
-    steal, wait,
+    steal, wait, worker,
 };
 
 /// Adds, steals, completes and watches the tasks of a dhub
@@ -142,6 +142,10 @@ Exit codes:
     #[command(after_help = "Examples:
   dquery show sim-1")]
     Show(show::Show),
+
+    /// List workers, and tell them to drain or to stop
+    #[command(subcommand)]
+    Worker(worker::Worker),
 
     /// Copy the file of a running hub to a new file on its machine; over ipc only
     #[command(after_help = "Examples:

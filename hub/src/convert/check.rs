@@ -70,7 +70,14 @@ pub fn who(worker: Option<wire::Worker>) -> Checked<Who> {
         _ if worker.name.contains('\0') => return Err(invalid("a name must not contain a NUL")),
         _ => {}
     }
-    Ok(Who { name: worker.name.into(), id: client(&worker.id)? })
+    if worker.host.len() > WORKER_NAME_BYTES_MAX || worker.host.contains('\0') {
+        return Err(over(
+            "bytes in the host of the worker",
+            worker.host.len(),
+            WORKER_NAME_BYTES_MAX,
+        ));
+    }
+    Ok(Who { name: worker.name.into(), id: client(&worker.id)?, host: worker.host.into() })
 }
 
 pub fn client(id: &[u8]) -> Checked<Option<ClientId>> {

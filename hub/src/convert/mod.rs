@@ -25,6 +25,7 @@ pub enum Asked {
     Hello,
     Status,
     Show(String),
+    Workers { limit: usize, after: WorkerId },
     Long(Long),
     Reload,
     Shutdown,
@@ -36,6 +37,7 @@ pub enum Long {
     List(List),
     CancelByState(Selection),
     Retry { selection: Selection, done: bool },
+    Steer { workers: Vec<Name>, order: Order },
     Backup { to: std::path::PathBuf },
 }
 
@@ -57,6 +59,7 @@ pub struct List {
 pub struct Load {
     pub sample: Option<wire::Sample>,
     pub note: String,
+    pub output_files: String,
 }
 
 pub fn error(code: wire::ErrorCode, message: impl Into<String>) -> wire::Error {

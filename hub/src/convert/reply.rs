@@ -70,7 +70,8 @@ fn stolen<E>(
         phase: phase(stolen.phase).into(),
         not_done: stolen.not_done,
         lost: lost(&stolen.lost),
-        ..wire::Stolen::default()
+        drain: stolen.order != Order::None,
+        stop: stolen.order == Order::Stop,
     })
 }
 
@@ -94,9 +95,10 @@ pub fn encode<E>(
         Answer::Released { released, refused } => {
             Body::Released(wire::Released { released: *released, refused: all_refused(refused) })
         }
-        Answer::Heartbeaten { lost: attempts } => Body::Heartbeaten(wire::Heartbeaten {
+        Answer::Heartbeaten { lost: attempts, order } => Body::Heartbeaten(wire::Heartbeaten {
             lost: lost(attempts),
-            ..wire::Heartbeaten::default()
+            drain: *order != Order::None,
+            stop: *order == Order::Stop,
         }),
         Answer::Exited { released } => Body::Exited(wire::Exited { released: *released }),
         Answer::Cancelled { cancelled, refused } => Body::Cancelled(wire::Cancelled {
@@ -120,6 +122,7 @@ pub fn encode<E>(
             message: message.clone(),
             names: names.iter().take(ERROR_NAMES_MAX).map(|name| name.to_string()).collect(),
         }),
-        Answer::Replaced | Answer::Joined { .. } => return Ok(None),
+        // The job that asked says it.
+        Answer::Steered | Answer::Replaced | Answer::Joined { .. } => return Ok(None),
     }))
 }

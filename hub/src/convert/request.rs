@@ -66,10 +66,15 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
         }
         Body::Shutdown(_) => Asked::Shutdown,
         Body::Reload(_) => Asked::Reload,
-        Body::Steer(_) | Body::Workers(_) => {
-            let message = "this hub cannot steer workers yet".to_owned();
-            return Err(error(wire::ErrorCode::ErrorUnsupported, message));
-        }
+        Body::Steer(steer) => Asked::Long(decode_steer(steer)?),
+        Body::Workers(workers) => Asked::Workers {
+            limit: match workers.limit as usize {
+                0 => PAGE_WORKERS_MAX,
+                limit => limit.min(PAGE_WORKERS_MAX),
+            },
+            after: WorkerId::try_from(workers.after)
+                .map_err(|_| invalid("there is no such page of workers"))?,
+        },
         Body::Backup(backup) => {
             let to = PathBuf::from(backup.to);
             if !to.is_absolute() {
@@ -199,6 +204,30 @@ fn outcome(outcome: wire::Outcome) -> Checked<Outcome> {
     })
 }
 
+fn decode_steer(steer: wire::Steer) -> Checked<Long> {
+    let order = match steer.order() {
+        wire::Order::Drain => Order::Drain,
+        wire::Order::Stop => Order::Stop,
+        wire::Order::Unspecified => {
+            return Err(invalid("shall the workers drain or stop? the order says neither"));
+        }
+    };
+    if steer.workers.is_empty() {
+        return Err(invalid("which workers? name them; * stands for any text"));
+    }
+    if steer.workers.len() > STEER_NAMES_MAX {
+        return Err(over("names in one request", steer.workers.len(), STEER_NAMES_MAX));
+    }
+    for name in &steer.workers {
+        if !(1..=WORKER_NAME_BYTES_MAX).contains(&name.len()) {
+            return Err(over("bytes in the name of a worker", name.len(), WORKER_NAME_BYTES_MAX));
+        }
+    }
+    let mut workers = steer.workers.into_iter().map(Name::from).collect();
+    without_repeats(&mut workers);
+    Ok(Long::Steer { workers, order })
+}
+
 /// A heartbeat, and what the worker says of itself.
 pub fn decode_heartbeat(
     ticket: Option<Ticket>,
@@ -208,7 +237,12 @@ pub fn decode_heartbeat(
     while note.len() > REASON_BYTES_MAX {
         note.pop();
     }
-    let load = Load { sample: heartbeat.sample, note };
+    // A path that is cut is another path.
+    let mut output_files = heartbeat.output_files;
+    if output_files.len() > DIR_BYTES_MAX {
+        output_files.clear();
+    }
+    let load = Load { sample: heartbeat.sample, note, output_files };
     let who = who(heartbeat.worker)?;
     let attempts = attempts(heartbeat.attempts)?;
     Ok((Command::Heartbeat { ticket, who, attempts }, load))

@@ -6,6 +6,7 @@
 mod cancel;
 mod list;
 mod retry;
+mod steer;
 
 use dhub_proto::wire::{self, reply};
 
@@ -18,6 +19,7 @@ use crate::store::{Copying, Store};
 pub use cancel::CancelJob;
 use list::ListJob;
 pub use retry::RetryJob;
+use steer::SteerJob;
 
 /// Rows or tasks a slice; a few milliseconds.
 const SLICE: usize = 1000;
@@ -40,6 +42,7 @@ pub enum Job {
     List(ListJob),
     Cancel(CancelJob),
     Retry(Box<RetryJob>),
+    Steer(SteerJob),
     Backup(Copying),
 }
 
@@ -52,6 +55,7 @@ impl Job {
             Long::Retry { selection, done } => {
                 Job::Retry(Box::new(RetryJob::new(selection.clone(), *done)))
             }
+            Long::Steer { workers, order } => Job::Steer(SteerJob::new(workers.clone(), *order)),
             Long::Backup { to } => Job::Backup(store.copy_to(to).map_err(|error| {
                 convert::error(wire::ErrorCode::ErrorInvalid, error.to_string())
             })?),
@@ -68,6 +72,7 @@ impl Job {
             Job::List(job) => job.step(scheduler, store),
             Job::Cancel(job) => Ok(job.step(ticket, scheduler)),
             Job::Retry(job) => job.step(ticket, scheduler, store),
+            Job::Steer(job) => Ok(job.step(ticket, scheduler)),
             Job::Backup(copying) => Ok(match copying.step() {
                 Ok(Some(bytes)) => {
                     Step::Done(Box::new(reply::Body::BackedUp(wire::BackedUp { bytes })))

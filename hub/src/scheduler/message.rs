@@ -26,6 +26,20 @@ pub type Name = smol_str::SmolStr;
 pub struct Who {
     pub name: Name,
     pub id: Option<ClientId>,
+    /// The machine that it runs on, if it says so.
+    #[serde(skip)]
+    pub host: Name,
+}
+
+/// What a worker is told to do, from outside. The larger one counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    #[default]
+    None,
+    /// Finish what runs, give back the rest, leave.
+    Drain,
+    /// Kill what runs, give back everything, leave.
+    Stop,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -197,6 +211,11 @@ pub enum Command {
         ticket: Ticket,
         who: Who,
     },
+    Steer {
+        ticket: Ticket,
+        workers: Vec<WorkerId>,
+        order: Order,
+    },
     Cancel {
         ticket: Ticket,
         names: Vec<Name>,
@@ -237,6 +256,7 @@ impl Command {
             | Command::Complete { ticket, .. }
             | Command::Release { ticket, .. }
             | Command::Exit { ticket, .. }
+            | Command::Steer { ticket, .. }
             | Command::Cancel { ticket, .. }
             | Command::Revive { ticket, .. }
             | Command::Wait { ticket, .. } => *ticket = new,
@@ -315,6 +335,7 @@ pub struct Stolen {
     pub phase: Phase,
     pub not_done: u64,
     pub lost: Vec<(Name, u32)>,
+    pub order: Order,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -335,7 +356,9 @@ pub enum Answer {
     },
     Heartbeaten {
         lost: Vec<(Name, u32)>,
+        order: Order,
     },
+    Steered,
     Exited {
         released: u64,
     },

@@ -24,6 +24,7 @@ mod restore;
 mod retry;
 mod slab;
 mod steal;
+mod steer;
 mod task;
 mod worker;
 
@@ -131,6 +132,7 @@ impl Scheduler {
                 self.heartbeat(now, ticket, &who, attempts)
             }
             Command::Exit { ticket, who } => self.exit(now, ticket, &who),
+            Command::Steer { ticket, workers, order } => self.steer(ticket, &workers, order),
             Command::Cancel { ticket, names } => self.cancel(ticket, names, past),
             Command::Revive { ticket, tasks } => self.revive(ticket, tasks),
             Command::Wait { ticket, wait_ms } => self.wait(now, ticket, wait_ms),
@@ -266,6 +268,11 @@ impl Scheduler {
         self.workers.iter()
     }
 
+    /// Those after an id, in the order in which they were first heard of.
+    pub fn workers_after(&self, id: WorkerId) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.workers.after(id)
+    }
+
     pub fn worker(&self, id: WorkerId) -> Option<&Worker> {
         self.workers.get(id)
     }
@@ -304,7 +311,7 @@ impl Scheduler {
     fn settle(&mut self, now: Millis) {
         // First, so that a worker that went silent is not given what was just taken from it.
         for worker in std::mem::take(&mut self.to_tell) {
-            if self.workers.get(worker).is_some_and(|worker| !worker.lost.is_empty())
+            while self.workers.get(worker).is_some_and(Worker::has_news)
                 && let Some(parked) = self.parking.take_worker(worker)
             {
                 let stolen = self.stolen(worker, Vec::new());
@@ -364,13 +371,16 @@ impl Scheduler {
     }
 
     fn stolen(&mut self, worker: WorkerId, leases: Vec<Leased>) -> Stolen {
-        let lost = self.workers.get_mut(worker).map(Worker::take_lost);
+        let worker = self.workers.get_mut(worker);
+        let (lost, order) =
+            worker.map(|worker| (worker.take_lost(), worker.take_order())).unwrap_or_default();
         Stolen {
             leases,
             fresh: true,
             phase: self.phase(),
             not_done: self.counts.not_done(),
-            lost: lost.unwrap_or_default(),
+            lost,
+            order,
         }
     }
 

@@ -7,6 +7,7 @@ use super::lease::Lease;
 use super::message::*;
 use super::park::ParkedSteal;
 use super::task::{Newest, Slot, State};
+use super::worker::Worker;
 use crate::planted::{Bug, planted};
 
 /// Lost attempts that are kept for a worker until it can be told.
@@ -45,7 +46,7 @@ impl Scheduler {
         }
         let leases = self.grant(now, worker, &steal);
         let at_rest = matches!(self.phase(), Phase::Stuck | Phase::Finished) && !steal.stay;
-        let has_news = self.workers.get(worker).is_some_and(|worker| !worker.lost.is_empty());
+        let has_news = self.workers.get(worker).is_some_and(Worker::has_news);
         let may_wait = steal.wait_ms > 0 && (steal.n == 0 || !at_rest);
         if leases.is_empty() && may_wait && !has_news {
             return self.park(now, ticket, worker, steal);
@@ -54,7 +55,11 @@ impl Scheduler {
         self.answer(ticket, Answer::Stolen(stolen));
     }
 
-    fn park(&mut self, now: Millis, ticket: Ticket, worker: WorkerId, steal: Steal) {
+    fn park(&mut self, now: Millis, ticket: Ticket, worker: WorkerId, mut steal: Steal) {
+        if self.workers.get(worker).is_some_and(|worker| worker.order != Order::None) {
+            // It gets nothing any more: it only listens.
+            steal.n = 0;
+        }
         if self.parking.len() >= self.config.parked_requests_max {
             return self.answer_busy(ticket);
         }
@@ -96,9 +101,10 @@ impl Scheduler {
     /// Leases up to `n` ready tasks to the worker.
     pub(super) fn grant(&mut self, now: Millis, worker: WorkerId, steal: &Steal) -> Vec<Leased> {
         let mut leased = Vec::new();
-        let Some(has_id) = self.workers.get(worker).map(|worker| worker.who.id.is_some()) else {
+        let Some(to) = self.workers.get(worker).filter(|worker| worker.order == Order::None) else {
             return leased;
         };
+        let has_id = to.who.id.is_some();
         // Noted here, also for a parked steal: a pause of the hub may be longer than a client's
         // silence is remembered.
         if let Some(client) = steal.client
@@ -206,10 +212,12 @@ impl Scheduler {
         }
         match ticket {
             Some(ticket) => {
+                let mut order = Order::None;
                 if let Some(worker) = self.workers.get_mut(id) {
                     lost.extend(worker.take_lost());
+                    order = worker.take_order();
                 }
-                self.answer(ticket, Answer::Heartbeaten { lost });
+                self.answer(ticket, Answer::Heartbeaten { lost, order });
             }
             None => {
                 for (name, attempt) in lost {
@@ -331,6 +339,7 @@ impl Scheduler {
         if let Some(worker) = self.workers.get_mut(id) {
             worker.left = true;
             worker.lost.clear();
+            (worker.order, worker.told) = (Order::None, Order::None);
         }
         self.answer(ticket, Answer::Exited { released });
     }

@@ -1,10 +1,11 @@
 //! Who has been heard of.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ops::Bound;
 
 use hashbrown::HashMap;
 
-use super::message::{ClientId, Millis, Name, Who, WorkerId};
+use super::message::{ClientId, Millis, Name, Order, Who, WorkerId};
 
 /// A worker that holds nothing and has been silent for this long is forgotten.
 const FORGET_WORKER_MS: u64 = 3_600_000;
@@ -24,6 +25,9 @@ pub struct Worker {
     pub lost: BTreeSet<(Name, u32)>,
     /// It said Exit.
     pub left: bool,
+    /// What it is to do, and what of that it has been told.
+    pub order: Order,
+    pub told: Order,
 }
 
 /// Names of lost attempts told at a time; the rest comes with the next answer.
@@ -42,6 +46,19 @@ impl Worker {
         }
         told
     }
+
+    /// What it is to do; from now on it has been told.
+    pub fn take_order(&mut self) -> Order {
+        self.told = self.order;
+        self.order
+    }
+
+    /// A parked steal of it is to be answered at once. One without an id is another process each
+    /// time, that has not been told.
+    pub fn has_news(&self) -> bool {
+        let knows = self.order == self.told && self.who.id.is_some();
+        !self.lost.is_empty() || (self.order != Order::None && !knows)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +71,8 @@ struct Client {
 #[derive(Default)]
 pub struct Workers {
     by_id: HashMap<WorkerId, Worker>,
+    /// In the order in which they were first heard of.
+    ids: BTreeSet<WorkerId>,
     by_client: HashMap<ClientId, WorkerId>,
     by_name: HashMap<Name, WorkerId>,
     clients: HashMap<ClientId, Client>,
@@ -75,6 +94,9 @@ impl Workers {
             if let Some(worker) = self.by_id.get_mut(&id) {
                 worker.last_seen = now;
                 worker.left = false;
+                if worker.who.host.is_empty() {
+                    worker.who.host = who.host.clone();
+                }
             }
             return (id, false);
         }
@@ -98,7 +120,10 @@ impl Workers {
             failed: 0,
             lost: BTreeSet::new(),
             left: false,
+            order: Order::None,
+            told: Order::None,
         };
+        self.ids.insert(id);
         self.by_id.insert(id, worker);
     }
 
@@ -117,6 +142,12 @@ impl Workers {
 
     pub fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
         self.by_id.iter().map(|(&id, worker)| (id, worker))
+    }
+
+    /// Those after an id, in the order in which they were first heard of.
+    pub fn after(&self, id: WorkerId) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        let ids = self.ids.range((Bound::Excluded(id), Bound::Unbounded));
+        ids.filter_map(|&id| Some((id, self.by_id.get(&id)?)))
     }
 
     /// The newest steal of a client.
@@ -149,9 +180,11 @@ impl Workers {
         self.clients
             .retain(|id, client| now < client.last_seen + FORGET_CLIENT_MS || needed.contains(id));
         let (by_client, by_name) = (&mut self.by_client, &mut self.by_name);
-        self.by_id.retain(|_, worker| {
+        let ids = &mut self.ids;
+        self.by_id.retain(|id, worker| {
             let keep = !worker.leases.is_empty() || now < worker.last_seen + FORGET_WORKER_MS;
             if !keep {
+                ids.remove(id);
                 match &worker.who.id {
                     Some(client) => by_client.remove(client),
                     None => by_name.remove(&worker.who.name),

@@ -128,6 +128,9 @@ impl Server {
             Asked::Hello => self.outbox.read(route, Read::Hello),
             Asked::Status => self.outbox.read(route, Read::Status),
             Asked::Show(name) => self.outbox.read(route, Read::Show(name)),
+            Asked::Workers { limit, after } => {
+                self.outbox.read(route, Read::Workers { limit, after });
+            }
             Asked::Long(asked) => self.start_job(ticket, route, asked)?,
             Asked::Reload => {
                 let body = match self.gate.reload() {

@@ -7,7 +7,9 @@ use super::{Fatal, Server};
 use crate::convert::error;
 use crate::dwork;
 use crate::gate::Security;
+use crate::roster::Roster;
 use crate::route::Route;
+use crate::scheduler::message::WorkerId;
 use crate::view;
 
 pub enum Read {
@@ -15,6 +17,7 @@ pub enum Read {
     Status,
     DworkStatus,
     Show(String),
+    Workers { limit: usize, after: WorkerId },
 }
 
 impl Read {
@@ -29,13 +32,13 @@ impl Server {
         let body = match read {
             Read::Hello => reply::Body::Welcome(self.welcome(route)),
             Read::Status => {
-                let (now, hub) = (self.now(), self.about());
-                let (scheduler, store, monitor) = (&self.scheduler, &self.store, &self.monitor);
-                let timeout = self.options.worker_timeout_ms;
-                reply::Body::Status(view::status(now, scheduler, store, monitor, hub, timeout)?)
+                reply::Body::Status(view::status(&self.roster(), &self.store, self.about())?)
             }
             Read::DworkStatus => {
                 return self.send_dwork(route, &dwork::status(self.scheduler.counts()));
+            }
+            Read::Workers { limit, after } => {
+                reply::Body::Workers(self.roster().page(limit, after))
             }
             Read::Show(name) => match view::show(&self.scheduler, &self.store, &name)? {
                 Some(shown) => reply::Body::Shown(shown),
@@ -48,6 +51,15 @@ impl Server {
             },
         };
         self.send(route, body).map(drop)
+    }
+
+    fn roster(&self) -> Roster<'_> {
+        Roster {
+            now: self.now(),
+            scheduler: &self.scheduler,
+            monitor: &self.monitor,
+            worker_timeout_ms: self.options.worker_timeout_ms,
+        }
     }
 
     fn welcome(&self, route: &Route) -> wire::Welcome {

@@ -152,7 +152,11 @@ impl Store {
             let id: Option<ClientId> = row.get(8)?;
             if scheduler.worker(worker).is_none() {
                 let name: String = row.get(7)?;
-                scheduler.restore_worker(now, worker, Who { name: name.into(), id });
+                scheduler.restore_worker(
+                    now,
+                    worker,
+                    Who { name: name.into(), id, host: Name::default() },
+                );
             }
             leases.push(StoredLease {
                 task: row.get::<_, i64>(0)? as TaskId,

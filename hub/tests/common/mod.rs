@@ -51,7 +51,11 @@ pub fn task(name: &str, needs: &[&str]) -> NewTask {
 
 /// Workers whose name starts with w have an id, as kworker has; others are known by their name.
 pub fn who(name: &str) -> Who {
-    Who { name: name.into(), id: name.starts_with('w').then(|| client(name)) }
+    Who {
+        name: name.into(),
+        id: name.starts_with('w').then(|| client(name)),
+        host: Name::default(),
+    }
 }
 
 pub fn client(name: &str) -> ClientId {

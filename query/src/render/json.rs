@@ -108,6 +108,8 @@ fn worker(worker: &WorkerInfo) -> Value {
         "failed": worker.failed,
         "last_seen_ago_ms": worker.last_seen_ago_ms,
         "lost": worker.lost,
+        "host": worker.host,
+        "output_files": worker.output_files,
         "note": worker.note,
         "sample": worker.sample.as_ref().map(|sample| json!({
             "slots": sample.slots,
@@ -116,8 +118,16 @@ fn worker(worker: &WorkerInfo) -> Value {
             "memory_used_bytes": sample.memory_used_bytes,
             "memory_total_bytes": sample.memory_total_bytes,
             "load_1m": sample.load_1m,
+            "disk_free_bytes": sample.disk_free_bytes,
         })),
     })
+}
+
+/// One of a list, with what the list says of it.
+pub fn worker_line(info: &WorkerInfo, standing: &str) -> Value {
+    let mut value = worker(info);
+    value["state"] = standing.into();
+    value
 }
 
 pub fn status(report: &StatusReport) -> Value {

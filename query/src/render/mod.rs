@@ -7,4 +7,4 @@ pub mod status;
 pub mod table;
 mod trouble;
 pub mod words;
-mod workers;
+pub mod workers;

@@ -17,6 +17,7 @@ pub mod shutdown;
 pub mod status;
 pub mod steal;
 pub mod wait;
+pub mod worker;
 
 use dhub_proto::exit::Exit;
 use dhub_proto::wire::Refused;

@@ -35,6 +35,12 @@ fn table() -> Vec<(&'static str, Body, &'static [Role])> {
             &[Work],
         ),
         ("Exit", Body::Exit(Exit { worker: worker() }), &[Work]),
+        ("Workers", Body::Workers(Workers::default()), LOOK),
+        (
+            "Steer",
+            Body::Steer(Steer { workers: vec!["*".into()], order: Order::Drain.into() }),
+            &[Admin],
+        ),
         ("Reload", Body::Reload(Reload {}), &[Admin]),
         ("Backup", Body::Backup(Backup { to: "/nowhere/b.db".into() }), &[]),
         // Last: the hub goes.

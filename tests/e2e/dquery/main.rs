@@ -8,3 +8,4 @@ mod repair;
 mod scripts;
 mod talk;
 mod wait;
+mod worker;

@@ -9,3 +9,4 @@ mod outcome;
 mod read;
 mod robust;
 mod steal;
+mod steer;

@@ -119,6 +119,10 @@ fn native_is_valid(asked: &Asked) {
         Asked::Long(Long::CancelByState(selection) | Long::Retry { selection, .. }) => {
             selection_is_valid(selection);
         }
+        Asked::Workers { limit, .. } => assert!((1..=PAGE_WORKERS_MAX).contains(limit)),
+        Asked::Long(Long::Steer { workers, order }) => {
+            assert!((1..=STEER_NAMES_MAX).contains(&workers.len()) && *order != Order::None);
+        }
         Asked::Long(Long::Backup { to }) => assert!(to.is_absolute()),
         Asked::Hello | Asked::Status | Asked::Reload | Asked::Shutdown => {}
     }
@@ -150,7 +154,10 @@ fn command_is_valid(command: &Command) {
         Command::Wait { wait_ms, .. } => assert!(*wait_ms <= WAIT_MS_MAX),
         Command::Cancel { names, .. } => assert!(names.len() <= BATCH_TASKS_MAX),
         Command::Exit { .. } => {}
-        Command::Revive { .. } | Command::Undelivered { .. } | Command::Tick => {
+        Command::Steer { .. }
+        | Command::Revive { .. }
+        | Command::Undelivered { .. }
+        | Command::Tick => {
             panic!("nobody can ask for this: {command:?}");
         }
     }

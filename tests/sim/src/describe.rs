@@ -81,6 +81,7 @@ impl Display for Brief<'_, Command> {
                 attempts(f, list.iter().map(|one| (&one.name, one.attempt)))
             }
             Command::Exit { who, .. } => write!(f, "exit of {}", who.name),
+            Command::Steer { workers, order, .. } => write!(f, "{order:?} {workers:?}"),
             Command::Cancel { names, .. } => write!(f, "cancel {}", names.join(" ")),
             Command::Revive { tasks, .. } => {
                 write!(f, "revive")?;

@@ -108,7 +108,7 @@ impl Pool {
                 }
                 self.stolen(stolen, at.now);
             }
-        } else if let Answer::Heartbeaten { lost } = &**answer {
+        } else if let Answer::Heartbeaten { lost, .. } = &**answer {
             self.lost(lost, at.now);
         }
     }
@@ -311,5 +311,9 @@ impl Pool {
 }
 
 fn who(seat: PeerId, life: u32, left: u32) -> Who {
-    Who { name: format!("pool{seat}").into(), id: Some(client_id(seat, life, left)) }
+    Who {
+        name: format!("pool{seat}").into(),
+        id: Some(client_id(seat, life, left)),
+        host: Name::default(),
+    }
 }

@@ -33,7 +33,7 @@ pub struct Shell {
 impl Shell {
     pub fn new(plan: LoopPlan, seat: PeerId, life: u32) -> Self {
         // Two on one host have one name.
-        let who = Who { name: format!("host{}", seat / 2).into(), id: None };
+        let who = Who { name: format!("host{}", seat / 2).into(), id: None, host: Name::default() };
         Self {
             link: Link::new(life, plan.patience_ms),
             plan,

@@ -1,0 +1,86 @@
+//! The workers, as people look at them.
+
+use dhub_proto::limits::PAGE_BYTES_MAX;
+use dhub_proto::wire;
+
+use crate::monitor::Monitor;
+use crate::scheduler::message::{Millis, Order, WorkerId};
+use crate::scheduler::{Scheduler, Worker};
+
+/// Leases looked at for one page: each says whether its process runs.
+const LEASES_MAX: usize = 100_000;
+
+pub struct Roster<'a> {
+    pub now: Millis,
+    pub scheduler: &'a Scheduler,
+    pub monitor: &'a Monitor,
+    pub worker_timeout_ms: u64,
+}
+
+impl Roster<'_> {
+    /// Up to `limit` workers after an id; fewer if they hold much. There is always one, if any.
+    pub fn page(&self, limit: usize, after: WorkerId) -> wire::WorkersListed {
+        let mut page = wire::WorkersListed::default();
+        let (mut last, mut bytes, mut leases) = (after, 0, 0);
+        for (id, worker) in self.scheduler.workers_after(after).filter(|(_, it)| is_here(it)) {
+            if page.workers.len() >= limit || bytes > PAGE_BYTES_MAX || leases > LEASES_MAX {
+                page.next = last.into();
+                break;
+            }
+            let info = self.info(id, worker);
+            bytes += 128 + info.name.len() + info.note.len() + info.output_files.len();
+            leases += worker.leases.len();
+            page.workers.push(info);
+            last = id;
+        }
+        page
+    }
+
+    /// The first by name, those alive before the lost ones, and how many there are.
+    pub fn first(&self, most: usize) -> (Vec<wire::WorkerInfo>, u64) {
+        let mut here: Vec<(WorkerId, &Worker)> =
+            self.scheduler.workers().filter(|(_, worker)| is_here(worker)).collect();
+        here.sort_unstable_by(|&(_, a), &(_, b)| {
+            (self.is_lost(a), &a.who.name, a.who.id).cmp(&(self.is_lost(b), &b.who.name, b.who.id))
+        });
+        let total = here.len() as u64;
+        (here.into_iter().take(most).map(|(id, worker)| self.info(id, worker)).collect(), total)
+    }
+
+    fn info(&self, id: WorkerId, worker: &Worker) -> wire::WorkerInfo {
+        let load = self.monitor.load(id).cloned().unwrap_or_default();
+        let order = match worker.order {
+            Order::None => wire::Order::Unspecified,
+            Order::Drain => wire::Order::Drain,
+            Order::Stop => wire::Order::Stop,
+        };
+        wire::WorkerInfo {
+            name: worker.who.name.to_string(),
+            id: worker.who.id.map(Vec::from).unwrap_or_default(),
+            leases: worker.leases.len() as u64,
+            started: self.scheduler.started(worker),
+            done: worker.done,
+            failed: worker.failed,
+            last_seen_ago_ms: self.silent_ms(worker),
+            lost: self.is_lost(worker),
+            sample: load.sample,
+            note: load.note,
+            host: worker.who.host.to_string(),
+            order: order.into(),
+            output_files: load.output_files,
+        }
+    }
+
+    fn silent_ms(&self, worker: &Worker) -> u64 {
+        self.now.saturating_sub(worker.last_seen)
+    }
+
+    fn is_lost(&self, worker: &Worker) -> bool {
+        worker.who.id.is_some() && self.silent_ms(worker) > self.worker_timeout_ms
+    }
+}
+
+/// One that said Exit is gone, unless it was given something since.
+fn is_here(worker: &Worker) -> bool {
+    !worker.left || !worker.leases.is_empty()
+}
