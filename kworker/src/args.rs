@@ -1,14 +1,20 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::Parser;
 use dhub_proto::limits::{OUTPUT_BYTES_MAX, WORKER_NAME_BYTES_MAX};
-use dhub_proto::options::HubOptions;
+use dhub_proto::options::{HubOptions, parse_duration};
+
+use crate::codes::Codes;
+use crate::worker::WhenLost;
 
 /// Slots and tasks stolen ahead stay below what one heartbeat can list.
 const SLOTS_MAX: i64 = 10_000;
 const AHEAD_MAX: i64 = 40_000;
+
+const LIMITS: &str = "Limits";
 
 /// A pool of slots: steals tasks from a hub, runs them and reports how they ended
 #[derive(Parser, Debug)]
@@ -22,7 +28,8 @@ pub struct Args {
           value_parser = clap::value_parser!(u32).range(1..=SLOTS_MAX))]
     pub slots: Option<u32>,
 
-    /// How many more tasks to hold, so that no slot waits for the hub [default: as many as slots]
+    /// How many more tasks to hold, so that no slot waits for the hub [default: as many as end
+    /// here within a moment, measured: none where tasks are long]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=AHEAD_MAX))]
     pub ahead: Option<u32>,
 
@@ -47,6 +54,41 @@ pub struct Args {
           value_parser = clap::value_parser!(u32).range(0..=OUTPUT_BYTES_MAX as i64))]
     pub output_bytes: u32,
 
+    /// Leave before this time is over: steals only what should end in time, by the length of the
+    /// tasks before; stops what still runs, and gives it back. `none`: never [default: what is
+    /// left of the Slurm job that this runs in, if it does]
+    #[arg(long, value_name = "TIME", value_parser = time_limit, help_heading = LIMITS)]
+    pub time_limit: Option<TimeLimit>,
+
+    /// Leave when there was nothing to run for this long
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = LIMITS)]
+    pub idle_timeout: Option<Duration>,
+
+    /// Leave when this many tasks have run here
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
+          help_heading = LIMITS)]
+    pub max_tasks: Option<u64>,
+
+    /// Leave, with exit code 12, when so many different tasks in a row failed within a second:
+    /// the machine may be broken. 0: never
+    #[arg(long, value_name = "N", default_value_t = 10, help_heading = LIMITS)]
+    pub max_failures_in_a_row: u32,
+
+    /// Try failed tasks again only if they ended with one of these exit codes, as in 75,130-140
+    /// [default: all]
+    #[arg(long, value_name = "CODES", help_heading = LIMITS)]
+    pub retry_on: Option<Codes>,
+
+    /// Give up a hub that is silent for this long [default: never; running tasks go on, and what
+    /// ended is reported when it is back]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = LIMITS)]
+    pub hub_timeout: Option<Duration>,
+
+    /// What happens to running tasks then; the exit code is 7
+    #[arg(long, value_name = "WHAT", default_value = "finish", requires = "hub_timeout",
+          help_heading = LIMITS)]
+    pub when_hub_is_lost: WhenLost,
+
     /// Say more; twice: even more. RUST_LOG chooses in detail
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -64,15 +106,29 @@ their environment.
 Ctrl-C or SIGTERM: finishes what runs and gives the rest back; again: stops at once.
 
 Exit codes:
-   0  all tasks are done (--until-done), or left as asked
+   0  all tasks are done (--until-done), or left as asked: by a signal, the hub or a limit
    1  all tasks are finished, but some failed, were skipped or cancelled (--until-done)
    2  wrong command line          5  the rest waits for names that nobody added (--until-done)
    6  refused by the hub          7  no hub answers
    9  the system refused something          11  the hub does not let this key in
+  12  tasks failed one after the other (--max-failures-in-a-row)
 
 Examples:
   kworker -j 8 -- ./simulate {}
   kworker --until-done --shell './convert in/{}.dat > out/{}.txt'";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeLimit {
+    Never,
+    After(Duration),
+}
+
+fn time_limit(text: &str) -> Result<TimeLimit, String> {
+    match text {
+        "none" => Ok(TimeLimit::Never),
+        time => parse_duration(time).map(TimeLimit::After),
+    }
+}
 
 fn worker_name(text: &str) -> Result<String, String> {
     match text.len() {
@@ -99,6 +155,8 @@ mod tests {
         assert_eq!(args.command, ["./sim", "-j", "{}"]);
         assert!(Args::try_parse_from(["kworker", "--shell", "x", "--", "y"]).is_err());
         assert!(Args::try_parse_from(["kworker", "-j", "0"]).is_err());
+        assert!(Args::try_parse_from(["kworker", "--when-hub-is-lost", "kill"]).is_err());
+        assert_eq!(args.when_hub_is_lost, WhenLost::Finish);
         assert!(Args::try_parse_from(["kworker", "--output-bytes", "65537"]).is_err());
     }
 }

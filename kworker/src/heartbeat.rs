@@ -1,5 +1,9 @@
 //! When to tell the hub what is held, and how loaded this machine is.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use dhub_proto::wire::Sample;
@@ -15,13 +19,14 @@ const PER_TERM: u32 = 3;
 pub struct Heartbeat {
     /// None where this kind of machine does not tell.
     system: Option<System>,
+    disk: Disk,
     last: Option<Instant>,
     is_first: bool,
 }
 
 impl Heartbeat {
     pub fn new() -> Self {
-        Self { system: System::new().ok(), last: None, is_first: true }
+        Self { system: System::new().ok(), disk: Disk::watch(), last: None, is_first: true }
     }
 
     /// When the next one has to go out, if the shortest term held is `term`.
@@ -45,6 +50,7 @@ impl Heartbeat {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let mut sample =
             Sample { slots: count(slots), running: count(running), ..Sample::default() };
+        sample.disk_free_bytes = self.disk.free_bytes();
         if let Some(system) = &mut self.system {
             system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_usage());
             system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
@@ -54,6 +60,42 @@ impl Heartbeat {
             sample.load_1m = System::load_average().map_or(0.0, |load| load.one as f32);
         }
         sample
+    }
+}
+
+/// What is free in the working directory, looked up by a thread of its own: a file system of the
+/// network that hangs must not hold up heartbeats.
+struct Disk {
+    free_bytes: Arc<AtomicU64>,
+    look: SyncSender<()>,
+}
+
+impl Disk {
+    fn watch() -> Self {
+        let free_bytes = Arc::new(AtomicU64::new(0));
+        let (look, looks) = sync_channel(1);
+        let found = Arc::clone(&free_bytes);
+        let watch = move || {
+            while looks.recv().is_ok() {
+                if let Ok(disk) = rustix::fs::statvfs(".") {
+                    let bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+                    found.store(bytes, Ordering::Relaxed);
+                }
+            }
+        };
+        if let Err(error) = thread::Builder::new().name("disk".to_owned()).spawn(watch) {
+            tracing::debug!(%error, "nobody looks how full the disk is");
+        }
+        let disk = Self { free_bytes, look };
+        disk.free_bytes();
+        disk
+    }
+
+    /// As found after the last question; 0 if nothing was found yet.
+    fn free_bytes(&self) -> u64 {
+        // Full or gone: it hangs, or there is no such thread.
+        let _ = self.look.try_send(());
+        self.free_bytes.load(Ordering::Relaxed)
     }
 }
 
@@ -99,5 +141,11 @@ mod tests {
         let sample = Heartbeat::new().sample(8, 3);
         assert_eq!((sample.slots, sample.running), (8, 3));
         assert!(sample.memory_total_bytes > sample.memory_used_bytes);
+        let until = Instant::now() + Duration::from_secs(10);
+        let mut heartbeat = Heartbeat::new();
+        while heartbeat.sample(8, 3).disk_free_bytes == 0 {
+            assert!(Instant::now() < until, "the disk is never looked at");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }

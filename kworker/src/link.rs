@@ -212,6 +212,10 @@ impl Link {
         self.silence.is_some()
     }
 
+    pub fn silent_since(&self) -> Option<Instant> {
+        self.silence.map(|silence| silence.since)
+    }
+
     /// Since when the hub has been silent, once that is long enough to tell people.
     pub fn long_silence(&self, now: Instant) -> Option<Instant> {
         let silence = self.silence?;

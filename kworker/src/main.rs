@@ -1,6 +1,8 @@
 //! kworker: a pool of slots that steals tasks from a hub, runs them and reports how they ended.
 
+mod allocation;
 mod args;
+mod codes;
 mod command;
 mod heartbeat;
 mod link;
@@ -24,12 +26,14 @@ use dhub_proto::wire::{self, ErrorCode, Welcome, reply, request};
 use dhub_proto::{VERSION, host_name, random_id, say};
 use tracing_subscriber::EnvFilter;
 
+use crate::allocation::{Allocation, End, usable};
 use crate::args::Args;
 use crate::command::{Program, ProgramError};
 use crate::link::{Link, LinkError};
-use crate::pool::Pool;
+use crate::pool::{Ahead, Limits, Pool, TimeLimit};
 use crate::process::{Processes, adopt_orphans, make_room};
 use crate::signal::Signals;
+use crate::talk::rounded;
 use crate::worker::{Config, Worker, WorkerError};
 
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,8 @@ enum Error {
              to wait for it: --wait-for-hub"
     )]
     NoHub { error: ClientError },
+    #[error("no hub came in time; see --time-limit, --idle-timeout, --hub-timeout")]
+    NoHubInTime,
     #[error(transparent)]
     Client(ClientError),
     #[error(transparent)]
@@ -60,7 +66,7 @@ impl Error {
         match self {
             Self::Program(_) => Exit::Usage,
             Self::Find(error) => error.exit(),
-            Self::NoHub { .. } => Exit::NoHub,
+            Self::NoHub { .. } | Self::NoHubInTime => Exit::NoHub,
             Self::Client(ClientError::Denied(_)) => Exit::Denied,
             Self::Client(ClientError::Refused(error)) if error.code() == ErrorCode::ErrorDenied => {
                 Exit::Denied
@@ -90,28 +96,77 @@ fn run(args: Args) -> Result<Exit, Error> {
     let program = Program::new(args.shell.as_deref(), args.command.clone())?;
     let cores = || available_parallelism().map_or(1, usize::from);
     let slots = args.slots.map_or_else(cores, |slots| slots as usize);
-    let ahead = args.ahead.map_or(slots, |ahead| ahead as usize);
+    let ahead = args.ahead.map_or(Ahead::Measured, |ahead| Ahead::Fixed(ahead as usize));
     make_room(slots).map_err(Error::Room)?;
     let name =
         args.name.clone().unwrap_or_else(|| format!("{}:{}", host_name(), std::process::id()));
 
-    let (target, welcome) = find_hub(&args, &name)?;
+    let start = Instant::now();
+    let limits = limits(&args, &name, start);
+    let given_up = [args.idle_timeout, args.hub_timeout].into_iter().flatten();
+    let given_up = given_up.filter_map(|time| start.checked_add(time));
+    let until = given_up.chain(limits.time.map(|time| time.stop_at)).min();
+    let (target, welcome) = find_hub(&args, &name, until)?;
     let tail_bytes = match welcome.output_bytes_max {
         0 => args.output_bytes,
         max => args.output_bytes.min(max),
     };
     let worker = wire::Worker { name: name.clone(), id: random_id()?, host: host_name() };
-    let pool = Pool::new(worker, slots, ahead, !args.until_done);
+    let pool = Pool::new(worker, slots, ahead, !args.until_done, limits);
     let term = Duration::from_millis(welcome.worker_timeout_ms);
     let link = Link::new(target, &welcome.report_endpoint, term, Instant::now())?;
     adopt_orphans();
     let processes = Processes::new(tail_bytes as usize);
-    let config = Config { name, program, until_done: args.until_done, timeout: args.hub.timeout };
+    let config = Config {
+        name,
+        program,
+        until_done: args.until_done,
+        timeout: args.hub.timeout,
+        hub_timeout: args.hub_timeout,
+        when_lost: args.when_hub_is_lost,
+        output_files: String::new(),
+    };
     Ok(Worker::new(config, pool, link, processes, Signals::new()?).run()?)
 }
 
+fn limits(args: &Args, name: &str, now: Instant) -> Limits {
+    let time = match args.time_limit {
+        Some(args::TimeLimit::Never) => None,
+        Some(args::TimeLimit::After(time)) => Some(time),
+        None => allocated(name),
+    };
+    let failures = args.max_failures_in_a_row as usize;
+    Limits {
+        time: time.and_then(|time| TimeLimit::new(time, now)),
+        idle: args.idle_timeout,
+        tasks: args.max_tasks,
+        failures_in_a_row: (failures > 0).then_some(failures),
+        retry_on: args.retry_on.clone(),
+    }
+}
+
+/// What may be used of the batch job that this runs in, if it does.
+fn allocated(name: &str) -> Option<Duration> {
+    let Allocation { job, end } = Allocation::here()?;
+    match end {
+        End::Never => None,
+        End::In(left) => {
+            let time = usable(left);
+            let shown = rounded(time);
+            say(format_args!("kworker {name} · leaves within {shown}: Slurm job {job} ends then"));
+            Some(time)
+        }
+        End::Unknown(why) => {
+            say(format_args!(
+                "kworker {name} · when does Slurm job {job} end? {why}; better say --time-limit"
+            ));
+            None
+        }
+    }
+}
+
 /// The first contact. Until then nothing is held, so a signal may simply end the process.
-fn find_hub(args: &Args, name: &str) -> Result<(Target, Welcome), Error> {
+fn find_hub(args: &Args, name: &str, until: Option<Instant>) -> Result<(Target, Welcome), Error> {
     const WAIT: Duration = Duration::from_secs(2);
     const AGAIN: Duration = Duration::from_millis(200);
     let mut told = false;
@@ -121,6 +176,9 @@ fn find_hub(args: &Args, name: &str) -> Result<(Target, Welcome), Error> {
         }
     };
     loop {
+        if args.wait_for_hub && until.is_some_and(|until| until <= Instant::now()) {
+            return Err(Error::NoHubInTime);
+        }
         // Looked for anew: the hub that is waited for makes its own place to be found.
         let target = match args.hub.find_now() {
             Err(error) if error.may_pass() && args.wait_for_hub => {

@@ -10,16 +10,22 @@
 //! - Two attempts at one task never run here at the same time.
 //! - What is held (leases, and outcomes not acknowledged) is all that a heartbeat lists.
 
+mod ask;
 mod events;
+mod limits;
+mod pace;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use dhub_proto::limits::{BATCH_TASKS_MAX, STEAL_TASKS_MAX};
 use dhub_proto::wire::{
-    Attempt, Complete, Completed, ErrorCode, Exit, Lease, Outcome, Phase, Release,
+    Attempt, Complete, Completed, ErrorCode, Exit, Heartbeaten, Lease, Outcome, Phase, Release,
     Result as Verdict, Steal, Stolen, Worker, request::Body,
 };
+use limits::Gauge;
+pub use limits::{AT_ONCE, Limits, Reached, TimeLimit};
+use pace::Pace;
 
 /// How long the hub may keep a steal.
 const WAIT: Duration = Duration::from_secs(20);
@@ -27,6 +33,8 @@ const WAIT: Duration = Duration::from_secs(20);
 const SOON: Duration = Duration::from_secs(1);
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(4);
+/// What is held too much for this long is given back.
+const SURPLUS: Duration = Duration::from_millis(500);
 /// Outcomes in one request: far below the limit of a message.
 const OUTCOMES_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// More than this is never held: one heartbeat lists it all.
@@ -76,6 +84,7 @@ pub struct NotTaken {
 #[derive(Debug)]
 struct Running {
     attempt: u32,
+    since: Instant,
     term_ms: u64,
     /// Its processes are being stopped; it is held no longer.
     lost: bool,
@@ -84,8 +93,16 @@ struct Running {
 /// The parked request that the hub holds of us.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Parked {
-    Steal(Instant),
-    Listen(Instant),
+    Steal { since: Instant, n: u32 },
+    Listen { since: Instant },
+}
+
+/// How many tasks to hold besides those that run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ahead {
+    Fixed(usize),
+    /// As many as end within a moment, going by how long tasks run here.
+    Measured,
 }
 
 /// What people are told at the end.
@@ -98,7 +115,12 @@ pub struct Tally {
 pub struct Pool {
     worker: Worker,
     slots: usize,
-    ahead: usize,
+    ahead: Ahead,
+    pace: Pace,
+    limits: Limits,
+    gauge: Gauge,
+    /// More is held than wanted.
+    surplus_since: Option<Instant>,
     /// Wait for more when everything is finished.
     stay: bool,
     queue: VecDeque<Lease>,
@@ -110,11 +132,16 @@ pub struct Pool {
     /// Leases to give back.
     give_back: Vec<Attempt>,
     number: u64,
-    complete: Option<bool>,
+    /// Sent then; whether it steals.
+    complete: Option<(Instant, bool)>,
     parked: Option<Parked>,
     /// Given back, not acknowledged.
     releasing: Vec<Attempt>,
     draining: bool,
+    /// The hub wants it to end now.
+    stopped: bool,
+    /// Starts and steals nothing for now.
+    paused: bool,
     /// Exit is near: nothing but outcomes is told.
     abandoned: bool,
     phase: Phase,
@@ -129,11 +156,15 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub fn new(worker: Worker, slots: usize, ahead: usize, stay: bool) -> Self {
+    pub fn new(worker: Worker, slots: usize, ahead: Ahead, stay: bool, limits: Limits) -> Self {
         Self {
             worker,
             slots,
             ahead,
+            pace: Pace::default(),
+            limits,
+            gauge: Gauge::default(),
+            surplus_since: None,
             stay,
             queue: VecDeque::new(),
             running: HashMap::new(),
@@ -145,6 +176,8 @@ impl Pool {
             parked: None,
             releasing: Vec::new(),
             draining: false,
+            stopped: false,
+            paused: false,
             abandoned: false,
             phase: Phase::Unspecified,
             not_done: 0,
@@ -161,112 +194,23 @@ impl Pool {
     // --- decisions ---------------------------------------------------------------------------
 
     /// The task to start now, if a slot is free.
-    pub fn next_start(&mut self) -> Option<Lease> {
-        if self.draining || self.running.len() >= self.slots {
+    pub fn next_start(&mut self, now: Instant) -> Option<Lease> {
+        let full = self.running.len() >= self.slots || self.startable() == 0;
+        if self.draining || self.paused || full {
             return None;
         }
         // A task whose lost attempt is still dying here has to wait for that.
         let at = self.queue.iter().position(|lease| !self.running.contains_key(&lease.name))?;
         let lease = self.queue.remove(at)?;
-        let running = Running { attempt: lease.attempt, term_ms: lease.term_ms, lost: false };
+        let Lease { attempt, term_ms, .. } = lease;
+        let running = Running { attempt, since: now, term_ms, lost: false };
         self.running.insert(lease.name.clone(), running);
+        self.gauge.begins();
         Some(lease)
-    }
-
-    /// The request to send now.
-    pub fn next_ask(&mut self, now: Instant) -> Option<Ask> {
-        self.ask_release().or_else(|| self.ask_complete(now)).or_else(|| self.ask_steal(now))
-    }
-
-    /// When something is to be asked that must not be asked yet.
-    pub fn next_ask_at(&self, now: Instant) -> Option<Instant> {
-        let times = [self.steal_after, self.listen_after, self.complete_after];
-        times.into_iter().flatten().filter(|&at| at > now).min()
     }
 
     pub fn take_stops(&mut self) -> Vec<StopTask> {
         std::mem::take(&mut self.stops)
-    }
-
-    fn ask_release(&mut self) -> Option<Ask> {
-        if !self.releasing.is_empty() || self.give_back.is_empty() {
-            return None;
-        }
-        self.releasing = std::mem::take(&mut self.give_back);
-        let attempts = self.releasing.clone();
-        let body = Body::Release(Release { worker: Some(self.worker.clone()), attempts });
-        Some(Ask::now(Asked::Release, body))
-    }
-
-    fn ask_complete(&mut self, now: Instant) -> Option<Ask> {
-        if self.complete.is_some()
-            || self.ended.is_empty()
-            || not_yet(&mut self.complete_after, now)
-        {
-            return None;
-        }
-        let mut bytes = 0;
-        while let Some(outcome) = self.ended.pop_front() {
-            bytes += outcome.name.len() + outcome.output.len() + outcome.reason.len() + 64;
-            self.reporting.push(outcome);
-            if bytes >= OUTCOMES_BYTES_MAX {
-                break;
-            }
-        }
-        let steals = !matches!(self.parked, Some(Parked::Steal(_)));
-        let want = if steals { self.free() } else { 0 };
-        self.complete = Some(want > 0);
-        let body = Body::Complete(Complete {
-            worker: Some(self.worker.clone()),
-            outcomes: self.reporting.clone(),
-            want,
-            client: self.worker.id.clone(),
-            number: if want > 0 { self.next_number() } else { 0 },
-            lease_ms: 0,
-        });
-        Some(Ask::now(Asked::Complete(want > 0), body))
-    }
-
-    fn ask_steal(&mut self, now: Instant) -> Option<Ask> {
-        if self.complete == Some(true) || self.abandoned {
-            return None;
-        }
-        let n = self.free();
-        let listen = n == 0;
-        match self.parked {
-            Some(Parked::Steal(_)) if !self.draining => return None,
-            Some(Parked::Listen(_)) if listen => return None,
-            _ if listen && not_yet(&mut self.listen_after, now) => return None,
-            _ if !listen && not_yet(&mut self.steal_after, now) => return None,
-            _ => {}
-        }
-        let replaces = self.parked.is_some();
-        self.parked = Some(if listen { Parked::Listen(now) } else { Parked::Steal(now) });
-        let body = Body::Steal(Steal {
-            worker: Some(self.worker.clone()),
-            client: self.worker.id.clone(),
-            number: self.next_number(),
-            n,
-            wait_ms: WAIT.as_millis() as u64,
-            lease_ms: 0,
-            stay: self.stay,
-        });
-        let asked = if listen { Asked::Listen } else { Asked::Steal };
-        Some(Ask { asked, body, parked: WAIT, replaces })
-    }
-
-    fn next_number(&mut self) -> u64 {
-        self.number += 1;
-        self.number
-    }
-
-    /// How many more tasks to take. Outcomes count too, so that a hub that takes none gives none.
-    fn free(&self) -> u32 {
-        if self.draining || self.ended.len() + self.reporting.len() + self.queue.len() >= HELD_MAX {
-            return 0;
-        }
-        let free = (self.slots + self.ahead).saturating_sub(self.running.len() + self.queue.len());
-        free.min(STEAL_TASKS_MAX) as u32
     }
 
     // --- views -------------------------------------------------------------------------------
@@ -323,6 +267,11 @@ impl Pool {
         self.draining
     }
 
+    /// The hub wants this pool to end now.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
     pub fn phase(&self) -> Phase {
         self.phase
     }
@@ -352,14 +301,6 @@ impl Ask {
 
 fn attempt(lease: &Lease, started: bool) -> Attempt {
     Attempt { name: lease.name.clone(), attempt: lease.attempt, started }
-}
-
-/// Whether to wait still; forgets a time that has come.
-fn not_yet(after: &mut Option<Instant>, now: Instant) -> bool {
-    if after.is_some_and(|after| after <= now) {
-        *after = None;
-    }
-    after.is_some()
 }
 
 #[cfg(test)]

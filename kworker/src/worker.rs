@@ -4,6 +4,7 @@
 
 mod hub;
 mod leaving;
+mod silence;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -19,9 +20,10 @@ use crate::link::{Link, LinkError};
 use crate::pool::Pool;
 use crate::process::Processes;
 use crate::signal::Signals;
-use crate::talk::{count, shown};
-use hub::Silence;
+use crate::talk::{count, rounded, shown};
 use leaving::Leaving;
+use silence::Silence;
+pub use silence::WhenLost;
 
 /// When the system cannot start a process now: how soon to try again, and for how long.
 const START_AGAIN: Duration = Duration::from_secs(1);
@@ -53,6 +55,10 @@ pub enum WorkerError {
     #[error("no hub answers at {endpoint} (waited {}); {unreported} could not be reported\n  \
              the hub will give those tasks to others", humantime::format_duration(*.waited))]
     Unreported { endpoint: String, waited: Duration, unreported: String },
+    #[error("no hub answers at {endpoint} (silent for {}, see --hub-timeout); {killed} killed, \
+             {unreported} could not be reported\n  \
+             the hub will give those tasks to others", rounded(*.silent))]
+    HubLost { endpoint: String, silent: Duration, killed: String, unreported: String },
 }
 
 impl WorkerError {
@@ -62,7 +68,7 @@ impl WorkerError {
             Self::Poll(_) | Self::Start { .. } => Exit::System,
             Self::Refused { .. } | Self::Unexpected { .. } => Exit::Refused,
             Self::Denied { .. } => Exit::Denied,
-            Self::Unreported { .. } => Exit::NoHub,
+            Self::Unreported { .. } | Self::HubLost { .. } => Exit::NoHub,
         }
     }
 }
@@ -73,6 +79,11 @@ pub struct Config {
     pub program: Program,
     pub until_done: bool,
     pub timeout: Duration,
+    /// How long to wait for a hub that is silent; for ever if there is none.
+    pub hub_timeout: Option<Duration>,
+    pub when_lost: WhenLost,
+    /// Template of the files that tasks write; empty if they write none.
+    pub output_files: String,
 }
 
 pub struct Worker {
@@ -86,6 +97,12 @@ pub struct Worker {
     /// By a signal, once.
     told_to_stop: bool,
     silence: Option<Silence>,
+    /// Silent for longer than people allow.
+    hub_is_lost: bool,
+    /// What people see of this pool at the hub.
+    note: String,
+    /// Of a pool that has been drained.
+    exit: Exit,
     /// Since when no process could be started, and when to try again.
     start_trouble: Option<(Instant, Instant)>,
 }
@@ -108,6 +125,9 @@ impl Worker {
             leaving: Leaving::No,
             told_to_stop: false,
             silence: None,
+            hub_is_lost: false,
+            note: String::new(),
+            exit: Exit::Ok,
             start_trouble: None,
         }
     }
@@ -129,8 +149,10 @@ impl Worker {
     fn serve(&mut self) -> Result<Exit, WorkerError> {
         loop {
             let now = Instant::now();
+            self.watch_limits(now);
             self.start_tasks(now)?;
             self.stop_lost(now);
+            self.give_up_hub(now)?;
             if let Some(exit) = self.leave(now)? {
                 return Ok(exit);
             }
@@ -140,7 +162,7 @@ impl Worker {
             let now = Instant::now();
             self.obey_signals(now);
             self.processes.tick(now);
-            self.collect();
+            self.collect(now);
             self.hear(now)?;
             self.link.tick(now)?;
             self.watch_silence(now);
@@ -153,14 +175,14 @@ impl Worker {
         if self.start_trouble.is_some_and(|(_, again)| now < again) {
             return Ok(());
         }
-        while let Some(lease) = self.pool.next_start() {
+        while let Some(lease) = self.pool.next_start(now) {
             let Err(error) = self.start(&lease, now) else {
                 self.start_trouble = None;
                 continue;
             };
             if !is_of_the_system(&error) {
                 let outcome = not_started(lease, &error);
-                self.pool.ended(&outcome.name.clone(), Some(outcome));
+                self.pool.ended(&outcome.name.clone(), Some(outcome), now);
                 continue;
             }
             let since = self.start_trouble.map_or(now, |(since, _)| since);
@@ -203,9 +225,9 @@ impl Worker {
         }
     }
 
-    fn collect(&mut self) {
+    fn collect(&mut self, now: Instant) {
         for ended in self.processes.take_ended() {
-            self.pool.ended(&ended.name, ended.outcome);
+            self.pool.ended(&ended.name, ended.outcome, now);
         }
     }
 
@@ -248,6 +270,8 @@ impl Worker {
             silence,
             self.processes.next_timer(),
             self.link.next_timeout(),
+            self.pool.next_limit_at(now),
+            self.hub_given_up_at().filter(|&at| at > now),
             self.pool.next_ask_at(now),
             self.start_trouble.map(|(_, again)| again).filter(|&again| again > now),
         ]

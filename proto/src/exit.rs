@@ -29,8 +29,8 @@ pub enum Exit {
     TimeOut = 10,
     /// The hub does not let this key in, or not do this.
     Denied = 11,
-    /// This worker was told to leave.
-    Drained = 13,
+    /// Tasks failed one after the other, as on a machine that is broken.
+    Failing = 12,
     /// Another hub has the file.
     FileInUse = 20,
     /// The file is of a newer version of dhub.
@@ -62,8 +62,7 @@ pub const CLIENT_HELP: &str = "Exit codes:
    4  everything is finished     5  the rest waits for names that nobody added
    6  refused by the hub         7  no hub answers
    8  wrong input file           9  the system refused something
-  10  the time is over          11  the hub does not let this key in, or not do this
-  13  this worker was told to leave";
+  10  the time is over          11  the hub does not let this key in, or not do this";
 
 /// For `dhub --help`.
 pub const HUB_HELP: &str = "Exit codes:

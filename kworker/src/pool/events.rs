@@ -6,9 +6,14 @@ impl Pool {
     // --- events: processes -------------------------------------------------------------------
 
     /// The processes of a task are gone. No outcome: nobody wants it.
-    pub fn ended(&mut self, name: &str, outcome: Option<Outcome>) {
-        let lost = self.running.remove(name).is_none_or(|running| running.lost);
-        let Some(outcome) = outcome.filter(|_| !lost) else { return };
+    pub fn ended(&mut self, name: &str, outcome: Option<Outcome>, now: Instant) {
+        let Some(running) = self.running.remove(name).filter(|running| !running.lost) else {
+            return;
+        };
+        let Some(mut outcome) = outcome else { return };
+        let ran = now.duration_since(running.since);
+        self.pace.ended(ran, now);
+        self.judge(&mut outcome, ran);
         match outcome.result() {
             Verdict::Done => self.tally.done += 1,
             _ => self.tally.failed += 1,
@@ -19,6 +24,7 @@ impl Pool {
     /// The system cannot start it now: it is first in the queue again.
     pub fn not_started(&mut self, lease: Lease) {
         self.running.remove(&lease.name);
+        self.gauge.started -= 1;
         if self.draining {
             self.give_back.push(attempt(&lease, false));
         } else {
@@ -34,6 +40,11 @@ impl Pool {
         let before = self.give_back.len();
         self.give_back.extend(self.queue.drain(..).map(|lease| attempt(&lease, false)));
         self.give_back.len() - before
+    }
+
+    /// Starts and steals nothing until told otherwise; what is held stays.
+    pub fn pause(&mut self, paused: bool) {
+        self.paused = paused;
     }
 
     /// Forgets all but the outcomes: Exit gives everything else back.
@@ -58,16 +69,28 @@ impl Pool {
         for lease in stolen.leases {
             self.leased(lease);
         }
-        if stolen.drain {
+        self.ordered(stolen.drain, stolen.stop);
+    }
+
+    pub fn heartbeaten(&mut self, heartbeaten: &Heartbeaten) {
+        self.lost(&heartbeaten.lost);
+        self.ordered(heartbeaten.drain, heartbeaten.stop);
+    }
+
+    /// By the hub.
+    fn ordered(&mut self, drain: bool, stop: bool) {
+        if drain || stop {
             self.drain();
         }
+        self.stopped |= stop;
     }
 
     /// The parked request was answered.
     pub fn parked_answered(&mut self, asked: Asked, stolen: Stolen, now: Instant) {
-        let nothing = stolen.leases.is_empty() && stolen.lost.is_empty() && !stolen.drain;
+        let ordered = stolen.drain || stolen.stop;
+        let nothing = stolen.leases.is_empty() && stolen.lost.is_empty() && !ordered;
         match (asked, self.parked) {
-            (Asked::Steal, Some(Parked::Steal(since))) => {
+            (Asked::Steal, Some(Parked::Steal { since, .. })) => {
                 self.parked = None;
                 if !nothing {
                     self.backoff = BACKOFF_MIN;
@@ -77,7 +100,7 @@ impl Pool {
                     self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
                 }
             }
-            (Asked::Listen, Some(Parked::Listen(since))) => {
+            (Asked::Listen, Some(Parked::Listen { since })) => {
                 self.parked = None;
                 if nothing && now.duration_since(since) < SOON {
                     self.listen_after = Some(now + SOON);
@@ -90,8 +113,10 @@ impl Pool {
     }
 
     /// Outcomes were recorded. Returns how many, and those refused.
-    pub fn completed(&mut self, completed: Completed) -> (usize, Vec<NotTaken>) {
-        self.complete = None;
+    pub fn completed(&mut self, completed: Completed, now: Instant) -> (usize, Vec<NotTaken>) {
+        if let Some((sent, _)) = self.complete.take() {
+            self.pace.answered(now.duration_since(sent));
+        }
         let reported = std::mem::take(&mut self.reporting).len();
         let refused: Vec<NotTaken> = completed
             .refused
@@ -132,7 +157,7 @@ impl Pool {
     }
 
     /// The hub took these from us.
-    pub fn lost(&mut self, lost: &[Attempt]) {
+    fn lost(&mut self, lost: &[Attempt]) {
         for attempt in lost {
             let same = |number: u32| attempt.attempt == number || attempt.attempt == 0;
             self.queue.retain(|lease| lease.name != attempt.name || !same(lease.attempt));

@@ -1,7 +1,16 @@
 use super::*;
 
+mod ahead;
+mod limits;
+
 fn pool(slots: usize, ahead: usize) -> Pool {
-    Pool::new(Worker { name: "w".into(), id: vec![7; 16], ..Worker::default() }, slots, ahead, true)
+    Pool::new(
+        Worker { name: "w".into(), id: vec![7; 16], ..Worker::default() },
+        slots,
+        Ahead::Fixed(ahead),
+        true,
+        Limits::default(),
+    )
 }
 
 fn lease(name: &str, attempt: u32) -> Lease {
@@ -49,7 +58,7 @@ fn shortly(ask: &Ask) -> String {
 }
 
 fn starts(pool: &mut Pool) -> Vec<String> {
-    std::iter::from_fn(|| pool.next_start())
+    std::iter::from_fn(|| pool.next_start(Instant::now()))
         .map(|lease| format!("{} {}", lease.name, lease.attempt))
         .collect()
 }
@@ -65,7 +74,8 @@ fn busy_pool(now: Instant) -> Pool {
 }
 
 fn completed(pool: &mut Pool, stolen: Stolen) -> usize {
-    let (recorded, refused) = pool.completed(Completed { stolen: Some(stolen), refused: vec![] });
+    let (recorded, refused) =
+        pool.completed(Completed { stolen: Some(stolen), refused: vec![] }, Instant::now());
     assert_eq!(refused, []);
     recorded
 }
@@ -74,12 +84,12 @@ fn completed(pool: &mut Pool, stolen: Stolen) -> usize {
 fn under_load_one_round_trip_reports_and_steals() {
     let now = Instant::now();
     let mut pool = busy_pool(now);
-    pool.ended("a", done("a", 1));
+    pool.ended("a", done("a", 1), Instant::now());
     assert_eq!(starts(&mut pool), ["c 1"]);
     assert_eq!(asks(&mut pool, now), ["complete a +1"]);
     // While it is under way the next outcomes gather.
-    pool.ended("b", done("b", 1));
-    pool.ended("c", done("c", 1));
+    pool.ended("b", done("b", 1), Instant::now());
+    pool.ended("c", done("c", 1), Instant::now());
     assert_eq!(starts(&mut pool), ["d 1"]);
     assert_eq!(asks(&mut pool, now), [""; 0]);
     assert_eq!(completed(&mut pool, leases(&["e"])), 1);
@@ -95,12 +105,12 @@ fn under_load_one_round_trip_reports_and_steals() {
 fn when_there_is_too_little_the_rest_is_waited_for() {
     let now = Instant::now();
     let mut pool = busy_pool(now);
-    pool.ended("a", done("a", 1));
+    pool.ended("a", done("a", 1), Instant::now());
     assert_eq!(asks(&mut pool, now), ["complete a +1"]);
     completed(&mut pool, leases(&[]));
     assert_eq!(asks(&mut pool, now), ["steal 1 instead"]);
     // One steal at a time: this outcome asks for nothing.
-    pool.ended("b", done("b", 1));
+    pool.ended("b", done("b", 1), Instant::now());
     assert_eq!(asks(&mut pool, now), ["complete b +0"]);
     completed(&mut pool, Stolen::default());
     assert_eq!(asks(&mut pool, now), [""; 0]);
@@ -122,7 +132,7 @@ fn numbers_grow_with_each_steal() {
     pool.parked_answered(Asked::Steal, leases(&["a"]), now);
     let listen = number(pool.next_ask(now).unwrap());
     starts(&mut pool);
-    pool.ended("a", done("a", 1));
+    pool.ended("a", done("a", 1), Instant::now());
     let complete = number(pool.next_ask(now).unwrap());
     assert!(0 < first && first < listen && listen < complete);
 }
@@ -131,7 +141,7 @@ fn numbers_grow_with_each_steal() {
 fn a_repeated_lease_is_not_run_twice() {
     let now = Instant::now();
     let mut pool = busy_pool(now);
-    pool.ended("a", done("a", 1));
+    pool.ended("a", done("a", 1), Instant::now());
     pool.stolen(leases(&["a", "b", "c", "d"]));
     assert_eq!(asks(&mut pool, now), ["complete a +1"]);
     pool.stolen(leases(&["a", "b", "c", "d"]));
@@ -149,7 +159,7 @@ fn a_lost_attempt_is_stopped_and_not_reported() {
     assert!(pool.held().iter().all(|attempt| attempt.name != "a"));
     // Its slot is free when it is gone, not before.
     assert_eq!(starts(&mut pool), [""; 0]);
-    pool.ended("a", done("a", 1));
+    pool.ended("a", done("a", 1), Instant::now());
     assert_eq!(starts(&mut pool), ["c 1"]);
     assert_eq!(pool.unreported(), 0);
     // Told twice, or of another attempt: nothing happens.
@@ -165,7 +175,7 @@ fn a_lost_attempt_is_stopped_and_not_reported() {
 #[test]
 fn an_outcome_on_its_way_is_reported_even_if_lost() {
     let mut pool = busy_pool(Instant::now());
-    pool.ended("a", done("a", 1));
+    pool.ended("a", done("a", 1), Instant::now());
     pool.stolen(lost("a", 1));
     assert_eq!(pool.unreported(), 1);
 }
@@ -177,13 +187,13 @@ fn a_newer_attempt_waits_until_the_older_one_is_killed() {
     let newer = Stolen { leases: vec![lease("a", 2)], ..Stolen::default() };
     pool.parked_answered(Asked::Listen, newer, now);
     assert_eq!(pool.take_stops(), [StopTask { name: "a".into(), at_once: true }]);
-    pool.ended("b", done("b", 1));
+    pool.ended("b", done("b", 1), Instant::now());
     assert_eq!(starts(&mut pool), ["c 1"]);
-    pool.ended("c", done("c", 1));
+    pool.ended("c", done("c", 1), Instant::now());
     assert_eq!(starts(&mut pool), ["d 1"]);
-    pool.ended("d", done("d", 1));
+    pool.ended("d", done("d", 1), Instant::now());
     assert_eq!(starts(&mut pool), [""; 0]);
-    pool.ended("a", done("a", 1));
+    pool.ended("a", done("a", 1), Instant::now());
     assert_eq!(starts(&mut pool), ["a 2"]);
     assert_eq!(pool.tally().done, 3);
 }
@@ -193,13 +203,13 @@ fn a_drain_gives_back_what_has_not_started() {
     let now = Instant::now();
     let mut pool = busy_pool(now);
     assert_eq!(pool.drain(), 2);
-    pool.ended("a", done("a", 1));
+    pool.ended("a", done("a", 1), Instant::now());
     assert_eq!(starts(&mut pool), [""; 0]);
     assert_eq!(asks(&mut pool, now), ["release c,d", "complete a +0"]);
     pool.released();
     completed(&mut pool, Stolen::default());
     assert!(!pool.is_empty());
-    pool.ended("b", done("b", 1));
+    pool.ended("b", done("b", 1), Instant::now());
     assert_eq!(asks(&mut pool, now), ["complete b +0"]);
     completed(&mut pool, Stolen::default());
     assert!(pool.is_empty());
@@ -250,9 +260,9 @@ fn a_hub_without_work_is_not_asked_in_a_circle() {
 fn what_was_refused_for_now_is_asked_again_later() {
     let now = Instant::now();
     let mut pool = busy_pool(now);
-    pool.ended("a", done("a", 1));
+    pool.ended("a", done("a", 1), Instant::now());
     assert_eq!(asks(&mut pool, now), ["complete a +1"]);
-    pool.ended("b", done("b", 1));
+    pool.ended("b", done("b", 1), Instant::now());
     pool.busy(Asked::Complete(true), now);
     assert_eq!(pool.held().len(), 4);
     let later = pool.next_ask_at(now).unwrap();
@@ -263,7 +273,7 @@ fn what_was_refused_for_now_is_asked_again_later() {
 fn a_hub_that_takes_no_outcomes_gets_no_more_than_fits() {
     let mut pool = pool(2, 2);
     pool.ended = (0..HELD_MAX).map(|i| done(&format!("t{i}"), 1).unwrap()).collect();
-    assert_eq!(pool.free(), 0);
+    assert_eq!(pool.free(Instant::now()), 0);
 }
 
 #[test]
@@ -288,13 +298,14 @@ fn large_outputs_go_in_several_requests() {
 fn refused_outcomes_are_told_and_not_kept() {
     let now = Instant::now();
     let mut pool = busy_pool(now);
-    pool.ended("a", done("a", 1));
-    pool.ended("b", done("b", 1));
+    pool.ended("a", done("a", 1), Instant::now());
+    pool.ended("b", done("b", 1), Instant::now());
     asks(&mut pool, now);
     let mut refused =
         dhub_proto::wire::Refused { name: "b".into(), attempt: 1, ..Default::default() };
     refused.set_code(ErrorCode::ErrorStale);
-    let (recorded, refused) = pool.completed(Completed { refused: vec![refused], stolen: None });
+    let (recorded, refused) =
+        pool.completed(Completed { refused: vec![refused], stolen: None }, now);
     assert_eq!((recorded, refused.len()), (1, 1));
     assert_eq!((refused[0].name.as_str(), refused[0].code), ("b", ErrorCode::ErrorStale));
     assert_eq!(pool.unreported(), 0);
@@ -303,7 +314,7 @@ fn refused_outcomes_are_told_and_not_kept() {
 #[test]
 fn a_heartbeat_lists_all_that_is_held() {
     let mut pool = busy_pool(Instant::now());
-    pool.ended("a", done("a", 1));
+    pool.ended("a", done("a", 1), Instant::now());
     let mut held: Vec<_> = pool.held().into_iter().map(|held| (held.name, held.started)).collect();
     held.sort();
     let expected = [("a", true), ("b", true), ("c", false), ("d", false)];
@@ -326,10 +337,10 @@ fn the_shortest_term_counts_while_it_is_held() {
 fn abandoned_means_that_only_outcomes_are_told() {
     let now = Instant::now();
     let mut pool = busy_pool(now);
-    pool.ended("a", done("a", 1));
+    pool.ended("a", done("a", 1), Instant::now());
     pool.abandon();
     assert_eq!(asks(&mut pool, now), ["complete a +0"]);
-    pool.ended("b", done("b", 1));
+    pool.ended("b", done("b", 1), Instant::now());
     assert_eq!(pool.unreported(), 1);
     completed(&mut pool, Stolen::default());
     assert!(pool.is_empty());
@@ -338,8 +349,8 @@ fn abandoned_means_that_only_outcomes_are_told() {
 #[test]
 fn a_task_that_cannot_start_now_stays_first() {
     let mut pool = busy_pool(Instant::now());
-    pool.ended("a", done("a", 1));
-    let lease = pool.next_start().unwrap();
+    pool.ended("a", done("a", 1), Instant::now());
+    let lease = pool.next_start(Instant::now()).unwrap();
     assert_eq!(lease.name, "c");
     pool.not_started(lease);
     assert_eq!(starts(&mut pool), ["c 1"]);

@@ -1,23 +1,16 @@
 //! What the loop asks the hub, and what it makes of the answers and of silence.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dhub_proto::VERSION;
+use dhub_proto::exit::Exit;
 use dhub_proto::wire::{self, ErrorCode, reply, report, request};
 
-use super::leaving::Leaving;
+use super::leaving::{End, Leaving};
 use super::{Worker, WorkerError};
 use crate::link::Answer;
 use crate::pool::{Ask, Asked, NotTaken};
-use crate::talk::{clock_time, count, rounded, shown};
-
-/// A silence of the hub that people were told of.
-pub(super) struct Silence {
-    since: Instant,
-    /// The hub answers again, but does not know yet what ended meanwhile.
-    over: Option<Duration>,
-    reported: usize,
-}
+use crate::talk::shown;
 
 impl Worker {
     pub(super) fn ask(&mut self, now: Instant) {
@@ -43,7 +36,8 @@ impl Worker {
             worker: Some(self.pool.worker().clone()),
             attempts: self.pool.held(),
             sample: Some(self.heartbeat.sample(self.pool.slots(), self.pool.running())),
-            ..wire::Heartbeat::default()
+            note: self.note.clone(),
+            output_files: self.config.output_files.clone(),
         };
         let report = wire::Report { body: Some(report::Body::Heartbeat(heartbeat.clone())) };
         if self.link.report(&report) || self.link.is_asked(Asked::Heartbeat) {
@@ -57,7 +51,9 @@ impl Worker {
         while let Some(Answer { asked, body }) = self.link.answer(now)? {
             let drained = self.pool.is_draining();
             self.take(asked, body, now)?;
-            if self.pool.is_draining() && !drained {
+            if self.pool.is_stopped() {
+                self.stop_now("the hub wants this pool to stop", End::Exit(Exit::Ok), now);
+            } else if self.pool.is_draining() && !drained {
                 self.say(&format!(
                     "the hub wants no more work done here; {} finish",
                     self.running()
@@ -75,7 +71,7 @@ impl Worker {
                 self.pool.parked_answered(asked, stolen, now);
             }
             (Asked::Complete(_), reply::Body::Completed(completed)) => {
-                let (reported, not_taken) = self.pool.completed(completed);
+                let (reported, not_taken) = self.pool.completed(completed, now);
                 if let Some(silence) = &mut self.silence {
                     silence.reported += reported;
                 }
@@ -83,10 +79,7 @@ impl Worker {
             }
             (Asked::Release, reply::Body::Released(_)) => self.pool.released(),
             (Asked::Heartbeat, reply::Body::Heartbeaten(heartbeaten)) => {
-                self.pool.lost(&heartbeaten.lost);
-                if heartbeaten.drain {
-                    self.pool.drain();
-                }
+                self.pool.heartbeaten(&heartbeaten);
             }
             (Asked::Exit, reply::Body::Exited(_)) => {}
             _ => {
@@ -131,30 +124,5 @@ impl Worker {
             }
             _ => format!("{name}: the hub did not take its outcome: {}", not_taken.message),
         });
-    }
-
-    pub(super) fn watch_silence(&mut self, now: Instant) {
-        match (&mut self.silence, self.link.long_silence(now)) {
-            (None, Some(since)) => {
-                self.silence = Some(Silence { since, over: None, reported: 0 });
-                let at = clock_time(now.duration_since(since));
-                let running = match self.pool.running() {
-                    0 => String::new(),
-                    1 => "; 1 task keeps running".to_owned(),
-                    n => format!("; {n} tasks keep running"),
-                };
-                self.say(&format!("hub is silent since {at}{running}"));
-            }
-            (Some(silence), None) if !self.link.is_silent() => {
-                let over = *silence.over.get_or_insert(now.duration_since(silence.since));
-                // Told once it knows what ended meanwhile.
-                if self.pool.unreported() == 0 || now > silence.since + over + self.config.timeout {
-                    let results = count(silence.reported, "result");
-                    self.say(&format!("hub is back after {}; {results} reported", rounded(over)));
-                    self.silence = None;
-                }
-            }
-            _ => {}
-        }
     }
 }

@@ -9,7 +9,7 @@ use dhub_proto::exit::Exit;
 use dhub_proto::wire::Phase;
 
 use super::{Worker, WorkerError};
-use crate::pool::Asked;
+use crate::pool::{AT_ONCE, Asked, Reached};
 use crate::signal::die_of;
 use crate::talk::{count, thousands};
 
@@ -29,9 +29,17 @@ pub(super) enum Leaving {
     /// People want it at once.
     Now {
         until: Instant,
-        signal: i32,
+        end: End,
         said: bool,
     },
+}
+
+/// How a pool ends that is stopped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum End {
+    /// As if the signal had done it.
+    Signal(i32),
+    Exit(Exit),
 }
 
 impl Leaving {
@@ -56,13 +64,7 @@ impl Worker {
         if let Leaving::Now { .. } = self.leaving {
             die_of(signal);
         } else if self.told_to_stop {
-            let running = self.running();
-            self.say(&format!("stops now: kills {running} and gives back what it has"));
-            self.collect();
-            self.processes.kill_all(now);
-            self.pool.abandon();
-            let until = now + self.config.timeout;
-            self.leaving = Leaving::Now { until, signal, said: false };
+            self.stop_now("stops now", End::Signal(signal), now);
         } else {
             // A drain that the hub wished for is not the first of two.
             self.told_to_stop = true;
@@ -71,6 +73,50 @@ impl Worker {
             self.ask(now);
             let running = self.running();
             self.say(&format!("finishes {running}, gives {back} back (once more: stops now)"));
+        }
+    }
+
+    /// Kills, gives back, leaves.
+    pub(super) fn stop_now(&mut self, why: &str, end: End, now: Instant) {
+        if let Leaving::Now { .. } = self.leaving {
+            return;
+        }
+        let running = self.running();
+        self.say(&format!("{why}: kills {running} and gives back what it has"));
+        self.collect(now);
+        self.processes.kill_all(now);
+        self.pool.abandon();
+        self.leaving = Leaving::Now { until: now + self.config.timeout, end, said: false };
+    }
+
+    /// Time, work and patience that people have given this pool.
+    pub(super) fn watch_limits(&mut self, now: Instant) {
+        if let Some(reached) = self.pool.reach(now) {
+            let running = self.running();
+            let what = match reached {
+                Reached::Time => "the time is nearly over".to_owned(),
+                Reached::Idle(time) => {
+                    format!("nothing to run for {}", humantime::format_duration(time))
+                }
+                Reached::Tasks(n) => {
+                    format!("{} started", count(usize::try_from(n).unwrap_or(usize::MAX), "task"))
+                }
+                Reached::Failures(n) => {
+                    self.exit = Exit::Failing;
+                    self.note = format!("{n} tasks in a row failed at once; steals no more");
+                    // People should not have to wait for it.
+                    self.heartbeat.hurry();
+                    format!(
+                        "{n} tasks in a row failed within {}: is this machine sound? (dquery list --failed)",
+                        humantime::format_duration(AT_ONCE)
+                    )
+                }
+            };
+            self.say(&format!("{what}; finishes {running}, gives the rest back"));
+            self.ask(now);
+        }
+        if self.pool.stop_in_time(now) {
+            self.stop_now("the time is over", End::Exit(Exit::Ok), now);
         }
     }
 
@@ -106,17 +152,20 @@ impl Worker {
                     return Ok(Some(exit));
                 }
             }
-            Leaving::Now { until, signal, said: false } if self.pool.unreported() == 0 => {
+            Leaving::Now { until, end, said: false } if self.pool.unreported() == 0 => {
                 self.link.ask(self.pool.exit_request(), now);
-                self.leaving = Leaving::Now { until, signal, said: true };
+                self.leaving = Leaving::Now { until, end, said: true };
             }
-            Leaving::Now { until, signal, said } => {
+            Leaving::Now { until, end, said } => {
                 let heard = said && !self.link.is_asked(Asked::Exit);
                 if (heard && self.pool.running() == 0) || until <= now {
                     if self.pool.unreported() > 0 {
                         return self.unreported();
                     }
-                    die_of(signal);
+                    match end {
+                        End::Signal(signal) => die_of(signal),
+                        End::Exit(exit) => self.say_farewell(exit),
+                    }
                     return Ok(Some(Exit::Ok));
                 }
             }
@@ -126,7 +175,7 @@ impl Worker {
 
     fn wants_to_leave(&self) -> Option<Exit> {
         if self.pool.is_draining() {
-            return Some(Exit::Ok);
+            return Some(self.exit);
         }
         match self.pool.phase() {
             _ if !self.config.until_done => None,
@@ -142,7 +191,7 @@ impl Worker {
         match self.pool.unreported() {
             0 => {
                 self.say("the hub does not answer; it takes back what was not started");
-                Ok(Some(Exit::Ok))
+                Ok(Some(self.exit))
             }
             n => Err(WorkerError::Unreported {
                 endpoint: self.link.target().endpoint.clone(),
@@ -163,6 +212,9 @@ impl Worker {
         let state = match exit {
             Exit::Stuck => "the rest waits for names that nobody added (dquery status)",
             Exit::SomeFailed => "all finished, not all done (dquery status)",
+            Exit::Failing => {
+                "left; to go on, start it again (--max-failures-in-a-row 0: never leaves for that)"
+            }
             _ if self.pool.is_draining() => "left",
             _ => "all done",
         };

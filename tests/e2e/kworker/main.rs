@@ -4,6 +4,8 @@ mod command;
 mod crash;
 mod failure;
 mod job;
+mod limits;
+mod lost;
 mod stop;
 mod suspend;
 mod talk;

@@ -8,7 +8,7 @@ fn busy(hub: &Hub) -> Process {
     hub.write("tasks.txt", (0..10).map(|n| format!("t{n}\n")).collect::<String>());
     hub.query(&["addfile", "tasks.txt"]).ok();
     let script = "echo {} >>log; while test -e run.db && ! test -e gate; do sleep 0.02; done";
-    let pool = hub.worker(&["-j", "2", "--shell", script]);
+    let pool = hub.worker(&["-j", "2", "--ahead", "2", "--shell", script]);
     let log = Log::new(hub.path("log"));
     eventually("two tasks to run", || (log.len() == 2).then_some(()));
     pool
@@ -79,4 +79,44 @@ fn a_drain_while_the_hub_is_away_reports_when_it_is_back() {
     hub.write("gate", "");
     pool.end().exits(0);
     assert_eq!((hub.count("done"), hub.count("ready")), (2, 8));
+}
+
+#[test]
+fn drained_from_outside_it_gives_back_at_once_and_leaves_when_the_rest_has_ended() {
+    let hub = Hub::start();
+    let mut pool = busy(&hub);
+    eventually("tasks to be held ahead", || (hub.count("running") == 4).then_some(()));
+    hub.query(&["worker", "drain", "*"]).ok();
+    eventually("the rest to be given back", || (hub.count("ready") == 8).then_some(()));
+    assert_eq!(hub.count("running"), 2);
+    assert!(pool.is_running());
+    hub.write("gate", "");
+    pool.end().exits(0).says(&["the hub wants no more work done here; 2 running tasks finish"]);
+    assert_eq!((hub.count("done"), hub.count("ready")), (2, 8));
+}
+
+#[test]
+fn stopped_from_outside_it_kills_and_leaves_with_code_0() {
+    let hub = Hub::start();
+    let pool = busy(&hub);
+    hub.query(&["worker", "stop", "*"]).ok();
+    pool.end().exits(0).says(&["kills 2 running tasks"]);
+    assert_eq!((hub.count("ready"), hub.count("running")), (10, 0));
+    // Somebody else may run them all.
+    hub.write("gate", "");
+    hub.worker(&["-j", "2", "--until-done", "--", "true"]).end().exits(0);
+    assert_eq!(hub.count("done"), 10);
+}
+
+#[test]
+fn an_idle_pool_is_drained_and_stopped_too() {
+    let hub = Hub::start();
+    for order in ["drain", "stop"] {
+        let mut pool = hub.worker(&["-j", "2", "--name", order, "--", "true"]);
+        pool.hear("2 slots");
+        let list = || hub.query(&["worker", "list"]).ok().contains(order).then_some(());
+        eventually("the pool to be known", list);
+        hub.query(&["worker", order, order]).ok();
+        pool.end().exits(0);
+    }
 }
