@@ -1,6 +1,8 @@
 //! When a pool stops stealing by itself: its time is over, it has nothing to do, it has done
 //! enough, or tasks fail here as they do on a machine that is broken.
 
+use std::collections::HashSet;
+
 use super::*;
 use crate::codes::Codes;
 
@@ -56,7 +58,7 @@ pub(super) struct Gauge {
     pub started: u64,
     idle_since: Option<Instant>,
     /// Tasks that failed at once, since one did not. Each counts once, however often it is tried.
-    failing: Vec<String>,
+    failing: HashSet<String>,
     stopping: bool,
 }
 
@@ -136,10 +138,8 @@ impl Pool {
     pub(super) fn judge(&mut self, outcome: &mut Outcome, ran: Duration) {
         if outcome.result() == Verdict::Done || ran >= AT_ONCE {
             self.gauge.failing.clear();
-        } else if self.limits.failures_in_a_row.is_some_and(|max| self.gauge.failing.len() < max)
-            && !self.gauge.failing.contains(&outcome.name)
-        {
-            self.gauge.failing.push(outcome.name.clone());
+        } else if self.limits.failures_in_a_row.is_some_and(|max| self.gauge.failing.len() < max) {
+            self.gauge.failing.insert(outcome.name.clone());
         }
         if let Some(codes) = &self.limits.retry_on {
             outcome.r#final =

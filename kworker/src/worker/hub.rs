@@ -51,7 +51,8 @@ impl Worker {
         while let Some(Answer { asked, body }) = self.link.answer(now)? {
             let drained = self.pool.is_draining();
             self.take(asked, body, now)?;
-            if self.pool.is_stopped() {
+            let is_gone = matches!(self.leaving, Leaving::Said { .. });
+            if self.pool.is_stopped() && !is_gone {
                 self.stop_now("the hub wants this pool to stop", End::Exit(Exit::Ok), now);
             } else if self.pool.is_draining() && !drained {
                 self.say(&format!(

@@ -81,7 +81,8 @@ fn the_hub_shows_who_works() {
     e2e::eventually("the task to start", || hub.path("started").exists().then_some(()));
     let worker = e2e::eventually("a report of it", || {
         let worker = hub.query(&["status", "--json"]).json()["workers"][0].clone();
-        (worker["started"] == 1).then_some(worker)
+        let disk = worker["sample"]["disk_free_bytes"].as_u64().unwrap_or_default();
+        (worker["started"] == 1 && disk > 0).then_some(worker)
     });
     assert_eq!((&worker["name"], &worker["sample"]["slots"]), (&"my-pool".into(), &3.into()));
     hub.query(&["status"]).exits(0).prints(&["running 1", "my-pool"]);

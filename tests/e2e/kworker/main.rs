@@ -1,5 +1,6 @@
 //! kworker against a real hub: tasks that really run, and what happens when something dies.
 
+mod ahead;
 mod command;
 mod crash;
 mod failure;
