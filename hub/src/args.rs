@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use dhub_proto::{endpoint, exit, limits, options};
 
+use crate::scheduler::backoff::DELAY_MS_MAX;
+
 /// A persistent task hub.
 ///
 /// Keeps a graph of tasks, hands them to workers, and knows what is waiting, ready, running and
@@ -69,6 +71,11 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_term)]
     pub lease: Duration,
 
+    /// How long a failed task that has retries left waits before it is tried again: TIME after the first failure, twice as
+    /// long after each further one, at most 5 minutes. 0: it does not wait
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_delay)]
+    pub retry_delay: Duration,
+
     /// Refuse new tasks when less than this is free on the disk of FILE
     #[arg(long, value_name = "MIB", default_value_t = 100)]
     pub disk_reserve_mib: u64,
@@ -108,6 +115,14 @@ pub enum Action {
         #[arg(long)]
         network_file: bool,
     },
+}
+
+fn parse_delay(text: &str) -> Result<Duration, String> {
+    let delay = options::parse_duration(text)?;
+    if delay.as_millis() > u128::from(DELAY_MS_MAX) {
+        return Err("it must be at most 5m".into());
+    }
+    Ok(delay)
 }
 
 fn parse_term(text: &str) -> Result<Duration, String> {

@@ -99,7 +99,13 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
             while let Some(task) = tasks.next().ok()? {
                 let name = checked(task.name)?;
                 let report = Report::default();
-                outcomes.push(Outcome { name, attempt: 0, verdict: Verdict::Done, report });
+                outcomes.push(Outcome {
+                    name,
+                    attempt: 0,
+                    verdict: Verdict::Done,
+                    is_final: false,
+                    report,
+                });
             }
             tasks.names_fit().then_some(())?;
             Some(Asked::Command(Command::Complete { ticket, who, outcomes, want: None }))

@@ -166,6 +166,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     let options = Options {
         worker_timeout_ms: args.worker_timeout.as_millis() as u64,
         lease_ms: args.lease.as_millis() as u64,
+        retry_delay_ms: args.retry_delay.as_millis() as u64,
         disk_reserve_bytes: args.disk_reserve_mib << 20,
     };
     let name = args.file.as_ref().map_or("in memory".into(), |file| file.display().to_string());

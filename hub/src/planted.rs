@@ -24,12 +24,13 @@ pub enum Bug {
     HeartbeatRenewsAll,
     PauseNotAdded,
     UndeliveredTakesAny,
+    BackOffForgotten,
     // In the delivery.
     RepeatTakesBack,
 }
 
 impl Bug {
-    pub const ALL: [Bug; 19] = [
+    pub const ALL: [Bug; 20] = [
         Bug::ReplyBeforeCommit,
         Bug::LeavesBeforeCommit,
         Bug::NoAttemptCheck,
@@ -48,6 +49,7 @@ impl Bug {
         Bug::HeartbeatRenewsAll,
         Bug::PauseNotAdded,
         Bug::UndeliveredTakesAny,
+        Bug::BackOffForgotten,
         Bug::RepeatTakesBack,
     ];
 }

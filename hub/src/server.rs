@@ -54,6 +54,7 @@ pub enum Fatal {
 pub struct Options {
     pub worker_timeout_ms: u64,
     pub lease_ms: u64,
+    pub retry_delay_ms: u64,
     pub disk_reserve_bytes: u64,
 }
 
@@ -220,6 +221,7 @@ pub fn restore(store: &Store, options: &Options) -> Result<Scheduler, StoreError
         leases_bytes_max: LEASES_BYTES_MAX,
         reclaims_max: RECLAIMS_MAX,
         skips_max: SKIPS_MAX,
+        retry_delay_ms: options.retry_delay_ms,
     });
     store.restore(0, &mut scheduler)?;
     Ok(scheduler)

@@ -31,7 +31,10 @@ pub fn dwork_role(asked: &dwork::Asked) -> Role {
 
 fn command_role(command: &Command) -> Role {
     match command {
-        Command::Create { .. } | Command::Cancel { .. } | Command::Revive { .. } => Role::Submit,
+        Command::Create { .. }
+        | Command::Cancel { .. }
+        | Command::Revive { .. }
+        | Command::Hasten { .. } => Role::Submit,
         Command::Wait { .. } => Role::Observe,
         Command::Steal { .. }
         | Command::Complete { .. }

@@ -38,6 +38,7 @@ pub fn state(scheduler: &Scheduler, row: &TaskRow) -> State {
 
 pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
     let state = state(scheduler, &row);
+    let retry_in_ms = scheduler.retry_in_ms(&row.name).unwrap_or(0);
     wire::TaskInfo {
         name: row.name,
         state: state as i32,
@@ -54,6 +55,7 @@ pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
         time_limit_ms: row.time_limit_ms,
         created_unix_ms: row.created_ms,
         ended_unix_ms: row.ended_ms,
+        retry_in_ms,
         ..wire::TaskInfo::default()
     }
 }

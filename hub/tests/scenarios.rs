@@ -6,10 +6,11 @@
 //!
 //!     create a, b needs a c priority 5 retries 1 command CMD     merge ... (as dwork's Create)
 //!     steal w1 n 2 wait 10s lease 5s number 3 stay
-//!     complete w1 a#1 b want 1     fail w1 a#1 exit 3 reason WORD     release w1 a#1 needs c
+//!     complete w1 a#1 b want 1     fail w1 a#1 exit 3 reason WORD final     release w1 a#1 needs c
 //!     heartbeat w1 a#1* b#1 (reply)     exit w1     undelivered a#1
 //!     steer drain w1     steer stop w1 w2
 //!     cancel a     retry a (done)     wait 5s
+//!     delay 1s (--retry-delay of this hub; without it 0)
 //!     advance 31s (a turn each second)     pause 60s (none meanwhile)     restart
 //!     state     counts     attempts a     tasks NAME from 1 to 9 ...
 //!
@@ -204,10 +205,11 @@ impl Runner {
                     reason: words.find::<String>("reason").map(String::into),
                     output: None,
                 };
+                let is_final = words.flag("final");
                 let verdict = if verb == "fail" { Verdict::Failed } else { Verdict::Done };
                 let outcomes = words.words.iter().map(|word| {
                     let AttemptRef { name, attempt, .. } = attempt(word);
-                    Outcome { name, attempt, verdict, report: report.clone() }
+                    Outcome { name, attempt, verdict, is_final, report: report.clone() }
                 });
                 let outcomes = outcomes.collect();
                 let label = format!("{verb} {}", who.name);
@@ -283,6 +285,10 @@ impl Runner {
                     self.hub.now += step;
                     self.turn(out);
                 }
+            }
+            "delay" => {
+                let hub = std::mem::replace(&mut self.hub, Hub::in_memory());
+                self.hub = hub.delay_retries(ms(words.next()));
             }
             "pause" => self.hub.now += ms(words.next()),
             "restart" => {

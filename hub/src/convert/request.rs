@@ -196,6 +196,7 @@ fn outcome(outcome: wire::Outcome) -> Checked<Outcome> {
         name: outcome.name.into(),
         attempt: outcome.attempt,
         verdict,
+        is_final: outcome.r#final,
         report: Report {
             exit_code: outcome.exit_code,
             reason: (!reason.is_empty()).then(|| reason.into()),

@@ -40,6 +40,8 @@ pub struct RetryJob {
     ordered: Option<VecDeque<TaskId>>,
     /// Named, but skipped: back only if what they were skipped for is.
     named_skipped: Vec<Name>,
+    /// Named, and waiting for their next try after a failure.
+    put_off: Vec<Name>,
     pub(super) retried: u64,
     pub(super) unskipped: u64,
     pub(super) refused: Refusals,
@@ -61,6 +63,7 @@ impl RetryJob {
             back: 0,
             ordered: None,
             named_skipped: Vec::new(),
+            put_off: Vec::new(),
             retried: 0,
             unskipped: 0,
             refused: Refusals::default(),
@@ -95,7 +98,12 @@ impl RetryJob {
             }
             return Ok(Step::Apply(Command::Revive { ticket, tasks }));
         }
-        if self.choose(scheduler, store)? && self.follow(store)? {
+        let all = self.choose(scheduler, store)?;
+        if !self.put_off.is_empty() {
+            let names = std::mem::take(&mut self.put_off);
+            return Ok(Step::Apply(Command::Hasten { ticket, names }));
+        }
+        if all && self.follow(store)? {
             self.ordered = Some(in_order(std::mem::take(&mut self.gathered)));
         }
         Ok(Step::Again)
@@ -127,7 +135,12 @@ impl RetryJob {
                         "there is no such task".into(),
                     );
                 }
-                Some((state, row)) => self.choose_named(store, state, row)?,
+                Some((state, row)) => {
+                    if scheduler.retry_in_ms(&name).is_some() {
+                        self.put_off.push(name);
+                    }
+                    self.choose_named(store, state, row)?;
+                }
             }
         }
         let all = until == self.at;

@@ -1,6 +1,7 @@
 //! Complete: an outcome counts once, and only from the newest attempt.
 
 use super::Scheduler;
+use super::backoff::delay_ms;
 use super::message::*;
 use super::ready::Origin;
 use super::task::{Newest, Slot, State};
@@ -22,7 +23,7 @@ impl Scheduler {
         let mut refused = Vec::new();
         let found = self.tasks.find_all(outcomes.iter().map(|outcome| &outcome.name));
         for (mut outcome, slot) in outcomes.into_iter().zip(found) {
-            if let Err((code, message)) = self.record(worker, &mut outcome, slot, past) {
+            if let Err((code, message)) = self.record(now, worker, &mut outcome, slot, past) {
                 let Outcome { name, attempt, .. } = outcome;
                 refused.push(Refused { name, attempt, code, message });
             }
@@ -39,6 +40,7 @@ impl Scheduler {
     /// Takes the report of the outcome if it counts.
     fn record(
         &mut self,
+        now: Millis,
         worker: WorkerId,
         outcome: &mut Outcome,
         slot: Option<Slot>,
@@ -75,7 +77,7 @@ impl Scheduler {
         let report = std::mem::take(&mut outcome.report);
         match outcome.verdict {
             Verdict::Done => self.done(slot, report),
-            Verdict::Failed => self.failed(slot, report),
+            Verdict::Failed => self.failed(now, slot, outcome.is_final, report),
         }
         Ok(())
     }
@@ -85,19 +87,23 @@ impl Scheduler {
         self.finish(slot, State::Done, 0);
     }
 
-    fn failed(&mut self, slot: Slot, report: Report) {
+    fn failed(&mut self, now: Millis, slot: Slot, is_final: bool, report: Report) {
         self.end_attempt(slot, Ended::Failed, report);
         let task = self.tasks.get_mut(slot);
         task.failures += 1;
         task.reclaims = 0;
         task.newest = Newest::Failed;
-        if task.failures > task.retries {
+        if task.failures > task.retries || is_final {
             let id = task.id;
             return self.finish(slot, State::Failed, id);
         }
         if task.state == State::Running {
+            let delay_ms = delay_ms(self.config.retry_delay_ms, task.failures);
             self.end_lease(slot);
-            return self.give_back(slot);
+            return match delay_ms {
+                0 => self.give_back(slot),
+                _ => self.put_off(slot, now + delay_ms),
+            };
         }
         // Reclaimed before: it is ready already, only its counters change.
         let (id, attempt, failures) = (task.id, task.attempt, task.failures);
@@ -147,7 +153,10 @@ impl Scheduler {
         } else if state == State::Ready && pending > 0 {
             self.ready.remove(&mut self.tasks, slot);
             self.set_state(slot, State::Waiting);
-        } else if state == State::Waiting && pending == 0 {
+        } else if state == State::Waiting && pending > 0 {
+            // It has others to wait for, which takes its own time.
+            self.backoff.remove(slot);
+        } else if state == State::Waiting && self.backoff.until(slot).is_none() {
             self.make_ready(slot, Origin::New);
         }
     }

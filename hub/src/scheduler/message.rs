@@ -100,6 +100,8 @@ pub struct Outcome {
     pub name: Name,
     pub attempt: u32,
     pub verdict: Verdict,
+    /// Of a failure: no further try.
+    pub is_final: bool,
     pub report: Report,
 }
 
@@ -224,6 +226,11 @@ pub enum Command {
         ticket: Ticket,
         tasks: Vec<Revived>,
     },
+    /// Those of them that wait for their next try need not.
+    Hasten {
+        ticket: Ticket,
+        names: Vec<Name>,
+    },
     Wait {
         ticket: Ticket,
         wait_ms: u64,
@@ -259,6 +266,7 @@ impl Command {
             | Command::Steer { ticket, .. }
             | Command::Cancel { ticket, .. }
             | Command::Revive { ticket, .. }
+            | Command::Hasten { ticket, .. }
             | Command::Wait { ticket, .. } => *ticket = new,
             Command::Heartbeat { ticket, .. } => *ticket = ticket.map(|_| new),
             Command::Undelivered { .. } | Command::Tick => {}

@@ -8,6 +8,7 @@
 //! if it is running; `pending` counts the dependencies of a waiting task that are not done; a
 //! finished task leaves memory when the store's tables have its end, not before.
 
+pub mod backoff;
 mod cancel;
 mod complete;
 mod counts;
@@ -37,12 +38,13 @@ pub use worker::Worker;
 
 use hashbrown::HashMap;
 
+use backoff::Backoff;
 use graph::Edges;
 use lease::Leases;
 use list::List;
 use message::*;
 use park::Parking;
-use ready::ReadySet;
+use ready::{Origin, ReadySet};
 use task::{NONE, Task, Tasks};
 use worker::Workers;
 
@@ -63,6 +65,8 @@ pub struct Config {
     pub reclaims_max: u32,
     /// Skipped after one command, so that a failure at the root of millions stops nobody.
     pub skips_max: usize,
+    /// How long a task waits after its first failure before it is tried again. 0: it does not.
+    pub retry_delay_ms: u64,
 }
 
 pub struct Scheduler {
@@ -72,6 +76,7 @@ pub struct Scheduler {
     ready: ReadySet,
     leases: Leases,
     workers: Workers,
+    backoff: Backoff,
     parking: Parking,
     counts: Counts,
     last_task: TaskId,
@@ -101,6 +106,7 @@ impl Scheduler {
             ready: ReadySet::default(),
             leases: Leases::default(),
             workers: Workers::default(),
+            backoff: Backoff::default(),
             parking: Parking::default(),
             counts: Counts::default(),
             last_task: 0,
@@ -135,6 +141,7 @@ impl Scheduler {
             Command::Steer { ticket, workers, order } => self.steer(ticket, &workers, order),
             Command::Cancel { ticket, names } => self.cancel(ticket, names, past),
             Command::Revive { ticket, tasks } => self.revive(ticket, tasks),
+            Command::Hasten { ticket, names } => self.hasten(ticket, &names),
             Command::Wait { ticket, wait_ms } => self.wait(now, ticket, wait_ms),
             Command::Undelivered { leases } => self.undelivered(&leases),
             Command::Tick => self.tick(now),
@@ -148,7 +155,8 @@ impl Scheduler {
         if !self.doomed.is_empty() {
             return Some(0);
         }
-        self.leases.deadline().into_iter().chain(self.parking.deadline()).min()
+        let deadlines = [self.leases.deadline(), self.parking.deadline(), self.backoff.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     pub fn take_changes(&mut self) -> Vec<Change> {
@@ -198,6 +206,10 @@ impl Scheduler {
         !self.doomed.is_empty()
     }
 
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
@@ -207,6 +219,7 @@ impl Scheduler {
             Phase::Empty
         } else if self.counts.of(State::Ready) + self.counts.of(State::Running) > 0
             || !self.doomed.is_empty()
+            || !self.backoff.is_empty()
         {
             Phase::Active
         } else if self.counts.of(State::Waiting) > 0 {
@@ -219,6 +232,12 @@ impl Scheduler {
     /// The task of this name in memory.
     pub fn find(&self, name: &str) -> Option<&Task> {
         self.tasks.find(name).map(|slot| self.tasks.get(slot))
+    }
+
+    /// How long a task that has failed still waits for its next try; as of the last turn.
+    pub fn retry_in_ms(&self, name: &str) -> Option<u64> {
+        let until = self.backoff.until(self.tasks.find(name)?)?;
+        Some(until.saturating_sub(self.last_turn.unwrap_or(until)))
     }
 
     pub fn holds(&self, name: &str) -> bool {
@@ -298,6 +317,11 @@ impl Scheduler {
     fn tick(&mut self, now: Millis) {
         while let Some(lease) = self.leases.expired(now) {
             self.reclaim(lease);
+        }
+        while !planted(Bug::BackOffForgotten)
+            && let Some(slot) = self.backoff.take_due(now)
+        {
+            self.make_ready(slot, Origin::GivenBack);
         }
         while let Some(parked) = self.parking.take_due(now) {
             let stolen = self.stolen(parked.worker, Vec::new());

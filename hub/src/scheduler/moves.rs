@@ -41,6 +41,17 @@ impl Scheduler {
     /// A running task is open again, ahead of others of its priority.
     pub(super) fn give_back(&mut self, slot: Slot) {
         self.make_ready(slot, Origin::GivenBack);
+        self.note_back(slot);
+    }
+
+    /// A running task that failed is open again, and is tried again later.
+    pub(super) fn put_off(&mut self, slot: Slot, until: Millis) {
+        self.set_state(slot, State::Waiting);
+        self.backoff.insert(slot, until);
+        self.note_back(slot);
+    }
+
+    fn note_back(&mut self, slot: Slot) {
         let task = self.tasks.get(slot);
         self.changes.push(Change::Back {
             task: task.id,
@@ -55,6 +66,7 @@ impl Scheduler {
         let task = self.tasks.get(slot);
         match task.state {
             State::Ready => self.ready.remove(&mut self.tasks, slot),
+            State::Waiting => _ = self.backoff.remove(slot),
             State::Running => {
                 self.end_lease(slot);
             }

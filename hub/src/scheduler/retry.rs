@@ -42,6 +42,19 @@ impl Scheduler {
         self.answer(ticket, Answer::Revived { retried, unskipped, refused });
     }
 
+    pub(super) fn hasten(&mut self, ticket: Ticket, names: &[Name]) {
+        let mut retried = 0;
+        for name in names {
+            if let Some(slot) = self.tasks.find(name)
+                && self.backoff.remove(slot)
+            {
+                self.make_ready(slot, Origin::GivenBack);
+                retried += 1;
+            }
+        }
+        self.answer(ticket, Answer::Revived { retried, unskipped: 0, refused: Vec::new() });
+    }
+
     /// A dependency that can not be done, and the one to blame. Memory knows better than the store.
     fn dead(&self, need: &Need) -> Option<(TaskId, TaskId)> {
         let (state, blame) = match self.tasks.find(&need.name) {

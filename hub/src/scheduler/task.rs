@@ -46,7 +46,7 @@ impl State {
             Missing => matches!(next, Waiting),
             Waiting => matches!(next, Ready | Skipped | Cancelled),
             Ready => matches!(next, Waiting | Running | Done | Failed | Skipped | Cancelled),
-            Running => matches!(next, Ready | Done | Failed | Cancelled),
+            Running => matches!(next, Waiting | Ready | Done | Failed | Cancelled),
             // A retry makes a new entry of it, in memory.
             Done | Failed | Skipped | Cancelled => false,
         }

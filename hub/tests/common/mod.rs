@@ -35,6 +35,7 @@ pub fn config() -> Config {
         leases_bytes_max: 24 << 20,
         reclaims_max: 5,
         skips_max: 2_000,
+        retry_delay_ms: 0,
     }
 }
 
@@ -69,10 +70,11 @@ pub fn steal(who: &Who, number: u64, n: u32) -> Steal {
 }
 
 pub fn outcome(name: &str, attempt: u32, verdict: Verdict) -> Outcome {
-    Outcome { name: name.into(), attempt, verdict, report: Report::default() }
+    Outcome { name: name.into(), attempt, verdict, is_final: false, report: Report::default() }
 }
 
 pub struct Hub {
+    config: Config,
     pub scheduler: Scheduler,
     /// None only while it restarts.
     store: Option<Store>,
@@ -96,11 +98,24 @@ impl Hub {
     }
 
     fn with(store: Store, dir: Option<TempDir>) -> Self {
-        let (scheduler, changes) = (scheduler(), Vec::new());
-        let mut hub =
-            Self { scheduler, store: Some(store), dir, now: 1_000, last_ticket: 0, changes };
+        let mut hub = Self {
+            config: config(),
+            scheduler: scheduler(),
+            store: Some(store),
+            dir,
+            now: 1_000,
+            last_ticket: 0,
+            changes: Vec::new(),
+        };
         hub.restore();
         hub
+    }
+
+    /// The same hub with another --retry-delay.
+    pub fn delay_retries(mut self, ms: u64) -> Self {
+        self.config.retry_delay_ms = ms;
+        self.restart();
+        self
     }
 
     pub fn store(&self) -> &Store {
@@ -185,7 +200,7 @@ impl Hub {
 
     /// The hub dies between two turns and starts again on what is stored.
     pub fn restart(&mut self) {
-        self.scheduler = scheduler();
+        self.scheduler = Scheduler::new(self.config.clone());
         if let Some(dir) = &self.dir {
             drop(self.store.take());
             let opened = Store::open(&dir.path().join("run.db"), "now", false).expect("the file");

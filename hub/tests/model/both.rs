@@ -19,9 +19,10 @@ pub struct Both {
 }
 
 impl Both {
-    pub fn new(definitions: Vec<Definition>, on_file: bool) -> Self {
+    pub fn new(definitions: Vec<Definition>, on_file: bool, retry_delay_ms: u64) -> Self {
         let hub = if on_file { Hub::on_file() } else { Hub::in_memory() };
-        let model = Model { now: hub.now, ..Model::default() };
+        let hub = hub.delay_retries(retry_delay_ms);
+        let model = Model { now: hub.now, retry_delay_ms, ..Model::default() };
         Self { hub, model, definitions }
     }
 
@@ -120,9 +121,11 @@ impl Both {
                     held: None,
                     end: None,
                     vague: false,
+                    retry_at: None,
                 });
                 known.needs.extend(needs);
             }
+            self.model.wait_for_others();
             None
         };
         let count = tasks.len() as u64;
@@ -293,7 +296,7 @@ impl Both {
                 let open = state.is_some_and(|state| !state.is_finished());
                 if open {
                     let task = self.model.tasks.get_mut(&name).expect("a task");
-                    task.held = None;
+                    (task.held, task.retry_at) = (None, None);
                     task.end = Some(State::Cancelled);
                 }
                 let names = vec![name.into()];
@@ -340,6 +343,7 @@ impl Both {
                 self.hub.restart();
                 self.model.parked.clear();
                 for task in self.model.tasks.values_mut() {
+                    task.retry_at = None;
                     if let Some(held) = &mut task.held {
                         held.expires = self.model.now + held.term;
                         held.started = false;
@@ -353,8 +357,12 @@ impl Both {
         self.tick();
         let before = self.model.states();
         let mut chosen: BTreeSet<String> = BTreeSet::new();
+        let mut hastened = BTreeSet::new();
         for name in names.iter().map(|&i| name(i)) {
             let Some(&state) = before.get(&name) else { continue };
+            if self.model.tasks[&name].retry_at.is_some() {
+                hastened.insert(name.clone());
+            }
             let again = matches!(state, State::Failed | State::Cancelled) || state == State::Done;
             if !again || (state == State::Done && !done) {
                 continue;
@@ -369,7 +377,10 @@ impl Both {
             chosen.insert(name);
         }
         // Whatever their order: each that has nothing dead in its way, until there is no such one.
-        let mut retried = 0;
+        let mut retried = hastened.len() as u64;
+        for name in hastened {
+            self.model.tasks.get_mut(&name).expect("a task").retry_at = None;
+        }
         loop {
             let states = self.model.states();
             let dead = |need: &String| states.get(need).is_some_and(|state| state.is_dead());

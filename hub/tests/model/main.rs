@@ -24,8 +24,14 @@ fn name(i: usize) -> String {
     format!("t{i}")
 }
 
-fn run(definitions: Vec<Definition>, first: usize, ops: Vec<Op>, on_file: bool) {
-    let mut both = Both::new(definitions, on_file);
+fn run(
+    definitions: Vec<Definition>,
+    first: usize,
+    ops: Vec<Op>,
+    on_file: bool,
+    retry_delay_s: u64,
+) {
+    let mut both = Both::new(definitions, on_file, retry_delay_s * 1000);
     both.run(Op::Create((0..first).collect()));
     for op in ops {
         both.run(op);
@@ -49,8 +55,9 @@ proptest! {
         definitions in definitions(),
         first in 0..=NAMES,
         ops in prop::collection::vec(op(), 1..80),
+        retry_delay_s in 0..4u64,
     ) {
-        run(definitions, first, ops, false);
+        run(definitions, first, ops, false, retry_delay_s);
     }
 }
 
@@ -61,7 +68,8 @@ proptest! {
         definitions in definitions(),
         first in 0..=NAMES,
         ops in prop::collection::vec(op(), 1..80),
+        retry_delay_s in 0..4u64,
     ) {
-        run(definitions, first, ops, true);
+        run(definitions, first, ops, true, retry_delay_s);
     }
 }

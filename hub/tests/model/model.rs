@@ -40,6 +40,8 @@ pub struct Task {
     pub end: Option<State>,
     /// Reclaimed before a person's retry: whether that outcome counts depends on a restart.
     pub vague: bool,
+    /// It failed, and is not tried again before.
+    pub retry_at: Option<Millis>,
 }
 
 #[derive(Default)]
@@ -52,6 +54,7 @@ pub struct Model {
     pub given: Vec<(usize, String, u32)>,
     pub numbers: [u64; WORKERS.len()],
     pub known: [bool; WORKERS.len()],
+    pub retry_delay_ms: u64,
 }
 
 pub type States = BTreeMap<String, State>;
@@ -82,7 +85,7 @@ impl Model {
                     task.needs.iter().map(|need| self.state(need, states)).collect();
                 if needs.iter().any(|need| need.is_dead()) {
                     State::Skipped
-                } else if needs.iter().any(|&need| need != State::Done) {
+                } else if needs.iter().any(|&need| need != State::Done) || task.retry_at.is_some() {
                     State::Waiting
                 } else {
                     State::Ready
@@ -144,7 +147,7 @@ impl Model {
         if state == State::Waiting {
             return false;
         }
-        task.held = None;
+        let was_held = task.held.take().is_some();
         match verdict {
             Verdict::Done => task.end = Some(State::Done),
             Verdict::Failed => {
@@ -153,6 +156,9 @@ impl Model {
                 task.newest = Newest::Failed;
                 if task.failures > task.retries {
                     task.end = Some(State::Failed);
+                } else if was_held && self.retry_delay_ms > 0 {
+                    let delay_ms = self.retry_delay_ms << (task.failures - 1);
+                    task.retry_at = Some(self.now + delay_ms);
                 }
             }
         }
@@ -161,6 +167,7 @@ impl Model {
 
     pub fn tick(&mut self) {
         for task in self.tasks.values_mut() {
+            task.retry_at = task.retry_at.filter(|&at| at > self.now);
             let Some(held) = &task.held else { continue };
             if held.expires <= self.now {
                 task.reclaims += u32::from(held.started);
@@ -209,11 +216,25 @@ impl Model {
         }
     }
 
+    fn is_putting_off(&self, states: &States) -> bool {
+        let mut tasks = self.tasks.iter();
+        tasks.any(|(name, task)| states[name] == State::Waiting && task.retry_at.is_some())
+    }
+
+    /// What has others to wait for does not wait for its next try besides.
+    pub fn wait_for_others(&mut self) {
+        let states = self.states();
+        let open = |need: &String| states.get(need) != Some(&State::Done);
+        for task in self.tasks.values_mut().filter(|task| task.needs.iter().any(open)) {
+            task.retry_at = None;
+        }
+    }
+
     pub fn phase(&self, states: &States) -> Phase {
         let any = |wanted: &[State]| states.values().any(|state| wanted.contains(state));
         if states.is_empty() {
             Phase::Empty
-        } else if any(&[State::Ready, State::Running]) {
+        } else if any(&[State::Ready, State::Running]) || self.is_putting_off(states) {
             Phase::Active
         } else if any(&[State::Waiting]) {
             Phase::Stuck

@@ -37,6 +37,7 @@ pub fn task(task: &TaskInfo) -> Value {
         "time_limit_ms": task.time_limit_ms,
         "created_unix_ms": task.created_unix_ms,
         "ended_unix_ms": task.ended_unix_ms,
+        "retry_in_ms": task.retry_in_ms,
     })
 }
 

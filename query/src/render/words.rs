@@ -154,6 +154,9 @@ pub fn fate(task: &TaskInfo) -> String {
     if task.failures > 0 {
         parts.push(counted(task.failures.into(), "failure"));
     }
+    if task.retry_in_ms > 0 {
+        parts.push(format!("tries again in {}", span_ms(task.retry_in_ms)));
+    }
     parts.join(", ")
 }
 
@@ -203,5 +206,8 @@ mod tests {
         let running =
             TaskInfo { state: State::Running as i32, run_ms: 120_000, failures: 0, ..failed };
         assert_eq!(fate(&running), "on node12 for 2 m");
+        let put_off =
+            TaskInfo { state: State::Waiting as i32, failures: 1, retry_in_ms: 4_000, ..running };
+        assert_eq!(fate(&put_off), "exit 137 on node12, 1 failure, tries again in 4 s");
     }
 }

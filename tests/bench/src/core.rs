@@ -171,6 +171,7 @@ impl Core {
             leases_bytes_max: LEASES_BYTES_MAX,
             reclaims_max: RECLAIMS_MAX,
             skips_max: 2_000,
+            retry_delay_ms: 1_000,
         });
         Self { scheduler, last_ticket: 0, spent: Spent::default(), clock: clock_cost() }
     }

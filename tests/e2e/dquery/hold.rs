@@ -4,7 +4,7 @@ use e2e::Hub;
 
 /// A hub with tasks that this machine holds.
 fn holding(names: &[&str]) -> Hub {
-    let hub = Hub::start();
+    let hub = Hub::with(&["--retry-delay", "0s"]);
     for name in names {
         hub.query(&["create", name, "--retries", "1"]).ok();
     }

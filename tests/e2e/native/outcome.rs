@@ -2,7 +2,9 @@
 
 use dhub_proto::wire::reply::Body as Answer;
 use dhub_proto::wire::request::Body;
-use dhub_proto::wire::{Attempt, ErrorCode, Exit, Outcome, Release, Released, State, Task, Worker};
+use dhub_proto::wire::{
+    Attempt, ErrorCode, Exit, Outcome, Phase, Release, Released, State, Steal, Task, Worker,
+};
 use e2e::{Hub, Native, outcome_done, outcome_failed, plain_worker, task, worker};
 
 #[track_caller]
@@ -49,7 +51,7 @@ fn outcomes_are_taken_one_by_one() {
 
 #[test]
 fn a_failure_is_retried_as_often_as_it_may_be() {
-    let hub = Hub::start();
+    let hub = Hub::with(&["--retry-delay", "0"]);
     let native = hub.native();
     native.create(&[Task { retries: 2, ..task("a", &[]) }, task("b", &["a"]), task("c", &["b"])]);
     for attempt in 1..=3 {
@@ -65,6 +67,35 @@ fn a_failure_is_retried_as_often_as_it_may_be() {
     assert_eq!(attempts.iter().map(|it| it.attempt).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!((attempts[2].exit_code, attempts[2].reason.as_str()), (3, "it broke"));
     assert_eq!(attempts[2].output, b"output of 3");
+}
+
+#[test]
+fn a_failed_task_waits_before_it_is_tried_again() {
+    let hub = Hub::with(&["--retry-delay", "2s"]);
+    let native = hub.native();
+    native.create(&[Task { retries: 2, ..task("a", &[]) }]);
+    let lease = native.steal_one(&worker(1));
+    native.report(&worker(1), vec![outcome_failed(&lease)]);
+    let info = native.show("a").task.expect("a task");
+    assert_eq!(info.state(), State::Waiting);
+    assert!((1..=2_000).contains(&info.retry_in_ms), "{info:?}");
+    assert_eq!(native.status().phase(), Phase::Active, "it goes on");
+    hub.query(&["show", "a"]).exits(0).prints(&["waiting", "1 failure, tries again in"]);
+    // Not yet; a steal that waits gets it by itself.
+    let steal = || Steal { worker: Some(worker(1)), n: 1, ..Steal::default() };
+    assert_eq!(native.steal(steal()).leases, []);
+    let stolen = native.steal(Steal { wait_ms: 60_000, ..steal() });
+    assert_eq!(stolen.leases[0].attempt, 2);
+    assert_eq!(native.show("a").task.expect("a task").retry_in_ms, 0);
+
+    // Twice as long now; a person need not wait.
+    native.report(&worker(1), vec![outcome_failed(&stolen.leases[0])]);
+    hub.query(&["retry", "a"]).exits(0).prints(&["1 task"]);
+    assert_eq!(native.state("a"), State::Ready);
+    // A retry is left, and would not help.
+    let lease = native.steal_one(&worker(1));
+    native.report(&worker(1), vec![Outcome { r#final: true, ..outcome_failed(&lease) }]);
+    assert_eq!(native.state("a"), State::Failed);
 }
 
 #[test]

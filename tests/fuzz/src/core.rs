@@ -19,8 +19,12 @@ use dhub_proto::wire;
 use crate::frame::{Heard, hear, hear_report};
 use crate::request::{Event, Known, Sent};
 
-const OPTIONS: Options =
-    Options { worker_timeout_ms: 5_000, lease_ms: 60_000, disk_reserve_bytes: 0 };
+const OPTIONS: Options = Options {
+    worker_timeout_ms: 5_000,
+    lease_ms: 60_000,
+    retry_delay_ms: 1_000,
+    disk_reserve_bytes: 0,
+};
 
 struct Core {
     scheduler: Scheduler,

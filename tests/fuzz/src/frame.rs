@@ -156,6 +156,7 @@ fn command_is_valid(command: &Command) {
         Command::Exit { .. } => {}
         Command::Steer { .. }
         | Command::Revive { .. }
+        | Command::Hasten { .. }
         | Command::Undelivered { .. }
         | Command::Tick => {
             panic!("nobody can ask for this: {command:?}");

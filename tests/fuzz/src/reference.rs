@@ -101,5 +101,11 @@ fn new_task(task: TaskMsg) -> Option<NewTask> {
 
 fn outcome(task: TaskMsg) -> Option<Outcome> {
     let name = task_name(&task)?;
-    Some(Outcome { name, attempt: 0, verdict: Verdict::Done, report: Report::default() })
+    Some(Outcome {
+        name,
+        attempt: 0,
+        verdict: Verdict::Done,
+        is_final: false,
+        report: Report::default(),
+    })
 }

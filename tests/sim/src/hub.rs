@@ -223,6 +223,11 @@ impl Hub {
                 Met::OutcomeAfterReclaim
             }
             Change::Finished { state: State::Skipped, .. } => Met::TaskSkipped,
+            Change::Back { task, failures, .. }
+                if at.store.current.get(*task).is_some_and(|row| row.failures < *failures) =>
+            {
+                Met::TaskFailedWithRetries
+            }
             Change::Reopened { .. } => Met::TaskRetried,
             _ => return,
         };
@@ -236,6 +241,9 @@ impl Hub {
         let rows = &mut store.current;
         if pause > PAUSE_MS {
             rows.leases.values_mut().for_each(|lease| lease.expires += pause);
+        }
+        if let Command::Hasten { names, .. } = command {
+            names.iter().for_each(|name| rows.hasten(name));
         }
         let Command::Heartbeat { who, attempts, .. } = command else {
             return;

@@ -121,6 +121,8 @@ impl Plan {
             run_ms: (100, random.mostly_low(SECOND, 5 * MINUTE)),
             failing: *random.pick(&[0, 50, 150, 400]),
         };
+        // From numbers of its own, so that seeds stay what they are.
+        let retry_delay_ms = *Random::apart(seed, 3).pick(&[0, SECOND, SECOND, MINUTE]);
         let pools = random.below(4);
         let loops = random.below(3).max(u64::from(pools == 0));
         Self {
@@ -133,6 +135,7 @@ impl Plan {
                 leases_bytes_max: 400,
                 reclaims_max: 5,
                 skips_max: *random.pick(&[1, 2, 2_000]),
+                retry_delay_ms,
             },
             calm_at,
             network: network(random),

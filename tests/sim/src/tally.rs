@@ -34,6 +34,7 @@ met! {
     LeaseReclaimed "leases reclaimed"
     OutcomeAfterReclaim "outcomes taken after a reclaim"
     OutcomeRefused "outcomes refused"
+    TaskFailedWithRetries "failures with retries left"
     TaskRetried "tasks brought back by a retry"
     TaskSkipped "tasks skipped"
 }

@@ -19,7 +19,7 @@ pub fn before_commit(
     now: Millis,
 ) -> Check {
     tasks_leave_after_their_commit(scheduler, committed)?;
-    ready_iff_dependencies_done(scheduler, current)?;
+    ready_iff_nothing_to_wait_for(scheduler, current, now)?;
     lease_iff_running(scheduler, current, now)?;
     memory_agrees(scheduler, current)?;
     expired_leases_are_reclaimed(current, now)
@@ -60,20 +60,29 @@ fn tasks_leave_after_their_commit(scheduler: &Scheduler, committed: &Rows) -> Ch
     }
 }
 
-fn ready_iff_dependencies_done(scheduler: &Scheduler, rows: &Rows) -> Check {
+/// Twice as long after each failure, at most five minutes.
+fn is_put_off(scheduler: &Scheduler, row: &Row, now: Millis) -> bool {
+    let first = scheduler.config().retry_delay_ms;
+    let delay = (1..row.failures).fold(first, |delay, _| (2 * delay).min(300_000));
+    row.failed_at.is_some_and(|at| now < at + delay)
+}
+
+/// Ready if and only if dependencies are done, and the time after a failure is over.
+fn ready_iff_nothing_to_wait_for(scheduler: &Scheduler, rows: &Rows, now: Millis) -> Check {
     for (_, task) in scheduler.tasks_from(0) {
         let Some(row) = rows.get(task.id) else { continue };
         let done = all_done(rows.needs(row));
         let redone = rows.needs(row).any(|need| need.redone);
         let held = rows.leases.contains_key(&row.id);
+        let put_off = is_put_off(scheduler, row, now);
         let fits = match task.state {
-            State::Ready => (done || redone) && !held,
-            State::Waiting => !done && !held,
+            State::Ready => (done || redone) && !held && !put_off,
+            State::Waiting => (!done || put_off) && !held,
             _ => true,
         };
         if !fits {
             return Err(format!(
-                "'{}' is {:?}; dependencies done: {done}, leased: {held}",
+                "'{}' is {:?}; dependencies done: {done}, leased: {held}, put off: {put_off}",
                 task.name, task.state
             ));
         }

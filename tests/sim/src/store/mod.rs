@@ -45,6 +45,7 @@ impl Store {
         for lease in self.current.leases.values_mut() {
             lease.expires = now + lease.term_ms;
         }
+        self.current.forget_failures();
         let rows = &self.committed;
         let finished = [State::Done, State::Failed, State::Skipped, State::Cancelled];
         let totals: Vec<_> = finished.iter().map(|&state| (state, rows.count(state))).collect();

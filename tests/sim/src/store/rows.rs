@@ -26,6 +26,8 @@ pub struct Row {
     /// A person has had it run again after it was done: those that needed it need it no more.
     pub redone: bool,
     pub cancels: u32,
+    /// Not stored: when it failed, if it waits for its next try.
+    pub failed_at: Option<Millis>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -126,7 +128,10 @@ impl Rows {
                 self.insert(row);
             }
             Change::Missing { id, name } => self.insert(missing(*id, name)),
-            Change::Needs { task, needs } => self.change(*task, |row| row.needs.extend(needs)),
+            Change::Needs { task, needs } => self.change(*task, |row| {
+                row.needs.extend(needs);
+                row.failed_at = None;
+            }),
             Change::Worker { id, who } => {
                 self.workers.insert(*id, who.clone());
             }
@@ -142,11 +147,15 @@ impl Rows {
                     step: at.step,
                 };
                 self.leases.insert(*task, lease);
-                self.change(*task, |row| row.leased = row.leased.max(*attempt));
+                self.change(*task, |row| {
+                    row.leased = row.leased.max(*attempt);
+                    row.failed_at = None;
+                });
             }
             Change::Back { task, attempt, failures, reclaims } => {
-                self.leases.remove(task);
+                let held = self.leases.remove(task).is_some();
                 self.change(*task, |row| {
+                    row.failed_at = (held && *failures > row.failures).then_some(at.now);
                     (row.attempt, row.failures, row.reclaims) = (*attempt, *failures, *reclaims);
                 });
             }
@@ -158,6 +167,7 @@ impl Rows {
                 self.leases.remove(task);
                 self.change(*task, |row| {
                     row.state = *state;
+                    row.failed_at = None;
                     (row.attempt, row.failures, row.reclaims) = (*attempt, *failures, *reclaims);
                     row.blame = (*state == State::Skipped).then_some(*blame);
                     row.cancels += u32::from(*state == State::Cancelled);
@@ -179,6 +189,18 @@ impl Rows {
         }
         self.names.insert(row.name.clone(), row.id);
         self.tasks[at] = Some(row);
+    }
+
+    /// All that wait for their next try are ready.
+    pub fn forget_failures(&mut self) {
+        self.tasks.iter_mut().flatten().for_each(|row| row.failed_at = None);
+    }
+
+    /// This one need not wait.
+    pub fn hasten(&mut self, name: &str) {
+        if let Some(id) = self.names.get(name).copied() {
+            self.change(id, |row| row.failed_at = None);
+        }
     }
 
     fn change(&mut self, id: TaskId, change: impl FnOnce(&mut Row)) {
@@ -206,5 +228,6 @@ fn missing(id: TaskId, name: &Name) -> Row {
         leased: 0,
         redone: false,
         cancels: 0,
+        failed_at: None,
     }
 }
