@@ -91,3 +91,17 @@ fn tasks_do_not_wait_for_what_they_leave_in_the_background() {
     run(&hub, &["--shell", "sleep 1000 & echo started"]).exits(0);
     assert_eq!(hub.state("a"), "done");
 }
+
+#[test]
+fn only_failures_with_the_codes_asked_for_are_tried_again() {
+    let hub = Hub::start();
+    for name in ["busy", "wrong", "killed"] {
+        hub.query(&["create", name, "--retries", "1"]).ok();
+    }
+    let script = "echo {} >>log; case {} in busy) exit 75;; killed) kill -9 $$;; *) exit 1;; esac";
+    run(&hub, &["--retry-on", "75,130-140", "--shell", script]).exits(1);
+    let expected = ["busy", "busy", "killed", "killed", "wrong"];
+    assert_eq!(Log::new(hub.path("log")).sorted(), expected);
+    assert_eq!(hub.count("failed"), 3);
+    assert_eq!(hub.show("wrong")["task"]["failures"], 1);
+}
