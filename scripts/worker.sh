@@ -8,8 +8,9 @@
 #   -g SECONDS   between SIGTERM and SIGKILL, where a task is stopped [5]
 #
 # The hub is found as dquery finds it (DHUB_HUB, DHUB_ACCESS, ~/.dhub). Tasks find DHUB_TASK and DHUB_WORKER in their
-# environment. Ctrl-C, SIGTERM and SIGHUP stop the task and give it back. Exit codes: 0 every task is finished,
-# 5 the rest waits for names that nobody added, 128 + N after signal N, others those of dquery.
+# environment. Ctrl-C, SIGTERM, SIGHUP and `dquery worker stop` stop the task and give it back; `dquery worker drain` lets
+# it end. Exit codes: 0 every task is finished, or drained or stopped so; 5 the rest waits for names that nobody added;
+# 128 + N after signal N; others those of dquery.
 #
 # It is there to be read: docs/protocol.md, "Write your own worker", has the rules that it keeps. kworker does more.
 # Needs dquery, setsid (util-linux) and mktemp besides what POSIX has.
@@ -118,12 +119,13 @@ heartbeats() {
         dquery heartbeat -- "$task" &
         child=$!
         wait "$child"
-        # With another code the hub did not answer. Its silence kills no task: the lease is there again when it is.
-        if [ $? -eq 6 ]; then
+        case $? in
+        6 | 13) # the lease is lost; this worker was told to stop, which gives the task back
             : >"$dir/lost"
             kill_group "$task_pid"
             exit
-        fi
+            ;;
+        esac # with another code the hub did not answer, and its silence kills no task: it keeps the lease meanwhile
     done
 }
 
@@ -139,7 +141,10 @@ leave() {
     trap '' HUP INT TERM
     [ -z "$child" ] || kill -s TERM "$child" 2>/dev/null
     stop_heartbeats
-    [ -z "$task_pid" ] || kill_group "$task_pid"
+    if [ -n "$task_pid" ]; then
+        kill_group "$task_pid"
+        wait "$task_pid"
+    fi
     # What it holds is ready again, also a task that was on its way here. A worker that holds nothing may be unknown.
     dquery exit >/dev/null 2>&1
     rm -rf "$dir"
@@ -187,7 +192,7 @@ while :; do
         attend sleep 1
         continue
         ;;
-    4) leave 0 ;; # every task is finished
+    4 | 13) leave 0 ;; # every task is finished; this worker was told to leave
     *) leave "$code" ;; # 5, the rest can never run; 2, 6, 9, 11: dquery said what is wrong
     esac
     # All but the newline at the end of the line: a name may have others.
@@ -195,7 +200,7 @@ while :; do
     task=${task%?x}
     run "$@"
     if [ -e "$dir/lost" ]; then
-        say "the hub took '$task' back; its process was killed"
+        say "'$task' runs here no more; its process was killed"
     elif [ "$code" -eq 0 ]; then
         report complete -- "$task"
     else

@@ -31,6 +31,8 @@ pub enum Exit {
     Denied = 11,
     /// Tasks failed one after the other, as on a machine that is broken.
     Failing = 12,
+    /// This worker was told to leave.
+    Drained = 13,
     /// Another hub has the file.
     FileInUse = 20,
     /// The file is of a newer version of dhub.
@@ -62,7 +64,8 @@ pub const CLIENT_HELP: &str = "Exit codes:
    4  everything is finished     5  the rest waits for names that nobody added
    6  refused by the hub         7  no hub answers
    8  wrong input file           9  the system refused something
-  10  the time is over          11  the hub does not let this key in, or not do this";
+  10  the time is over          11  the hub does not let this key in, or not do this
+  13  this worker was told to leave";
 
 /// For `dhub --help`.
 pub const HUB_HELP: &str = "Exit codes:

@@ -67,7 +67,7 @@ pub enum Verb {
 Exit codes:
   0  got at least one task         3  nothing is ready yet (also when --wait=TIME is over)
   4  everything is finished        5  the rest waits for names that nobody added
-  7  no hub answers                others: dquery --help")]
+  7  no hub answers               13  this worker was told to leave      others: dquery --help")]
     Steal(steal::Steal),
 
     /// Report tasks as done
@@ -90,7 +90,11 @@ Exit codes:
 
     /// Renew the leases of tasks that run
     #[command(after_help = "Examples:
-  while sleep 600; do dquery heartbeat sim-1 || break; done &")]
+  while sleep 600; do dquery heartbeat sim-1 || break; done &
+
+Exit codes:
+  0  renewed                       6  this worker does not hold one of them any more
+ 13  this worker was told to stop  others: dquery --help")]
     Heartbeat(heartbeat::Heartbeat),
 
     /// Leave: all that a worker holds is ready again

@@ -94,6 +94,8 @@ pub fn stolen(stolen: &Stolen) -> Value {
     json!({
         "phase": phase(stolen.phase()),
         "not_done": stolen.not_done,
+        "drain": stolen.drain,
+        "stop": stolen.stop,
         "tasks": stolen.leases.iter().map(lease).collect::<Vec<_>>(),
     })
 }

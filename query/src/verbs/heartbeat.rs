@@ -22,11 +22,18 @@ pub fn run(args: Heartbeat, hub: &mut Hub, out: Output) -> Result<Exit, Failure>
     let request = wire::Heartbeat { worker: Some(worker), attempts, ..wire::Heartbeat::default() };
     let beaten = ask!(hub, Heartbeat(request) => Heartbeaten);
     if out.json {
-        out.document(&json!({ "lost": json::attempts(&beaten.lost), "drain": beaten.drain }))?;
+        out.document(&json!({ "lost": json::attempts(&beaten.lost), "drain": beaten.drain, "stop": beaten.stop }))?;
     }
     for lost in &beaten.lost {
         let name = plain(&lost.name);
         say(&format!("this worker does not hold '{name}' any more: its outcome will not count"));
     }
-    Ok(if beaten.lost.is_empty() { Exit::Ok } else { Exit::Refused })
+    if !beaten.lost.is_empty() {
+        return Ok(Exit::Refused);
+    }
+    if beaten.stop {
+        say("this worker was told to stop");
+        return Ok(Exit::Drained);
+    }
+    Ok(Exit::Ok)
 }

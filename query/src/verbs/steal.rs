@@ -153,11 +153,11 @@ fn exit(stolen: &Stolen, quiet: bool) -> Exit {
             (Exit::Stuck, message.to_owned())
         }
         Phase::Empty => (Exit::NothingReady, "no task was added yet".to_owned()),
-        _ if stolen.drain => (Exit::NothingReady, "this worker gets no more tasks".to_owned()),
+        _ if stolen.drain => (Exit::Drained, "this worker was told to leave".to_owned()),
         _ => (Exit::NothingReady, "nothing is ready yet".to_owned()),
     };
-    // A loop that ends because it is stuck would look like one that ends because all is done.
-    if !quiet || exit == Exit::Stuck {
+    // A loop that ends for one of these would look like one that ends because all is done.
+    if !quiet || matches!(exit, Exit::Stuck | Exit::Drained) {
         say(&message);
     }
     exit

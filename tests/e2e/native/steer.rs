@@ -112,7 +112,7 @@ fn a_loop_that_steals_by_name_ends_when_it_is_drained() {
     assert_eq!(steer(&hub.native(), &["login"], Order::Drain).workers_total, 1);
     // Each process of the loop is new to it.
     for _ in 0..2 {
-        hub.query(&["steal", "--wait", "--worker", "login"]).exits(3).says(&["no more tasks"]);
+        hub.query(&["steal", "--wait", "--worker", "login"]).exits(13).says(&["told to leave"]);
     }
     assert_eq!(hub.dwork().steal("login", 1), Err(dhub_proto::dwork::query_msg::Type::Exit));
     // Until it says goodbye.

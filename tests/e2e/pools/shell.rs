@@ -132,7 +132,7 @@ fn a_signal_gives_the_task_back_and_leaves_no_process() {
         let process = task_process(&hub);
         worker.signal(signal);
         worker.end().exits(code);
-        assert!(!fs::exists(&process).expect("/proc"), "{code}");
+        gone(&process);
         assert_eq!(hub.count("ready"), 2, "{code}");
         nothing_is_left(&hub);
     }
@@ -164,7 +164,24 @@ fn a_cancelled_task_is_killed_and_the_next_one_runs() {
     hub.query(&["cancel", "a"]).ok();
     gone(&process);
     hub.write("gate", "");
-    worker.end().exits(0).says(&["took 'a' back"]);
+    worker.end().exits(0).says(&["'a' runs here no more"]);
     assert_eq!((hub.state("a"), hub.state("b")), ("cancelled".into(), "done".into()));
     nothing_is_left(&hub);
+}
+
+#[test]
+fn it_leaves_when_it_is_told_to() {
+    for (order, done) in [("drain", 1), ("stop", 0)] {
+        let hub = hub_with(&["a", "b"], WAITS);
+        let worker = worker(&hub, "sh", &["-l", "3", "-g", "1", "./run"]);
+        let process = task_process(&hub);
+        hub.query(&["worker", order, &name(&hub)]).ok();
+        if order == "drain" {
+            hub.write("gate", "");
+        }
+        gone(&process);
+        worker.end().exits(0).says(&["told to"]);
+        assert_eq!((hub.count("done"), hub.count("ready")), (done, 2 - done), "{order}");
+        nothing_is_left(&hub);
+    }
 }
