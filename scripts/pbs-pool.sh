@@ -5,8 +5,9 @@
 #   qsub scripts/pbs-pool.sh                        the tasks have commands of their own
 #   qsub -J 1-50 -v KWORKER_SHELL='./simulate {}' scripts/pbs-pool.sh
 #
-# qsub passes no arguments, so variables say the rest: KWORKER_SHELL, what to run for each task; DHUB_HUB or
-# DHUB_ACCESS, where the hub is, unless ~/.dhub is shared. docs/operations.md, "Clusters", has more.
+# qsub passes no arguments, so variables say the rest: KWORKER_SHELL, what to run for each task; KWORKER_TIME_LIMIT, what
+# it may use of the walltime, if that is not the one below (Torque tells it); DHUB_HUB or DHUB_ACCESS, where the hub is,
+# unless ~/.dhub is shared. docs/operations.md, "Clusters", has more.
 #
 #PBS -N kworker
 #PBS -J 1-4
@@ -22,6 +23,11 @@ fi
 cd "$PBS_O_WORKDIR"
 # OpenPBS says NCPUS, Torque PBS_NUM_PPN.
 set -- -j "${NCPUS:-${PBS_NUM_PPN:?neither NCPUS nor PBS_NUM_PPN is set}}" --until-done --wait-for-hub
+if [ -n "${PBS_WALLTIME:-}" ]; then
+    # In seconds, and some of them are over.
+    limit=$((PBS_WALLTIME * 19 / 20))s
+fi
+set -- "$@" --idle-timeout 10m --time-limit "${KWORKER_TIME_LIMIT:-${limit:-57m}}"
 [ -z "${KWORKER_SHELL:-}" ] || set -- "$@" --shell "$KWORKER_SHELL"
 # In place of this script, so that qdel's SIGTERM reaches it.
 exec kworker "$@"

@@ -9,7 +9,8 @@
 #   sbatch --array=0 --nodes=8 --exclusive --cpus-per-task=32 scripts/slurm-pool.sh
 #
 # The hub is found as dquery finds it where sbatch is called: by ~/.dhub if that is shared, else by DHUB_HUB or
-# DHUB_ACCESS, which sbatch passes on. docs/operations.md, "Clusters", has more.
+# DHUB_ACCESS, which sbatch passes on. A pool leaves before the time of the job is over, when everything is finished,
+# and when it had nothing to do for 10 minutes. docs/operations.md, "Clusters", has more.
 #
 #SBATCH --job-name=kworker
 #SBATCH --array=1-4
@@ -17,18 +18,19 @@
 #SBATCH --ntasks-per-node=1
 #SBATCH --time=01:00:00
 #SBATCH --output=kworker-%A-%a.log
-# Long before the end of its time the pool steals no more, so that what runs can end. As long as a task takes.
-#SBATCH --signal=B:TERM@300
 set -eu
 
 if [ -z "${SLURM_JOB_ID:-}" ]; then
     echo "slurm-pool.sh: this is for sbatch: sbatch $0" >&2
     exit 2
 fi
+case "$*" in
+*--idle-timeout*) ;;
+*) set -- --idle-timeout 10m "$@" ;;
+esac
 set -- kworker -j "${SLURM_CPUS_PER_TASK:-$SLURM_CPUS_ON_NODE}" --until-done --wait-for-hub "$@"
 if [ "${SLURM_JOB_NUM_NODES:-1}" -gt 1 ]; then
-    # One kworker a node, and one that ends does not end the others. Slurm signals only this script before the end
-    # of the time; srun hands it on.
+    # One kworker a node, and one that ends does not end the others.
     set -- srun --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" \
         --kill-on-bad-exit=0 "$@"
 fi

@@ -192,6 +192,7 @@ meaning() {
     5) echo "the rest waits for names that nobody added" ;;
     7) echo "no hub answers from there" ;;
     11) echo "the hub does not let this key in" ;;
+    12) echo "one task after the other failed there" ;;
     130 | 143) echo "stopped at once" ;;
     126 | 127) echo "$kworker cannot be run there" ;;
     255) echo "ssh failed, or the connection was lost" ;;
