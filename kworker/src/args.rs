@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
@@ -8,6 +9,7 @@ use dhub_proto::limits::{OUTPUT_BYTES_MAX, WORKER_NAME_BYTES_MAX};
 use dhub_proto::options::{HubOptions, parse_duration};
 
 use crate::codes::Codes;
+use crate::setting::parse_variable;
 use crate::worker::WhenLost;
 
 /// Slots and tasks stolen ahead stay below what one heartbeat can list.
@@ -33,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=AHEAD_MAX))]
     pub ahead: Option<u32>,
 
-    /// Run SCRIPT by sh for each task; {} is the task's name, as one word
+    /// Run SCRIPT by sh for each task; {} is the task's name, as one word. Also {attempt}, {worker}, {slot}
     #[arg(long, value_name = "SCRIPT", conflicts_with = "command")]
     pub shell: Option<String>,
 
@@ -48,6 +50,19 @@ pub struct Args {
     /// What people see as the name of this pool [default: HOST:PROCESS]
     #[arg(long, value_name = "NAME", env = "DHUB_WORKER", value_parser = worker_name)]
     pub name: Option<String>,
+
+    /// Where tasks run; also relative to it: PROG, and the directories of tasks [default: here]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// A variable for all tasks; may be repeated, and a task's own win
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
+    pub env: Vec<(String, String)>,
+
+    /// Where a task's output goes: tail (the last bytes go to the hub), none, or files besides that: a directory
+    /// (DIR/{name}.{attempt}.out) or a template with {name}, {attempt}, {worker}, {host}
+    #[arg(long, value_name = "WHERE", default_value = "tail")]
+    pub output: String,
 
     /// How much of a task's output to report: the last BYTES
     #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024,
@@ -93,15 +108,15 @@ pub struct Args {
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
-    /// Run this program for each task, without a shell; {} in it is the task's name
+    /// Run this program for each task, without a shell; {} in it is the task's name. Also as above
     #[arg(last = true, value_name = "PROG ARG")]
     pub command: Vec<OsString>,
 }
 
 const AFTER_HELP: &str = "\
-Without --shell and PROG the task's own command is run by sh; if it has none, its name.
-Tasks find DHUB_TASK, DHUB_ATTEMPT, DHUB_WORKER, DHUB_HUB and, if the hub wants a key, DHUB_ACCESS in
-their environment.
+Without --shell and PROG the task's own command is run, by sh where it needs one; if it has none, its name.
+Tasks find DHUB_TASK, DHUB_ATTEMPT, DHUB_SLOT, DHUB_WORKER, DHUB_HUB and, if the hub wants a key, DHUB_ACCESS
+in their environment.
 
 Ctrl-C or SIGTERM: finishes what runs and gives the rest back; again: stops at once.
 

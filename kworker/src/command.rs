@@ -1,24 +1,29 @@
-//! What a task runs: an argument vector or a script, with `{}` standing for its name.
+//! What a task runs: an argument vector, a script, or words without a shell, with placeholders for
+//! what the task has of its own.
 //!
 //! Invariant: a name is data, never code. In an argument vector it is put in as it is, because no
 //! shell reads it. A script never contains a name at all: `{}` becomes a reference to the
-//! variable DHUB_TASK, quoted as its place in the script demands. If that place is misjudged (a
-//! here-document, a `case` inside `$(...)`), the word comes out wrong, but is still not run.
+//! variable DHUB_TASK, quoted as its place in the script demands.
 //! What the script itself hands to another interpreter (ssh, an inner `sh -c`) is its own affair.
 
+mod find;
+mod place;
+mod script;
+mod words;
+
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dhub_proto::wire::Lease;
-use rustix::fs::{Access, access};
+use find::find;
+pub use place::{Who, variables};
+use place::{fill, has_place};
 
-const PLACE: &str = "{}";
 const SHELL: &str = "/bin/sh";
-/// What execvp uses when PATH is not set.
-const PATH_DEFAULT: &str = "/bin:/usr/bin";
+/// Shells whose argument after -c is a script.
+const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "ksh", "ash"];
 
 /// Why the program cannot be run by anybody.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -51,23 +56,23 @@ pub enum Program {
 }
 
 impl Program {
-    pub fn new(shell: Option<&str>, argv: Vec<OsString>) -> Result<Self, ProgramError> {
+    /// Relative paths are relative to `dir`.
+    pub fn new(shell: Option<&str>, argv: Vec<OsString>, dir: &Path) -> Result<Self, ProgramError> {
         if let Some(script) = shell {
-            return Ok(Self::Script(refer_to_task(script)));
+            return Ok(Self::Script(script::refer(script)));
         }
         let Some(program) = argv.first() else {
             return Ok(Self::OfTask);
         };
-        let depends_on_task = split_at_place(program.as_bytes()).is_some();
-        let file = if depends_on_task { None } else { Some(find(program)?) };
+        let file = if has_place(program) { None } else { Some(find(program, dir)?) };
         Ok(Self::Vector { file, argv })
     }
 
     /// The command for one task; the caller adds what is the same for all of them.
-    pub fn command(&self, lease: &Lease) -> Command {
+    pub fn command(&self, own: &str, who: &Who) -> Command {
         match self {
             Self::Vector { file, argv } => {
-                let mut argv = argv.iter().map(|argument| replace(argument, &lease.name));
+                let mut argv = argv.iter().map(|argument| fill(argument, who));
                 let program = argv.next().unwrap_or_default();
                 let mut command = match file {
                     // Found once, not again in PATH for each task.
@@ -78,10 +83,51 @@ impl Program {
                 command
             }
             Self::Script(script) => sh(script),
-            Self::OfTask if lease.command.is_empty() => sh(&lease.name),
-            Self::OfTask => sh(&lease.command),
+            Self::OfTask => sh(own_command(own, who)),
         }
     }
+
+    /// The same without a shell, if the task's own command needs none and its program is found. Where
+    /// it is not, the shell may say so.
+    pub fn direct(&self, own: &str, who: &Who, search: &OsStr, dir: &Path) -> Option<Command> {
+        let Self::OfTask = self else { return None };
+        let words = words::plain(own_command(own, who))?;
+        let (&program, args) = words.split_first()?;
+        let file = match program.contains('/') {
+            true => PathBuf::from(program),
+            false => find::find_in(OsStr::new(program), search, dir).ok()?,
+        };
+        let mut command = Command::new(file);
+        command.arg0(program).args(args);
+        Some(command)
+    }
+
+    /// Advice where a name would be read as code.
+    pub fn warning(&self) -> Option<String> {
+        let Self::Vector { argv, .. } = self else { return None };
+        argv.iter().enumerate().find_map(|(at, shell)| {
+            let shell = Path::new(shell).file_name()?.to_str()?;
+            if !SHELLS.contains(&shell) {
+                return None;
+            }
+            let mut rest = argv[at + 1..].iter();
+            let is_script = |option: &OsStr| {
+                let bytes = option.as_bytes();
+                bytes.starts_with(b"-") && !bytes.starts_with(b"--") && bytes.contains(&b'c')
+            };
+            rest.by_ref().take_while(|it| it.as_bytes().starts_with(b"-")).find(|it| is_script(it))?;
+            let script = rest.find(|it| !it.as_bytes().starts_with(b"-"))?;
+            has_place(script).then(|| {
+                format!("what stands for {{}} after {shell} -c is read as code, whatever a name contains; \
+                         safe is: --shell '{}'", script.to_string_lossy())
+            })
+        })
+    }
+}
+
+/// An own command may be empty: then the name is it.
+fn own_command<'a>(own: &'a str, who: &Who<'a>) -> &'a str {
+    if own.is_empty() { who.name } else { own }
 }
 
 fn sh(script: &str) -> Command {
@@ -91,136 +137,9 @@ fn sh(script: &str) -> Command {
     command
 }
 
-fn split_at_place(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = bytes.windows(PLACE.len()).position(|window| window == PLACE.as_bytes())?;
-    Some((&bytes[..at], &bytes[at + PLACE.len()..]))
-}
-
-/// Puts the name in as it is. What is put in is not looked at again.
-fn replace(argument: &OsStr, name: &str) -> OsString {
-    let mut rest = argument.as_bytes();
-    let mut out = Vec::with_capacity(rest.len() + name.len());
-    while let Some((before, after)) = split_at_place(rest) {
-        out.extend_from_slice(before);
-        out.extend_from_slice(name.as_bytes());
-        rest = after;
-    }
-    out.extend_from_slice(rest);
-    OsString::from_vec(out)
-}
-
-/// Where in a script something stands, as far as quoting goes.
-#[derive(Clone, Copy, PartialEq)]
-enum Place {
-    /// Not quoted; inside `$(...)` with how many parentheses of its own open.
-    Plain(usize),
-    Backticks,
-    Single,
-    Double,
-}
-
-/// Replaces `{}` by a reference to the task's name that stays one word where it stands.
-fn refer_to_task(script: &str) -> String {
-    let mut out = String::with_capacity(script.len() + 16);
-    let mut places = vec![Place::Plain(0)];
-    let mut rest = script;
-    let mut word_starts = true;
-    while let Some(c) = rest.chars().next() {
-        let place = places.last().copied().unwrap_or(Place::Plain(0));
-        if let Some(after) = rest.strip_prefix(PLACE) {
-            out.push_str(match place {
-                Place::Plain(_) | Place::Backticks => "\"${DHUB_TASK}\"",
-                Place::Double => "${DHUB_TASK}",
-                Place::Single => "'\"${DHUB_TASK}\"'",
-            });
-            rest = after;
-            word_starts = false;
-            continue;
-        }
-        let mut taken = c.len_utf8();
-        match (place, c) {
-            (Place::Single, '\'') => drop(places.pop()),
-            (Place::Single, _) => {}
-            (_, '\\') => taken += rest[taken..].chars().next().map_or(0, char::len_utf8),
-            (_, '$') if rest.starts_with("$(") => {
-                places.push(Place::Plain(0));
-                taken = 2;
-            }
-            (Place::Backticks, '`') => drop(places.pop()),
-            (_, '`') => places.push(Place::Backticks),
-            (Place::Double, '"') => drop(places.pop()),
-            (Place::Double, _) => {}
-            (_, '"') => places.push(Place::Double),
-            (_, '\'') => places.push(Place::Single),
-            // A comment: its apostrophes open nothing.
-            (_, '#') if word_starts => taken = rest.find('\n').unwrap_or(rest.len()),
-            (Place::Plain(open), '(') => set_last(&mut places, Place::Plain(open + 1)),
-            (Place::Plain(0), ')') if places.len() > 1 => drop(places.pop()),
-            (Place::Plain(open), ')') => {
-                set_last(&mut places, Place::Plain(open.saturating_sub(1)));
-            }
-            _ => {}
-        }
-        word_starts = rest.starts_with("$(") || " \t\n;&|()`".contains(c);
-        out.push_str(&rest[..taken]);
-        rest = &rest[taken..];
-    }
-    out
-}
-
-fn set_last(places: &mut [Place], place: Place) {
-    if let Some(last) = places.last_mut() {
-        *last = place;
-    }
-}
-
-/// Finds the program as execvp would.
-fn find(program: &OsStr) -> Result<PathBuf, ProgramError> {
-    let shown = || program.to_string_lossy().into_owned();
-    if program.as_bytes().contains(&b'/') {
-        let path = Path::new(program);
-        return match path.metadata() {
-            Err(_) => Err(ProgramError::NoFile(shown())),
-            Ok(meta) if meta.is_dir() => Err(ProgramError::Directory(shown())),
-            Ok(_) if !is_executable(path) => Err(ProgramError::NotExecutable(shown())),
-            Ok(_) => Ok(path.to_owned()),
-        };
-    }
-    let search = std::env::var_os("PATH").unwrap_or_else(|| PATH_DEFAULT.into());
-    find_in(program, &search)
-}
-
-fn find_in(program: &OsStr, search: &OsStr) -> Result<PathBuf, ProgramError> {
-    let shown = || program.to_string_lossy().into_owned();
-    if program.is_empty() {
-        return Err(ProgramError::NotInPath(shown()));
-    }
-    let mut found_other = None;
-    for dir in std::env::split_paths(search) {
-        // An empty entry is the current directory.
-        let path = if dir.as_os_str().is_empty() {
-            Path::new(".").join(program)
-        } else {
-            dir.join(program)
-        };
-        match path.metadata() {
-            Ok(meta) if meta.is_file() && is_executable(&path) => return Ok(path),
-            Ok(meta) if meta.is_file() => found_other = Some(path),
-            _ => {}
-        }
-    }
-    Err(match found_other {
-        Some(path) => ProgramError::NotExecutable(path.display().to_string()),
-        None => ProgramError::NotInPath(shown()),
-    })
-}
-
-fn is_executable(path: &Path) -> bool {
-    access(path, Access::EXEC_OK).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::find::find_in;
     use super::*;
     use crate::process::tests::alone;
 
@@ -237,8 +156,12 @@ mod tests {
         "-n",
     ];
 
-    fn lease(name: &str, command: &str) -> Lease {
-        Lease { name: name.into(), command: command.into(), ..Lease::default() }
+    fn who(name: &str) -> Who<'_> {
+        Who { name, attempt: 3, worker: "it's me", slot: 7 }
+    }
+
+    fn program(shell: Option<&str>, argv: &[&str]) -> Result<Program, ProgramError> {
+        Program::new(shell, argv.iter().map(OsString::from).collect(), Path::new(""))
     }
 
     /// What the command prints, run in an empty directory that has to stay empty.
@@ -246,8 +169,8 @@ mod tests {
         let _alone = alone();
         let dir = tempfile::tempdir().unwrap();
         let output = program
-            .command(&lease(name, ""))
-            .env("DHUB_TASK", name)
+            .command("", &who(name))
+            .envs(variables(&who(name)))
             .current_dir(dir.path())
             .output()
             .unwrap();
@@ -257,8 +180,7 @@ mod tests {
 
     #[test]
     fn an_argument_vector_gets_the_name_as_it_is() {
-        let argv = ["printf", "%s", "a{}b{}"].map(OsString::from).to_vec();
-        let program = Program::new(None, argv).unwrap();
+        let program = program(None, &["printf", "%s", "a{}b{}"]).unwrap();
         for name in NASTY {
             assert_eq!(run(&program, name), format!("a{name}b{name}"));
         }
@@ -276,7 +198,7 @@ mod tests {
             "printf %s \\''{}' | sed 1s/.//",
             "echo \"$((1+(2)))\" >/dev/null; printf %s {}",
         ] {
-            let program = Program::new(Some(script), vec![]).unwrap();
+            let program = program(Some(script), &[]).unwrap();
             for name in NASTY {
                 let printed = run(&program, name);
                 // sed completes the last line, $(...) drops its end.
@@ -293,7 +215,7 @@ mod tests {
             "echo \"`echo {}`\" '`' {}",
             "echo \"${x:-{}}\" ${x:-'{}'}",
         ] {
-            let program = Program::new(Some(script), vec![]).unwrap();
+            let program = program(Some(script), &[]).unwrap();
             for name in NASTY {
                 run(&program, name);
             }
@@ -303,10 +225,10 @@ mod tests {
     #[test]
     fn without_a_program_the_task_knows_what_to_run() {
         let _alone = alone();
-        let program = Program::new(None, vec![]).unwrap();
-        let output = program.command(&lease("echo name", "echo command")).output().unwrap();
+        let program = program(None, &[]).unwrap();
+        let output = program.command("echo command", &who("echo name")).output().unwrap();
         assert_eq!(output.stdout, b"command\n");
-        let output = program.command(&lease("echo name", "")).output().unwrap();
+        let output = program.command("", &who("echo name")).output().unwrap();
         assert_eq!(output.stdout, b"name\n");
     }
 
@@ -315,7 +237,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("tool");
         std::fs::write(&file, "#!/bin/sh\n").unwrap();
-        let error = |argv: &str| Program::new(None, vec![argv.into()]).unwrap_err();
+        let error = |argv: &str| program(None, &[argv]).unwrap_err();
         assert_eq!(
             error("./simulat").to_string(),
             "./simulat: no such file (looked up before any task was stolen)"
@@ -325,17 +247,60 @@ mod tests {
         let shown = file.display().to_string();
         assert_eq!(error(&shown), ProgramError::NotExecutable(shown.clone()));
         assert_eq!(
-            find_in(OsStr::new("tool"), dir.path().as_os_str()),
+            find_in(OsStr::new("tool"), dir.path().as_os_str(), Path::new("")),
             Err(ProgramError::NotExecutable(shown))
         );
         // Which file it is depends on the task.
-        assert!(Program::new(None, vec!["./{}".into()]).is_ok());
+        assert!(program(None, &["./{}"]).is_ok());
     }
 
     #[test]
     fn path_is_searched_as_execvp_does() {
         let mut search = OsString::from("/no/such/directory:");
         search.push(std::env::var_os("PATH").unwrap());
-        assert!(find_in(OsStr::new("sh"), &search).unwrap().is_absolute());
+        assert!(find_in(OsStr::new("sh"), &search, Path::new("")).unwrap().is_absolute());
+    }
+
+    #[test]
+    fn other_placeholders_are_filled_in_too() {
+        let argv = program(None, &["printf", "%s", "{attempt} {worker} {slot} {}"]).unwrap();
+        assert_eq!(run(&argv, "a"), "3 it's me 7 a");
+        let script = program(Some("printf '%s|' {attempt} {worker} '{slot}' \"{}\""), &[]).unwrap();
+        assert_eq!(run(&script, "a b"), "3|it's me|7|a b|");
+    }
+
+    #[test]
+    fn a_plain_command_of_the_task_is_executed_directly() {
+        let _alone = alone();
+        let program = program(None, &[]).unwrap();
+        let search = std::env::var_os("PATH").unwrap();
+        let direct = |own: &str| program.direct(own, &who("sleep 0"), &search, Path::new(""));
+        let file = |own| direct(own).unwrap().get_program().to_owned();
+        assert!(Path::new(&file("")).ends_with("sleep"));
+        assert_eq!(file("/bin/ls -a"), "/bin/ls");
+        let output = direct("env printf %s.%s a b-c").unwrap().output().unwrap();
+        assert_eq!(output.stdout, b"a.b-c");
+        // The shell says what is wrong, and knows what it has built in.
+        for own in ["no-such-tool", "echo a", "sleep $X"] {
+            assert!(direct(own).is_none(), "{own}");
+        }
+    }
+
+    #[test]
+    fn a_name_after_sh_c_is_warned_about() {
+        let warning = |argv: &[&str]| program(None, argv).unwrap().warning();
+        assert!(warning(&["sh", "-c", "echo {}"]).unwrap().contains("--shell 'echo {}'"));
+        assert!(
+            warning(&["env", "X=1", "/bin/bash", "-e", "-lc", "--", "echo {slot}{}"]).is_some()
+        );
+        for argv in [
+            &["sh", "-c", "echo $1", "sh", "{}"][..],
+            &["sh", "script", "-c", "{}"],
+            &["sh", "-e", "{}"],
+            &["echo", "-c", "{}"],
+            &["sh", "-c", "echo {name}"],
+        ] {
+            assert_eq!(warning(argv), None, "{argv:?}");
+        }
     }
 }

@@ -2,18 +2,22 @@
 
 mod allocation;
 mod args;
+mod children;
 mod codes;
 mod command;
+mod guard;
 mod heartbeat;
 mod link;
 mod pool;
 mod process;
+mod setting;
 mod signal;
-mod tail;
 mod talk;
 mod worker;
 
+use std::env::current_dir;
 use std::io::{self, IsTerminal};
+use std::path::{PathBuf, absolute};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
@@ -28,10 +32,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::allocation::{Allocation, End, usable};
 use crate::args::Args;
+use crate::children::adopt_orphans;
 use crate::command::{Program, ProgramError};
+use crate::guard::{Guardian, guard};
 use crate::link::{Link, LinkError};
 use crate::pool::{Ahead, Limits, Pool, TimeLimit};
-use crate::process::{Processes, adopt_orphans, make_room};
+use crate::process::{Processes, make_room};
+use crate::setting::{Setting, Where};
 use crate::signal::Signals;
 use crate::talk::rounded;
 use crate::worker::{Config, Worker, WorkerError};
@@ -40,8 +47,12 @@ use crate::worker::{Config, Worker, WorkerError};
 enum Error {
     #[error(transparent)]
     Program(#[from] ProgramError),
+    #[error("{}: no such directory", .0.display())]
+    NoDirectory(PathBuf),
     #[error("{0}")]
     Room(String),
+    #[error("the process that was to look after this one was killed")]
+    Guardian,
     #[error(transparent)]
     Find(#[from] FindError),
     #[error(
@@ -64,7 +75,7 @@ enum Error {
 impl Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Program(_) => Exit::Usage,
+            Self::Program(_) | Self::NoDirectory(_) => Exit::Usage,
             Self::Find(error) => error.exit(),
             Self::NoHub { .. } | Self::NoHubInTime => Exit::NoHub,
             Self::Client(ClientError::Denied(_)) => Exit::Denied,
@@ -75,7 +86,7 @@ impl Error {
             Self::Client(_) => Exit::Refused,
             Self::Worker(error) => error.exit(),
             Self::Link(error) => error.exit(),
-            Self::Room(_) | Self::System(_) => Exit::System,
+            Self::Room(_) | Self::Guardian | Self::System(_) => Exit::System,
         }
     }
 }
@@ -83,7 +94,13 @@ impl Error {
 fn main() -> ExitCode {
     let args = Args::parse();
     log(args.verbose);
-    match run(args) {
+    let Some(guardian) = Guardian::of_this() else {
+        return guard().unwrap_or_else(|error| {
+            say(format_args!("kworker: cannot start the pool: {error}"));
+            Exit::System.into()
+        });
+    };
+    match run(args, guardian) {
         Ok(exit) => exit.into(),
         Err(error) => {
             say(format_args!("kworker: {error}"));
@@ -92,21 +109,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args) -> Result<Exit, Error> {
-    let program = Program::new(args.shell.as_deref(), args.command.clone())?;
+fn run(args: Args, guardian: Guardian) -> Result<Exit, Error> {
+    let dir = args.dir.as_ref().map(absolute).transpose()?;
+    if let Some(dir) = dir.as_ref().filter(|dir| !dir.is_dir()) {
+        return Err(Error::NoDirectory(dir.clone()));
+    }
+    let here = dir.clone().map_or_else(current_dir, Ok)?;
+    let program = Program::new(args.shell.as_deref(), args.command.clone(), &here)?;
+    let output = Where::parse(&args.output)?;
     let cores = || available_parallelism().map_or(1, usize::from);
     let slots = args.slots.map_or_else(cores, |slots| slots as usize);
     let ahead = args.ahead.map_or(Ahead::Measured, |ahead| Ahead::Fixed(ahead as usize));
     make_room(slots).map_err(Error::Room)?;
-    let name =
-        args.name.clone().unwrap_or_else(|| format!("{}:{}", host_name(), std::process::id()));
+    let name = args.name.clone().unwrap_or_else(|| format!("{}:{}", host_name(), guardian.pid()));
+    if let Some(warning) = program.warning() {
+        say(format_args!("kworker {name} · {warning}"));
+    }
 
     let start = Instant::now();
     let limits = limits(&args, &name, start);
     let given_up = [args.idle_timeout, args.hub_timeout].into_iter().flatten();
     let given_up = given_up.filter_map(|time| start.checked_add(time));
     let until = given_up.chain(limits.time.map(|time| time.stop_at)).min();
-    let (target, welcome) = find_hub(&args, &name, until)?;
+    let (target, welcome) = find_hub(&args, &name, &guardian, until)?;
     let tail_bytes = match welcome.output_bytes_max {
         0 => args.output_bytes,
         max => args.output_bytes.min(max),
@@ -116,15 +141,25 @@ fn run(args: Args) -> Result<Exit, Error> {
     let term = Duration::from_millis(welcome.worker_timeout_ms);
     let link = Link::new(target, &welcome.report_endpoint, term, Instant::now())?;
     adopt_orphans();
-    let processes = Processes::new(tail_bytes as usize);
+    let processes = Processes::new(tail_bytes as usize)?;
+    let setting = Setting {
+        worker: name.clone(),
+        host: host_name(),
+        hub: link.target().endpoint.clone(),
+        access: link.target().access.as_ref().map(absolute).transpose()?,
+        dir,
+        env: args.env,
+        output,
+    };
     let config = Config {
         name,
         program,
+        setting,
+        guardian: Some(guardian),
         until_done: args.until_done,
         timeout: args.hub.timeout,
         hub_timeout: args.hub_timeout,
         when_lost: args.when_hub_is_lost,
-        output_files: String::new(),
     };
     Ok(Worker::new(config, pool, link, processes, Signals::new()?).run()?)
 }
@@ -166,7 +201,12 @@ fn allocated(name: &str) -> Option<Duration> {
 }
 
 /// The first contact. Until then nothing is held, so a signal may simply end the process.
-fn find_hub(args: &Args, name: &str, until: Option<Instant>) -> Result<(Target, Welcome), Error> {
+fn find_hub(
+    args: &Args,
+    name: &str,
+    guardian: &Guardian,
+    until: Option<Instant>,
+) -> Result<(Target, Welcome), Error> {
     const WAIT: Duration = Duration::from_secs(2);
     const AGAIN: Duration = Duration::from_millis(200);
     let mut told = false;
@@ -176,6 +216,9 @@ fn find_hub(args: &Args, name: &str, until: Option<Instant>) -> Result<(Target, 
         }
     };
     loop {
+        if guardian.is_gone() {
+            return Err(Error::Guardian);
+        }
         if args.wait_for_hub && until.is_some_and(|until| until <= Instant::now()) {
             return Err(Error::NoHubInTime);
         }

@@ -35,6 +35,8 @@ const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(4);
 /// What is held too much for this long is given back.
 const SURPLUS: Duration = Duration::from_millis(500);
+/// Outcomes that come sooner one after the other than this share a request, while no slot waits for it.
+const COLLECT: Duration = Duration::from_millis(5);
 /// Outcomes in one request: far below the limit of a message.
 const OUTCOMES_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// More than this is never held: one heartbeat lists it all.
@@ -151,6 +153,8 @@ pub struct Pool {
     steal_after: Option<Instant>,
     listen_after: Option<Instant>,
     complete_after: Option<Instant>,
+    /// When outcomes were reported last.
+    completed_at: Option<Instant>,
     stops: Vec<StopTask>,
     tally: Tally,
 }
@@ -186,6 +190,7 @@ impl Pool {
             steal_after: None,
             listen_after: None,
             complete_after: None,
+            completed_at: None,
             stops: Vec::new(),
             tally: Tally::default(),
         }

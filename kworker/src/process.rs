@@ -1,38 +1,54 @@
 //! The processes of the tasks: started, listened to, stopped and reaped.
 //!
-//! Invariants: each task has a process group of its own, and stopping means the whole group.
-//! Of its output only the last bytes are kept. Nothing here blocks: pipes are read when the poll
-//! says so, and an ended task is not held up by a grandchild that keeps the pipe open.
+//! Invariants: each task has a process group of its own, and stopping means the whole group, and
+//! what has left it. A task has ended when nothing of it runs any more: what its first process leaves
+//! behind is given a moment to end by itself, asked to, then killed. Of its output only the last
+//! bytes are kept in memory. Nothing here blocks: pipes are read when the poll says so.
 //!
 //! There is deliberately no hook between fork and exec: without one the standard library uses
-//! posix_spawn, which does not copy the page tables. The price: a kworker that is killed by
-//! SIGKILL leaves its processes behind; the hub fences their outcomes.
+//! posix_spawn, which does not copy the page tables. That this process is killed is the business of
+//! its guardian.
+
+mod orphan;
+mod sink;
+mod slots;
+mod tail;
 
 use std::collections::{BTreeSet, HashMap};
-use std::io::{self, PipeReader, Read};
-use std::os::fd::{AsRawFd, RawFd};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use dhub_proto::say;
 use dhub_proto::wire::{Attempt, Outcome, Result as Verdict};
-use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::event::epoll;
 use rustix::process::{
     Pid, RawPid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getrlimit, kill_process_group,
     setrlimit, test_kill_process_group, wait,
 };
 
-use crate::tail::Tail;
+use crate::talk::shown;
+use orphan::{Orphans, Traces};
+pub use sink::Output;
+use sink::Sink;
+use slots::Slots;
 
 /// Between SIGTERM and SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(5);
-/// How often to look whether a stopped group is empty, once its first process is gone.
+/// What a task leaves behind may be just about to end, as `> >(gzip)` in bash.
+const LEFT_ALONE: Duration = Duration::from_millis(500);
+/// Between SIGTERM and SIGKILL for what does not.
+const LEFT_GRACE: Duration = Duration::from_secs(1);
+/// How often to look whether everything is gone, once a task's first process is.
 const LINGER: Duration = Duration::from_millis(50);
-const READ_BYTES: usize = 64 * 1024;
-/// Reads from the pipe of a task that ended: more than a pipe holds, but not for ever.
-const LAST_READS_MAX: usize = 16;
+/// After SIGKILL: then it hangs in the kernel, and nobody waits any longer.
+const STUCK: Duration = Duration::from_secs(30);
+/// Pipes that are read in one go.
+const READABLE_MAX: usize = 256;
 
-/// Open files besides the one pipe of each task: sockets, and those of a start.
+/// Open files besides those of the tasks: sockets, and those of a start.
 const OTHER_FILES: u64 = 64;
 
 /// Raises the soft limit of open files if the slots need it; an error if the hard one forbids it.
@@ -51,18 +67,11 @@ pub fn make_room(slots: usize) -> Result<(), String> {
         .map_err(|error| format!("{slots} slots need {needed} open files (ulimit -n): {error}"))
 }
 
-/// Makes orphans of tasks children of this process. Whoever is process 1 may be slow to bury them,
-/// or never do it, as in many containers; until then a stopped group does not look empty.
-pub fn adopt_orphans() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
-        tracing::debug!(%error, "cannot adopt orphans");
-    }
-}
-
 /// Why a process has to go.
 #[derive(Clone, Copy, Debug)]
 enum Why {
+    /// The task has ended, this is what it left.
+    Left,
     TimeLimit(Duration),
     /// The attempt is not ours any more; its outcome interests nobody.
     Unwanted,
@@ -71,17 +80,22 @@ enum Why {
 #[derive(Debug)]
 struct Stop {
     why: Why,
+    term_at: Instant,
     kill_at: Instant,
+    /// Groups and orphans that have had their SIGTERM.
+    asked: Vec<Pid>,
 }
 
 #[derive(Debug)]
 struct Process {
     attempt: Attempt,
-    pipe: Option<PipeReader>,
-    tail: Tail,
+    slot: u32,
+    /// Counts the starts.
+    serial: u64,
+    sink: Sink,
     time_limit: Option<Duration>,
     stop: Option<Stop>,
-    /// The first process has ended, others of its group are still given time.
+    /// The first process has ended, others are still given time.
     status: Option<WaitStatus>,
     timer: Option<Instant>,
 }
@@ -93,38 +107,58 @@ pub struct Ended {
     pub outcome: Option<Outcome>,
 }
 
+/// What to start.
+pub struct Start {
+    pub command: Command,
+    pub attempt: Attempt,
+    pub time_limit: Option<Duration>,
+    pub stdin: Stdio,
+    pub output: Output,
+}
+
 /// All processes of this pool, by the number of their group.
 pub struct Processes {
     tail_bytes: usize,
     alive: HashMap<Pid, Process>,
     names: HashMap<String, Pid>,
+    slots: Slots,
+    serial: u64,
+    /// Tasks that have ended, and something of them has not.
+    lingering: BTreeSet<RawPid>,
+    orphans: Orphans,
     timers: BTreeSet<(Instant, RawPid)>,
     ended: Vec<Ended>,
+    /// All pipes.
+    readable: OwnedFd,
     buffer: Box<[u8]>,
 }
 
 impl Processes {
-    pub fn new(tail_bytes: usize) -> Self {
-        Self {
+    pub fn new(tail_bytes: usize) -> io::Result<Self> {
+        Ok(Self {
             tail_bytes,
             alive: HashMap::new(),
             names: HashMap::new(),
+            slots: Slots::default(),
+            serial: 0,
+            lingering: BTreeSet::new(),
+            orphans: Orphans::new(),
             timers: BTreeSet::new(),
             ended: Vec::new(),
-            buffer: vec![0; READ_BYTES].into(),
-        }
+            readable: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            buffer: sink::buffer(),
+        })
     }
 
-    pub fn start(
-        &mut self,
-        mut command: Command,
-        attempt: Attempt,
-        time_limit: Option<Duration>,
-        now: Instant,
-    ) -> io::Result<()> {
-        let (read, write) = io::pipe()?;
-        fcntl_setfl(&read, OFlags::NONBLOCK)?;
-        command.stdin(Stdio::null()).stdout(write.try_clone()?).stderr(write).process_group(0);
+    /// The slot of the next task to start.
+    pub fn free_slot(&self) -> u32 {
+        self.slots.lowest()
+    }
+
+    pub fn start(&mut self, start: Start, now: Instant) -> io::Result<()> {
+        let Start { mut command, attempt, time_limit, stdin, output } = start;
+        let ([stdout, stderr], sink) = output.open(self.tail_bytes)?;
+        command.stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
         let child = command.spawn()?;
         let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
             return Err(io::Error::other("the system gave a process number that is none"));
@@ -133,11 +167,21 @@ impl Processes {
         if self.alive.contains_key(&pid) {
             self.finish(pid);
         }
+        if let Some(pipe) = sink.pipe() {
+            let data = epoll::EventData::new_u64(pid.as_raw_nonzero().get() as u64);
+            if let Err(error) = epoll::add(&self.readable, pipe, data, epoll::EventFlags::IN) {
+                // Nobody would read: it must not wait for ever when the pipe is full.
+                signal(pid, Signal::KILL);
+                tracing::error!(%error, "cannot watch the output of a task");
+            }
+        }
         self.names.insert(attempt.name.clone(), pid);
+        self.serial += 1;
         let process = Process {
             attempt,
-            pipe: Some(read),
-            tail: Tail::new(self.tail_bytes),
+            slot: self.slots.take_lowest(),
+            serial: self.serial,
+            sink,
             time_limit,
             stop: None,
             status: None,
@@ -153,60 +197,92 @@ impl Processes {
     /// Asks the task's processes to stop; after the grace they are killed.
     pub fn stop(&mut self, name: &str, now: Instant) {
         if let Some(&pid) = self.names.get(name) {
-            self.stop_group(pid, Why::Unwanted, now);
+            self.stop_task(pid, Why::Unwanted, now);
         }
     }
 
     /// Kills at once.
     pub fn kill(&mut self, name: &str, now: Instant) {
         if let Some(&pid) = self.names.get(name) {
-            self.kill_group(pid, now);
+            self.kill_task(pid, now);
         }
     }
 
     pub fn kill_all(&mut self, now: Instant) {
         let pids: Vec<Pid> = self.alive.keys().copied().collect();
+        self.look_for_orphans();
         for pid in pids {
-            self.kill_group(pid, now);
+            self.kill_task(pid, now);
         }
+        self.orphans.kill_all();
     }
 
-    /// The pipes that can have something to read.
-    pub fn pipes(&self) -> impl Iterator<Item = (Pid, RawFd)> {
-        self.alive
-            .iter()
-            .filter_map(|(&pid, process)| Some((pid, process.pipe.as_ref()?.as_raw_fd())))
+    /// Readable when the output of some task is.
+    pub fn fd(&self) -> RawFd {
+        self.readable.as_raw_fd()
     }
 
-    /// Reads once; whoever writes without end must not starve the others.
-    pub fn read(&mut self, pid: Pid) {
-        if let Some(process) = self.alive.get_mut(&pid) {
-            process.read(&mut self.buffer);
+    /// Reads once from each pipe that has something; whoever writes without end must not starve the
+    /// others.
+    pub fn read(&mut self) {
+        let mut events = Vec::with_capacity(READABLE_MAX);
+        let at_once = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        let spare = rustix::buffer::spare_capacity(&mut events);
+        if let Err(error) = epoll::wait(&self.readable, spare, Some(&at_once)) {
+            tracing::debug!(%error, "nothing read");
+        }
+        for event in events {
+            let pid = Pid::from_raw(event.data.u64() as RawPid);
+            if let Some(process) = pid.and_then(|pid| self.alive.get_mut(&pid)) {
+                process.sink.read(&mut self.buffer);
+            }
         }
     }
 
     /// Takes the exit status of everything that has ended.
     pub fn reap(&mut self, now: Instant) {
+        let mut ended: Vec<Pid> = Vec::new();
         loop {
             match wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) => self.reaped(pid, status, now),
+                Ok(Some((pid, status))) => {
+                    if let Some(process) = self.alive.get_mut(&pid) {
+                        process.status = Some(status);
+                        ended.push(pid);
+                    } else {
+                        self.orphans.reaped(pid);
+                    }
+                }
                 Err(rustix::io::Errno::INTR) => {}
                 // Nothing ended, or there are no children.
-                Ok(None) | Err(_) => return,
+                Ok(None) | Err(_) => break,
             }
         }
+        if ended.is_empty() && self.lingering.is_empty() {
+            return;
+        }
+        self.look_for_orphans();
+        ended.extend(self.lingering.iter().filter_map(|&pid| Pid::from_raw(pid)));
+        for pid in ended {
+            self.settle(pid, now);
+        }
+        self.kill_the_nameless();
     }
 
-    /// Time limits, and the patience with groups that were asked to stop.
+    /// Time limits, and the patience with what was asked to stop.
     pub fn tick(&mut self, now: Instant) {
-        while let Some(&(at, pid)) = self.timers.first() {
-            if at > now {
-                return;
-            }
+        let mut looked = false;
+        while let Some((_, pid)) = self.timers.first().copied().filter(|&(at, _)| at <= now) {
             self.timers.pop_first();
-            if let Some(pid) = Pid::from_raw(pid) {
-                self.timer_over(pid, now);
+            let Some(pid) = Pid::from_raw(pid) else { continue };
+            let Some(process) = self.alive.get_mut(&pid) else { continue };
+            process.timer = None;
+            if !std::mem::replace(&mut looked, true) {
+                self.look_for_orphans();
             }
+            self.timer_over(pid, now);
+        }
+        if looked {
+            self.kill_the_nameless();
         }
     }
 
@@ -219,95 +295,138 @@ impl Processes {
     }
 
     fn timer_over(&mut self, pid: Pid, now: Instant) {
-        let Some(process) = self.alive.get_mut(&pid) else { return };
-        process.timer = None;
-        let gone = process.status.is_some();
+        let Some(process) = self.alive.get(&pid) else { return };
         match (&process.stop, process.time_limit) {
-            (None, Some(limit)) => self.stop_group(pid, Why::TimeLimit(limit), now),
+            (None, Some(limit)) => self.stop_task(pid, Why::TimeLimit(limit), now),
             (None, None) => {}
-            (Some(stop), _) if stop.kill_at <= now => {
-                signal(pid, Signal::KILL);
-                if gone {
-                    self.finish(pid);
+            (Some(_), _) if process.status.is_some() => self.settle(pid, now),
+            (Some(_), _) => self.pursue(pid, now),
+        }
+    }
+
+    /// The first process has ended; nothing of the task may go on.
+    fn settle(&mut self, pid: Pid, now: Instant) {
+        let Some(process) = self.alive.get_mut(&pid) else { return };
+        let is_empty = test_kill_process_group(pid).is_err()
+            && (self.orphans.is_empty() || self.orphans.of(pid).next().is_none());
+        if is_empty {
+            self.finish(pid);
+            return;
+        }
+        let term_at = now + LEFT_ALONE;
+        let stop = process.stop.get_or_insert(Stop {
+            why: Why::Left,
+            term_at,
+            kill_at: term_at + LEFT_GRACE,
+            asked: Vec::new(),
+        });
+        if stop.kill_at + STUCK <= now {
+            let name = shown(&process.attempt.name);
+            say(format_args!(
+                "kworker: {name} has ended, but a process of it cannot be killed: group {}",
+                pid.as_raw_nonzero()
+            ));
+            self.finish(pid);
+            return;
+        }
+        self.lingering.insert(pid.as_raw_nonzero().get());
+        self.pursue(pid, now);
+    }
+
+    /// Signals that are due to those that have to go, and the time for the next look.
+    fn pursue(&mut self, pid: Pid, now: Instant) {
+        let Some(process) = self.alive.get_mut(&pid) else { return };
+        let Some(stop) = &mut process.stop else { return };
+        if stop.kill_at <= now {
+            signal(pid, Signal::KILL);
+            self.orphans.of(pid).for_each(|orphan| orphan::signal(orphan, Signal::KILL));
+        } else if stop.term_at <= now {
+            // Who is stopped cannot hear it.
+            const ASK: [Signal; 2] = [Signal::TERM, Signal::CONT];
+            if !stop.asked.contains(&pid) {
+                stop.asked.push(pid);
+                ASK.into_iter().for_each(|ask| signal(pid, ask));
+            }
+            for orphan in self.orphans.of(pid) {
+                if !stop.asked.contains(&orphan) {
+                    stop.asked.push(orphan);
+                    ASK.into_iter().for_each(|ask| orphan::signal(orphan, ask));
                 }
             }
-            (Some(_), _) if gone => self.linger(pid, now),
-            (Some(stop), _) => {
-                let kill_at = stop.kill_at;
-                self.set_timer(pid, Some(kill_at));
-            }
         }
+        let due = [stop.term_at, stop.kill_at].into_iter().filter(|&at| at > now).min();
+        let again = process.status.is_some().then_some(now + LINGER);
+        let at = [due, again].into_iter().flatten().min();
+        // A first process that does not die of SIGKILL hangs in the kernel; it tells when it has.
+        self.set_timer(pid, at);
     }
 
-    fn reaped(&mut self, pid: Pid, status: WaitStatus, now: Instant) {
-        let Some(process) = self.alive.get_mut(&pid) else { return };
-        process.status = Some(status);
-        match &process.stop {
-            // What it left running in the background is its own affair.
-            None => self.finish(pid),
-            Some(stop) if stop.kill_at <= now => self.finish(pid),
-            // A shell dies at once; the program that it ran may still be saving its work.
-            Some(_) => self.linger(pid, now),
-        }
-    }
-
-    fn linger(&mut self, pid: Pid, now: Instant) {
-        let Some(Process { stop: Some(stop), .. }) = self.alive.get(&pid) else { return };
-        if test_kill_process_group(pid).is_err() {
-            self.finish(pid);
-        } else {
-            let at = stop.kill_at.min(now + LINGER);
-            self.set_timer(pid, Some(at));
-        }
-    }
-
-    fn stop_group(&mut self, pid: Pid, why: Why, now: Instant) {
+    fn stop_task(&mut self, pid: Pid, why: Why, now: Instant) {
         let Some(process) = self.alive.get_mut(&pid) else { return };
         match &mut process.stop {
             // The grace runs already.
             Some(stop) => stop.why = why,
             None => {
-                process.stop = Some(Stop { why, kill_at: now + GRACE });
-                signal(pid, Signal::TERM);
-                // Who is stopped cannot hear it.
-                signal(pid, Signal::CONT);
-                self.set_timer(pid, Some(now + GRACE));
+                let stop = Stop { why, term_at: now, kill_at: now + GRACE, asked: Vec::new() };
+                process.stop = Some(stop);
+                self.pursue(pid, now);
             }
         }
     }
 
-    fn kill_group(&mut self, pid: Pid, now: Instant) {
+    fn kill_task(&mut self, pid: Pid, now: Instant) {
         let Some(process) = self.alive.get_mut(&pid) else { return };
-        process.stop = Some(Stop { why: Why::Unwanted, kill_at: now });
-        signal(pid, Signal::KILL);
-        if process.status.is_some() {
-            self.finish(pid);
+        // If that is not the first time, it began to be stuck earlier.
+        let kill_at = process.stop.as_ref().map_or(now, |stop| stop.kill_at.min(now));
+        process.stop = Some(Stop { why: Why::Unwanted, term_at: now, kill_at, asked: Vec::new() });
+        self.pursue(pid, now);
+        if self.alive.get(&pid).is_some_and(|process| process.status.is_some()) {
+            self.settle(pid, now);
+        }
+    }
+
+    fn look_for_orphans(&mut self) {
+        let Self { orphans, alive, names, serial, .. } = self;
+        let task_of = |traces: &Traces, group: Option<Pid>| {
+            let named = names.get(&traces.task).copied();
+            let same =
+                |pid: &Pid| alive.get(pid).is_some_and(|it| it.attempt.attempt == traces.attempt);
+            named.filter(same).or(group.filter(|group| alive.contains_key(group)))
+        };
+        let is_task = |pid| alive.get(&pid).is_some_and(|process| process.status.is_none());
+        orphans.look(is_task, task_of, *serial + 1);
+    }
+
+    /// Orphans of which nothing tells whose they are.
+    fn kill_the_nameless(&self) {
+        if !self.orphans.is_empty() {
+            let oldest = self.alive.values().map(|process| process.serial).min();
+            self.orphans.kill_before(oldest.unwrap_or(u64::MAX));
         }
     }
 
     fn set_timer(&mut self, pid: Pid, at: Option<Instant>) {
         let Some(process) = self.alive.get_mut(&pid) else { return };
         if let Some(old) = process.timer.take() {
-            self.timers.remove(&(old, pid.as_raw_pid()));
+            self.timers.remove(&(old, pid.as_raw_nonzero().get()));
         }
         process.timer = at;
         if let Some(at) = at {
-            self.timers.insert((at, pid.as_raw_pid()));
+            self.timers.insert((at, pid.as_raw_nonzero().get()));
         }
     }
 
     fn finish(&mut self, pid: Pid) {
         self.set_timer(pid, None);
-        let Some(mut process) = self.alive.remove(&pid) else { return };
+        let Some(process) = self.alive.remove(&pid) else { return };
+        self.lingering.remove(&pid.as_raw_nonzero().get());
+        self.orphans.forget(pid, self.serial + 1);
+        self.slots.give_back(process.slot);
         if self.names.get(&process.attempt.name) == Some(&pid) {
             self.names.remove(&process.attempt.name);
         }
-        for _ in 0..LAST_READS_MAX {
-            if !process.read(&mut self.buffer) {
-                break;
-            }
-        }
-        self.ended.push(process.into_ended());
+        let ended = process.into_ended(&mut self.buffer);
+        self.ended.push(ended);
     }
 }
 
@@ -315,32 +434,12 @@ impl Processes {
 impl Drop for Processes {
     fn drop(&mut self) {
         self.alive.keys().for_each(|&pid| signal(pid, Signal::KILL));
+        self.orphans.kill_all();
     }
 }
 
 impl Process {
-    /// Whether there may be more.
-    fn read(&mut self, buffer: &mut [u8]) -> bool {
-        let Some(pipe) = &mut self.pipe else { return false };
-        match pipe.read(buffer) {
-            Ok(0) => {
-                self.pipe = None;
-                false
-            }
-            Ok(bytes) => {
-                self.tail.push(&buffer[..bytes]);
-                true
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
-            Err(_) => {
-                self.pipe = None;
-                false
-            }
-        }
-    }
-
-    fn into_ended(self) -> Ended {
+    fn into_ended(self, buffer: &mut [u8]) -> Ended {
         let why = self.stop.map(|stop| stop.why);
         let exit_code = self.status.map_or(-1, exit_code);
         let name = self.attempt.name.clone();
@@ -350,17 +449,19 @@ impl Process {
                 format!("timed out after {}", humantime::format_duration(limit))
             }
             // The exit code says it.
-            None => String::new(),
+            None | Some(Why::Left) => String::new(),
         };
         let done = exit_code == 0 && reason.is_empty();
         let result = if done { Verdict::Done } else { Verdict::Failed };
+        let (output, output_file) = self.sink.end(buffer);
         let outcome = Outcome {
             name: self.attempt.name,
             attempt: self.attempt.attempt,
             result: result.into(),
             exit_code,
             reason,
-            output: self.tail.into_bytes(),
+            output,
+            output_file,
             ..Outcome::default()
         };
         Ended { name, outcome: Some(outcome) }

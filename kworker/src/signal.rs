@@ -6,19 +6,19 @@ use std::os::unix::net::UnixStream;
 
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::backend::SignalDelivery;
-use signal_hook::iterator::exfiltrator::SignalOnly;
+use signal_hook::iterator::exfiltrator::WithOrigin;
 
 /// Delivers through a pipe to itself, so that the poll wakes up.
 pub struct Signals {
-    delivery: SignalDelivery<UnixStream, SignalOnly>,
+    delivery: SignalDelivery<UnixStream, WithOrigin>,
 }
 
 /// What has come since the last look.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Arrived {
     pub child: bool,
-    /// SIGINT, SIGTERM or SIGHUP.
-    pub stop: Option<i32>,
+    /// SIGINT, SIGTERM or SIGHUP, and whether the parent sent it.
+    pub stop: Option<(i32, bool)>,
 }
 
 impl Signals {
@@ -30,7 +30,9 @@ impl Signals {
         if !is_ignored(SIGHUP) {
             signals.push(SIGHUP);
         }
-        Ok(Self { delivery: SignalDelivery::with_pipe(read, write, SignalOnly, signals)? })
+        Ok(Self {
+            delivery: SignalDelivery::with_pipe(read, write, WithOrigin::default(), signals)?,
+        })
     }
 
     pub fn fd(&self) -> RawFd {
@@ -40,9 +42,13 @@ impl Signals {
     pub fn take(&mut self) -> Arrived {
         let mut arrived = Arrived::default();
         for signal in self.delivery.pending() {
-            match signal {
+            match signal.signal {
                 SIGCHLD => arrived.child = true,
-                stop => arrived.stop = Some(stop),
+                stop => {
+                    let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+                    let sender = signal.process.map(|process| process.pid);
+                    arrived.stop = Some((stop, sender.is_some() && sender == parent));
+                }
             }
         }
         arrived
@@ -57,7 +63,7 @@ pub fn die_of(signal: i32) {
 }
 
 /// Whether the signal was ignored when this process was started. Where /proc does not tell, no.
-fn is_ignored(signal: i32) -> bool {
+pub fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);

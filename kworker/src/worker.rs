@@ -5,32 +5,26 @@
 mod hub;
 mod leaving;
 mod silence;
+mod start;
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use dhub_proto::exit::Exit;
-use dhub_proto::wire::{self, Attempt, Lease, Outcome};
 use dhub_proto::{VERSION, say};
-use rustix::process::Pid;
 
 use crate::command::Program;
+use crate::guard::Guardian;
 use crate::heartbeat::Heartbeat;
 use crate::link::{Link, LinkError};
 use crate::pool::Pool;
 use crate::process::Processes;
+use crate::setting::Setting;
 use crate::signal::Signals;
-use crate::talk::{count, rounded, shown};
+use crate::talk::{count, rounded};
 use leaving::Leaving;
 use silence::Silence;
 pub use silence::WhenLost;
-
-/// When the system cannot start a process now: how soon to try again, and for how long.
-const START_AGAIN: Duration = Duration::from_secs(1);
-const START_PATIENCE: Duration = Duration::from_secs(60);
-/// Exit codes of shells for what could not be started.
-const NOT_FOUND: i32 = 127;
-const NOT_EXECUTABLE: i32 = 126;
 
 /// What ends a pool early.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +43,7 @@ pub enum WorkerError {
     Unexpected { endpoint: String },
     #[error(
         "no task could be started for {}: {source}",
-        humantime::format_duration(START_PATIENCE)
+        humantime::format_duration(start::PATIENCE)
     )]
     Start { source: io::Error },
     #[error("no hub answers at {endpoint} (waited {}); {unreported} could not be reported\n  \
@@ -77,13 +71,13 @@ impl WorkerError {
 pub struct Config {
     pub name: String,
     pub program: Program,
+    pub setting: Setting,
+    pub guardian: Option<Guardian>,
     pub until_done: bool,
     pub timeout: Duration,
     /// How long to wait for a hub that is silent; for ever if there is none.
     pub hub_timeout: Option<Duration>,
     pub when_lost: WhenLost,
-    /// Template of the files that tasks write; empty if they write none.
-    pub output_files: String,
 }
 
 pub struct Worker {
@@ -96,6 +90,8 @@ pub struct Worker {
     leaving: Leaving,
     /// By a signal, once.
     told_to_stop: bool,
+    /// And whether the guardian passed it on.
+    last_stop: Option<(Instant, bool)>,
     silence: Option<Silence>,
     /// Silent for longer than people allow.
     hub_is_lost: bool,
@@ -103,6 +99,10 @@ pub struct Worker {
     note: String,
     /// Of a pool that has been drained.
     exit: Exit,
+    /// The pipe of the guardian has something to say.
+    guardian_calls: bool,
+    /// The guardian is gone.
+    is_orphan: bool,
     /// Since when no process could be started, and when to try again.
     start_trouble: Option<(Instant, Instant)>,
 }
@@ -124,10 +124,13 @@ impl Worker {
             heartbeat: Heartbeat::new(),
             leaving: Leaving::No,
             told_to_stop: false,
+            last_stop: None,
             silence: None,
             hub_is_lost: false,
             note: String::new(),
             exit: Exit::Ok,
+            guardian_calls: false,
+            is_orphan: false,
             start_trouble: None,
         }
     }
@@ -161,6 +164,7 @@ impl Worker {
             self.wait(now)?;
             let now = Instant::now();
             self.obey_signals(now);
+            self.follow_guardian(now);
             self.processes.tick(now);
             self.collect(now);
             self.hear(now)?;
@@ -170,49 +174,6 @@ impl Worker {
     }
 
     // --- tasks -------------------------------------------------------------------------------
-
-    fn start_tasks(&mut self, now: Instant) -> Result<(), WorkerError> {
-        if self.start_trouble.is_some_and(|(_, again)| now < again) {
-            return Ok(());
-        }
-        while let Some(lease) = self.pool.next_start(now) {
-            let Err(error) = self.start(&lease, now) else {
-                self.start_trouble = None;
-                continue;
-            };
-            if !is_of_the_system(&error) {
-                let outcome = not_started(lease, &error);
-                self.pool.ended(&outcome.name.clone(), Some(outcome), now);
-                continue;
-            }
-            let since = self.start_trouble.map_or(now, |(since, _)| since);
-            if self.start_trouble.is_none() {
-                self.say(&format!("cannot start {}: {error}; trying again", shown(&lease.name)));
-            }
-            self.start_trouble = Some((since, now + START_AGAIN));
-            self.pool.not_started(lease);
-            let patient = now.duration_since(since) < START_PATIENCE || self.pool.running() > 0;
-            return if patient { Ok(()) } else { Err(WorkerError::Start { source: error }) };
-        }
-        Ok(())
-    }
-
-    fn start(&mut self, lease: &Lease, now: Instant) -> io::Result<()> {
-        let mut command = self.config.program.command(lease);
-        command
-            .env("DHUB_TASK", &lease.name)
-            .env("DHUB_ATTEMPT", lease.attempt.to_string())
-            .env("DHUB_WORKER", &self.config.name)
-            .env("DHUB_HUB", &self.link.target().endpoint);
-        // The name of the file, so that the task's own tools are let in; never what is in it.
-        match &self.link.target().access {
-            Some(access) => command.env("DHUB_ACCESS", access),
-            None => command.env_remove("DHUB_ACCESS"),
-        };
-        let limit = (lease.time_limit_ms > 0).then(|| Duration::from_millis(lease.time_limit_ms));
-        let attempt = Attempt { name: lease.name.clone(), attempt: lease.attempt, started: true };
-        self.processes.start(command, attempt, limit, now)
-    }
 
     fn stop_lost(&mut self, now: Instant) {
         for stop in self.pool.take_stops() {
@@ -240,14 +201,14 @@ impl Worker {
         let left = deadline.saturating_duration_since(now).as_micros().div_ceil(1000);
         let left = i64::try_from(left).unwrap_or(i64::MAX);
         let [requests, monitor] = self.link.poll_items();
-        let mut items =
-            vec![requests, monitor, zmq::PollItem::from_fd(self.signals.fd(), READABLE)];
-        let first_pipe = items.len();
-        let mut tasks: Vec<Pid> = Vec::with_capacity(self.pool.running());
-        for (task, fd) in self.processes.pipes() {
-            tasks.push(task);
-            items.push(zmq::PollItem::from_fd(fd, READABLE));
-        }
+        let mut items = vec![
+            requests,
+            monitor,
+            zmq::PollItem::from_fd(self.signals.fd(), READABLE),
+            zmq::PollItem::from_fd(self.processes.fd(), READABLE),
+        ];
+        let guardian = self.config.guardian.as_ref().filter(|_| !self.is_orphan);
+        items.extend(guardian.map(|it| zmq::PollItem::from_fd(it.fd(), READABLE)));
         match zmq::poll(&mut items, left) {
             Ok(_) => {}
             // The signal waits in its pipe.
@@ -255,10 +216,12 @@ impl Worker {
             Err(error) => return Err(WorkerError::Poll(error)),
         }
         let ready = |item: &zmq::PollItem| item.is_readable() || item.is_error();
-        let pipes = tasks.into_iter().zip(&items[first_pipe..]);
-        let readable: Vec<Pid> =
-            pipes.filter(|(_, item)| ready(item)).map(|(task, _)| task).collect();
-        readable.into_iter().for_each(|task| self.processes.read(task));
+        let outputs = ready(&items[3]);
+        self.guardian_calls = items.get(4).is_some_and(ready);
+        drop(items);
+        if outputs {
+            self.processes.read();
+        }
         Ok(())
     }
 
@@ -288,43 +251,5 @@ impl Worker {
 
     fn say(&self, text: &str) {
         say(format_args!("kworker {} · {text}", self.config.name));
-    }
-}
-
-/// Trouble of this machine, not of the task: others may still start it, or it later.
-fn is_of_the_system(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let errno = Errno::from_io_error(error);
-    [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE].into_iter().any(|e| errno == Some(e))
-}
-
-fn not_started(lease: Lease, error: &io::Error) -> Outcome {
-    let exit_code = match error.kind() {
-        io::ErrorKind::NotFound => NOT_FOUND,
-        _ => NOT_EXECUTABLE,
-    };
-    Outcome {
-        name: lease.name,
-        attempt: lease.attempt,
-        result: wire::Result::Failed.into(),
-        exit_code,
-        reason: format!("cannot be started: {error}"),
-        ..Outcome::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_cannot_be_started_fails_as_in_a_shell() {
-        let lease = Lease { name: "a".into(), attempt: 2, ..Lease::default() };
-        let outcome = not_started(lease, &io::Error::from(io::ErrorKind::NotFound));
-        assert_eq!((outcome.exit_code, outcome.attempt), (127, 2));
-        assert!(is_of_the_system(&io::Error::from_raw_os_error(
-            rustix::io::Errno::AGAIN.raw_os_error()
-        )));
-        assert!(!is_of_the_system(&io::Error::from(io::ErrorKind::PermissionDenied)));
     }
 }

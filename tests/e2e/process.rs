@@ -73,6 +73,20 @@ impl Process {
         self.child.wait().expect("a child");
     }
 
+    /// Of a kworker: the process that has the tasks, a child of the one that was started.
+    pub fn pool(&self) -> Pid {
+        let id = self.id();
+        eventually("the pool below its guardian", || {
+            let children =
+                std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
+            Pid::from_raw(children.split_whitespace().next()?.parse().ok()?)
+        })
+    }
+
+    pub fn signal_pool(&self, signal: Signal) {
+        kill_process(self.pool(), signal).unwrap_or_else(|error| panic!("{}: {error}", self.what));
+    }
+
     /// Waits for the end.
     pub fn end(mut self) -> Output {
         let mut status: Option<ExitStatus> = None;

@@ -13,7 +13,10 @@ impl Pool {
     pub fn next_ask_at(&self, now: Instant) -> Option<Instant> {
         let surplus = self.surplus_since.map(|since| since + SURPLUS);
         let stale = self.pace.stale_at().filter(|_| self.holds_by_measure());
-        let times = [self.steal_after, self.listen_after, self.complete_after, surplus, stale];
+        let waits = self.complete.is_some() || self.complete_after.is_some();
+        let collects = self.collects_until().filter(|_| !waits);
+        let times =
+            [self.steal_after, self.listen_after, self.complete_after, surplus, stale, collects];
         times.into_iter().flatten().filter(|&at| at > now).min()
     }
 
@@ -31,9 +34,11 @@ impl Pool {
         if self.complete.is_some()
             || self.ended.is_empty()
             || not_yet(&mut self.complete_after, now)
+            || self.collects(now)
         {
             return None;
         }
+        self.completed_at = Some(now);
         let mut bytes = 0;
         while let Some(outcome) = self.ended.pop_front() {
             bytes += outcome.name.len() + outcome.output.len() + outcome.reason.len() + 64;
@@ -56,8 +61,20 @@ impl Pool {
         Some(Ask::now(Asked::Complete(want > 0), body))
     }
 
+    /// Until when to wait for more outcomes: what is held keeps all slots busy meanwhile.
+    fn collects_until(&self) -> Option<Instant> {
+        let busy = self.running.len() >= self.slots && self.queue.len() >= self.slots;
+        let collects = busy && !self.ended.is_empty() && !self.draining;
+        self.completed_at.map(|at| at + COLLECT).filter(|_| collects)
+    }
+
+    fn collects(&self, now: Instant) -> bool {
+        self.collects_until().is_some_and(|until| until > now)
+    }
+
     fn ask_steal(&mut self, now: Instant) -> Option<Ask> {
-        if matches!(self.complete, Some((_, true))) || self.abandoned {
+        // Outcomes on their way steal too.
+        if matches!(self.complete, Some((_, true))) || self.abandoned || self.collects(now) {
             return None;
         }
         let n = self.free(now);

@@ -120,6 +120,33 @@ fn when_there_is_too_little_the_rest_is_waited_for() {
 }
 
 #[test]
+fn outcomes_of_short_tasks_share_a_request_while_no_slot_waits_for_it() {
+    let now = Instant::now();
+    let mut pool = pool(1, 2);
+    assert_eq!(asks(&mut pool, now), ["steal 3"]);
+    pool.parked_answered(Asked::Steal, leases(&["a", "b", "c"]), now);
+    assert_eq!(starts(&mut pool), ["a 1"]);
+    pool.ended("a", done("a", 1), now);
+    assert_eq!(starts(&mut pool), ["b 1"]);
+    assert_eq!(asks(&mut pool, now), ["complete a +1"]);
+    completed(&mut pool, leases(&["d"]));
+    assert_eq!(asks(&mut pool, now), ["listen"]);
+    pool.ended("b", done("b", 1), now);
+    assert_eq!(starts(&mut pool), ["c 1"]);
+    assert_eq!(asks(&mut pool, now), [""; 0]);
+    assert_eq!(pool.next_ask_at(now), Some(now + COLLECT));
+    let mut early = pool;
+    // Nothing is left for the slot: it must not wait for the rest of the time.
+    early.ended("c", done("c", 1), now);
+    assert_eq!(starts(&mut early), ["d 1"]);
+    assert_eq!(asks(&mut early, now), ["complete b,c +2"]);
+    completed(&mut early, leases(&["e", "f"]));
+    early.ended("d", done("d", 1), now);
+    assert_eq!(starts(&mut early), ["e 1"]);
+    assert_eq!(asks(&mut early, now + COLLECT), ["complete d +1"]);
+}
+
+#[test]
 fn numbers_grow_with_each_steal() {
     let now = Instant::now();
     let mut pool = pool(1, 0);

@@ -23,8 +23,13 @@ fn attempt(name: &str) -> Attempt {
     Attempt { name: name.into(), attempt: 3, started: true }
 }
 
+fn to_start(command: Command, time_limit: Option<Duration>) -> Start {
+    let (stdin, output) = (Stdio::null(), Output::Tail);
+    Start { command, attempt: attempt("a"), time_limit, stdin, output }
+}
+
 fn start(processes: &mut Processes, script: &str, limit: Option<Duration>) {
-    processes.start(sh(script), attempt("a"), limit, Instant::now()).unwrap();
+    processes.start(to_start(sh(script), limit), Instant::now()).unwrap();
 }
 
 /// Does as the loop does, until something has ended.
@@ -32,14 +37,14 @@ fn await_end(processes: &mut Processes) -> Ended {
     let until = Instant::now() + Duration::from_secs(20);
     while Instant::now() < until {
         sleep(Duration::from_millis(2));
-        let readable: Vec<Pid> = processes.pipes().map(|(pid, _)| pid).collect();
-        readable.into_iter().for_each(|pid| processes.read(pid));
+        processes.read();
         processes.tick(Instant::now());
         processes.reap(Instant::now());
         if let Some(ended) = processes.take_ended().pop() {
             assert!(processes.alive.is_empty());
             assert!(processes.names.is_empty());
-            assert!(processes.timers.is_empty());
+            assert!(processes.timers.is_empty() && processes.lingering.is_empty());
+            assert_eq!(processes.free_slot(), 0);
             return ended;
         }
     }
@@ -47,7 +52,7 @@ fn await_end(processes: &mut Processes) -> Ended {
 }
 
 fn outcome(script: &str, limit: Option<Duration>) -> Outcome {
-    let mut processes = Processes::new(100);
+    let mut processes = Processes::new(100).unwrap();
     start(&mut processes, script, limit);
     await_end(&mut processes).outcome.unwrap()
 }
@@ -110,22 +115,109 @@ fn only_the_last_bytes_of_much_output_are_kept() {
     assert!(much.output.ends_with(b"\nline 29998\nline 29999\n"));
 }
 
+/// Its own process number, then it sleeps.
+const LEFT: &str = "echo before; sleep 60 & echo $!";
+
 #[test]
-fn a_grandchild_with_the_pipe_does_not_delay_the_outcome() {
+fn what_a_task_leaves_behind_is_gone_when_it_ends() {
     let _alone = alone();
-    let start = Instant::now();
-    let outcome = outcome("echo before; sleep 60 & echo $!", None);
-    assert!(start.elapsed() < Duration::from_secs(10));
-    let text = String::from_utf8(outcome.output).unwrap();
-    let (first, pid) = text.trim().split_once('\n').unwrap();
-    assert_eq!(first, "before");
-    assert!(is_alive(pid), "what it leaves in the background is its own affair");
-    kill(pid);
+    for script in [LEFT, "trap '' TERM; echo before; sleep 60 & echo $!"] {
+        let outcome = outcome(script, None);
+        assert_eq!(outcome.result(), Verdict::Done);
+        let text = String::from_utf8(outcome.output).unwrap();
+        let (first, pid) = text.trim().split_once('\n').unwrap();
+        assert_eq!(first, "before");
+        assert!(!is_alive(pid), "it was left behind");
+    }
 }
 
-fn kill(pid: &str) {
-    let pid = pid.parse().ok().and_then(Pid::from_raw).unwrap();
-    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+#[test]
+fn what_is_about_to_end_may() {
+    let _alone = alone();
+    let outcome = outcome("(trap 'echo asked' TERM; sleep 0.2; echo after) & echo before", None);
+    assert_eq!(outcome.output, b"before\nafter\n");
+}
+
+#[test]
+fn who_leaves_the_group_is_found() {
+    let _alone = alone();
+    crate::children::adopt_orphans();
+    for script in [
+        "setsid sleep 60 & echo $!",
+        "setsid sh -c 'sleep 60 & echo $!; exit' & wait",
+        "setsid sh -c \"trap '' TERM; sleep 60; sleep 60\" & echo $!",
+        "setsid env -i sleep 60 & echo $!",
+    ] {
+        let outcome = outcome(script, None);
+        let pid = String::from_utf8(outcome.output.clone()).unwrap();
+        // What hides all traces is killed when the task has ended.
+        assert_dies(pid.trim());
+        assert_eq!(outcome.result(), Verdict::Done, "{script}");
+    }
+}
+
+#[test]
+fn orphans_of_one_task_end_with_it_and_not_with_another() {
+    let _alone = alone();
+    crate::children::adopt_orphans();
+    let dir = tempfile::tempdir().unwrap();
+    let mut processes = Processes::new(100).unwrap();
+    for name in ["a", "b"] {
+        let file = dir.path().join(name);
+        let mut command = sh(&format!(
+            "(setsid sh -c 'echo $$ >{0}; sleep 60' &); until test -e {0}.end; do sleep 0.02; done",
+            file.display()
+        ));
+        command.env("DHUB_TASK", name).env("DHUB_ATTEMPT", "3");
+        let start = Start { attempt: attempt(name), ..to_start(command, None) };
+        processes.start(start, Instant::now()).unwrap();
+    }
+    assert_eq!(processes.free_slot(), 2);
+    let orphans = ["a", "b"].map(|name| await_file(&dir.path().join(name)));
+    let mut await_task = |name: &str| {
+        std::fs::write(dir.path().join(format!("{name}.end")), "").unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            assert!(Instant::now() < until, "{name} has not ended");
+            sleep(Duration::from_millis(2));
+            processes.tick(Instant::now());
+            processes.reap(Instant::now());
+            if let Some(ended) = processes.take_ended().pop() {
+                assert_eq!(ended.name, name);
+                return;
+            }
+        }
+    };
+    await_task("a");
+    assert!(!is_alive(&orphans[0]) && is_alive(&orphans[1]));
+    await_task("b");
+    assert!(!is_alive(&orphans[1]));
+}
+
+#[test]
+fn a_file_gets_all_of_the_output_and_its_end_is_reported() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out");
+    std::fs::write(&path, "of an earlier attempt\n").unwrap();
+    let file = std::fs::OpenOptions::new().read(true).append(true).open(&path).unwrap();
+    let mut processes = Processes::new(100).unwrap();
+    let script = "seq 1000; echo err >&2";
+    let output = Output::File { file, path: path.clone() };
+    processes.start(Start { output, ..to_start(sh(script), None) }, Instant::now()).unwrap();
+    let outcome = await_end(&mut processes).outcome.unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("of an earlier attempt\n1\n2\n") && text.ends_with("\n1000\nerr\n"));
+    assert_eq!(outcome.output, text.as_bytes()[text.len() - 100..]);
+    assert_eq!(outcome.output_file, path.to_str().unwrap());
+
+    let file = std::fs::OpenOptions::new().read(true).append(true).open(&path).unwrap();
+    let output = Output::File { file, path };
+    processes.start(Start { output, ..to_start(sh("echo short"), None) }, Instant::now()).unwrap();
+    assert_eq!(await_end(&mut processes).outcome.unwrap().output, b"short\n");
+    let output = Output::Nothing;
+    processes.start(Start { output, ..to_start(sh("seq 1000"), None) }, Instant::now()).unwrap();
+    assert_eq!(await_end(&mut processes).outcome.unwrap().output, b"");
 }
 
 #[test]
@@ -154,7 +246,7 @@ fn a_program_below_a_shell_may_save_its_work() {
     );
     // The outer shell dies at once, the inner one half a second later.
     let script = format!("/bin/sh -c '{saves}' & wait");
-    let mut processes = Processes::new(100);
+    let mut processes = Processes::new(100).unwrap();
     start(&mut processes, &script, None);
     await_file(&dir.path().join("saved.up"));
     processes.stop("a", Instant::now());
@@ -168,7 +260,7 @@ fn who_does_not_listen_is_killed_after_the_grace() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pid");
     let script = format!("trap '' TERM; sleep 60 & echo $! > {}; wait; sleep 60", file.display());
-    let mut processes = Processes::new(100);
+    let mut processes = Processes::new(100).unwrap();
     start(&mut processes, &script, None);
     let grandchild = await_file(&file);
     let now = Instant::now();
@@ -189,7 +281,7 @@ fn killing_at_once_takes_the_group_and_forgets_the_outcome() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pid");
     let script = format!("trap '' TERM; sleep 60 & echo $! > {}; wait", file.display());
-    let mut processes = Processes::new(100);
+    let mut processes = Processes::new(100).unwrap();
     start(&mut processes, &script, Some(Duration::from_secs(60)));
     let grandchild = await_file(&file);
     processes.kill("a", Instant::now());
@@ -200,9 +292,8 @@ fn killing_at_once_takes_the_group_and_forgets_the_outcome() {
 #[test]
 fn what_does_not_exist_is_an_error_and_leaves_nothing() {
     let _alone = alone();
-    let mut processes = Processes::new(100);
-    let error =
-        processes.start(Command::new("/no/such/program"), attempt("a"), None, Instant::now());
+    let mut processes = Processes::new(100).unwrap();
+    let error = processes.start(to_start(Command::new("/no/such/program"), None), Instant::now());
     assert_eq!(error.unwrap_err().kind(), io::ErrorKind::NotFound);
     assert!(processes.alive.is_empty());
 }

@@ -37,7 +37,7 @@ impl Worker {
             attempts: self.pool.held(),
             sample: Some(self.heartbeat.sample(self.pool.slots(), self.pool.running())),
             note: self.note.clone(),
-            output_files: self.config.output_files.clone(),
+            output_files: self.config.setting.output.template().to_owned(),
         };
         let report = wire::Report { body: Some(report::Body::Heartbeat(heartbeat.clone())) };
         if self.link.report(&report) || self.link.is_asked(Asked::Heartbeat) {

@@ -3,15 +3,22 @@
 //! Nothing that ended is forgotten on the way: outcomes first, then what was not started, then
 //! Exit; all of it bounded by the time that the hub is given to answer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dhub_proto::exit::Exit;
 use dhub_proto::wire::Phase;
 
+use signal_hook::consts::SIGTERM;
+
 use super::{Worker, WorkerError};
+use crate::guard::Guardian;
 use crate::pool::{AT_ONCE, Asked, Reached};
 use crate::signal::die_of;
 use crate::talk::{count, thousands};
+
+/// Two signals in so short a time, one of them passed on by the guardian, are one that was sent to
+/// both, as batch systems do.
+const SAME: Duration = Duration::from_millis(250);
 
 /// How far the way out has been gone.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,7 +67,12 @@ impl Worker {
         if arrived.child {
             self.processes.reap(now);
         }
-        let Some(signal) = arrived.stop else { return };
+        let Some((signal, from_guardian)) = arrived.stop else { return };
+        let twin = self.last_stop.take_if(|(at, _)| now < *at + SAME);
+        if twin.is_some_and(|(_, other)| other != from_guardian) {
+            return;
+        }
+        self.last_stop = Some((now, from_guardian));
         if let Leaving::Now { .. } = self.leaving {
             die_of(signal);
         } else if self.told_to_stop {
@@ -117,6 +129,15 @@ impl Worker {
         }
         if self.pool.stop_in_time(now) {
             self.stop_now("the time is over", End::Exit(Exit::Ok), now);
+        }
+    }
+
+    /// Without a guardian nobody would clean up after this process.
+    pub(super) fn follow_guardian(&mut self, now: Instant) {
+        let is_gone =
+            self.guardian_calls && self.config.guardian.as_ref().is_some_and(Guardian::is_gone);
+        if is_gone && !std::mem::replace(&mut self.is_orphan, true) {
+            self.stop_now("its guardian was killed", End::Signal(SIGTERM), now);
         }
     }
 

@@ -72,6 +72,107 @@ fn tasks_find_who_they_are_in_their_environment() {
 }
 
 #[test]
+fn attempt_worker_and_slot_are_placeholders_too() {
+    let hub = Hub::start();
+    hub.query(&["create", "a", "--retries", "1"]).ok();
+    hub.write("note", "#!/bin/sh\necho \"$@\" >>log\ntest $1 = 2\n");
+    hub.sh("chmod +x note").exits(0);
+    let args = ["-j", "1", "--until-done", "--name", "it's me"];
+    hub.worker(&[&args[..], &["--", "./note", "{attempt}", "{worker}-{slot}-{}"]].concat())
+        .end()
+        .exits(0);
+    hub.query(&["create", "b"]).ok();
+    let script = "./note 2 {worker} \"{slot} {attempt}\" '{}'";
+    hub.worker(&[&args[..], &["--shell", script]].concat()).end().exits(0);
+    let text = fs::read_to_string(hub.path("log")).unwrap();
+    assert_eq!(text, "1 it's me-0-a\n2 it's me-0-a\n2 it's me 0 1 b\n");
+}
+
+#[test]
+fn slots_are_the_lowest_that_are_free() {
+    let hub = Hub::start();
+    hub.write("tasks.txt", (0..12).map(|n| format!("t{n}\n")).collect::<String>());
+    hub.query(&["addfile", "tasks.txt"]).ok();
+    // Only one at a time can make the directory of its slot.
+    let script =
+        "mkdir slot$DHUB_SLOT && sleep 0.1 && rmdir slot$DHUB_SLOT && echo $DHUB_SLOT >>log";
+    hub.worker(&["-j", "3", "--until-done", "--shell", script]).end().exits(0);
+    let text = fs::read_to_string(hub.path("log")).unwrap();
+    assert_eq!(text.lines().count(), 12);
+    for slot in ["0", "1", "2"] {
+        assert!(text.lines().any(|line| line == slot), "{text}");
+    }
+    assert!(text.lines().all(|line| ["0", "1", "2"].contains(&line)), "{text}");
+}
+
+#[test]
+fn a_pool_has_a_directory_and_variables_for_its_tasks() {
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    fs::create_dir(hub.path("in")).unwrap();
+    hub.write("in/tool", "#!/bin/sh\necho $A $B $DHUB_TASK >out\n");
+    hub.sh("chmod +x in/tool").exits(0);
+    let args = [
+        "-j",
+        "1",
+        "--until-done",
+        "--dir",
+        "in",
+        "--env",
+        "A=x=1",
+        "--env",
+        "B=2",
+        "--env",
+        "DHUB_TASK=no",
+    ];
+    hub.worker(&[&args[..], &["--", "./tool"]].concat()).end().exits(0);
+    assert_eq!(fs::read_to_string(hub.path("in/out")).unwrap(), "x=1 2 a\n");
+    hub.worker(&["--dir", "nowhere", "--", "true"])
+        .end()
+        .exits(2)
+        .says(&["nowhere", "no such directory"]);
+    hub.worker(&["--env", "A", "--", "true"]).end().exits(2).says(&["NAME=VALUE"]);
+}
+
+#[test]
+fn a_name_that_would_be_code_is_warned_about() {
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    let output = hub.worker(&["--until-done", "--", "sh", "-c", "echo {}"]).end();
+    output.exits(0).says(&["sh -c is read as code", "--shell 'echo {}'"]);
+    hub.query(&["create", "b"]).ok();
+    let output = hub.worker(&["--until-done", "--", "sh", "-c", "echo $1", "sh", "{}"]).end();
+    assert!(!output.exits(0).stderr.contains("code"), "{output:?}");
+}
+
+#[test]
+fn a_plain_command_runs_without_a_shell_and_anything_else_with_one() {
+    let hub = Hub::start();
+    // Who is the parent of the program?
+    hub.write("parent", "#!/bin/sh\ncat /proc/$PPID/comm >>log\n");
+    hub.sh("chmod +x parent").exits(0);
+    hub.write("bare", "echo no first line >>log\n");
+    hub.sh("chmod +x bare").exits(0);
+    for (name, command) in [
+        ("1", "./parent"),
+        ("2", "./parent; true"),
+        ("3", "./bare"),
+        ("4", "echo built in >>log"),
+        ("5", "X=1 ./parent; true"),
+    ] {
+        hub.query(&["create", name, "--command", command]).ok();
+        hub.worker(&["-j", "1", "--until-done"]).end().exits(0);
+    }
+    let text = fs::read_to_string(hub.path("log")).unwrap();
+    assert_eq!(text, "kworker\nsh\nno first line\nbuilt in\nsh\n");
+    hub.query(&["create", "6", "--command", "no-such-tool -x"]).ok();
+    hub.worker(&["-j", "1", "--until-done"]).end().exits(1);
+    let shown = hub.show("6");
+    assert_eq!(shown["task"]["exit_code"], 127);
+    assert!(shown["attempts"][0]["output"].as_str().unwrap().contains("not found"), "{shown:#}");
+}
+
+#[test]
 fn a_task_may_talk_to_its_hub() {
     let hub = Hub::start();
     hub.query(&["create", "parent"]).ok();

@@ -56,10 +56,10 @@ fn the_tasks_of_a_killed_worker_finish_elsewhere() {
     let hub = Hub::with(&["--worker-timeout", "2s"]);
     let names = add(&hub, 6);
     let script = format!("echo {{}} >>started; {GATE}");
-    let mut victim = hub.worker(&["-j", "2", "--name", "victim", "--shell", &script]);
+    let victim = hub.worker(&["-j", "2", "--name", "victim", "--shell", &script]);
     let started = Log::new(hub.path("started"));
     eventually("two to start", || (started.len() == 2).then_some(()));
-    victim.kill9();
+    victim.signal_pool(Signal::KILL);
     hub.worker(&["-j", "2", "--until-done", "--shell", "echo {} >>log"]).end().exits(0);
     assert_eq!(Log::new(hub.path("log")).sorted(), names);
     let shown = hub.show(&started.names()[0]);
@@ -101,14 +101,14 @@ fn a_worker_that_lost_its_lease_kills_the_process() {
     let script = format!("echo $$ >pid.$DHUB_ATTEMPT; {GATE}");
     let frozen = hub.worker(&["-j", "1", "--name", "frozen", "--shell", &script]);
     eventually("the task to start", || hub.path("pid.1").exists().then_some(()));
-    frozen.signal(Signal::STOP);
+    frozen.signal_pool(Signal::STOP);
     let _other = hub.worker(&["-j", "1", "--name", "other", "--shell", &script]);
     eventually("the task to run elsewhere", || {
         let task = &hub.show("a")["task"];
         let started = hub.path(&format!("pid.{}", task["attempt"])).exists();
         (started && task["state"] == "running" && task["worker"] == "other").then_some(())
     });
-    frozen.signal(Signal::CONT);
+    frozen.signal_pool(Signal::CONT);
     let pid = std::fs::read_to_string(hub.path("pid.1")).unwrap();
     let proc = format!("/proc/{}", pid.trim());
     let is_gone = || (!std::fs::exists(&proc).unwrap()).then_some(());

@@ -79,13 +79,13 @@ fn a_pool_that_slept_kills_what_others_run_by_now() {
     let sleeper = pool(&hub, "sleeper");
     let first = running(&hub, 1, "sleeper");
     // All of the machine sleeps: the pool and its task.
-    sleeper.signal(Signal::STOP);
+    sleeper.signal_pool(Signal::STOP);
     let group = Pid::from_raw(first as i32).unwrap();
     kill_process_group(group, Signal::STOP).unwrap();
     let other = pool(&hub, "other");
     let second = running(&hub, 2, "other");
 
-    sleeper.signal(Signal::CONT);
+    sleeper.signal_pool(Signal::CONT);
     eventually("the first process to be killed", || (!is_there(first)).then_some(()));
     assert!(is_there(second));
     assert_eq!(hub.state("a"), "running");
@@ -107,7 +107,7 @@ fn what_a_sleeping_pool_finished_comes_too_late_once_others_have_begun() {
     let start = |name| hub.worker(&["-j", "1", "--name", name, "--until-done", "--shell", &script]);
     let mut sleeper = start("sleeper");
     let first = running(&hub, 1, "sleeper");
-    sleeper.signal(Signal::STOP);
+    sleeper.signal_pool(Signal::STOP);
     let other = start("other");
     running(&hub, 2, "other");
     // It fails while nobody looks.
@@ -118,7 +118,7 @@ fn what_a_sleeping_pool_finished_comes_too_late_once_others_have_begun() {
         (stat.is_empty() || stat.contains(") Z ")).then_some(())
     });
 
-    sleeper.signal(Signal::CONT);
+    sleeper.signal_pool(Signal::CONT);
     eventually("the first process to be noticed", || (!is_there(first)).then_some(()));
     assert_eq!(hub.state("a"), "running");
     hub.write("gate", "");
@@ -135,16 +135,16 @@ fn both_sleep(hub_wakes_first: bool) {
     hub.query(&["create", "a"]).ok();
     let pool = pool(&hub, "pool");
     let pid = running(&hub, 1, "pool");
-    pool.signal(Signal::STOP);
+    pool.signal_pool(Signal::STOP);
     hub.signal(Signal::STOP);
     std::thread::sleep(LONGER);
     if hub_wakes_first {
         hub.signal(Signal::CONT);
         // What was left of the term is left: at least until its next heartbeat was due.
         assert_eq!(hub.state("a"), "running");
-        pool.signal(Signal::CONT);
+        pool.signal_pool(Signal::CONT);
     } else {
-        pool.signal(Signal::CONT);
+        pool.signal_pool(Signal::CONT);
         hub.signal(Signal::CONT);
     }
     let native = hub.native();

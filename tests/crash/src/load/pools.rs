@@ -44,7 +44,7 @@ impl Pools {
         let now = Instant::now();
         if let Some((at, until)) = self.stopped {
             if until <= now {
-                self.pools[at].signal(Signal::CONT);
+                self.pools[at].signal_pool(Signal::CONT);
                 self.stopped = None;
             }
             return;
@@ -52,11 +52,12 @@ impl Pools {
         let at = random.usize(0..POOLS);
         match random.u32(0..30) {
             0 => {
-                self.pools[at].kill9();
+                // Without a farewell: its guardian cleans up, and tells the hub nothing.
+                self.pools[at].signal_pool(Signal::KILL);
                 self.pools[at] = self.another(hub);
             }
             1 => {
-                self.pools[at].signal(Signal::STOP);
+                self.pools[at].signal_pool(Signal::STOP);
                 self.stopped = Some((at, now + pause));
             }
             _ => {}
@@ -65,7 +66,7 @@ impl Pools {
 
     pub fn go_on(&mut self) {
         if let Some((at, _)) = self.stopped.take() {
-            self.pools[at].signal(Signal::CONT);
+            self.pools[at].signal_pool(Signal::CONT);
         }
     }
 
