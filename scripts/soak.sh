@@ -7,6 +7,7 @@
 #   sim     the core in virtual time, with lost messages, crashes and pauses; an hour
 #   crash   a hub killed with -9 under load and restarted on the same file; 10,000 times
 #   fuzz    hostile frames, sequences of requests, and bytes at the port; an hour
+#   pool    50,000 tasks of which some fail or never end, in pools that are killed with -9 like their hub; a few minutes
 # --minutes: so long each, instead.
 # --seed: where to begin; without it after the seeds of the last soak of this build.
 set -euo pipefail
@@ -27,15 +28,15 @@ while [ $# -gt 0 ]; do
         if [ "$1" = --minutes ]; then minutes=$2; else seed=$2; fi
         shift
         ;;
-    sim | crash | fuzz) parts+=("$1") ;;
+    sim | crash | fuzz | pool) parts+=("$1") ;;
     -h | --help) usage 0 ;;
     *) usage 2 >&2 ;;
     esac
     shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(sim crash fuzz)
+[ ${#parts[@]} -gt 0 ] || parts=(sim crash fuzz pool)
 
-cargo build --quiet --release --locked -p dhub -p dquery -p kworker -p crash -p simulation -p fuzz
+cargo build --quiet --release --locked -p dhub -p dquery -p kworker -p crash -p simulation -p fuzz -p e2e
 target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 bin=$target/release
 export DHUB_BIN_DIR=$bin
@@ -102,6 +103,16 @@ fuzz() {
     first=$(next_seed fuzz 1000000 1000000000)
     echo "fuzz: from input $first"
     run "$bin/dhub-fuzz" --from "$first" --seconds $((${minutes:-60} * 60))
+}
+
+pool() {
+    local first end=$((SECONDS + ${minutes:-0} * 60))
+    while :; do
+        first=$(next_seed pool 1 1)
+        echo "pool: seed $first"
+        run "$bin/dhub-storm" --seed "$first" || return
+        [ "$SECONDS" -lt "$end" ] || return 0
+    done
 }
 
 failed=()

@@ -109,7 +109,8 @@ pool=\$!
 trap 'kill \$pool' HUP INT TERM
 {
     trap - EXIT HUP INT TERM
-    while read -r _ <&3; do kill \$pool; done
+    # Two that come at once would be one.
+    while read -r _ <&3; do kill \$pool; sleep 0.3; done
     kill \$pool
 } >/dev/null 2>&1 &
 listener=\$!

@@ -6,6 +6,7 @@ mod pbs;
 mod shell;
 mod slurm;
 mod ssh;
+mod storm;
 mod units;
 
 use std::path::PathBuf;
