@@ -2,6 +2,7 @@
 //!
 //! `Pool` decides, `Link` talks to the hub, `Processes` runs the tasks; here they meet.
 
+mod felled;
 mod hub;
 mod leaving;
 mod silence;
@@ -22,6 +23,7 @@ use crate::process::Processes;
 use crate::setting::Setting;
 use crate::signal::Signals;
 use crate::talk::{count, rounded};
+use felled::{Cleared, Felled};
 use leaving::Leaving;
 use silence::Silence;
 pub use silence::WhenLost;
@@ -90,6 +92,7 @@ pub struct Worker {
     leaving: Leaving,
     /// By a signal, once.
     told_to_stop: bool,
+    felled: Felled,
     /// And whether the guardian passed it on.
     last_stop: Option<(Instant, bool)>,
     silence: Option<Silence>,
@@ -124,6 +127,7 @@ impl Worker {
             heartbeat: Heartbeat::new(),
             leaving: Leaving::No,
             told_to_stop: false,
+            felled: Felled::default(),
             last_stop: None,
             silence: None,
             hub_is_lost: false,
@@ -188,7 +192,21 @@ impl Worker {
 
     fn collect(&mut self, now: Instant) {
         for ended in self.processes.take_ended() {
-            self.pool.ended(&ended.name, ended.outcome, now);
+            let Some(outcome) = ended.outcome else {
+                self.pool.ended(&ended.name, None, now);
+                continue;
+            };
+            if let Some(outcome) = self.felled.take_in(outcome, now) {
+                self.pool.ended(&ended.name, Some(outcome), now);
+            }
+        }
+        for cleared in self.felled.clear(now) {
+            match cleared {
+                Cleared::Failed(outcome) => {
+                    self.pool.ended(&outcome.name.clone(), Some(outcome), now);
+                }
+                Cleared::WithPool(name) => self.pool.killed_with_pool(&name),
+            }
         }
     }
 
@@ -232,6 +250,7 @@ impl Worker {
             self.leaving.until(),
             silence,
             self.processes.next_timer(),
+            self.felled.next_at(),
             self.link.next_timeout(),
             self.pool.next_limit_at(now),
             self.hub_given_up_at().filter(|&at| at > now),

@@ -21,6 +21,14 @@ impl Pool {
         self.ended.push_back(outcome);
     }
 
+    /// Whoever ended this pool has ended its task, too: others may run it.
+    pub fn killed_with_pool(&mut self, name: &str) {
+        let running = self.running.remove(name).filter(|running| !running.lost);
+        if let Some(Running { attempt, .. }) = running {
+            self.give_back.push(Attempt { name: name.to_owned(), attempt, started: true });
+        }
+    }
+
     /// The system cannot start it now: it is first in the queue again.
     pub fn not_started(&mut self, lease: Lease) {
         self.running.remove(&lease.name);

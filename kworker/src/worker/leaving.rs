@@ -68,6 +68,9 @@ impl Worker {
             self.processes.reap(now);
         }
         let Some((signal, from_guardian)) = arrived.stop else { return };
+        if signal == SIGTERM {
+            self.felled.signalled(now);
+        }
         let twin = self.last_stop.take_if(|(at, _)| now < *at + SAME);
         if twin.is_some_and(|(_, other)| other != from_guardian) {
             return;

@@ -1,7 +1,7 @@
 //! Signals: once, it finishes what runs and gives the rest back; twice, it stops now.
 
 use e2e::{Hub, Log, Process, eventually};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// A pool of two that runs two of ten tasks, which wait for the file `gate`, and holds two more.
 fn busy(hub: &Hub) -> Process {
@@ -119,4 +119,44 @@ fn an_idle_pool_is_drained_and_stopped_too() {
         hub.query(&["worker", order, order]).ok();
         pool.end().exits(0);
     }
+}
+
+/// Two tasks, and their process groups.
+fn with_groups(hub: &Hub) -> (Process, Vec<Pid>) {
+    hub.query(&["create", "a"]).ok();
+    hub.query(&["create", "b"]).ok();
+    let pool = hub.worker(&["-j", "2", "--shell", "echo $$ >>groups; sleep 1000"]);
+    let log = Log::new(hub.path("groups"));
+    eventually("two tasks to run", || (log.len() == 2).then_some(()));
+    let groups = log.names().into_iter().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap());
+    (pool, groups.collect())
+}
+
+#[test]
+fn tasks_that_are_killed_together_with_their_pool_are_given_back() {
+    for pool_first in [true, false] {
+        let hub = Hub::start();
+        let (pool, groups) = with_groups(&hub);
+        // As a batch system does it with all processes of a job.
+        if pool_first {
+            pool.signal(Signal::TERM);
+        }
+        for group in groups {
+            kill_process_group(group, Signal::TERM).unwrap();
+        }
+        pool.signal(Signal::TERM);
+        let ended = pool.end();
+        assert_eq!((hub.count("ready"), hub.count("failed")), (2, 0), "{pool_first} {ended:?}");
+    }
+}
+
+#[test]
+fn a_task_that_is_killed_alone_has_failed() {
+    let hub = Hub::start();
+    let (_pool, groups) = with_groups(&hub);
+    kill_process_group(groups[0], Signal::TERM).unwrap();
+    eventually("the failure", || (hub.count("failed") == 1).then_some(()));
+    assert_eq!(hub.count("running"), 1);
+    let failed = if hub.state("a") == "failed" { "a" } else { "b" };
+    assert_eq!(hub.show(failed)["task"]["exit_code"], 143);
 }

@@ -35,7 +35,7 @@ fn slurm(tasks: usize) -> Option<Slurm> {
     let hub = Guarded::with(&["--worker-timeout", "4s"]);
     let names: Vec<String> = (0..tasks).map(|n| format!("t{n}")).collect();
     hub.space.write("tasks.txt", names.join("\n"));
-    hub.query(&["addfile", "tasks.txt", "--retries", "1"]).ok();
+    hub.query(&["addfile", "tasks.txt"]).ok();
     let access = hub.key("slurm");
     let mut slurm = Slurm { hub, access, daemons: Vec::new() };
     slurm.start();
