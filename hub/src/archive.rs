@@ -16,8 +16,8 @@ pub trait Archive {
     /// A task that memory lacks.
     fn task(&self, name: &str) -> Result<Option<PastTask>, Self::Error>;
 
-    /// A worker that memory lacks.
-    fn worker(&self, who: &Who) -> Result<Option<WorkerId>, Self::Error>;
+    /// A worker that memory lacks, and its host, if it ever said one.
+    fn worker(&self, who: &Who) -> Result<Option<(WorkerId, Name)>, Self::Error>;
 
     /// One task, whatever its state.
     fn row(&self, name: &str) -> Result<Option<TaskRow>, Self::Error>;
@@ -51,7 +51,7 @@ impl Archive for Store {
         self.look_up(name)
     }
 
-    fn worker(&self, who: &Who) -> Result<Option<WorkerId>, StoreError> {
+    fn worker(&self, who: &Who) -> Result<Option<(WorkerId, Name)>, StoreError> {
         self.find_worker(who)
     }
 
@@ -98,9 +98,9 @@ pub fn carry_out<A: Archive>(
 ) -> Result<(), A::Error> {
     if let Some(who) = command.who()
         && scheduler.worker_id(who).is_none()
-        && let Some(id) = archive.worker(who)?
+        && let Some((id, host)) = archive.worker(who)?
     {
-        scheduler.restore_worker(now, id, who.clone());
+        scheduler.restore_worker(now, id, Who { host, ..who.clone() });
     }
     let mut past = Past::new();
     if scheduler.has_past() {

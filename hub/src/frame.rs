@@ -11,7 +11,8 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 const SMALL_BYTES: usize = 64 * 1024;
 /// Fields of one kind of things that a valid request can have so many of.
 const ITEMS_MAX: usize = BATCH_TASKS_MAX + 100;
-/// Fields of all tasks of a valid request: each has up to eight, and all have their dependencies.
+/// Fields of all tasks of a valid request: each has up to eight, and all have their dependencies and
+/// their environment (in the dwork dialect: the two parts of each dependency).
 const FIELDS_MAX: usize = 8 * BATCH_TASKS_MAX + 3 * CREATE_NEEDS_MAX;
 
 /// Which dialect a frame is of decides where its tasks are.

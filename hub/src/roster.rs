@@ -1,10 +1,10 @@
 //! The workers, as people look at them.
 
 use dhub_proto::limits::PAGE_BYTES_MAX;
-use dhub_proto::wire;
+use dhub_proto::{output, wire};
 
 use crate::monitor::Monitor;
-use crate::scheduler::message::{Millis, Order, WorkerId};
+use crate::scheduler::message::{Millis, Order, Who, WorkerId};
 use crate::scheduler::{Scheduler, Worker};
 
 /// Leases looked at for one page: each says whether its process runs.
@@ -45,6 +45,23 @@ impl Roster<'_> {
         });
         let total = here.len() as u64;
         (here.into_iter().take(most).map(|(id, worker)| self.info(id, worker)).collect(), total)
+    }
+
+    /// Where a task runs, and the file that it writes there, if its worker lets it.
+    pub fn running_at(&self, name: &str) -> wire::AttemptInfo {
+        let Some(task) = self.scheduler.find(name) else {
+            return wire::AttemptInfo::default();
+        };
+        let Some(worker) = self.scheduler.worker(task.holder) else {
+            return wire::AttemptInfo::default();
+        };
+        let Who { name: of, host, .. } = &worker.who;
+        let template = self.monitor.load(task.holder).map_or("", |load| &load.output_files);
+        let file = match template {
+            "" => String::new(),
+            template => output::path(template, name, task.attempt, of, host).display().to_string(),
+        };
+        wire::AttemptInfo { host: host.to_string(), output_file: file, ..Default::default() }
     }
 
     fn info(&self, id: WorkerId, worker: &Worker) -> wire::WorkerInfo {

@@ -90,6 +90,8 @@ impl Server {
         wake: UnixStream,
     ) -> Result<Self, StoreError> {
         let scheduler = restore(&store, &options)?;
+        // One that cannot be read stays as it is.
+        store.upgrade()?;
         let monitor = Monitor::new(0, scheduler.counts().of(State::Done));
         let disk = Disk::new(options.disk_reserve_bytes);
         Ok(Self {

@@ -56,7 +56,9 @@ pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
         created_unix_ms: row.created_ms,
         ended_unix_ms: row.ended_ms,
         retry_in_ms,
-        ..wire::TaskInfo::default()
+        dir: row.dir,
+        env: convert::environment(Some(&row.env).filter(|env| !env.is_empty()).map(String::as_str)),
+        stdin_bytes: row.stdin_bytes,
     }
 }
 
@@ -92,11 +94,8 @@ pub fn status(
 }
 
 /// All about one task; None if there is none of this name.
-pub fn show(
-    scheduler: &Scheduler,
-    store: &Store,
-    name: &str,
-) -> Result<Option<wire::Shown>, StoreError> {
+pub fn show(roster: &Roster, store: &Store, name: &str) -> Result<Option<wire::Shown>, StoreError> {
+    let scheduler = roster.scheduler;
     let Some(row) = store.task(name)? else {
         return Ok(None);
     };
@@ -128,7 +127,8 @@ pub fn show(
             exit_code: attempt.exit_code,
             reason: attempt.reason,
             output: attempt.output,
-            ..wire::AttemptInfo::default()
+            host: attempt.host,
+            output_file: attempt.output_file,
         })
         .collect();
     if state(scheduler, &row) == State::Running {
@@ -137,7 +137,7 @@ pub fn show(
             worker: row.worker.clone(),
             started_unix_ms: (crate::store::unix_ms() as u64).saturating_sub(row.run_ms),
             outcome: "running".into(),
-            ..Default::default()
+            ..roster.running_at(name)
         });
     }
     let task = Some(task(scheduler, row));

@@ -200,6 +200,28 @@ fn the_log_of_another_file_is_told_and_kept() {
     assert!(other.redo.exists());
 }
 
+#[test]
+fn the_log_of_another_version_is_told_and_kept() {
+    let place = Place::new();
+    place.killed_after(5);
+    let mut bytes = place.log();
+    bytes
+        .chunks_mut(PAGE)
+        .filter(|page| page.starts_with(b"dhubred"))
+        .for_each(|page| page[7] = b'1');
+    fs::write(&place.redo, bytes).expect("the log");
+    let refusal = place.refusal();
+    assert!(matches!(refusal, OpenError::RedoVersion { .. }), "{refusal}");
+    assert!(refusal.to_string().contains("another version of dhub"), "{refusal}");
+    assert!(place.redo.exists());
+    // After a clean stop of that version nothing in it is needed.
+    let mut store = place.open_without_redo();
+    add(&mut store, 6..=6);
+    store.close().expect("a clean stop");
+    fs::write(&place.redo, b"dhubred1 and whatever else").expect("a log");
+    place.open(Access::default()).expect("it opens").close().expect("a clean stop");
+}
+
 /// Whoever changes what a record says has to raise its version in redo.rs: a hub may find the log
 /// of an older one.
 #[test]
@@ -207,14 +229,26 @@ fn the_format_of_a_record_is_known() {
     let place = Place::new();
     let mut store = place.open(Access { alone: true, ..Access::default() }).expect("it opens");
     let client = Some([7; 16]);
-    let details = Some(Box::new(Details { command: Some("run".into()), time_limit_ms: 9 }));
+    let details = Some(Box::new(Details {
+        command: Some("run".into()),
+        time_limit_ms: 9,
+        dir: Some("d".into()),
+        env: Some(r#"["A=1"]"#.into()),
+        stdin: Some([8, 9].into()),
+    }));
     let task = Box::new(NewTask { priority: -1, retries: 2, details, ..task("ü", &["x"]) });
-    let report = Report { exit_code: -3, reason: Some("why".into()), output: Some([1, 2].into()) };
+    let report = Report {
+        exit_code: -3,
+        reason: Some("why".into()),
+        output: Some([1, 2].into()),
+        output_file: Some("o".into()),
+    };
     let changes = vec![
         Change::Missing { id: 1, name: "x".into() },
         Change::Added { id: 2, task, needs: vec![1], adopted: false },
         Change::Needs { task: 2, needs: vec![1] },
         Change::Worker { id: 1, who: Who { name: "w".into(), id: client, host: Name::default() } },
+        Change::Host { id: 1, host: "h".into() },
         Change::Leased { task: 2, attempt: 1, worker: 1, client, number: 4, term_ms: 5 },
         Change::Ended { task: 2, attempt: 1, worker: 1, how: Ended::Failed, report },
         Change::Back { task: 2, attempt: 1, failures: 1, reclaims: 0 },
@@ -226,7 +260,7 @@ fn the_format_of_a_record_is_known() {
     let bytes = place.log();
     let size =
         u64::from_le_bytes(bytes[PAGE + 32..PAGE + 40].try_into().expect("eight bytes")) as usize;
-    assert_eq!((&bytes[..8], &bytes[PAGE..PAGE + 8]), (&b"dhubred1"[..], &b"dhubred1"[..]));
+    assert_eq!((&bytes[..8], &bytes[PAGE..PAGE + 8]), (&b"dhubred2"[..], &b"dhubred2"[..]));
     // The time of the turn comes first; the name's definition is a hash.
     let body: String =
         bytes[PAGE + 46..PAGE + 40 + size].iter().map(|byte| format!("{byte:02x}")).collect();

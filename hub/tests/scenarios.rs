@@ -203,7 +203,7 @@ impl Runner {
                 let report = Report {
                     exit_code: words.find("exit").unwrap_or(0),
                     reason: words.find::<String>("reason").map(String::into),
-                    output: None,
+                    ..Report::default()
                 };
                 let is_final = words.flag("final");
                 let verdict = if verb == "fail" { Verdict::Failed } else { Verdict::Done };
@@ -350,7 +350,7 @@ impl Runner {
         self.names.insert(name.clone());
         self.names.extend(needs.iter().cloned());
         let details =
-            command.map(|command| Details { command: Some(command.into()), time_limit_ms: 0 });
+            command.map(|command| Details { command: Some(command.into()), ..Details::default() });
         let definition = definition(&needs, priority, retries, details.as_ref());
         NewTask { name, needs, definition, priority, retries, details: details.map(Box::new) }
     }

@@ -12,9 +12,11 @@ pub const COMMAND_BYTES_MAX: usize = 128 * 1024;
 pub const BATCH_TASKS_MAX: usize = 65_536;
 /// Dependencies of all tasks in one Create.
 pub const CREATE_NEEDS_MAX: usize = 262_144;
+/// Environment variables of all tasks in one Create.
+pub const CREATE_ENV_MAX: usize = 262_144;
 /// Names in one request other than Create, all together. What is refused is told by name.
 pub const NAMES_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Names and commands of the leases in one reply; one lease there is always.
+/// Leases in one reply, with all that they carry; one lease there is always.
 pub const LEASES_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Tasks on one page of List, in bytes; one task there is always.
 pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -48,7 +50,7 @@ pub const CLIENT_ID_BYTES: usize = 16;
 pub const RECLAIMS_MAX: u32 = 5;
 /// Port of the requests; reports go to the next one.
 pub const PORT: u16 = 6125;
-/// Working directory of a task.
+/// Working directory of a task; path of an output file, or the template of one.
 pub const DIR_BYTES_MAX: usize = 4096;
 /// Environment of a task, all of it.
 pub const ENV_BYTES_MAX: usize = 64 * 1024;

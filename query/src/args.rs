@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use dhub_proto::exit::CLIENT_HELP;
-use dhub_proto::limits::{COMMAND_BYTES_MAX, NAME_BYTES_MAX, WORKER_NAME_BYTES_MAX};
+use dhub_proto::limits::{
+    COMMAND_BYTES_MAX, DIR_BYTES_MAX, ENV_BYTES_MAX, NAME_BYTES_MAX, WORKER_NAME_BYTES_MAX,
+};
 use dhub_proto::options::HubOptions;
 use dhub_proto::wire;
 
@@ -37,6 +39,7 @@ pub enum Verb {
     #[command(after_help = "Examples:
   dquery create prep --command './prep.sh all'
   dquery create sim-1 prep --command './sim 1' --retries 2 --time-limit 10m
+  dquery create sim-2 --command ./sim --dir /scratch/2 --env THREADS=4 --stdin 2.inp
   dquery create './plot.sh out/1.csv'            the name is the command")]
     Create(create::Create),
 
@@ -48,7 +51,8 @@ pub enum Verb {
     /// again adds only what is missing.
     ///
     /// JSON lines (a name that ends in .jsonl, or --jsonl) may have the fields name, needs,
-    /// command, priority, retries and time_limit (\"10m\", or a number of seconds).
+    /// command, priority, retries, time_limit (\"10m\", or a number of seconds), dir, env (an object)
+    /// and stdin. Variables of --env that a line has too are as the line says.
     #[command(after_help = "Examples:
   dquery addfile tasks.txt
   dquery addfile tasks.txt --command './sim {}' --retries 2
@@ -218,6 +222,18 @@ pub fn worker_name(text: &str) -> Result<String, String> {
     check_text(text, "the name of a worker", 1, WORKER_NAME_BYTES_MAX)
 }
 
+pub fn dir(text: &str) -> Result<String, String> {
+    check_text(text, "a directory", 1, DIR_BYTES_MAX)
+}
+
+/// NAME=VALUE
+pub fn env(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        None | Some(("", _)) => Err("it is not NAME=VALUE".into()),
+        Some(_) => check_text(text, "a variable", 2, ENV_BYTES_MAX),
+    }
+}
+
 pub fn command(text: &str) -> Result<String, String> {
     check_text(text, "a command", 0, COMMAND_BYTES_MAX)
 }
@@ -274,6 +290,8 @@ mod tests {
             "dquery retry --done",
             "dquery complete",
             "dquery create a --retries 1000001",
+            "dquery create a --env =x",
+            "dquery create a --env x",
             &format!("dquery show {long}"),
             &format!("dquery steal {}", &long[..256]),
         ] {

@@ -24,6 +24,9 @@ mod field {
     pub const TASK_PRIORITY: u32 = 4;
     pub const TASK_RETRIES: u32 = 5;
     pub const TASK_TIME_LIMIT_MS: u32 = 6;
+    pub const TASK_DIR: u32 = 7;
+    pub const TASK_ENV: u32 = 8;
+    pub const TASK_STDIN: u32 = 9;
 }
 
 /// What a task has when its line does not say otherwise.
@@ -33,6 +36,9 @@ pub struct Defaults {
     pub priority: i32,
     pub retries: u32,
     pub time_limit_ms: u64,
+    pub dir: String,
+    /// NAME=VALUE
+    pub env: Vec<String>,
 }
 
 /// One request, ready to be sent any number of times.
@@ -85,6 +91,22 @@ impl<'a, I: Iterator<Item = u32>> Batches<'a, I> {
         number(buffer, field::TASK_RETRIES, retries.into());
         let time_limit = time_limit.unwrap_or(self.defaults.time_limit_ms);
         number(buffer, field::TASK_TIME_LIMIT_MS, time_limit);
+        let own = details.and_then(|it| it.surroundings.as_deref());
+        let dir = own.and_then(|it| it.dir.as_deref()).unwrap_or(&self.defaults.dir);
+        if !dir.is_empty() {
+            text(buffer, field::TASK_DIR, dir);
+        }
+        let own_env = own.map_or(&[][..], |it| &it.env);
+        let variable = |entry: &String| entry.find('=').map(|end| entry[..=end].to_owned());
+        for entry in &self.defaults.env {
+            if !own_env.iter().any(|own| variable(own) == variable(entry)) {
+                text(buffer, field::TASK_ENV, entry);
+            }
+        }
+        own_env.iter().for_each(|entry| text(buffer, field::TASK_ENV, entry));
+        if let Some(stdin) = own.map(|it| &it.stdin).filter(|stdin| !stdin.is_empty()) {
+            text(buffer, field::TASK_STDIN, stdin);
+        }
     }
 }
 
@@ -145,13 +167,16 @@ mod tests {
     #[test]
     fn what_is_written_by_hand_is_what_the_hub_reads() {
         let text = "{\"name\":\"a\",\"needs\":[\"b\",\"c\"],\"priority\":-2,\"time_limit\":2}\n\
-                    {\"name\":\"b c\",\"command\":\"./b\",\"priority\":0,\"retries\":0}";
+                    {\"name\":\"b c\",\"command\":\"./b\",\"priority\":0,\"retries\":0,\
+                    \"dir\":\"/b\",\"env\":{\"B\":\"=\",\"A\":\"\"},\"stdin\":\"in\\n\"}";
         let file = TaskFile::parse("t", text.as_bytes(), Format::Json).unwrap();
         let defaults = Defaults {
             template: Some(Template::new("./sim {}")),
             priority: 7,
             retries: 3,
             time_limit_ms: 9000,
+            dir: "/a".into(),
+            env: vec!["A=1".into(), "AB=2".into()],
         };
         let tasks = vec![
             Task {
@@ -161,7 +186,9 @@ mod tests {
                 priority: -2,
                 retries: 3,
                 time_limit_ms: 2000,
-                ..Task::default()
+                dir: "/a".into(),
+                env: vec!["A=1".into(), "AB=2".into()],
+                stdin: Vec::new(),
             },
             Task {
                 name: "b c".into(),
@@ -170,7 +197,9 @@ mod tests {
                 priority: 0,
                 retries: 0,
                 time_limit_ms: 9000,
-                ..Task::default()
+                dir: "/b".into(),
+                env: vec!["AB=2".into(), "A=".into(), "B==".into()],
+                stdin: b"in\n".to_vec(),
             },
         ];
         let expected = Request { id: 1, body: Some(request::Body::Create(Create { tasks })) };

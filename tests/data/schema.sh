@@ -39,7 +39,7 @@ DHUB_WORKER='node 2' dquery steal -q --lease 30days
 DHUB_WORKER='node 3' dquery steal -q --lease 1h
 dquery create last --priority -5
 dquery create first --priority 7
-printf '%s\n' '{"name": "line\nbreak", "command": "true {}"}' >lines.jsonl
+printf '%s\n' '{"name": "line\nbreak", "command": "true {}", "dir": "/tmp", "env": {"A": "1", "B": "two words"}, "stdin": "in\n"}' >lines.jsonl
 dquery addfile lines.jsonl
 dquery create waiting first last 'done by a pool'
 dquery create 'waits for a missing one' 'never added'

@@ -18,7 +18,17 @@ pub fn definition(needs: &[Name], priority: i32, retries: u32, details: Option<&
     hash = fnv_field(hash, &retries.to_le_bytes());
     let command = details.and_then(|details| details.command.as_deref());
     hash = fnv_field(hash, command.unwrap_or("").as_bytes());
-    fnv_field(hash, &details.map_or(0, |details| details.time_limit_ms).to_le_bytes())
+    hash = fnv_field(hash, &details.map_or(0, |details| details.time_limit_ms).to_le_bytes());
+    // These came later: a task without them has the hash that it always had.
+    let dir = details.and_then(|details| details.dir.as_deref()).map(str::as_bytes);
+    let env = details.and_then(|details| details.env.as_deref()).map(str::as_bytes);
+    let stdin = details.and_then(|details| details.stdin.as_deref());
+    for (what, value) in [("dir", dir), ("env", env), ("stdin", stdin)] {
+        if let Some(value) = value {
+            hash = fnv_field(fnv_field(hash, what.as_bytes()), value);
+        }
+    }
+    hash
 }
 
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;

@@ -14,7 +14,7 @@ use crate::scheduler::message::*;
 
 pub use check::{name, without_repeats};
 pub use definition::definition;
-pub use reply::{encode, phase, refused};
+pub use reply::{encode, environment, phase, refused};
 pub use request::{decode, decode_heartbeat};
 
 /// What a request asks for: a command to the scheduler, or something to read.

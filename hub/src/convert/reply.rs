@@ -48,6 +48,11 @@ fn lost(lost: &[(Name, u32)]) -> Vec<wire::Attempt> {
     lost.iter().map(attempt).collect()
 }
 
+/// As it is stored: a JSON array of NAME=VALUE.
+pub fn environment(stored: Option<&str>) -> Vec<String> {
+    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
 /// `details` fetches what the store has for a lease.
 fn stolen<E>(
     stolen: &Stolen,
@@ -62,7 +67,9 @@ fn stolen<E>(
             command: details.command.map(String::from).unwrap_or_default(),
             time_limit_ms: details.time_limit_ms,
             term_ms: lease.term_ms,
-            ..wire::Lease::default()
+            dir: details.dir.map(String::from).unwrap_or_default(),
+            env: environment(details.env.as_deref()),
+            stdin: details.stdin.map(Vec::from).unwrap_or_default(),
         });
     }
     Ok(wire::Stolen {

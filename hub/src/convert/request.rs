@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use dhub_proto::limits::*;
 use dhub_proto::wire::{self, request};
+use serde_json::json;
 
 use super::check::*;
 use super::{Asked, List, Load, Long, definition, error};
@@ -93,6 +94,10 @@ fn decode_create(ticket: Ticket, create: wire::Create) -> Checked<Command> {
     if needs > CREATE_NEEDS_MAX {
         return Err(over("dependencies in one request", needs, CREATE_NEEDS_MAX));
     }
+    let env = create.tasks.iter().map(|task| task.env.len()).sum();
+    if env > CREATE_ENV_MAX {
+        return Err(over("environment variables in one request", env, CREATE_ENV_MAX));
+    }
     let tasks = create.tasks.into_iter().map(new_task).collect::<Checked<Vec<_>>>()?;
     Ok(Command::Create { ticket, tasks, merge: false })
 }
@@ -122,10 +127,16 @@ fn new_task(task: wire::Task) -> Checked<NewTask> {
     if i64::try_from(task.time_limit_ms).is_err() {
         return Err(invalid(format!("the time limit of '{}' is too large", task.name)));
     }
-    let details = (!task.command.is_empty() || task.time_limit_ms > 0).then(|| {
-        let command = (!task.command.is_empty()).then(|| task.command.into());
-        Box::new(Details { command, time_limit_ms: task.time_limit_ms })
-    });
+    surroundings(&task)?;
+    let text = |text: String| (!text.is_empty()).then(|| Name::from(text));
+    let details = Details {
+        command: text(task.command),
+        time_limit_ms: task.time_limit_ms,
+        dir: text(task.dir),
+        env: (!task.env.is_empty()).then(|| json!(task.env).to_string().into()),
+        stdin: (!task.stdin.is_empty()).then(|| task.stdin.into()),
+    };
+    let details = (details != Details::default()).then(|| Box::new(details));
     let mut needs: Vec<Name> = task.needs.into_iter().map(Name::from).collect();
     without_repeats(&mut needs);
     let definition = definition(&needs, task.priority, task.retries, details.as_deref());
@@ -137,6 +148,38 @@ fn new_task(task: wire::Task) -> Checked<NewTask> {
         retries: task.retries,
         details,
     })
+}
+
+/// Where a task runs, and with what.
+fn surroundings(task: &wire::Task) -> Checked<()> {
+    let name = &task.name;
+    if task.dir.len() > DIR_BYTES_MAX {
+        return Err(over(
+            &format!("bytes in the directory of '{name}'"),
+            task.dir.len(),
+            DIR_BYTES_MAX,
+        ));
+    }
+    if task.dir.contains('\0') {
+        return Err(invalid(format!("the directory of '{name}' contains a NUL")));
+    }
+    let env_bytes = task.env.iter().map(String::len).sum();
+    if env_bytes > ENV_BYTES_MAX {
+        return Err(over(
+            &format!("bytes in the environment of '{name}'"),
+            env_bytes,
+            ENV_BYTES_MAX,
+        ));
+    }
+    if task.env.iter().any(|entry| entry.contains('\0') || entry.find('=').unwrap_or(0) == 0) {
+        let why = format!("the environment of '{name}' has an entry that is no NAME=VALUE");
+        return Err(invalid(why));
+    }
+    if task.stdin.len() > STDIN_BYTES_MAX {
+        let what = format!("bytes in the standard input of '{name}'");
+        return Err(over(&what, task.stdin.len(), STDIN_BYTES_MAX));
+    }
+    Ok(())
 }
 
 fn decode_steal(ticket: Ticket, steal: wire::Steal) -> Checked<Command> {
@@ -201,6 +244,10 @@ fn outcome(outcome: wire::Outcome) -> Checked<Outcome> {
             exit_code: outcome.exit_code,
             reason: (!reason.is_empty()).then(|| reason.into()),
             output: (!output.is_empty()).then(|| output.into()),
+            // A path that is cut is another path.
+            output_file: Some(outcome.output_file)
+                .filter(|file| (1..=DIR_BYTES_MAX).contains(&file.len()))
+                .map(Name::from),
         },
     })
 }

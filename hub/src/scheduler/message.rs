@@ -27,7 +27,6 @@ pub struct Who {
     pub name: Name,
     pub id: Option<ClientId>,
     /// The machine that it runs on, if it says so.
-    #[serde(skip)]
     pub host: Name,
 }
 
@@ -59,12 +58,20 @@ pub struct NewTask {
 pub struct Details {
     pub command: Option<Name>,
     pub time_limit_ms: u64,
+    pub dir: Option<Name>,
+    /// A JSON array of NAME=VALUE.
+    pub env: Option<Name>,
+    #[serde(with = "serde_bytes")]
+    pub stdin: Option<Box<[u8]>>,
 }
 
 impl Details {
     /// What they add to a reply, at most. The store counts in the same way.
     pub fn bytes(&self) -> u32 {
-        Self::LIMIT_BYTES + self.command.as_ref().map_or(0, |command| command.len() as u32)
+        let texts = [&self.command, &self.dir, &self.env];
+        let texts: usize = texts.into_iter().flatten().map(|text| text.len()).sum();
+        let stdin = self.stdin.as_ref().map_or(0, |stdin| stdin.len());
+        Self::LIMIT_BYTES + (texts + stdin) as u32
     }
 
     pub const LIMIT_BYTES: u32 = 16;
@@ -112,6 +119,8 @@ pub struct Report {
     pub reason: Option<Name>,
     #[serde(with = "serde_bytes")]
     pub output: Option<Box<[u8]>>,
+    /// The file that has all of it, on the worker's machine.
+    pub output_file: Option<Name>,
 }
 
 /// A finished task as the store has it, for the skipped ones with the failed task to blame.
@@ -428,6 +437,11 @@ pub enum Change {
     Worker {
         id: WorkerId,
         who: Who,
+    },
+    /// A worker says now which machine it runs on.
+    Host {
+        id: WorkerId,
+        host: Name,
     },
     Leased {
         task: TaskId,

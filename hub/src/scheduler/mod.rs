@@ -46,7 +46,7 @@ use message::*;
 use park::Parking;
 use ready::{Origin, ReadySet};
 use task::{NONE, Task, Tasks};
-use worker::Workers;
+use worker::{Seen, Workers};
 
 use crate::planted::{Bug, planted};
 
@@ -410,9 +410,11 @@ impl Scheduler {
 
     /// Notes that the worker lives; a new one is stored, since leases refer to it.
     fn see(&mut self, now: Millis, who: &Who) -> WorkerId {
-        let (id, new) = self.workers.see(now, who);
-        if new {
-            self.changes.push(Change::Worker { id, who: who.clone() });
+        let (id, seen) = self.workers.see(now, who);
+        match seen {
+            Seen::Known => {}
+            Seen::Host => self.changes.push(Change::Host { id, host: who.host.clone() }),
+            Seen::New => self.changes.push(Change::Worker { id, who: who.clone() }),
         }
         id
     }

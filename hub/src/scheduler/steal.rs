@@ -363,7 +363,7 @@ impl Scheduler {
             attempt,
             worker: lease.worker,
             how: if worn_out { Ended::Failed } else { Ended::Reclaimed },
-            report: Report { exit_code: 0, reason: Some(reason.into()), output: None },
+            report: Report { exit_code: 0, reason: Some(reason.into()), ..Report::default() },
         });
         self.tell_lost(lease.worker, name, attempt);
         if worn_out {

@@ -61,6 +61,15 @@ impl Worker {
     }
 }
 
+/// What is new about a worker that was heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Known,
+    /// It says for the first time where it runs.
+    Host,
+    New,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Client {
     number: u64,
@@ -88,21 +97,22 @@ impl Workers {
         }
     }
 
-    /// Notes that the worker lives; true if it was not known.
-    pub fn see(&mut self, now: Millis, who: &Who) -> (WorkerId, bool) {
+    /// Notes that the worker lives, and what is new about it.
+    pub fn see(&mut self, now: Millis, who: &Who) -> (WorkerId, Seen) {
         if let Some(id) = self.find(who) {
             if let Some(worker) = self.by_id.get_mut(&id) {
                 worker.last_seen = now;
                 worker.left = false;
-                if worker.who.host.is_empty() {
+                if worker.who.host.is_empty() && !who.host.is_empty() {
                     worker.who.host = who.host.clone();
+                    return (id, Seen::Host);
                 }
             }
-            return (id, false);
+            return (id, Seen::Known);
         }
         let id = self.last_id + 1;
         self.restore(now, id, who.clone());
-        (id, true)
+        (id, Seen::New)
     }
 
     /// A worker that the store knows.

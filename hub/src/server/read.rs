@@ -40,7 +40,7 @@ impl Server {
             Read::Workers { limit, after } => {
                 reply::Body::Workers(self.roster().page(limit, after))
             }
-            Read::Show(name) => match view::show(&self.scheduler, &self.store, &name)? {
+            Read::Show(name) => match view::show(&self.roster(), &self.store, &name)? {
                 Some(shown) => reply::Body::Shown(shown),
                 None => {
                     let mut why =

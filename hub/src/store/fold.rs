@@ -76,12 +76,14 @@ impl<'a, 'db> Rows<'a, 'db> {
             leases: BTreeMap::new(),
             add: db.prepare_cached(
                 "INSERT INTO tasks (id, name, state, definition, priority, retries, time_limit_ms,
-                    created_ms, needs, command) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    created_ms, needs, command, dir, env, stdin)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?,
             end: db.prepare_cached(
                 "INSERT OR REPLACE INTO attempts
-                    (task, attempt, worker, started_ms, run_ms, outcome, exit_code, reason, output)
-                 VALUES (?1, ?2, ?3, ?4, max(0, ?5 - ?4), ?6, ?7, ?8, ?9)",
+                    (task, attempt, worker, started_ms, run_ms, outcome, exit_code, reason, output,
+                     output_file)
+                 VALUES (?1, ?2, ?3, ?4, max(0, ?5 - ?4), ?6, ?7, ?8, ?9, ?10)",
             )?,
             finish: db.prepare_cached(
                 "UPDATE tasks SET state = ?2, attempt = ?3, failures = ?4, reclaims = ?5, blame = ?6
@@ -110,9 +112,13 @@ impl<'a, 'db> Rows<'a, 'db> {
             }
             Change::Worker { id, who } => {
                 self.change(
-                    "INSERT INTO workers (id, name, client, seen_ms) VALUES (?1, ?2, ?3, ?4)",
-                    params![id, &*who.name, who.id, now],
+                    "INSERT INTO workers (id, name, client, seen_ms, host)
+                     VALUES (?1, ?2, ?3, ?4, nullif(?5, ''))",
+                    params![id, &*who.name, who.id, now, &*who.host],
                 )?;
+            }
+            Change::Host { id, host } => {
+                self.change("UPDATE workers SET host = ?2 WHERE id = ?1", params![id, &**host])?;
             }
             Change::Leased { task, attempt, worker, client, number, term_ms } => {
                 let (attempt, worker, number, term_ms) = (*attempt, *worker, *number, *term_ms);
@@ -137,7 +143,8 @@ impl<'a, 'db> Rows<'a, 'db> {
                     *how as i64,
                     report.exit_code,
                     report.reason.as_deref(),
-                    report.output
+                    report.output,
+                    report.output_file.as_deref()
                 ])?;
             }
             Change::Finished { task, state, attempt, failures, reclaims, blame } => {
@@ -191,14 +198,18 @@ impl<'a, 'db> Rows<'a, 'db> {
             limit,
             now,
             id_list(needs),
-            command
+            command,
+            details.and_then(|details| details.dir.as_deref()),
+            details.and_then(|details| details.env.as_deref()),
+            details.and_then(|details| details.stdin.as_deref())
         ];
         if !adopted {
             return self.add.execute(row).map(drop);
         }
         self.change(
             "UPDATE tasks SET name = ?2, state = ?3, definition = ?4, priority = ?5, retries = ?6,
-                time_limit_ms = ?7, created_ms = ?8, needs = ?9, command = ?10 WHERE id = ?1",
+                time_limit_ms = ?7, created_ms = ?8, needs = ?9, command = ?10, dir = ?11, env = ?12, stdin = ?13
+             WHERE id = ?1",
             row,
         )
     }

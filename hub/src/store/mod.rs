@@ -65,7 +65,7 @@ pub struct Store {
     behind: VecDeque<Batch>,
     behind_changes: usize,
     behind_since: Instant,
-    /// Commands and time limits of tasks that the tables may not have yet.
+    /// Commands and the like of tasks that the tables may not have yet.
     details: HashMap<TaskId, (Turn, Details)>,
     turn: Turn,
     folded: Cell<Turn>,

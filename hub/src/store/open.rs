@@ -21,7 +21,7 @@ use crate::scheduler::message::Turn;
 
 /// "dhub" in ASCII: marks the file as ours.
 const APPLICATION_ID: i64 = 0x6468_7562;
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// Pages of SQLite kept in memory, in KiB.
@@ -51,6 +51,8 @@ pub enum OpenError {
     RedoForeign { file: PathBuf, redo: PathBuf },
     #[error("{} is damaged: {gap}\n  bring back a sound copy of it, or start with --without-redo and lose what it has", .redo.display())]
     RedoDamaged { redo: PathBuf, gap: Gap },
+    #[error("{} was written by another version of dhub; start that version once on the same file and stop it", .redo.display())]
+    RedoVersion { redo: PathBuf },
     #[error("{}: turn {turn} was written by another version of dhub; start that version once and stop it", .redo.display())]
     RedoUnknown { redo: PathBuf, turn: Turn },
 }
@@ -159,6 +161,21 @@ impl Store {
             folded: Cell::new(turn),
             _lock: None,
         }
+    }
+
+    /// Brings the file to this version, for a hub that is going to run on it. What only looks at a file
+    /// leaves it as it is.
+    pub fn upgrade(&self) -> Result<(), StoreError> {
+        let db = self.db()?;
+        let upgrade = || -> rusqlite::Result<()> {
+            if is_of_now(&db)? {
+                return Ok(());
+            }
+            let transaction = db.unchecked_transaction()?;
+            migrate(&db)?;
+            transaction.commit()
+        };
+        upgrade().map_err(StoreError::Fold)
     }
 
     fn read_totals(&self) -> Result<Counts, StoreError> {
@@ -336,6 +353,9 @@ fn open_redo(
     };
     if is_there && !access.without_redo {
         let records = Records::read(&*medium).map_err(io)?;
+        if !is_clean && records.of_another_version {
+            return Err(OpenError::RedoVersion { redo: path });
+        }
         let is_ours = records.owner() == Some(id);
         if !is_ours && (!is_clean || records.has_turns()) {
             return Err(OpenError::RedoForeign { file: file.to_owned(), redo: path });
@@ -390,25 +410,48 @@ fn catch_up(
     Ok(last)
 }
 
-/// From now on the file needs its redo log. One of an older version is brought to this one with it.
+/// From now on the file needs its redo log.
 pub fn mark_in_use(db: &Connection, id: u64) -> rusqlite::Result<()> {
     let transaction = db.unchecked_transaction()?;
-    if version(db)? < 2 {
+    migrate(db)?;
+    super::fold::set(db, "redo", id)?;
+    super::fold::set(db, "clean", 0)?;
+    transaction.commit()
+}
+
+/// Is the file of this version?
+pub fn is_of_now(db: &Connection) -> rusqlite::Result<bool> {
+    Ok(version(db)? == VERSION)
+}
+
+/// Brings a file of an older version to this one; in a transaction of the caller's.
+fn migrate(db: &Connection) -> rusqlite::Result<()> {
+    let found = version(db)?;
+    if found < 2 {
         db.execute_batch(
             "CREATE TABLE meta (
                 key   TEXT    PRIMARY KEY,
                 value INTEGER NOT NULL
             ) WITHOUT ROWID;
+            INSERT INTO meta VALUES ('turn', 0), ('redo', 0), ('clean', 1);
             DROP INDEX tasks_open;
             DROP INDEX tasks_dead;
             CREATE INDEX tasks_undone  ON tasks (state, id) WHERE state <> 5;",
         )?;
-        super::fold::set(db, "turn", 0)?;
     }
-    super::fold::set(db, "redo", id)?;
-    super::fold::set(db, "clean", 0)?;
-    db.pragma_update(None, "user_version", VERSION)?;
-    transaction.commit()
+    if found < 3 {
+        db.execute_batch(
+            "ALTER TABLE tasks    ADD COLUMN dir         TEXT;
+            ALTER TABLE tasks    ADD COLUMN env         TEXT;
+            ALTER TABLE tasks    ADD COLUMN stdin       BLOB;
+            ALTER TABLE workers  ADD COLUMN host        TEXT;
+            ALTER TABLE attempts ADD COLUMN output_file TEXT;
+            DROP VIEW task_list;",
+        )?;
+        let view = SCHEMA.find("CREATE VIEW task_list").map_or("", |at| &SCHEMA[at..]);
+        db.execute_batch(view)?;
+    }
+    if found < VERSION { db.pragma_update(None, "user_version", VERSION) } else { Ok(()) }
 }
 
 /// The redo log is not needed any more.

@@ -27,12 +27,16 @@ pub struct TaskRow {
     pub created_ms: u64,
     pub ended_ms: u64,
     pub blame: Option<TaskId>,
+    pub dir: String,
+    /// A JSON array of NAME=VALUE; empty: none.
+    pub env: String,
+    pub stdin_bytes: u64,
 }
 
 impl TaskRow {
     /// What it takes in a message, about.
     pub fn bytes(&self) -> usize {
-        let texts = [&self.name, &self.worker, &self.reason, &self.command];
+        let texts = [&self.name, &self.worker, &self.reason, &self.command, &self.dir, &self.env];
         128 + texts.map(String::len).iter().sum::<usize>()
     }
 }
@@ -47,6 +51,8 @@ pub struct AttemptRow {
     pub exit_code: i32,
     pub reason: String,
     pub output: Vec<u8>,
+    pub host: String,
+    pub output_file: String,
 }
 
 #[derive(Clone, Debug)]
@@ -61,11 +67,20 @@ const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 const TASK_ROW: &str = "SELECT t.id, t.name, t.state, t.priority, t.retries, coalesce(l.attempt, t.attempt),
         t.failures, t.reclaims, w.name, coalesce(?1 - l.started_ms, a.run_ms), a.exit_code, a.reason,
-        t.command, t.time_limit_ms, t.created_ms, a.started_ms + a.run_ms, t.blame
+        t.command, t.time_limit_ms, t.created_ms, a.started_ms + a.run_ms, t.blame,
+        t.dir, t.env, octet_length(t.stdin)
     FROM tasks t
         LEFT JOIN leases l ON l.task = t.id
         LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt
         LEFT JOIN workers w ON w.id = coalesce(l.worker, a.worker)";
+
+/// What a task adds to a lease; `Details::bytes` counts in the same way.
+const DETAILS_BYTES: &str = "iif(t.command IS NOT NULL OR t.time_limit_ms > 0 OR t.dir IS NOT NULL OR t.env IS NOT NULL
+        OR t.stdin IS NOT NULL,
+    16 + coalesce(octet_length(t.command), 0) + coalesce(octet_length(t.dir), 0) + coalesce(octet_length(t.env), 0)
+       + coalesce(octet_length(t.stdin), 0), 0)";
+/// Of a file that is only looked at, and stays as it is.
+const DETAILS_BYTES_BEFORE_3: &str = "iif(t.command IS NOT NULL OR t.time_limit_ms > 0, 16 + coalesce(octet_length(t.command), 0), 0)";
 
 fn state(number: i64) -> Option<State> {
     Some(match number {
@@ -101,6 +116,9 @@ fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         created_ms: ms(14)?,
         ended_ms: ms(15)?,
         blame: row.get::<_, Option<i64>>(16)?.map(|id| id as TaskId),
+        dir: text(17)?,
+        env: text(18)?,
+        stdin_bytes: ms(19)?,
     })
 }
 
@@ -119,13 +137,16 @@ impl Store {
             super::FINISHED.iter().map(|&state| (state, self.totals.of(state))).collect();
         scheduler.restore_totals(&finished, last_task, last_worker);
         let leases = self.leases(now, scheduler)?;
-        let mut select = db.prepare(
+        let details_bytes = match super::open::is_of_now(&db)? {
+            true => DETAILS_BYTES,
+            false => DETAILS_BYTES_BEFORE_3,
+        };
+        let mut select = db.prepare(&format!(
             "SELECT t.id, t.name, t.definition, t.priority, t.retries, t.failures, t.reclaims, t.attempt,
-                iif(t.command IS NOT NULL OR t.time_limit_ms > 0, 16 + coalesce(octet_length(t.command), 0), 0),
-                t.needs, a.worker, a.outcome
+                {details_bytes}, t.needs, a.worker, a.outcome
              FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt AND t.attempt > 0
-             WHERE t.state = 2 AND t.state <> 5 ORDER BY t.id",
-        )?;
+             WHERE t.state = 2 AND t.state <> 5 ORDER BY t.id"
+        ))?;
         let tasks = select.query_map([], |row| {
             let needs = parse_ids(row.get_ref(9)?.as_str_or_null()?);
             Ok((stored_task(row, Vec::new())?, needs))
@@ -140,9 +161,13 @@ impl Store {
         scheduler: &mut Scheduler,
     ) -> Result<Vec<StoredLease>, StoreError> {
         let db = self.db()?;
+        let host = if super::open::is_of_now(&db)? { "w.host" } else { "NULL" };
         let mut select = db.prepare(
-            "SELECT l.task, l.attempt, l.worker, l.client, l.number, l.term_ms, l.started_ms, w.name, w.client
-             FROM leases l JOIN workers w ON w.id = l.worker",
+            &format!(
+                "SELECT l.task, l.attempt, l.worker, l.client, l.number, l.term_ms, l.started_ms, w.name, w.client,
+                    {host}
+                 FROM leases l JOIN workers w ON w.id = l.worker"
+            ),
         )?;
         let wall = unix_ms();
         let mut leases = Vec::new();
@@ -152,11 +177,9 @@ impl Store {
             let id: Option<ClientId> = row.get(8)?;
             if scheduler.worker(worker).is_none() {
                 let name: String = row.get(7)?;
-                scheduler.restore_worker(
-                    now,
-                    worker,
-                    Who { name: name.into(), id, host: Name::default() },
-                );
+                let host: Option<String> = row.get(9)?;
+                let host = host.unwrap_or_default().into();
+                scheduler.restore_worker(now, worker, Who { name: name.into(), id, host });
             }
             leases.push(StoredLease {
                 task: row.get::<_, i64>(0)? as TaskId,
@@ -171,14 +194,18 @@ impl Store {
         Ok(leases)
     }
 
-    /// A worker that memory has forgotten or never knew in this life of the hub.
-    pub fn find_worker(&self, who: &Who) -> Result<Option<WorkerId>, StoreError> {
+    /// A worker that memory has forgotten or never knew in this life of the hub, and its host.
+    pub fn find_worker(&self, who: &Who) -> Result<Option<(WorkerId, Name)>, StoreError> {
         let db = self.db()?;
         let mut select =
-            db.prepare_cached("SELECT id FROM workers WHERE coalesce(client, name) = ?1")?;
+            db.prepare_cached("SELECT id, host FROM workers WHERE coalesce(client, name) = ?1")?;
+        let known = |row: &Row| {
+            let host: Option<String> = row.get(1)?;
+            Ok((row.get(0)?, host.unwrap_or_default().into()))
+        };
         let id = match who.id {
-            Some(client) => select.query_row([client], |row| row.get(0)).optional()?,
-            None => select.query_row([&*who.name], |row| row.get(0)).optional()?,
+            Some(client) => select.query_row([client], known).optional()?,
+            None => select.query_row([&*who.name], known).optional()?,
         };
         Ok(id)
     }
@@ -215,11 +242,19 @@ impl Store {
         }
         let db = self.db()?;
         let details = db
-            .prepare_cached("SELECT command, time_limit_ms FROM tasks WHERE id = ?1")?
+            .prepare_cached(
+                "SELECT command, time_limit_ms, dir, env, stdin FROM tasks WHERE id = ?1",
+            )?
             .query_row([id as i64], |row| {
+                let text = |index| {
+                    Ok::<_, rusqlite::Error>(row.get::<_, Option<String>>(index)?.map(Name::from))
+                };
                 Ok(Details {
-                    command: row.get::<_, Option<String>>(0)?.map(String::into),
+                    command: text(0)?,
                     time_limit_ms: row.get::<_, i64>(1)?.max(0) as u64,
+                    dir: text(2)?,
+                    env: text(3)?,
+                    stdin: row.get::<_, Option<Vec<u8>>>(4)?.map(Vec::into_boxed_slice),
                 })
             })?;
         Ok(details)
@@ -234,12 +269,11 @@ impl Store {
     pub fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, StoreError> {
         let db = self.db()?;
         let found = db
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT t.id, t.name, t.definition, t.priority, t.retries, t.failures, t.reclaims, t.attempt,
-                    iif(t.command IS NOT NULL OR t.time_limit_ms > 0, 16 + coalesce(octet_length(t.command), 0), 0),
-                    t.needs, NULL, NULL, t.state
-                 FROM tasks t WHERE t.id = ?1 AND t.state > 2",
-            )?
+                    {DETAILS_BYTES}, t.needs, NULL, NULL, t.state
+                 FROM tasks t WHERE t.id = ?1 AND t.state > 2"
+            ))?
             .query_row([id as i64], |row| {
                 let needs = parse_ids(row.get_ref(9)?.as_str_or_null()?);
                 let state = state(row.get(12)?).unwrap_or(State::Done);
@@ -285,10 +319,12 @@ impl Store {
         Ok(select.query_row(params![unix_ms(), id as i64], task_row).optional()?)
     }
 
-    /// Beside another task: all but its command.
+    /// Beside another task: all but what may be large.
     pub fn neighbour(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError> {
         let db = self.db()?;
-        let brief = TASK_ROW.replace("t.command", "NULL");
+        let brief = ["t.command", "t.dir", "t.env"]
+            .iter()
+            .fold(TASK_ROW.to_owned(), |sql, column| sql.replace(column, "NULL"));
         let mut select = db.prepare_cached(&format!("{brief} WHERE t.id = ?2"))?;
         Ok(select.query_row(params![unix_ms(), id as i64], task_row).optional()?)
     }
@@ -334,7 +370,8 @@ impl Store {
     pub fn attempts(&self, task: TaskId, most: usize) -> Result<Vec<AttemptRow>, StoreError> {
         let db = self.db()?;
         let mut select = db.prepare_cached(
-            "SELECT a.attempt, w.name, a.started_ms, a.run_ms, a.outcome, a.exit_code, a.reason, a.output
+            "SELECT a.attempt, w.name, a.started_ms, a.run_ms, a.outcome, a.exit_code, a.reason, a.output,
+                w.host, a.output_file
              FROM attempts a LEFT JOIN workers w ON w.id = a.worker
              WHERE a.task = ?1 ORDER BY a.attempt DESC LIMIT ?2",
         )?;
@@ -354,6 +391,8 @@ impl Store {
                 exit_code: row.get(5)?,
                 reason: row.get::<_, Option<String>>(6)?.unwrap_or_default(),
                 output: row.get::<_, Option<Vec<u8>>>(7)?.unwrap_or_default(),
+                host: row.get::<_, Option<String>>(8)?.unwrap_or_default(),
+                output_file: row.get::<_, Option<String>>(9)?.unwrap_or_default(),
             })
         })?;
         let mut attempts = rows.collect::<rusqlite::Result<Vec<_>>>()?;

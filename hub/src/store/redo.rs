@@ -20,7 +20,9 @@ use crate::scheduler::message::Turn;
 /// Records begin at multiples of this: none is written over by its successor.
 const PAGE: usize = 4096;
 /// Changes with the format of a record or of what is in it.
-const MAGIC: [u8; 8] = *b"dhubred1";
+const MAGIC: [u8; 8] = *b"dhubred2";
+/// What it has in all versions.
+const MAGIC_BYTES: usize = 7;
 const HEADER: usize = 40;
 /// In place of a turn, for these count from 1.
 const FIRST_PAGE: Turn = 0;
@@ -124,13 +126,17 @@ pub struct Gap {
 pub struct Records {
     /// With what they say, and whose they are.
     turns: BTreeMap<Turn, (u64, Vec<u8>)>,
+    /// The first page says that another version wrote it.
+    pub of_another_version: bool,
 }
 
 impl Records {
     /// All that can be read.
     pub fn read(medium: &dyn Medium) -> io::Result<Self> {
         let bytes = medium.read()?;
-        let mut records = Self::default();
+        let of_another_version =
+            bytes.starts_with(&MAGIC[..MAGIC_BYTES]) && !bytes.starts_with(&MAGIC);
+        let mut records = Self { of_another_version, ..Self::default() };
         let mut rest = bytes.as_slice();
         while rest.len() >= HEADER {
             let pages = match parse(rest) {

@@ -1,4 +1,4 @@
--- Version 2. Readable with the sqlite3 shell, of a stopped hub's file or of a backup.
+-- Version 3. Readable with the sqlite3 shell, of a stopped hub's file or of a backup.
 --
 -- States: 1 missing, 2 open, 5 done, 6 failed, 7 skipped, 8 cancelled. An open task runs if it has
 -- a lease, waits if something that it needs is not done, and is ready otherwise; these follow from
@@ -18,7 +18,10 @@ CREATE TABLE tasks (
     blame         INTEGER,                     -- of a skipped task: the failed or cancelled one
     created_ms    INTEGER NOT NULL,            -- since 1970
     needs         TEXT,                        -- ids, separated by commas
-    command       TEXT
+    command       TEXT,
+    dir           TEXT,                        -- where it runs, if not where its worker does
+    env           TEXT,                        -- JSON array of NAME=VALUE
+    stdin         BLOB                         -- what it reads
 );
 CREATE INDEX tasks_undone  ON tasks (state, id) WHERE state <> 5;
 CREATE INDEX tasks_skipped ON tasks (blame, id) WHERE blame IS NOT NULL;
@@ -27,7 +30,8 @@ CREATE TABLE workers (
     id        INTEGER PRIMARY KEY,
     name      TEXT NOT NULL,
     client    BLOB,                            -- 16 bytes; NULL: known by its name
-    seen_ms   INTEGER NOT NULL                 -- first heard of, since 1970
+    seen_ms   INTEGER NOT NULL,                -- first heard of, since 1970
+    host      TEXT                             -- the machine that it runs on, if it said so
 );
 CREATE UNIQUE INDEX workers_key ON workers (coalesce(client, name));
 
@@ -52,7 +56,8 @@ CREATE TABLE attempts (
     outcome    INTEGER NOT NULL,
     exit_code  INTEGER NOT NULL,
     reason     TEXT,
-    output     BLOB,
+    output     BLOB,                           -- the end of it
+    output_file TEXT,                          -- all of it, on the worker's machine
     PRIMARY KEY (task, attempt)
 ) WITHOUT ROWID;
 
@@ -84,7 +89,7 @@ CREATE VIEW task_list AS
                 THEN 'waiting' ELSE 'ready' END END AS state,
         t.priority, t.failures, t.command,
         coalesce(l.attempt, t.attempt) AS attempt,
-        w.name AS worker, a.exit_code, a.reason
+        w.name AS worker, w.host, a.exit_code, a.reason
     FROM tasks t
         LEFT JOIN leases l ON l.task = t.id
         LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt

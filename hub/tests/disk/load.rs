@@ -71,7 +71,13 @@ fn script() -> Vec<Vec<Action>> {
     use Action::*;
     let with = |name: &str, needs: &[&str], priority, retries| {
         let command = format!("run {name} {}", "x".repeat(300));
-        let details = Some(Box::new(Details { command: Some(command.into()), time_limit_ms: 7 }));
+        let details = Some(Box::new(Details {
+            command: Some(command.into()),
+            time_limit_ms: 7,
+            dir: Some("/scratch".into()),
+            env: Some(r#"["A=1"]"#.into()),
+            stdin: Some([7; 300].into()),
+        }));
         NewTask { priority, retries, details, ..task(name, needs) }
     };
     let many = |from: usize, to: usize| {
@@ -286,7 +292,12 @@ impl<'a> Load<'a> {
             let verdict = if fails { Verdict::Failed } else { Verdict::Done };
             let output = Some(format!("{name}: {}", "o".repeat(700)).into_bytes().into());
             let reason = fails.then(|| format!("{name} never works").into());
-            let report = Report { exit_code: 3 * i32::from(fails), reason, output };
+            let report = Report {
+                exit_code: 3 * i32::from(fails),
+                reason,
+                output,
+                output_file: Some("/scratch/out".into()),
+            };
             Outcome { report, ..outcome(&name, attempt, verdict) }
         });
         let outcomes = outcomes.collect();

@@ -41,6 +41,7 @@ fn ended(task: TaskId, attempt: u32, how: Ended) -> Change {
         exit_code: 3,
         reason: Some("why".into()),
         output: Some(b"the \xff end"[..].into()),
+        output_file: Some("/scratch/out".into()),
     };
     Change::Ended { task, attempt, worker: 1, how, report }
 }
@@ -51,7 +52,13 @@ fn finished(task: TaskId, state: State, attempt: u32, blame: TaskId) -> Change {
 
 #[test]
 fn an_added_task_keeps_all_that_defines_it() {
-    let details = Details { command: Some("run é $X".into()), time_limit_ms: 90_000 };
+    let details = Details {
+        command: Some("run é $X".into()),
+        time_limit_ms: 90_000,
+        dir: Some("/scratch/é".into()),
+        env: Some(r#"["A=1","B=\n"]"#.into()),
+        stdin: Some(b"in\0\xff"[..].into()),
+    };
     let task = NewTask {
         definition: u64::MAX - 3,
         priority: -7,
@@ -67,6 +74,8 @@ fn an_added_task_keeps_all_that_defines_it() {
     assert_eq!(store.details(1).expect("its details"), details);
     let row = store.task("a é\n").expect("a row").expect("the task");
     assert_eq!((row.command.as_str(), row.time_limit_ms, row.finished), ("run é $X", 90_000, None));
+    assert_eq!((row.dir.as_str(), row.stdin_bytes), ("/scratch/é", 4));
+    assert_eq!(dhub::convert::environment(Some(&row.env)), ["A=1", "B=\n"]);
     assert!(row.created_ms > 0);
 }
 
@@ -126,7 +135,7 @@ fn workers_are_found_by_id_or_by_name() {
         who: Who { name: "h1".into(), id: Some(client("other")), host: Name::default() },
     };
     let (store, ..) = reopened(&[worker(1, "w1"), worker(2, "h1"), same_name], &[]);
-    let find = |who: &Who| store.find_worker(who).expect("a look");
+    let find = |who: &Who| store.find_worker(who).expect("a look").map(|(id, _)| id);
     assert_eq!(find(&who("w1")), Some(1));
     assert_eq!(
         find(&Who { name: "another name".into(), id: who("w1").id, host: Name::default() }),

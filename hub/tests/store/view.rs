@@ -25,7 +25,7 @@ fn the_views_can_be_read() {
     let steal = steal(&w1, 1, 3);
     hub.ask(|ticket| Command::Steal { ticket, who: w1.clone(), steal });
     let mut failed = outcome("d", 1, Verdict::Failed);
-    failed.report = Report { exit_code: 9, reason: Some("no disk".into()), output: None };
+    failed.report = Report { exit_code: 9, reason: Some("no disk".into()), ..Report::default() };
     let outcomes = vec![outcome("a", 1, Verdict::Done), failed];
     hub.ask(|ticket| Command::Complete { ticket, who: w1, outcomes, want: None });
     hub.ask(|ticket| Command::Cancel { ticket, names: vec!["g".into()] });

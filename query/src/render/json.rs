@@ -38,6 +38,9 @@ pub fn task(task: &TaskInfo) -> Value {
         "created_unix_ms": task.created_unix_ms,
         "ended_unix_ms": task.ended_unix_ms,
         "retry_in_ms": task.retry_in_ms,
+        "dir": task.dir,
+        "env": task.env,
+        "stdin_bytes": task.stdin_bytes,
     })
 }
 
@@ -52,6 +55,8 @@ fn attempt_info(attempt: &AttemptInfo) -> Value {
         "reason": attempt.reason,
         // Output need not be UTF-8; JSON must.
         "output": String::from_utf8_lossy(&attempt.output),
+        "host": attempt.host,
+        "output_file": attempt.output_file,
     })
 }
 
@@ -86,6 +91,10 @@ fn lease(lease: &Lease) -> Value {
         "attempt": lease.attempt,
         "command": lease.command,
         "time_limit_ms": lease.time_limit_ms,
+        "dir": lease.dir,
+        "env": lease.env,
+        // It need not be UTF-8; JSON must.
+        "stdin": String::from_utf8_lossy(&lease.stdin),
         "lease_ms": lease.term_ms,
     })
 }

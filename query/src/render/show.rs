@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::table::{self, name_cell, row, state_cell};
-use super::words::{BAD, FAINT, STRONG, fate, number, paint, plain, span_ms, state, state_style};
+use super::words::{
+    BAD, FAINT, STRONG, counted, fate, number, paint, plain, span_ms, state, state_style,
+};
 
 /// Rows of each list; JSON has them all.
 const ROWS_MAX: usize = 20;
@@ -28,6 +30,21 @@ pub fn show(shown: &Shown, zone: &TimeZone) -> String {
     neighbours(&mut text, "needed by", &shown.needed_by.iter().collect::<Vec<_>>());
     if !task.command.is_empty() {
         let _ = writeln!(text, "  {:<11} {}", "command", plain(&task.command));
+    }
+    if !task.dir.is_empty() {
+        let _ = writeln!(text, "  {:<11} {}", "directory", plain(&task.dir));
+    }
+    for (index, entry) in task.env.iter().take(ROWS_MAX).enumerate() {
+        let title = if index == 0 { "environment" } else { "" };
+        let _ = writeln!(text, "  {title:<11} {}", plain(entry));
+    }
+    if task.env.len() > ROWS_MAX {
+        let more = number((task.env.len() - ROWS_MAX) as u64);
+        let _ =
+            writeln!(text, "  {:<11} {}", "", paint(FAINT, format!("and {more} more (--json)")));
+    }
+    if task.stdin_bytes > 0 {
+        let _ = writeln!(text, "  {:<11} {}", "reads", counted(task.stdin_bytes, "byte"));
     }
     attempts(&mut text, &shown.attempts, zone);
     text
@@ -85,7 +102,7 @@ fn attempts(text: &mut String, attempts: &[AttemptInfo], zone: &TimeZone) {
             Cell::new(format!("{title:<10}")),
             table::right(attempt.attempt),
             Cell::new(&attempt.outcome),
-            Cell::new(format!("on {}", plain(&attempt.worker))),
+            Cell::new(place(attempt)),
             Cell::new(when(attempt.started_unix_ms, zone)),
             Cell::new(match attempt.ended_unix_ms {
                 0 => String::new(),
@@ -103,6 +120,21 @@ fn attempts(text: &mut String, attempts: &[AttemptInfo], zone: &TimeZone) {
         && last.outcome == "failed"
     {
         output(text, &last.output);
+    }
+    if let Some(last) = attempts.last()
+        && !last.output_file.is_empty()
+    {
+        let (file, host) = (plain(&last.output_file), plain(&last.host));
+        let _ = writeln!(text, "    {}", paint(FAINT, format!("all of it: {file} on {host}")));
+    }
+}
+
+/// The name of a kworker begins with that of its machine.
+fn place(attempt: &AttemptInfo) -> String {
+    let (worker, host) = (plain(&attempt.worker), plain(&attempt.host));
+    match worker.starts_with(&*host) {
+        true => format!("on {worker}"),
+        false => format!("on {worker} ({host})"),
     }
 }
 
@@ -147,6 +179,9 @@ mod tests {
             task: Some(TaskInfo {
                 retries: 2,
                 command: "./merge out/12.*".into(),
+                dir: "/scratch".into(),
+                env: vec!["A=1".into(), "B=\n".into()],
+                stdin_bytes: 1_200,
                 ..task("merge-12", State::Waiting)
             }),
             needs: vec![task("sim-0001", State::Done), sim, late, task("prep", State::Missing)],
@@ -160,7 +195,8 @@ mod tests {
                 exit_code: 2,
                 reason: String::new(),
                 output: b"reading\nno such file\n".to_vec(),
-                ..AttemptInfo::default()
+                host: "rack 3".into(),
+                output_file: "/scratch/merge-12.1.out".into(),
             }],
         };
         let text = anstream::adapter::strip_str(&show(&shown, &TimeZone::UTC)).to_string();
@@ -172,9 +208,14 @@ merge-12   waiting   priority 0   retries 2
   done are    1 of its dependencies
   needed by   report  waiting
   command     ./merge out/12.*
-  attempts    1  failed  on node12  1970-01-01 00:16:40  for 1 m 2 s  exit 2
+  directory   /scratch
+  environment A=1
+              B=\\n
+  reads       1,200 bytes
+  attempts    1  failed  on node12 (rack 3)  1970-01-01 00:16:40  for 1 m 2 s  exit 2
     | reading
     | no such file
+    all of it: /scratch/merge-12.1.out on rack 3
 ";
         assert_eq!(text, expected);
     }

@@ -1,14 +1,17 @@
 //! Lines of JSON: one task with all that it can have.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dhub_proto::limits::{COMMAND_BYTES_MAX, RETRIES_MAX};
+use dhub_proto::limits::{
+    COMMAND_BYTES_MAX, DIR_BYTES_MAX, ENV_BYTES_MAX, RETRIES_MAX, STDIN_BYTES_MAX,
+};
 use dhub_proto::options::parse_duration;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
-use super::{Details, TaskFile, too_long};
+use super::{Details, Surroundings, TaskFile, too_long};
 use crate::render::words::number;
 
 /// A field that nobody knows is most likely a misspelt one.
@@ -25,6 +28,11 @@ struct Line<'a> {
     retries: Option<u32>,
     #[serde(default, deserialize_with = "time_limit_ms")]
     time_limit: Option<u64>,
+    dir: Option<String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    stdin: String,
 }
 
 /// Borrowed wherever it has no escapes, which serde does only for a field of its own.
@@ -44,6 +52,7 @@ pub fn add<'a>(tasks: &mut TaskFile<'a>, at: u32, line: &'a str) -> Result<(), S
     if line.retries.is_some_and(|retries| retries > RETRIES_MAX) {
         return Err(format!("retries is at most {}", number(RETRIES_MAX.into())));
     }
+    let surroundings = surroundings(line.dir, line.env, line.stdin)?;
     let name = tasks.intern(line.name)?;
     let start = tasks.needs.len();
     for need in line.needs {
@@ -61,8 +70,37 @@ pub fn add<'a>(tasks: &mut TaskFile<'a>, at: u32, line: &'a str) -> Result<(), S
         priority: line.priority,
         retries: line.retries,
         time_limit_ms: line.time_limit,
+        surroundings,
     });
     Ok(())
+}
+
+fn surroundings(
+    dir: Option<String>,
+    env: BTreeMap<String, String>,
+    stdin: String,
+) -> Result<Option<Box<Surroundings>>, String> {
+    let dir = dir.filter(|dir| !dir.is_empty());
+    if dir.as_ref().is_some_and(|dir| dir.len() > DIR_BYTES_MAX || dir.contains('\0')) {
+        let most = number(DIR_BYTES_MAX as u64);
+        return Err(format!("dir has at most {most} bytes, and none of them is NUL"));
+    }
+    let is_name = |name: &String| !name.is_empty() && !name.contains('=');
+    if !env.keys().all(is_name) {
+        return Err("a name in env is empty or has a =".to_owned());
+    }
+    let env: Vec<String> = env.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if env.iter().map(String::len).sum::<usize>() > ENV_BYTES_MAX {
+        return Err(format!("env has at most {} bytes", number(ENV_BYTES_MAX as u64)));
+    }
+    if env.iter().any(|entry| entry.contains('\0')) {
+        return Err("env has a NUL byte".to_owned());
+    }
+    if stdin.len() > STDIN_BYTES_MAX {
+        return Err(format!("stdin has at most {} bytes", number(STDIN_BYTES_MAX as u64)));
+    }
+    let surroundings = Surroundings { dir, env, stdin };
+    Ok((surroundings != Surroundings::default()).then(|| Box::new(surroundings)))
 }
 
 /// serde_json counts lines from the start of what it was given, which is one line.

@@ -80,6 +80,17 @@ pub struct Details<'a> {
     pub priority: Option<i32>,
     pub retries: Option<u32>,
     pub time_limit_ms: Option<u64>,
+    /// Few have any.
+    pub surroundings: Option<Box<Surroundings>>,
+}
+
+/// Where a task runs, and with what.
+#[derive(Debug, Default, PartialEq)]
+pub struct Surroundings {
+    pub dir: Option<String>,
+    /// NAME=VALUE
+    pub env: Vec<String>,
+    pub stdin: String,
 }
 
 /// What is wrong with a file: the first thing, and how many more there are.

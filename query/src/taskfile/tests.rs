@@ -150,7 +150,7 @@ fn json_lines_are_refused_with_line_and_reason() {
         (
             "{\"name\":\"b\",\"comand\":\"x\"}",
             "unknown field `comand`, expected one of `name`, `needs`, `command`, `priority`, \
-             `retries`, `time_limit` (column 20)",
+             `retries`, `time_limit`, `dir`, `env`, `stdin` (column 20)",
         ),
         ("{\"needs\":[]}", "missing field `name` (column 12)"),
         ("{\"name\":\"b\"", "EOF while parsing an object (column 11)"),
@@ -168,6 +168,8 @@ fn json_lines_are_refused_with_line_and_reason() {
             "{\"name\":\"b\",\"time_limit\":[]}",
             "time_limit is a time like \"10m\" or a number of seconds (column 28)",
         ),
+        ("{\"name\":\"b\",\"env\":{\"A=\":\"1\"}}", "a name in env is empty or has a ="),
+        ("{\"name\":\"b\",\"env\":{\"A\":\"\\u0000\"}}", "env has a NUL byte"),
     ] {
         let message = first(&format!("{good}{line}"));
         assert_eq!(message, format!("tasks.jsonl:2: {expected}"));

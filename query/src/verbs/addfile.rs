@@ -60,6 +60,8 @@ pub fn run(args: Addfile, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         priority: args.options.priority,
         retries: args.options.retries,
         time_limit_ms: args.options.time_limit_ms(),
+        dir: args.options.dir.unwrap_or_default(),
+        env: args.options.env,
     };
     if let Some(template) = &defaults.template {
         file.refuse_long_commands(template)?;

@@ -1,18 +1,20 @@
 //! `create`: adds one task.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use dhub_proto::exit::Exit;
-use dhub_proto::limits::RETRIES_MAX;
+use dhub_proto::limits::{RETRIES_MAX, STDIN_BYTES_MAX};
 use dhub_proto::options::parse_duration;
 use dhub_proto::wire;
 use serde_json::json;
 
-use crate::args::{command, task_name};
-use crate::failure::Failure;
+use crate::args::{command, dir, env, task_name};
+use crate::failure::{Failure, system};
 use crate::hub::{Hub, ask};
 use crate::output::Output;
-use crate::render::words::plain;
+use crate::render::words::{number, plain};
 
 #[derive(clap::Args, Debug)]
 pub struct Create {
@@ -28,13 +30,25 @@ pub struct Create {
     #[arg(long, value_name = "CMD", value_parser = command)]
     command: Option<String>,
 
+    /// What the command reads from its standard input: the contents of FILE; - is this one's
+    #[arg(long, value_name = "FILE")]
+    stdin: Option<String>,
+
     #[command(flatten)]
     options: TaskOptions,
 }
 
 /// What tasks have besides a name, dependencies and a command.
-#[derive(clap::Args, Clone, Copy, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct TaskOptions {
+    /// Where the command runs; a relative path starts from the worker's directory
+    #[arg(long, value_name = "DIR", value_parser = dir)]
+    pub dir: Option<String>,
+
+    /// A variable for the environment of the command; can be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = env)]
+    pub env: Vec<String>,
+
     /// Larger first
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub priority: i32,
@@ -64,7 +78,9 @@ pub fn run(args: Create, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         priority: args.options.priority,
         retries: args.options.retries,
         time_limit_ms: args.options.time_limit_ms(),
-        ..wire::Task::default()
+        dir: args.options.dir.unwrap_or_default(),
+        env: args.options.env,
+        stdin: args.stdin.map_or(Ok(Vec::new()), |file| read(&file))?,
     };
     let created = ask!(hub, Create(wire::Create { tasks: vec![task] }) => Created);
     let sentence = || match (created.added, created.ready) {
@@ -79,4 +95,25 @@ pub fn run(args: Create, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     });
     out.result(sentence, value)?;
     Ok(Exit::Ok)
+}
+
+/// No more of it than a task may have.
+fn read(file: &str) -> Result<Vec<u8>, Failure> {
+    let most = STDIN_BYTES_MAX as u64 + 1;
+    let mut bytes = Vec::new();
+    let result = match file {
+        "-" => io::stdin().lock().take(most).read_to_end(&mut bytes),
+        _ => File::open(file).and_then(|file| file.take(most).read_to_end(&mut bytes)),
+    };
+    let name = if file == "-" { "standard input".into() } else { plain(file) };
+    match result {
+        Err(error) => Err(Failure::new(Exit::System, format!("{name}: {}", system(&error)))),
+        Ok(read) if read > STDIN_BYTES_MAX => {
+            let limit = number(STDIN_BYTES_MAX as u64);
+            let message =
+                format!("{name}: more than {limit} bytes; the task can read a file instead");
+            Err(Failure::new(Exit::Input, message))
+        }
+        Ok(_) => Ok(bytes),
+    }
 }

@@ -95,7 +95,7 @@ impl Archive for Nothing {
         Ok(None)
     }
 
-    fn worker(&self, _: &Who) -> Result<Option<WorkerId>, Infallible> {
+    fn worker(&self, _: &Who) -> Result<Option<(WorkerId, Name)>, Infallible> {
         Ok(None)
     }
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dhub_proto::wire::State;
+use dhub_proto::wire::{State, Task};
 use e2e::{Hub, Space, outcome_done, plain_worker};
 
 fn file(version: u32) -> PathBuf {
@@ -67,6 +67,17 @@ fn has_all_that_was_put_into_it(version: u32) {
     assert_eq!((task.worker.as_str(), task.priority, task.attempt), ("node 2", 9, 1));
     hub.query(&["show", "waits for a missing one"]).prints(&["never added"]);
     hub.query(&["show", "skipped-2"]).prints(&["skipped-1"]);
+    // The hash of a definition is the same in all versions.
+    let again = [
+        "create",
+        "done by a pool",
+        "--command",
+        "echo \"a line of output\"",
+        "--time-limit",
+        "1min",
+    ];
+    hub.query(&again).exits(0).prints(&["was there already"]);
+    hub.query(&["create", "skipped-1", "fäils ☃"]).exits(0).prints(&["was there already"]);
 }
 
 #[test]
@@ -110,6 +121,41 @@ fn a_file_of_version_1_has_all_that_was_put_into_it() {
 #[test]
 fn a_file_of_version_2_is_sound() {
     is_sound(2);
+}
+
+#[test]
+fn a_file_is_brought_to_this_version_when_a_hub_runs_on_it_and_not_by_a_look() {
+    for old in [1, 2] {
+        let mut hub = Hub::on(&file(old), &[]);
+        let added = Task { stdin: b"in".to_vec(), ..e2e::task("new", &[]) };
+        hub.native().create(&[added]);
+        assert_eq!(hub.native().show("new").task.expect("a task").stdin_bytes, 2);
+        hub.terminate().exits(0);
+        hub.space.run("dhub", &["check", "run.db"]).exits(0).prints(&["sound", "15 tasks"]);
+        std::fs::copy(file(old), hub.path("copy.db")).expect("a copy");
+        hub.space.run("dhub", &["check", "copy.db"]).exits(0);
+        let version = |name: &str| -> i64 {
+            let db = rusqlite::Connection::open(hub.path(name)).expect("a database");
+            db.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version")
+        };
+        assert_eq!((version("run.db"), version("copy.db")), (3, old.into()));
+    }
+}
+
+#[test]
+fn a_file_of_version_3_is_sound() {
+    is_sound(3);
+}
+
+#[test]
+fn a_file_of_version_3_has_all_that_was_put_into_it() {
+    has_all_that_was_put_into_it(3);
+    let hub = Hub::on(&file(3), &[]);
+    let native = hub.native();
+    let task = native.show("line\nbreak").task.expect("a task");
+    assert_eq!((task.dir.as_str(), task.stdin_bytes), ("/tmp", 3));
+    assert_eq!(task.env, ["A=1", "B=two words"]);
+    assert!(!native.show("done by a pool").attempts[0].host.is_empty());
 }
 
 #[test]

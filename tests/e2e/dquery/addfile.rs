@@ -138,6 +138,35 @@ fn json_lines_have_everything_a_task_can_have() {
 }
 
 #[test]
+fn tasks_have_directory_environment_and_input() {
+    let hub = Hub::start();
+    let text = r#"{"name": "own", "dir": "/own", "env": {"B": "2", "C": "x=y"}, "stdin": "in\n"}
+{"name": "default"}
+"#;
+    let options = ["--dir", "/all", "--env", "A=1", "--env", "B=1"];
+    add(&hub, "tasks.jsonl", text, &options).ok();
+    let task = &hub.show("own")["task"];
+    assert_eq!((&task["dir"], &task["stdin_bytes"]), (&"/own".into(), &3.into()));
+    assert_eq!(task["env"], serde_json::json!(["A=1", "B=2", "C=x=y"]));
+    let task = &hub.show("default")["task"];
+    assert_eq!((&task["dir"], &task["env"]), (&"/all".into(), &serde_json::json!(["A=1", "B=1"])));
+    add(&hub, "tasks.jsonl", text, &options).exits(0).prints(&["2 were there already"]);
+
+    hub.write("input", "from a file");
+    let one = ["create", "one", "--dir", "sub", "--env", "A=b c", "--stdin", "input"];
+    hub.query(&one).ok();
+    hub.query(&one).exits(0).prints(&["was there already"]);
+    let shown = hub.query(&["show", "one"]);
+    shown.exits(0).prints(&["directory   sub", "environment A=b c", "reads       11 bytes"]);
+    hub.sh("echo hello | dquery create two --stdin -").ok();
+    assert_eq!(hub.show("two")["task"]["stdin_bytes"], 6);
+    hub.query(&["create", "x", "--stdin", "nosuch"]).exits(9).says(&["nosuch"]).is_one_message();
+    hub.write("large", vec![b'x'; 65_537]);
+    hub.query(&["create", "x", "--stdin", "large"]).exits(8).says(&["65,536"]).is_one_message();
+    hub.query(&["create", "x", "--env", "=1"]).exits(2).says(&["NAME=VALUE"]);
+}
+
+#[test]
 fn standard_input_is_a_file_too() {
     let hub = Hub::start();
     let mut command = hub.command("sh");

@@ -32,6 +32,9 @@ fn another_definition_is_a_conflict_in_any_state() {
         Task { priority: 1, ..task("a", &[]) },
         Task { retries: 1, ..task("a", &[]) },
         Task { time_limit_ms: 1, ..task("a", &[]) },
+        Task { dir: "/".into(), ..task("a", &[]) },
+        Task { env: vec!["A=".into()], ..task("a", &[]) },
+        Task { stdin: b"a".to_vec(), ..task("a", &[]) },
     ];
     for other in others {
         let name = other.name.clone();
@@ -77,6 +80,9 @@ fn what_is_over_a_limit_is_refused() {
         task("a", &[&long]),
         Task { command: "c".repeat(COMMAND_BYTES_MAX + 1), ..task("a", &[]) },
         Task { retries: RETRIES_MAX + 1, ..task("a", &[]) },
+        Task { dir: "d".repeat(DIR_BYTES_MAX + 1), ..task("a", &[]) },
+        Task { env: vec![format!("A={}", "e".repeat(ENV_BYTES_MAX - 1))], ..task("a", &[]) },
+        Task { stdin: vec![0; STDIN_BYTES_MAX + 1], ..task("a", &[]) },
     ];
     for task in over {
         assert_eq!(refusal(&native, vec![task]).0, ErrorCode::ErrorLimit);
@@ -85,7 +91,21 @@ fn what_is_over_a_limit_is_refused() {
     assert_eq!(refusal(&native, many).0, ErrorCode::ErrorLimit);
     let needs = (0..=NEEDS_MAX).map(|n| n.to_string()).collect();
     assert_eq!(refusal(&native, vec![Task { needs, ..task("a", &[]) }]).0, ErrorCode::ErrorLimit);
-    for invalid in [task("", &[]), task("a", &[""]), task("a\0", &[])] {
+    let env = |entry: &str| Task { env: vec![entry.into()], ..task("a", &[]) };
+    let variables = vec!["A=".to_owned(); 32];
+    let crowd = (0..=CREATE_ENV_MAX / 32).map(|n| task(&n.to_string(), &[]));
+    let crowd = crowd.map(|task| Task { env: variables.clone(), ..task }).collect();
+    assert_eq!(refusal(&native, crowd).0, ErrorCode::ErrorLimit);
+    for invalid in [
+        task("", &[]),
+        task("a", &[""]),
+        task("a\0", &[]),
+        Task { dir: "/a\0".into(), ..task("a", &[]) },
+        env("A"),
+        env("=1"),
+        env(""),
+        env("A=\0"),
+    ] {
         assert_eq!(refusal(&native, vec![invalid]).0, ErrorCode::ErrorInvalid);
     }
     assert_eq!(native.counts(), Default::default());
@@ -103,11 +123,16 @@ fn the_limits_themselves_are_allowed() {
         priority: i32::MIN,
         retries: RETRIES_MAX,
         time_limit_ms: i64::MAX as u64,
-        ..Task::default()
+        dir: "d".repeat(DIR_BYTES_MAX),
+        // In the hub's file each of these bytes takes six.
+        env: vec![format!("A={}", "\u{1}".repeat(ENV_BYTES_MAX - 2))],
+        stdin: vec![0xff; STDIN_BYTES_MAX],
     };
     assert_eq!(native.create(std::slice::from_ref(&task)).added, 1);
     let shown = native.show(&task.name).task.unwrap();
-    assert_eq!((shown.command, shown.priority), (task.command, task.priority));
+    assert_eq!((&shown.command, shown.priority), (&task.command, task.priority));
+    assert_eq!((&shown.dir, &shown.env), (&task.dir, &task.env));
+    assert_eq!(shown.stdin_bytes, STDIN_BYTES_MAX as u64);
     assert_eq!(native.counts().missing, NEEDS_MAX as u64);
 }
 

@@ -10,3 +10,4 @@ mod read;
 mod robust;
 mod steal;
 mod steer;
+mod surroundings;

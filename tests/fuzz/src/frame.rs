@@ -20,7 +20,7 @@ pub enum Heard {
 }
 
 /// Memory for what is decoded, beside the frame: an empty task has two bytes there.
-const BYTES_FOR_ONE: usize = 200;
+const BYTES_FOR_ONE: usize = 300;
 /// What a frame of few bytes may take, as messages of errors.
 const BYTES_FOR_ALL: usize = 16 * 1024;
 /// A frame of parts that are too many, and of too few bytes each, is not decoded at all.
@@ -172,7 +172,12 @@ fn task_is_valid(task: &NewTask) {
     name_is_valid(&task.name);
     task.needs.iter().for_each(|need| name_is_valid(need));
     assert!(task.needs.len() <= NEEDS_MAX && task.retries <= RETRIES_MAX);
-    if let Some(Details { command, time_limit_ms }) = task.details.as_deref() {
+    if let Some(details) = task.details.as_deref() {
+        let Details { command, time_limit_ms, dir, env, stdin } = details;
+        assert!(dir.as_ref().is_none_or(|dir| (1..=DIR_BYTES_MAX).contains(&dir.len())));
+        // Quotes and commas of JSON, and what it escapes, come on top.
+        assert!(env.as_ref().is_none_or(|env| env.len() <= 6 * ENV_BYTES_MAX + 2));
+        assert!(stdin.as_ref().is_none_or(|stdin| (1..=STDIN_BYTES_MAX).contains(&stdin.len())));
         let fits = |command: &str| command.len() <= COMMAND_BYTES_MAX && !command.contains('\0');
         assert!(command.as_deref().is_none_or(fits));
         assert!(i64::try_from(*time_limit_ms).is_ok());

@@ -12,6 +12,10 @@ pub fn check(rows: &Rows, change: &Change, cause: Cause, at: Moment) -> Check {
         Change::Missing { id, name } => name_is_new(rows, *id, name, false),
         Change::Needs { task, .. } => is_open(rows, *task).map(drop),
         Change::Worker { id, who } => worker_is_new(rows, *id, who),
+        Change::Host { id, host } => match rows.workers.get(id) {
+            Some(who) if who.host.is_empty() && !host.is_empty() => Ok(()),
+            other => Err(format!("worker {id} is said to be at '{host}', stored: {other:?}")),
+        },
         Change::Leased { task, attempt, client, number, .. } => {
             let row = is_open(rows, *task)?;
             lease_is_the_only_one(rows, row)?;

@@ -70,8 +70,8 @@ impl Archive for Rows {
         }))
     }
 
-    fn worker(&self, who: &Who) -> Result<Option<WorkerId>, String> {
-        Ok(self.worker(who))
+    fn worker(&self, who: &Who) -> Result<Option<(WorkerId, Name)>, String> {
+        Ok(self.worker(who).map(|id| (id, self.workers[&id].host.clone())))
     }
 
     fn row(&self, name: &str) -> Result<Option<TaskRow>, String> {

@@ -135,6 +135,11 @@ impl Rows {
             Change::Worker { id, who } => {
                 self.workers.insert(*id, who.clone());
             }
+            Change::Host { id, host } => {
+                if let Some(who) = self.workers.get_mut(id) {
+                    who.host = host.clone();
+                }
+            }
             Change::Leased { task, attempt, worker, client, number, term_ms } => {
                 let lease = LeaseRow {
                     attempt: *attempt,
