@@ -10,8 +10,8 @@ use dhub_proto::wire;
 
 use crate::render::words::number;
 use crate::verbs::{
-    addfile, backup, cancel, complete, create, exit, fail, heartbeat, list, release, retry, show,
-    steal, wait, worker,
+    addfile, backup, cancel, complete, create, exit, fail, heartbeat, list, logs, release, retry,
+    show, steal, wait, worker,
 };
 
 /// Adds, steals, completes and watches the tasks of a dhub
@@ -148,8 +148,19 @@ Exit codes:
 
     /// Show one task: what it waits for, what needs it, its attempts
     #[command(after_help = "Examples:
-  dquery show sim-1")]
+  dquery show sim-1
+  dquery show sim-1 --output       only what it wrote, or the end of that")]
     Show(show::Show),
+
+    /// Print what a task wrote
+    ///
+    /// All of it where the file of `kworker --output DIR` can be read from here (on the machine where it
+    /// ran, or on a shared file system); else the end, which the hub keeps.
+    #[command(after_help = "Examples:
+  dquery logs sim-1
+  dquery logs sim-1 --attempt 1
+  dquery logs -f sim-1             goes on until the task is finished")]
+    Logs(logs::Logs),
 
     /// List workers, and tell them to drain or to stop
     #[command(subcommand)]

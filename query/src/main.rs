@@ -53,6 +53,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
         Verb::Cancel(verb) => verbs::cancel::run(verb, hub, out),
         Verb::Retry(verb) => verbs::retry::run(verb, hub, out),
         Verb::List(verb) => verbs::list::run(verb, hub, out),
+        Verb::Logs(verb) => verbs::logs::run(verb, hub, out),
         Verb::Show(verb) => verbs::show::run(verb, hub, out),
         Verb::Worker(verb) => verbs::worker::run(verb, hub, out),
         Verb::Backup(verb) => verbs::backup::run(verb, hub, out),

@@ -25,8 +25,13 @@ impl Output {
 
     /// Text for programs: not a byte of it is changed. One write, for others may print there too.
     pub fn raw(self, text: &str) -> Result<(), Failure> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// What a task wrote, whatever that is.
+    pub fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
+        out.write_all(bytes)?;
         Ok(out.flush()?)
     }
 

@@ -10,6 +10,7 @@ pub mod fail;
 pub mod heartbeat;
 mod held;
 pub mod list;
+pub mod logs;
 pub mod release;
 pub mod retry;
 pub mod show;

@@ -15,10 +15,19 @@ pub struct Show {
     /// Name of the task
     #[arg(value_parser = task_name)]
     name: String,
+
+    /// Only what its newest attempt that ended wrote, as far as the hub keeps it
+    #[arg(long, conflicts_with = "json")]
+    output: bool,
 }
 
 pub fn run(args: Show, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     let shown = ask!(hub, Show(wire::Show { name: args.name }) => Shown);
+    if args.output {
+        let ended = shown.attempts.iter().rev().find(|attempt| attempt.ended_unix_ms > 0);
+        out.bytes(ended.map_or(&[], |attempt| &attempt.output))?;
+        return Ok(Exit::Ok);
+    }
     match out.json {
         true => out.document(&json::shown(&shown))?,
         false => out.text(&show::show(&shown, &TimeZone::system()))?,

@@ -3,6 +3,7 @@
 mod addfile;
 mod errors;
 mod hold;
+mod logs;
 mod look;
 mod repair;
 mod scripts;
