@@ -12,7 +12,7 @@ use dhub_proto::client::{self, Denial};
 use dhub_proto::exit::Exit;
 use dhub_proto::find::Target;
 use dhub_proto::watch::{Event, Watch};
-use dhub_proto::{Message, endpoint, wire};
+use dhub_proto::{Message, endpoint, parts, wire};
 use zmq::{Context, PollItem, Socket};
 
 use crate::pool::{Ask, Asked};
@@ -152,10 +152,9 @@ impl Link {
     /// The next answer that has come.
     pub fn answer(&mut self, now: Instant) -> Result<Option<Answer>, LinkError> {
         loop {
-            let parts = match self.requests.socket.recv_multipart(zmq::DONTWAIT) {
+            let parts = match parts::receive(&self.requests.socket) {
                 Ok(parts) => parts,
                 Err(zmq::Error::EAGAIN) => return Ok(None),
-                Err(zmq::Error::EINTR) => continue,
                 Err(source) => {
                     let endpoint = self.target.endpoint.clone();
                     return Err(LinkError::Socket { endpoint, source });
@@ -231,8 +230,7 @@ impl Link {
     pub fn report(&mut self, report: &wire::Report) -> bool {
         let Some(reports) = &mut self.reports else { return false };
         reports.news();
-        reports.up == Some(true)
-            && reports.socket.send(report.encode_to_vec(), zmq::DONTWAIT).is_ok()
+        reports.up == Some(true) && parts::send(&reports.socket, &[&report.encode_to_vec()]).is_ok()
     }
 
     /// What to poll.
@@ -285,7 +283,7 @@ enum News {
 impl Connection {
     /// An empty part first, as REQ does. What does not fit into the queue is sent again later.
     fn send_request(&mut self, frame: &[u8]) {
-        if let Err(error) = self.socket.send_multipart([&[], frame], zmq::DONTWAIT) {
+        if let Err(error) = parts::send(&self.socket, &[&[], frame]) {
             tracing::debug!(%error, "not sent");
         }
     }

@@ -11,6 +11,7 @@ pub mod find;
 pub mod limits;
 pub mod options;
 pub mod output;
+pub mod parts;
 pub mod private;
 pub mod role;
 mod say;

@@ -2,6 +2,8 @@
 
 use zmq::{Context, Socket, SocketEvent};
 
+use crate::parts;
+
 /// What happened to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -42,7 +44,7 @@ impl Watch {
 
     /// What has happened since this was asked, one after the other.
     pub fn next(&self) -> Option<Event> {
-        while let Ok(parts) = self.socket.recv_multipart(zmq::DONTWAIT) {
+        while let Ok(parts) = parts::receive(&self.socket) {
             let Some(&[low, high]) = parts.first().and_then(|part| part.get(..2)) else { continue };
             let raw = u16::from_ne_bytes([low, high]);
             if let Some((_, event)) = EVENTS.iter().find(|(event, _)| event.to_raw() == raw) {

@@ -1,6 +1,7 @@
 //! The main job: a file of tasks, pools that drain it, exit codes that tell how it ended.
 
-use e2e::{Hub, Log, check_order};
+use e2e::{Hub, Log, Process, check_order};
+use rustix::process::{Signal, kill_process};
 
 /// Layers of tasks, each of which needs all of the layer before.
 fn layers(layers: usize, width: usize) -> Vec<(String, Vec<String>)> {
@@ -96,4 +97,27 @@ fn the_hub_is_found_without_an_option() {
     hub.space.run("dquery", &["create", "a"]).ok();
     hub.space.run("kworker", &["-j", "1", "--until-done", "--", "true"]).exits(0);
     assert_eq!(hub.state("a"), "done");
+}
+
+#[test]
+fn no_request_is_lost_to_a_signal() {
+    let hub = Hub::start();
+    let names: String = (0..1000).map(|n| format!("t{n}\n")).collect();
+    hub.write("tasks.txt", names);
+    hub.query(&["addfile", "tasks.txt"]).ok();
+    let mut command = hub.command("kworker");
+    command.args(["-j", "2", "--until-done", "--", "/bin/true"]).env("RUST_LOG", "info");
+    let pool = Process::start(command);
+    // As when tasks end all the time: a signal may interrupt each system call.
+    let pid = pool.pool();
+    let signals = std::thread::spawn(move || {
+        while kill_process(pid, Signal::CHILD).is_ok() {
+            std::thread::sleep(std::time::Duration::from_micros(20));
+        }
+    });
+    let output = pool.end();
+    signals.join().unwrap();
+    output.exits(0);
+    assert!(!output.stderr.contains("sending again"), "{output:#?}");
+    assert_eq!(hub.count("done"), 1000);
 }
