@@ -99,6 +99,9 @@ pub fn check(hub: &Hub, plan: &Plan, counts: &Value, left: &[String]) -> Verdict
         let count: i64 = file.query_row(count, [at as i64 + 1], |row| row.get(0)).expect("it");
         verdict.line(count as u64, format!("attempts {outcome}"));
     }
+    let late = "SELECT count(*) FROM attempts WHERE reason LIKE 'timed out%'";
+    let late: i64 = file.query_row(late, [], |row| row.get(0)).expect("a count");
+    verdict.line(late as u64, "of those that failed timed out");
     verdict.line(work.len() as u64, "attempts that worked");
     verdict
 }
