@@ -115,8 +115,8 @@ pub struct Args {
 
 const AFTER_HELP: &str = "\
 Without --shell and PROG the task's own command is run, by sh where it needs one; if it has none, its name.
-Tasks find DHUB_TASK, DHUB_ATTEMPT, DHUB_SLOT, DHUB_WORKER, DHUB_HUB and, if the hub wants a key, DHUB_ACCESS
-in their environment.
+Tasks find DHUB_TASK, DHUB_ATTEMPT, DHUB_SLOT, DHUB_WORKER, DHUB_HUB in their environment
+and, if the hub wants a key, DHUB_ACCESS.
 
 Ctrl-C or SIGTERM: finishes what runs and gives the rest back; again: stops at once.
 
