@@ -8,7 +8,7 @@ use hashbrown::HashSet;
 
 use crate::scheduler::Scheduler;
 use crate::scheduler::message::*;
-use crate::store::{Page, Store, StoreError, TaskRow};
+use crate::store::{AttemptRow, Page, Store, StoreError, TaskRow};
 
 pub trait Archive {
     type Error;
@@ -37,6 +37,14 @@ pub trait Archive {
 
     /// Ids of the tasks that a task needs.
     fn needs(&self, id: TaskId) -> Result<Vec<TaskId>, Self::Error>;
+
+    /// Up to `most` attempts of a task that ended, after the one of that number, without their output.
+    fn attempts_after(
+        &self,
+        task: TaskId,
+        attempt: u32,
+        most: usize,
+    ) -> Result<Vec<AttemptRow>, Self::Error>;
 
     /// A finished task, with all that its retry needs.
     fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, Self::Error>;
@@ -78,6 +86,15 @@ impl Archive for Store {
 
     fn needs(&self, id: TaskId) -> Result<Vec<TaskId>, StoreError> {
         self.needs(id)
+    }
+
+    fn attempts_after(
+        &self,
+        task: TaskId,
+        attempt: u32,
+        most: usize,
+    ) -> Result<Vec<AttemptRow>, StoreError> {
+        self.attempts_after(task, attempt, most)
     }
 
     fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, StoreError> {

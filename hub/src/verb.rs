@@ -11,9 +11,10 @@ pub fn role(asked: &Asked) -> Option<Role> {
     Some(match asked {
         Asked::Hello => return None,
         Asked::Command(command) | Asked::Heartbeat(command, _) => command_role(command),
-        Asked::Status | Asked::Show(_) | Asked::Workers { .. } | Asked::Long(Long::List(_)) => {
-            Role::Observe
-        }
+        Asked::Status
+        | Asked::Show(_)
+        | Asked::Workers { .. }
+        | Asked::Long(Long::List(_) | Long::Export(_)) => Role::Observe,
         Asked::Long(Long::CancelByState(_) | Long::Retry { .. }) => Role::Submit,
         Asked::Long(Long::Backup { .. } | Long::Steer { .. }) | Asked::Shutdown | Asked::Reload => {
             Role::Admin

@@ -6,7 +6,7 @@ use crate::convert;
 use crate::monitor::group_failures;
 use crate::roster::Roster;
 use crate::scheduler::{Counts, Scheduler, State};
-use crate::store::{Store, StoreError, TaskRow};
+use crate::store::{AttemptRow, Store, StoreError, TaskRow, unix_ms};
 
 const WORKERS_MAX: usize = 1_000;
 const NAMES_MAX: usize = 10;
@@ -59,6 +59,33 @@ pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
         dir: row.dir,
         env: convert::environment(Some(&row.env).filter(|env| !env.is_empty()).map(String::as_str)),
         stdin_bytes: row.stdin_bytes,
+    }
+}
+
+/// An attempt that ended.
+pub fn attempt(row: AttemptRow) -> wire::AttemptInfo {
+    wire::AttemptInfo {
+        attempt: row.attempt,
+        worker: row.worker,
+        started_unix_ms: row.started_ms,
+        ended_unix_ms: row.ended_ms,
+        outcome: row.outcome.into(),
+        exit_code: row.exit_code,
+        reason: row.reason,
+        output: row.output,
+        host: row.host,
+        output_file: row.output_file,
+    }
+}
+
+/// The attempt of a task that runs, there.
+pub fn running(row: &TaskRow, there: wire::AttemptInfo) -> wire::AttemptInfo {
+    wire::AttemptInfo {
+        attempt: row.attempt,
+        worker: row.worker.clone(),
+        started_unix_ms: (unix_ms() as u64).saturating_sub(row.run_ms),
+        outcome: "running".into(),
+        ..there
     }
 }
 
@@ -115,30 +142,10 @@ pub fn show(roster: &Roster, store: &Store, name: &str) -> Result<Option<wire::S
         needed_by.extend(info(id)?);
     }
     needed_by.truncate(NEIGHBOURS_MAX);
-    let mut attempts: Vec<wire::AttemptInfo> = store
-        .attempts(row.id, ATTEMPTS_MAX)?
-        .into_iter()
-        .map(|attempt| wire::AttemptInfo {
-            attempt: attempt.attempt,
-            worker: attempt.worker,
-            started_unix_ms: attempt.started_ms,
-            ended_unix_ms: attempt.ended_ms,
-            outcome: attempt.outcome.into(),
-            exit_code: attempt.exit_code,
-            reason: attempt.reason,
-            output: attempt.output,
-            host: attempt.host,
-            output_file: attempt.output_file,
-        })
-        .collect();
+    let mut attempts: Vec<wire::AttemptInfo> =
+        store.attempts(row.id, ATTEMPTS_MAX)?.into_iter().map(attempt).collect();
     if state(scheduler, &row) == State::Running {
-        attempts.push(wire::AttemptInfo {
-            attempt: row.attempt,
-            worker: row.worker.clone(),
-            started_unix_ms: (crate::store::unix_ms() as u64).saturating_sub(row.run_ms),
-            outcome: "running".into(),
-            ..roster.running_at(name)
-        });
+        attempts.push(running(&row, roster.running_at(name)));
     }
     let task = Some(task(scheduler, row));
     Ok(Some(wire::Shown { task, needs, needed_by, attempts }))

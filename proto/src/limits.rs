@@ -20,6 +20,8 @@ pub const NAMES_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const LEASES_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Tasks on one page of List, in bytes; one task there is always.
 pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Tasks on one page of Export, in bytes; one task there is always, and it may be cut between attempts.
+pub const EXPORT_BYTES_MAX: usize = 1024 * 1024;
 /// Dependencies of one task.
 pub const NEEDS_MAX: usize = 65_536;
 /// Tasks in one Steal or `want`.

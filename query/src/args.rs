@@ -10,8 +10,8 @@ use dhub_proto::wire;
 
 use crate::render::words::number;
 use crate::verbs::{
-    addfile, backup, cancel, complete, create, exit, fail, heartbeat, list, logs, release, retry,
-    show, steal, wait, worker,
+    addfile, backup, cancel, complete, create, exit, export, fail, graph, heartbeat, list, logs,
+    release, report, retry, show, steal, wait, worker,
 };
 
 /// Adds, steals, completes and watches the tasks of a dhub
@@ -161,6 +161,34 @@ Exit codes:
   dquery logs sim-1 --attempt 1
   dquery logs -f sim-1             goes on until the task is finished")]
     Logs(logs::Logs),
+
+    /// Draw the graph of the tasks, in DOT, the language of graphviz
+    ///
+    /// Colours are states. More than 200 tasks are grouped by name, with their numbers by state.
+    #[command(after_help = "Examples:
+  dquery graph | dot -Tsvg > graph.svg
+  dquery graph sim-1 --depth 2 | dot -Tpng > sim-1.png
+  dquery graph --all > graph.dot          every task, however many there are")]
+    Graph(graph::Graph),
+
+    /// Write a page about the run: timeline, throughput, lengths, waiting, failures, critical path
+    ///
+    /// One file without anything from elsewhere; any browser shows it. Also while tasks run.
+    #[command(after_help = "Examples:
+  dquery report run.html
+  dquery report - | ssh web 'cat > run.html'")]
+    Report(report::Report),
+
+    /// Write every task with its attempts, for other programs
+    ///
+    /// JSON lines, one task a line, described in docs/operations.md. Or, with --joblog, what GNU
+    /// parallel writes with its option of that name, one line an attempt that ended.
+    #[command(after_help = "Examples:
+  dquery export > run.jsonl
+  dquery export | jq -r 'select(.state == \"failed\") | .name'
+  dquery export --joblog run.log          Seq, Host, Starttime, JobRuntime, … , Command
+  dquery export --joblog - | sort -k4,4nr | head")]
+    Export(export::Export),
 
     /// List workers, and tell them to drain or to stop
     #[command(subcommand)]

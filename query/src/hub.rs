@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use dhub_proto::client::{Client, ClientError};
 use dhub_proto::options::HubOptions;
-use dhub_proto::wire::{List, Listed, Selection, reply, request};
+use dhub_proto::wire::{Export, ExportedTask, List, Listed, Selection, reply, request};
 
 use crate::failure::Failure;
+use crate::run::{Builder, Run};
 
 /// Tasks asked for at once.
 pub const PAGE_TASKS: u32 = 400;
@@ -64,6 +65,49 @@ impl Hub {
                 return Ok(());
             }
         }
+    }
+
+    /// Every task with its attempts, in the order of their ids.
+    pub fn export(
+        &mut self,
+        brief: bool,
+        mut each: impl FnMut(ExportedTask) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut ask = Export { brief, ..Export::default() };
+        // One whose attempts did not fit on its page.
+        let mut cut: Option<ExportedTask> = None;
+        loop {
+            let mut page = match self.ask(request::Body::Export(ask.clone()))? {
+                reply::Body::Exported(page) => page,
+                _ => return Err(self.unexpected()),
+            };
+            if let (Some(begun), Some(rest)) = (cut.as_mut(), page.tasks.first_mut())
+                && begun.id == rest.id
+            {
+                begun.attempts.append(&mut rest.attempts);
+                std::mem::swap(&mut begun.attempts, &mut rest.attempts);
+                cut = None;
+            }
+            let last = if page.next_attempt > 0 { page.tasks.pop() } else { None };
+            for task in cut.take().into_iter().chain(page.tasks) {
+                each(task)?;
+            }
+            cut = last;
+            (ask.after, ask.after_attempt) = (page.next, page.next_attempt);
+            if page.next == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// All that happened.
+    pub fn run(&mut self) -> Result<Run, Failure> {
+        let mut builder = Builder::default();
+        self.export(true, |task| {
+            builder.add(task);
+            Ok(())
+        })?;
+        Ok(builder.finish())
     }
 
     /// A reply of another kind than was asked for.

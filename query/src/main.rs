@@ -13,6 +13,7 @@ mod hub;
 mod output;
 mod patience;
 mod render;
+mod run;
 mod taskfile;
 mod verbs;
 
@@ -56,6 +57,9 @@ fn run(args: Args) -> Result<Exit, Failure> {
         Verb::Logs(verb) => verbs::logs::run(verb, hub, out),
         Verb::Show(verb) => verbs::show::run(verb, hub, out),
         Verb::Worker(verb) => verbs::worker::run(verb, hub, out),
+        Verb::Graph(verb) => verbs::graph::run(verb, hub, out),
+        Verb::Report(verb) => verbs::report::run(verb, hub, out),
+        Verb::Export(verb) => verbs::export::run(verb, hub, out),
         Verb::Backup(verb) => verbs::backup::run(verb, hub, out),
         Verb::Shutdown => verbs::shutdown::run(hub, out),
     }

@@ -35,6 +35,7 @@ pub enum Asked {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Long {
     List(List),
+    Export(Export),
     CancelByState(Selection),
     Retry { selection: Selection, done: bool },
     Steer { workers: Vec<Name>, order: Order },
@@ -52,6 +53,15 @@ pub struct List {
     pub selection: Selection,
     pub limit: usize,
     pub after: TaskId,
+}
+
+/// A list with all there is to know of each task; the first attempts of the task after `list.after`
+/// may have been told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Export {
+    pub list: List,
+    pub after_attempt: u32,
+    pub brief: bool,
 }
 
 /// A worker's own words, next to its heartbeat.

@@ -7,7 +7,7 @@ use dhub_proto::wire::{self, request};
 use serde_json::json;
 
 use super::check::*;
-use super::{Asked, List, Load, Long, definition, error};
+use super::{Asked, Export, List, Load, Long, definition, error};
 use crate::scheduler::message::*;
 
 /// The command or question of a native request.
@@ -57,6 +57,18 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
                 limit => limit.min(PAGE_TASKS_MAX),
             },
             after: list.after,
+        })),
+        Body::Export(export) => Asked::Long(Long::Export(Export {
+            list: List {
+                selection: selection(export.selection)?,
+                limit: match export.limit as usize {
+                    0 => PAGE_TASKS_MAX,
+                    limit => limit.min(PAGE_TASKS_MAX),
+                },
+                after: export.after,
+            },
+            after_attempt: export.after_attempt,
+            brief: export.brief,
         })),
         Body::Show(show) => {
             name(&show.name)?;

@@ -4,9 +4,11 @@
 //! cut off by a stop was never answered; asking again goes on where it ended.
 
 mod cancel;
+mod export;
 mod list;
 mod retry;
 mod steer;
+mod walk;
 
 use dhub_proto::wire::{self, reply};
 
@@ -17,6 +19,7 @@ use crate::scheduler::message::*;
 use crate::store::{Copying, Store};
 
 pub use cancel::CancelJob;
+use export::ExportJob;
 use list::ListJob;
 pub use retry::RetryJob;
 use steer::SteerJob;
@@ -40,6 +43,7 @@ pub enum Step {
 
 pub enum Job {
     List(ListJob),
+    Export(Box<ExportJob>),
     Cancel(CancelJob),
     Retry(Box<RetryJob>),
     Steer(SteerJob),
@@ -51,6 +55,7 @@ impl Job {
     pub fn new(asked: &Long, store: &Store) -> Result<Self, wire::Error> {
         Ok(match asked {
             Long::List(list) => Job::List(ListJob::new(list.clone())),
+            Long::Export(export) => Job::Export(Box::new(ExportJob::new(export.clone()))),
             Long::CancelByState(selection) => Job::Cancel(CancelJob::new(selection.clone())),
             Long::Retry { selection, done } => {
                 Job::Retry(Box::new(RetryJob::new(selection.clone(), *done)))
@@ -70,6 +75,7 @@ impl Job {
     ) -> Result<Step, A::Error> {
         match self {
             Job::List(job) => job.step(scheduler, store),
+            Job::Export(job) => job.step(scheduler, store),
             Job::Cancel(job) => Ok(job.step(ticket, scheduler)),
             Job::Retry(job) => job.step(ticket, scheduler, store),
             Job::Steer(job) => Ok(job.step(ticket, scheduler)),

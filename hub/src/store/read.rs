@@ -41,7 +41,7 @@ impl TaskRow {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct AttemptRow {
     pub attempt: u32,
     pub worker: String,
@@ -119,6 +119,32 @@ fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         dir: text(17)?,
         env: text(18)?,
         stdin_bytes: ms(19)?,
+    })
+}
+
+const ATTEMPT_ROW: &str =
+    "SELECT a.attempt, w.name, a.started_ms, a.run_ms, a.outcome, a.exit_code, a.reason, a.output,
+        w.host, a.output_file
+    FROM attempts a LEFT JOIN workers w ON w.id = a.worker";
+
+fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {
+    let started = row.get::<_, i64>(2)?.max(0) as u64;
+    Ok(AttemptRow {
+        attempt: row.get(0)?,
+        worker: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+        started_ms: started,
+        ended_ms: started + row.get::<_, i64>(3)?.max(0) as u64,
+        outcome: match row.get::<_, i64>(4)? {
+            1 => "done",
+            2 => "failed",
+            3 => "reclaimed",
+            _ => "cancelled",
+        },
+        exit_code: row.get(5)?,
+        reason: row.get::<_, Option<String>>(6)?.unwrap_or_default(),
+        output: row.get::<_, Option<Vec<u8>>>(7)?.unwrap_or_default(),
+        host: row.get::<_, Option<String>>(8)?.unwrap_or_default(),
+        output_file: row.get::<_, Option<String>>(9)?.unwrap_or_default(),
     })
 }
 
@@ -339,6 +365,7 @@ impl Store {
     ) -> Result<Vec<TaskRow>, StoreError> {
         let db = self.db()?;
         let (filter, value) = match which {
+            Page::Any => ("t.state <> ?4", 0),
             Page::All => ("t.state <> ?4", State::Missing as i64),
             Page::Open => ("t.state = ?4 AND t.state <> 5", OPEN),
             Page::Dead(state) => ("t.state = ?4 AND t.state <> 5", state as i64),
@@ -366,38 +393,32 @@ impl Store {
         Ok(select.query_row([id as i64], |row| Ok(parse_ids(row.get_ref(0)?.as_str_or_null()?)))?)
     }
 
-    /// All attempts of a task that ended, the oldest first.
+    /// The last attempts of a task that ended, the oldest first.
     pub fn attempts(&self, task: TaskId, most: usize) -> Result<Vec<AttemptRow>, StoreError> {
         let db = self.db()?;
-        let mut select = db.prepare_cached(
-            "SELECT a.attempt, w.name, a.started_ms, a.run_ms, a.outcome, a.exit_code, a.reason, a.output,
-                w.host, a.output_file
-             FROM attempts a LEFT JOIN workers w ON w.id = a.worker
-             WHERE a.task = ?1 ORDER BY a.attempt DESC LIMIT ?2",
-        )?;
-        let rows = select.query_map(params![task as i64, most as i64], |row| {
-            let started = row.get::<_, i64>(2)?.max(0) as u64;
-            Ok(AttemptRow {
-                attempt: row.get(0)?,
-                worker: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
-                started_ms: started,
-                ended_ms: started + row.get::<_, i64>(3)?.max(0) as u64,
-                outcome: match row.get::<_, i64>(4)? {
-                    1 => "done",
-                    2 => "failed",
-                    3 => "reclaimed",
-                    _ => "cancelled",
-                },
-                exit_code: row.get(5)?,
-                reason: row.get::<_, Option<String>>(6)?.unwrap_or_default(),
-                output: row.get::<_, Option<Vec<u8>>>(7)?.unwrap_or_default(),
-                host: row.get::<_, Option<String>>(8)?.unwrap_or_default(),
-                output_file: row.get::<_, Option<String>>(9)?.unwrap_or_default(),
-            })
-        })?;
+        let mut select = db.prepare_cached(&format!(
+            "{ATTEMPT_ROW} WHERE a.task = ?1 ORDER BY a.attempt DESC LIMIT ?2"
+        ))?;
+        let rows = select.query_map(params![task as i64, most as i64], attempt_row)?;
         let mut attempts = rows.collect::<rusqlite::Result<Vec<_>>>()?;
         attempts.reverse();
         Ok(attempts)
+    }
+
+    /// Attempts of a task that ended, from a number on, without their output.
+    pub fn attempts_after(
+        &self,
+        task: TaskId,
+        attempt: u32,
+        most: usize,
+    ) -> Result<Vec<AttemptRow>, StoreError> {
+        let db = self.db()?;
+        let brief = ATTEMPT_ROW.replace("a.output,", "NULL,");
+        let mut select = db.prepare_cached(&format!(
+            "{brief} WHERE a.task = ?1 AND a.attempt > ?2 ORDER BY a.attempt LIMIT ?3"
+        ))?;
+        let rows = select.query_map(params![task as i64, attempt, most as i64], attempt_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The newest failures, for grouping by reason.
@@ -426,6 +447,8 @@ impl Store {
 /// Which tasks a page is of; each has an index to go along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
+    /// With the names that nobody added.
+    Any,
     All,
     Open,
     /// Failed, skipped or cancelled.

@@ -1,11 +1,13 @@
 //! Replies as JSON. The names of the fields are a promise to scripts: add, never rename.
 
 use dhub_proto::wire::{
-    Attempt, AttemptInfo, Counts, Lease, Refused, Shown, StatusReport, Stolen, TaskInfo, WorkerInfo,
+    Attempt, AttemptInfo, Counts, ExportedTask, Lease, Refused, Shown, StatusReport, Stolen,
+    TaskInfo, WorkerInfo,
 };
 use serde_json::{Value, json};
 
 use super::words::{phase, state};
+use crate::run::host;
 
 pub fn counts(counts: &Counts) -> Value {
     json!({
@@ -42,6 +44,23 @@ pub fn task(task: &TaskInfo) -> Value {
         "env": task.env,
         "stdin_bytes": task.stdin_bytes,
     })
+}
+
+/// A task with all of its attempts; `needs` are names.
+pub fn exported(exported: &ExportedTask, needs: &[&str]) -> Value {
+    let mut value = task(exported.task.as_ref().unwrap_or(&TaskInfo::default()));
+    let attempts = exported.attempts.iter().map(|attempt| {
+        let mut value = attempt_info(attempt);
+        if let Value::Object(fields) = &mut value {
+            fields.remove("output");
+        }
+        value["host"] = host(attempt).into();
+        value
+    });
+    value["id"] = exported.id.into();
+    value["needs"] = needs.into();
+    value["attempts"] = attempts.collect();
+    value
 }
 
 fn attempt_info(attempt: &AttemptInfo) -> Value {

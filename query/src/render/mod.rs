@@ -1,6 +1,7 @@
 //! What replies look like: tables for people (with colours, which `Output` strips where they are
 //! not wanted) and JSON for programs.
 
+pub mod dot;
 pub mod json;
 pub mod show;
 pub mod status;

@@ -21,6 +21,7 @@ fn table() -> Vec<(&'static str, Body, &'static [Role])> {
         ("Status", Body::Status(Status {}), LOOK),
         ("List", Body::List(List::default()), LOOK),
         ("Show", Body::Show(Show { name: "a".into() }), LOOK),
+        ("Export", Body::Export(Export::default()), LOOK),
         ("Wait", Body::Wait(Wait { wait_ms: 0 }), LOOK),
         ("Create", Body::Create(Create { tasks: vec![task("b", &[])] }), &[Submit]),
         ("Cancel", Body::Cancel(Cancel { selection: selection() }), &[Submit]),

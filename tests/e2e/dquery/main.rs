@@ -6,6 +6,7 @@ mod hold;
 mod logs;
 mod look;
 mod repair;
+mod run;
 mod scripts;
 mod talk;
 mod wait;

@@ -3,6 +3,7 @@
 mod create;
 mod delivery;
 mod end;
+mod export;
 mod large;
 mod leases;
 mod outcome;

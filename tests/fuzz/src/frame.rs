@@ -116,6 +116,10 @@ fn native_is_valid(asked: &Asked) {
             selection_is_valid(&list.selection);
             assert!((1..=PAGE_TASKS_MAX).contains(&list.limit));
         }
+        Asked::Long(Long::Export(export)) => {
+            selection_is_valid(&export.list.selection);
+            assert!((1..=PAGE_TASKS_MAX).contains(&export.list.limit));
+        }
         Asked::Long(Long::CancelByState(selection) | Long::Retry { selection, .. }) => {
             selection_is_valid(selection);
         }

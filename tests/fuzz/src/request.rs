@@ -40,6 +40,7 @@ pub enum Native {
     Cancel(Few<Name>, Few<State>),
     Retry(Few<Name>, Few<State>, u8),
     List(Few<Name>, Few<State>, u8, u8),
+    Export(Few<Name>, Few<State>, u8, u8),
     Wait(u8),
 }
 
@@ -212,6 +213,13 @@ impl Native {
                 selection: selection(names, states),
                 limit: u32::from(*limit),
                 after: u64::from(*after),
+            }),
+            Native::Export(names, states, limit, after) => Body::Export(wire::Export {
+                selection: selection(names, states),
+                limit: u32::from(*limit),
+                after: u64::from(*after / 4),
+                after_attempt: u32::from(*after % 4),
+                brief: *limit % 2 == 0,
             }),
             Native::Wait(wait_s) => {
                 Body::Wait(wire::Wait { wait_ms: u64::from(wait_s % 30) * 1000 })

@@ -3,7 +3,7 @@
 use dhub::archive::Archive;
 use dhub::scheduler::State;
 use dhub::scheduler::message::*;
-use dhub::store::{Page, TaskRow};
+use dhub::store::{AttemptRow, Page, TaskRow};
 
 use super::rows::{Row, Rows};
 
@@ -50,6 +50,16 @@ fn task_row(row: &Row) -> TaskRow {
     }
 }
 
+fn attempt_row(attempt: u32, how: Ended) -> AttemptRow {
+    let outcome = match how {
+        Ended::Done => "done",
+        Ended::Failed => "failed",
+        Ended::Reclaimed => "reclaimed",
+        Ended::Cancelled => "cancelled",
+    };
+    AttemptRow { attempt, outcome, ..AttemptRow::default() }
+}
+
 impl Archive for Rows {
     type Error = String;
 
@@ -84,6 +94,7 @@ impl Archive for Rows {
 
     fn page(&self, which: Page, after: TaskId, most: usize) -> Result<Vec<TaskRow>, String> {
         let on_page = |row: &&Row| match which {
+            Page::Any => true,
             Page::All => row.state != State::Missing,
             Page::Open => row.is_open(),
             Page::Dead(state) => row.state == state,
@@ -104,6 +115,17 @@ impl Archive for Rows {
 
     fn needs(&self, id: TaskId) -> Result<Vec<TaskId>, String> {
         Ok(self.get(id).map(|row| row.needs.clone()).unwrap_or_default())
+    }
+
+    fn attempts_after(
+        &self,
+        task: TaskId,
+        attempt: u32,
+        most: usize,
+    ) -> Result<Vec<AttemptRow>, String> {
+        let attempts = self.get(task).map(|row| row.attempts.as_slice()).unwrap_or_default();
+        let after = attempts.iter().filter(|row| row.attempt > attempt).take(most);
+        Ok(after.map(|row| attempt_row(row.attempt, row.how)).collect())
     }
 
     fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, String> {

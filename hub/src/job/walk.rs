@@ -1,0 +1,139 @@
+//! The tasks of a selection, in the order in which they were added or named, slice by slice.
+
+use super::SLICE_BYTES;
+use crate::archive::Archive;
+use crate::convert::Selection;
+use crate::scheduler::message::{Name, TaskId};
+use crate::scheduler::{Scheduler, State};
+use crate::store::{Page, TaskRow};
+use crate::view;
+
+pub struct Walk {
+    selection: Selection,
+    /// An id; of names: how many of them have been looked at.
+    after: u64,
+    /// Without a selection: the names that nobody added too.
+    missing: bool,
+}
+
+pub struct Found {
+    /// Where to go on after it.
+    pub after: u64,
+    /// Or the name that no task has.
+    pub task: Result<TaskRow, Name>,
+}
+
+pub struct Slice {
+    pub found: Vec<Found>,
+    /// There is nothing after it.
+    pub all: bool,
+}
+
+impl Walk {
+    pub fn new(selection: Selection, after: u64, missing: bool) -> Self {
+        Self { selection, after, missing }
+    }
+
+    /// Where it has come to.
+    pub fn after(&self) -> u64 {
+        self.after
+    }
+
+    /// Looks at up to `most` tasks.
+    pub fn slice<A: Archive>(
+        &mut self,
+        scheduler: &Scheduler,
+        store: &A,
+        most: usize,
+    ) -> Result<Slice, A::Error> {
+        let mut slice = match self.selection.names.is_empty() {
+            true => self.pages(scheduler, store, most)?,
+            false => self.names(scheduler, store, most)?,
+        };
+        let states = &self.selection.states;
+        let chosen =
+            |row: &TaskRow| states.is_empty() || states.contains(&view::state(scheduler, row));
+        slice.found.retain(|found| found.task.as_ref().map_or(true, chosen));
+        Ok(slice)
+    }
+
+    fn names<A: Archive>(
+        &mut self,
+        scheduler: &Scheduler,
+        store: &A,
+        most: usize,
+    ) -> Result<Slice, A::Error> {
+        let names = &self.selection.names;
+        let begin = usize::try_from(self.after).unwrap_or(usize::MAX).min(names.len());
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        for name in &names[begin..] {
+            if found.len() == most || bytes > SLICE_BYTES {
+                break;
+            }
+            let row = store.row(name)?;
+            let row = row.filter(|row| view::state(scheduler, row) != State::Missing);
+            bytes += row.as_ref().map_or(0, TaskRow::bytes);
+            self.after = (begin + found.len() + 1) as u64;
+            found.push(Found { after: self.after, task: row.ok_or_else(|| name.clone()) });
+        }
+        let all = begin + found.len() == names.len();
+        Ok(Slice { found, all })
+    }
+
+    fn pages<A: Archive>(
+        &mut self,
+        scheduler: &Scheduler,
+        store: &A,
+        most: usize,
+    ) -> Result<Slice, A::Error> {
+        let states = &self.selection.states;
+        let only = |states: &[State], among: &[State]| {
+            !states.is_empty() && states.iter().all(|state| among.contains(state))
+        };
+        if only(states, &[State::Running, State::Missing]) {
+            return self.memory(scheduler, store, most);
+        }
+        let which = match states.as_slice() {
+            [state @ (State::Failed | State::Skipped | State::Cancelled)] => Page::Dead(*state),
+            states if only(states, &[State::Waiting, State::Ready, State::Running]) => Page::Open,
+            [] if self.missing => Page::Any,
+            _ => Page::All,
+        };
+        let rows = store.page(which, self.after, most)?;
+        let all = rows.is_empty();
+        Ok(Slice { found: rows.into_iter().map(|row| self.found(row)).collect(), all })
+    }
+
+    /// The running are few, and memory knows them; so are the missing.
+    fn memory<A: Archive>(
+        &mut self,
+        scheduler: &Scheduler,
+        store: &A,
+        most: usize,
+    ) -> Result<Slice, A::Error> {
+        let states = &self.selection.states;
+        let mut ids: Vec<TaskId> = Vec::new();
+        if states.contains(&State::Running) {
+            ids.extend(scheduler.running(0).map(|(task, ..)| task.id));
+        }
+        if states.contains(&State::Missing) {
+            ids.extend(scheduler.missing().map(|task| task.id));
+        }
+        ids.retain(|&id| id > self.after);
+        ids.sort_unstable();
+        let all = ids.len() <= most;
+        let mut found = Vec::new();
+        for &id in ids.iter().take(most) {
+            self.after = id;
+            if let Some(row) = store.row_by_id(id)? {
+                found.push(self.found(row));
+            }
+        }
+        Ok(Slice { found, all })
+    }
+
+    fn found(&mut self, row: TaskRow) -> Found {
+        self.after = row.id;
+        Found { after: row.id, task: Ok(row) }
+    }
+}

@@ -1,0 +1,106 @@
+//! `export`: every task with its attempts, for other programs.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use dhub_proto::exit::Exit;
+use dhub_proto::wire::{ExportedTask, State};
+use hashbrown::HashMap;
+
+use crate::failure::{Failure, system};
+use crate::hub::Hub;
+use crate::output::Output;
+use crate::render::json;
+use crate::run::joblog::{HEADER, Joblog};
+
+/// Lines that are written at once.
+const WRITE_BYTES: usize = 64 * 1024;
+
+#[derive(clap::Args, Debug)]
+pub struct Export {
+    /// Write a log of jobs as GNU parallel's --joblog does, to a file or (-) to standard output
+    #[arg(long, value_name = "FILE")]
+    joblog: Option<PathBuf>,
+}
+
+pub fn run(args: Export, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
+    match args.joblog {
+        Some(file) => joblog(&file, hub, out)?,
+        None => lines(hub, out)?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn joblog(file: &Path, hub: &mut Hub, out: Output) -> Result<(), Failure> {
+    let mut log = Joblog::default();
+    hub.export(false, |task| {
+        log.add(&task);
+        Ok(())
+    })?;
+    let text: String = std::iter::once(HEADER.to_owned()).chain(log.lines()).collect();
+    match file == Path::new("-") {
+        true => out.raw(&text),
+        false => write(file, &text),
+    }
+}
+
+/// A file that the user named.
+pub fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(file, text).map_err(|error| {
+        let why = system(&error);
+        Failure::new(Exit::System, format!("cannot write {}: {why}", file.display()))
+    })
+}
+
+fn lines(hub: &mut Hub, out: Output) -> Result<(), Failure> {
+    let (mut named, mut text) = (Named::default(), String::new());
+    let print = |text: &mut String, exported: &ExportedTask, needs: &[&str]| {
+        if exported.task.as_ref().is_some_and(|task| task.state() != State::Missing) {
+            *text += &json::exported(exported, needs).to_string();
+            text.push('\n');
+        }
+        match text.len() < WRITE_BYTES {
+            true => Ok(()),
+            false => out.raw(&std::mem::take(text)),
+        }
+    };
+    hub.export(false, |task| {
+        named.add(task);
+        while let Some((task, needs)) = named.next(false) {
+            print(&mut text, &task, &needs)?;
+        }
+        Ok(())
+    })?;
+    while let Some((task, needs)) = named.next(true) {
+        print(&mut text, &task, &needs)?;
+    }
+    out.raw(&text)
+}
+
+/// Tasks that are told with the names of what they need. Some were added after those that need them,
+/// and come later.
+#[derive(Default)]
+struct Named {
+    names: HashMap<u64, Box<str>>,
+    held: VecDeque<ExportedTask>,
+}
+
+impl Named {
+    fn add(&mut self, task: ExportedTask) {
+        let name = task.task.as_ref().map(|task| task.name.as_str().into());
+        self.names.insert(task.id, name.unwrap_or_default());
+        self.held.push_back(task);
+    }
+
+    /// The first, if the names of all its needs are known, or if no more come.
+    fn next(&mut self, all: bool) -> Option<(ExportedTask, Vec<&str>)> {
+        let first = self.held.front()?;
+        if !all && !first.needs.iter().all(|id| self.names.contains_key(id)) {
+            return None;
+        }
+        let first = self.held.pop_front()?;
+        let name = |id| self.names.get(id).map(|name| &**name);
+        let needs = first.needs.iter().filter_map(name).collect();
+        Some((first, needs))
+    }
+}
