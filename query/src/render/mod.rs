@@ -6,6 +6,6 @@ pub mod json;
 pub mod show;
 pub mod status;
 pub mod table;
-mod trouble;
+pub mod trouble;
 pub mod words;
 pub mod workers;

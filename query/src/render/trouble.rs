@@ -34,7 +34,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// A reason with what it most often means.
-fn why(reason: &str) -> String {
+pub fn why(reason: &str) -> String {
     let reason = plain(reason);
     let meaning = match reason.strip_prefix("exit ").and_then(|code| code.parse::<u8>().ok()) {
         Some(126) => "cannot be executed",

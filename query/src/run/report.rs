@@ -10,6 +10,7 @@ use super::group::groups;
 use super::histogram::{Histogram, histogram, quantile};
 use super::path::critical_path;
 use super::{Attempt, Outcome, Run, Task};
+use crate::render::trouble::why;
 use crate::render::words;
 
 const PAGE: &str = include_str!("report.html");
@@ -257,7 +258,8 @@ impl<'a> Workers<'a> {
                 .or_insert_with(|| (run.worker(attempt), run.host(attempt)));
         }
         let mut keys: Vec<_> = keys.into_iter().collect();
-        keys.sort_by_key(|&(_, (name, host))| (host, name.len(), name));
+        // The shorter first: node9 before node10.
+        keys.sort_by_key(|&(_, (name, host))| (host.len(), host, name.len(), name));
         let places = keys.iter().enumerate().map(|(place, &(key, _))| (key, place)).collect();
         Self { list: keys.into_iter().map(|(_, worker)| worker).collect(), places }
     }
@@ -313,6 +315,7 @@ fn front<'a>(before: &str, name: &'a str) -> (usize, &'a str) {
 
 fn caused(cause: Cause<'_>) -> Caused<'_> {
     let Cause { reason, attempts, tasks, done, names } = cause;
+    let reason = why(&reason);
     Caused { reason, attempts, tasks, done, names }
 }
 

@@ -173,7 +173,11 @@ fn a_browser_shows_the_report_without_errors() {
     };
     hub.query(&["report", "run.html"]).ok();
     let page = shown("run.html");
-    page.prints(&["<h1>run.db</h1>", "5 attempts, 2 failed", "<td class=\"name\">exit 137</td>"]);
+    page.prints(&[
+        "<h1>run.db</h1>",
+        "5 attempts, 2 failed",
+        "exit 137 (killed; out of memory?)</td>",
+    ]);
     page.prints(&["&lt;/script&gt;&lt;b&gt;\"q\" &amp; \\n\\N&lt;/b&gt;", "Critical path"]);
     assert!(!page.stdout.contains("<b>\"q\""), "a name became part of the page: {page:#?}");
 
