@@ -27,7 +27,6 @@ use signal_hook::iterator::Signals;
 
 use crate::children::{Children, adopt_orphans};
 use crate::signal::{die_of, is_ignored};
-use crate::talk::count;
 
 /// Has the guardian's process number, for the pool alone: tasks do not see it.
 pub const VARIABLE: &str = "DHUB_GUARDIAN";
@@ -92,10 +91,9 @@ pub fn guard() -> io::Result<ExitCode> {
     let status = watch(Pid::from_child(&pool), &mut signals);
     let left = bury(&children, &before);
     if let Some(signal) = status.terminating_signal() {
-        if left > 0 {
+        if left > 0 || signal == Signal::KILL.as_raw() {
             say(format_args!(
-                "kworker: the pool was killed by signal {signal}; {} of its tasks killed too",
-                count(left, "process").replace("processs", "processes")
+                "kworker: the pool was killed by signal {signal}; processes of its tasks, killed too: {left}"
             ));
         }
         // The pool has written it already, if anybody wants one.

@@ -135,6 +135,49 @@ fn a_pool_has_a_directory_and_variables_for_its_tasks() {
 }
 
 #[test]
+fn a_task_has_a_directory_variables_and_input_of_its_own() {
+    let hub = Hub::start();
+    for dir in ["in", "in/deep"] {
+        fs::create_dir(hub.path(dir)).unwrap();
+    }
+    hub.write("in/deep/tool", "#!/bin/sh\necho \"$A,$B,$DHUB_TASK\"; cat\n");
+    hub.sh("chmod +x in/deep/tool").exits(0);
+    hub.write("input", "from the task\n");
+    let own = ["--dir", "deep", "--env", "A=task", "--env", "DHUB_TASK=no", "--stdin", "input"];
+    for (name, command) in [("direct", "./tool"), ("shell", "./tool | cat")] {
+        hub.query(&[&["create", name, "--command", command][..], &own[..]].concat()).ok();
+    }
+    let pool = ["-j", "1", "--until-done", "--dir", "in", "--env", "A=pool", "--env", "B=pool"];
+    hub.worker(&pool).end().exits(0);
+    for name in ["direct", "shell"] {
+        let output = &hub.show(name)["attempts"][0]["output"];
+        assert_eq!(output, &format!("task,pool,{name}\nfrom the task\n"));
+    }
+    // A program in the task's own PATH; without input there is an empty one.
+    let search = format!("PATH={}:/usr/bin:/bin", hub.path("in/deep").display());
+    hub.query(&["create", "path", "--command", "tool", "--env", &search]).ok();
+    hub.query(&["create", "nowhere", "--command", "/bin/true", "--dir", "no/such"]).ok();
+    hub.worker(&pool).end().exits(1);
+    assert_eq!(hub.show("path")["attempts"][0]["output"], "pool,pool,path\n");
+    let reason = hub.show("nowhere")["task"]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("no/such: no such directory"), "{reason}");
+}
+
+#[test]
+fn much_input_blocks_nobody_whether_it_is_read_or_not() {
+    let hub = Hub::start();
+    hub.write("input", vec![b'x'; 65_536]);
+    for (name, command) in [("read", "wc -c"), ("unread", "/bin/true"), ("late", "sleep 1; wc -c")]
+    {
+        hub.query(&["create", name, "--command", command, "--stdin", "input"]).ok();
+    }
+    hub.worker(&["-j", "3", "--until-done"]).end().exits(0);
+    for name in ["read", "late"] {
+        assert_eq!(hub.show(name)["attempts"][0]["output"], "65536\n");
+    }
+}
+
+#[test]
 fn a_name_that_would_be_code_is_warned_about() {
     let hub = Hub::start();
     hub.query(&["create", "a"]).ok();
