@@ -14,7 +14,7 @@ use dhub::convert;
 use dhub::dwork;
 use dhub::scheduler::message::*;
 use dhub::scheduler::{Config, Scheduler};
-use dhub::store::{Page, TaskRow};
+use dhub::store::{AttemptRow, Page, TaskRow};
 use dhub_proto::limits::*;
 use dhub_proto::{Message, wire};
 use rustix::time::{ClockId, clock_gettime};
@@ -121,6 +121,10 @@ impl Archive for Nothing {
     }
 
     fn needs(&self, _: TaskId) -> Result<Vec<TaskId>, Infallible> {
+        Ok(Vec::new())
+    }
+
+    fn attempts_after(&self, _: TaskId, _: u32, _: usize) -> Result<Vec<AttemptRow>, Infallible> {
         Ok(Vec::new())
     }
 
