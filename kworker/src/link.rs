@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use dhub_proto::client::{self, Denial};
 use dhub_proto::exit::Exit;
 use dhub_proto::find::Target;
-use dhub_proto::watch::{Event, Watch};
+use dhub_proto::watch::{Event, Watched};
 use dhub_proto::{Message, endpoint, parts, wire};
-use zmq::{Context, PollItem, Socket};
+use zmq::{Context, PollItem};
 
 use crate::pool::{Ask, Asked};
 
@@ -62,8 +62,7 @@ pub struct Answer {
 
 /// A socket together with what libzmq tells about its connection.
 struct Connection {
-    socket: Socket,
-    watch: Watch,
+    watched: Watched,
     /// None: not yet, Some(false): not any more.
     up: Option<bool>,
 }
@@ -140,7 +139,7 @@ impl Link {
 
     /// Before the end: gives what was asked last a moment to leave.
     pub fn flush(&mut self) {
-        if let Err(error) = self.requests.socket.set_linger(FLUSH_MS) {
+        if let Err(error) = self.requests.watched.socket().set_linger(FLUSH_MS) {
             tracing::debug!(%error, "no time to send the rest");
         }
     }
@@ -152,7 +151,7 @@ impl Link {
     /// The next answer that has come.
     pub fn answer(&mut self, now: Instant) -> Result<Option<Answer>, LinkError> {
         loop {
-            let parts = match parts::receive(&self.requests.socket) {
+            let parts = match parts::receive(self.requests.watched.socket()) {
                 Ok(parts) => parts,
                 Err(zmq::Error::EAGAIN) => return Ok(None),
                 Err(source) => {
@@ -230,13 +229,13 @@ impl Link {
     pub fn report(&mut self, report: &wire::Report) -> bool {
         let Some(reports) = &mut self.reports else { return false };
         reports.news();
-        reports.up == Some(true) && parts::send(&reports.socket, &[&report.encode_to_vec()]).is_ok()
+        reports.up == Some(true)
+            && parts::send(reports.watched.socket(), &[&report.encode_to_vec()]).is_ok()
     }
 
     /// What to poll.
     pub fn poll_items(&self) -> [PollItem<'_>; 2] {
-        let Connection { socket, watch, .. } = &self.requests;
-        [socket.as_poll_item(zmq::POLLIN), watch.poll_item()]
+        self.requests.watched.poll_items()
     }
 
     /// The hub drops the parked request for a new one, and so do we.
@@ -283,7 +282,7 @@ enum News {
 impl Connection {
     /// An empty part first, as REQ does. What does not fit into the queue is sent again later.
     fn send_request(&mut self, frame: &[u8]) {
-        if let Err(error) = parts::send(&self.socket, &[&[], frame]) {
+        if let Err(error) = parts::send(self.watched.socket(), &[&[], frame]) {
             tracing::debug!(%error, "not sent");
         }
     }
@@ -291,7 +290,7 @@ impl Connection {
     /// The last thing that happened to the connection since this was asked.
     fn news(&mut self) -> Option<News> {
         let mut news = None;
-        while let Some(event) = self.watch.next() {
+        while let Some(event) = self.watched.next() {
             match event {
                 Event::Up => {
                     news = Some(News::Up { again: self.up.is_some() });
@@ -329,9 +328,9 @@ fn connect(
             // Of reports that could not be sent only the newest is of use.
             socket.set_conflate(true)?;
         }
-        let watch = Watch::new(context, &socket, number)?;
-        socket.connect(&target.endpoint)?;
-        Ok(Connection { socket, watch, up: None })
+        let watched = Watched::new(context, socket, number)?;
+        watched.socket().connect(&target.endpoint)?;
+        Ok(Connection { watched, up: None })
     };
     open().map_err(|source| LinkError::Socket { endpoint: target.endpoint.clone(), source })
 }

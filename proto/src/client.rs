@@ -10,7 +10,7 @@ use prost::Message;
 
 use crate::find::Target;
 use crate::limits::MESSAGE_BYTES_MAX;
-use crate::watch::{Event, Watch};
+use crate::watch::{Event, Watched};
 use crate::wire::{self, reply, request};
 
 /// How long one connection may stay silent before the request goes out again over a new one.
@@ -87,7 +87,7 @@ pub struct Client {
     context: zmq::Context,
     target: Target,
     timeout: Duration,
-    socket: Option<(zmq::Socket, Watch)>,
+    socket: Option<Watched>,
     connections: u64,
     last_id: u64,
     /// What the last connections that came to nothing told.
@@ -196,18 +196,19 @@ impl Client {
         if self.socket.is_none() {
             self.connections += 1;
             let socket = open(&self.context, &self.target, zmq::REQ)?;
-            let watch = Watch::new(&self.context, &socket, self.connections)?;
-            socket.connect(&self.target.endpoint)?;
-            self.socket = Some((socket, watch));
+            let watched = Watched::new(&self.context, socket, self.connections)?;
+            watched.socket().connect(&self.target.endpoint)?;
+            self.socket = Some(watched);
         }
-        let Some((socket, watch)) = &self.socket else { return Ok(None) };
+        let Some(watched) = &self.socket else { return Ok(None) };
+        let socket = watched.socket();
         match socket.send(frame, zmq::DONTWAIT) {
             Ok(()) => {}
             Err(zmq::Error::EAGAIN) => return Ok(None),
             Err(error) => return Err(error),
         }
         loop {
-            while let Some(event) = watch.next() {
+            while let Some(event) = watched.next() {
                 if let Some(denial) = denial(&self.target, event) {
                     self.denial = Some(denial);
                 }
@@ -217,7 +218,7 @@ impl Client {
             }
             let left = until.saturating_duration_since(Instant::now());
             let ms = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
-            let mut items = [socket.as_poll_item(zmq::POLLIN), watch.poll_item()];
+            let mut items = watched.poll_items();
             match zmq::poll(&mut items, ms) {
                 Ok(0) => return Ok(None),
                 Ok(_) if !items[0].is_readable() => continue,

@@ -141,6 +141,9 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
     use crate::fake;
     use dhub_proto::exit::Exit;
@@ -170,14 +173,18 @@ mod tests {
 
     #[test]
     fn a_hub_that_comes_back_is_heard_again() {
-        let mut requests = 0;
-        let mut hub = fake::hub(TIMEOUT, move |_| {
-            requests += 1;
-            if requests == 1 || requests > 3 { answer() } else { None }
+        let silent = Arc::new(AtomicBool::new(false));
+        let is_silent = Arc::clone(&silent);
+        let mut hub = fake::hub(Duration::from_secs(1), move |_| {
+            if is_silent.load(Ordering::Relaxed) { None } else { answer() }
         });
         let mut patience = patience(Duration::from_secs(600));
-        let heard = (0..4).map(|_| ask(&mut patience, &mut hub).unwrap());
-        assert_eq!(heard.collect::<Vec<_>>(), [true, false, false, true]);
+        assert!(ask(&mut patience, &mut hub).unwrap());
+        silent.store(true, Ordering::Relaxed);
+        assert!(!ask(&mut patience, &mut hub).unwrap());
+        silent.store(false, Ordering::Relaxed);
+        // On a busy machine an answer may come too late, and be asked for again.
+        assert!((0..60).any(|_| ask(&mut patience, &mut hub).unwrap()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ const HELLO: request::Body = request::Body::Hello(wire::Hello { version: String:
 /// A hub of which nothing works but its socket.
 struct Hub {
     context: Context,
-    router: Socket,
+    router: zmq::Socket,
     endpoint: String,
 }
 
