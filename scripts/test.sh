@@ -68,6 +68,8 @@ case $audit in
 esac
 # The end-to-end tests run the three programs.
 cargo build --quiet --locked --workspace --bins
+# Most of them wait for processes more than they compute.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 cargo test --locked --workspace
 # The core in virtual time, with lost messages, crashes and pauses; it prints how to replay a failure.
 "${CARGO_TARGET_DIR:-target}/debug/dhub-sim" --seeds 10000 --seconds 30
