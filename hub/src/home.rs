@@ -347,6 +347,10 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, HomeError> 
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), HomeError> {
-    let text = serde_json::to_string_pretty(value).expect("strings and numbers");
+    let wrong = |error: serde_json::Error| HomeError::Wrong {
+        path: path.to_owned(),
+        why: error.to_string(),
+    };
+    let text = serde_json::to_string_pretty(value).map_err(wrong)?;
     Ok(private::write(path, &format!("{text}\n"))?)
 }

@@ -35,5 +35,8 @@ fn a_schema_that_changed_has_a_new_version() {
     std::fs::copy(&kept, &copy).expect("a copy");
     let (kept_version, before) = schema(&copy);
     assert_eq!(version, kept_version);
-    assert_eq!(now, before, "schema.sql changed: raise VERSION in open.rs and migrate older files");
+    assert_eq!(
+        now, before,
+        "schema.sql changed: raise VERSION in store/version.rs and migrate older files"
+    );
 }

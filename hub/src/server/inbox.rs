@@ -87,7 +87,7 @@ impl Server {
                 self.refuse_dwork(&route)?;
             }
             dwork::Asked::Command(command) => {
-                self.outbox.expect(ticket, route);
+                self.outbox.owe(ticket, route);
                 self.apply(command)?;
             }
             dwork::Asked::Status => self.outbox.read(route, Read::DworkStatus),
@@ -118,11 +118,11 @@ impl Server {
                 self.refuse(&route, self.disk.refusal())?;
             }
             Asked::Command(command) => {
-                self.outbox.expect(ticket, route);
+                self.outbox.owe(ticket, route);
                 self.apply(command)?;
             }
             Asked::Heartbeat(command, load) => {
-                self.outbox.expect(ticket, route);
+                self.outbox.owe(ticket, route);
                 self.apply_heartbeat(command, load)?;
             }
             Asked::Hello => self.outbox.read(route, Read::Hello),

@@ -31,7 +31,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// The scheduler will answer, in this turn or a later one.
-    pub fn expect(&mut self, ticket: Ticket, route: Route) {
+    pub fn owe(&mut self, ticket: Ticket, route: Route) {
         self.routes.insert(ticket, vec![route]);
     }
 

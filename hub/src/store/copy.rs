@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 use self_cell::{MutBorrow, self_cell};
 
-use super::{Store, StoreError, open};
+use super::{Store, StoreError, mark};
 
 /// Pages a slice: a megabyte, about a millisecond.
 const PAGES: i32 = 256;
@@ -155,7 +155,7 @@ fn part(to: &Path) -> PathBuf {
 fn stand_alone(part: &Path) -> rusqlite::Result<()> {
     let db = Connection::open(part)?;
     db.pragma_update(None, "journal_mode", "OFF")?;
-    open::mark_copy(&db)?;
+    mark::mark_copy(&db)?;
     db.close().map_err(|(_, error)| error)
 }
 

@@ -8,9 +8,14 @@ mod check;
 mod copy;
 mod fold;
 mod lock;
+mod mark;
+mod network;
 mod open;
 mod read;
 pub mod redo;
+mod restore;
+mod row;
+mod version;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -26,8 +31,9 @@ pub use copy::{CopyError, Copying, copy_file};
 use fold::{Batch, fold};
 pub use lock::{FileLock, LockError};
 pub use open::{Access, OpenError, Opened};
-pub use read::{AttemptRow, FailureRow, Page, TaskRow};
+pub use read::Page;
 use redo::{Redo, Room};
+pub use row::{AttemptRow, FailureRow, TaskRow};
 
 use crate::scheduler::message::*;
 use crate::scheduler::{Counts, State};
@@ -173,7 +179,7 @@ impl Store {
             let id = redo.id();
             // Even if this fails, it may have reached the disk: then the file needs its redo log.
             self.marked = true;
-            open::mark_in_use(&*self.db()?, id).map_err(StoreError::Fold)?;
+            mark::mark_in_use(&*self.db()?, id).map_err(StoreError::Fold)?;
         }
         Ok(())
     }
@@ -291,7 +297,7 @@ impl Store {
         self.settle()?;
         if let Some(redo) = self.redo.take() {
             if self.marked {
-                open::mark_clean(&*self.db()?).map_err(StoreError::Fold)?;
+                mark::mark_clean(&*self.db()?).map_err(StoreError::Fold)?;
             }
             // Left behind, it does no harm: it says whose it is, and the file says that it is clean.
             let _ = redo.remove();

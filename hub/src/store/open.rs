@@ -14,15 +14,13 @@ use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
+use super::mark::marks;
+use super::network::network_file_system;
 use super::redo::{self, Gap, Medium, Records, Redo, RedoFile};
+use super::version::{APPLICATION_ID, VERSION, create, version};
 use super::{Batch, FINISHED, FileLock, LockError, Store, StoreError, decode, fold};
 use crate::scheduler::Counts;
 use crate::scheduler::message::Turn;
-
-/// "dhub" in ASCII: marks the file as ours.
-const APPLICATION_ID: i64 = 0x6468_7562;
-const VERSION: i64 = 3;
-const SCHEMA: &str = include_str!("schema.sql");
 
 /// Pages of SQLite kept in memory, in KiB.
 const CACHE_KIB: i64 = 64 * 1024;
@@ -161,21 +159,6 @@ impl Store {
             folded: Cell::new(turn),
             _lock: None,
         }
-    }
-
-    /// Brings the file to this version, for a hub that is going to run on it. What only looks at a file
-    /// leaves it as it is.
-    pub fn upgrade(&self) -> Result<(), StoreError> {
-        let db = self.db()?;
-        let upgrade = || -> rusqlite::Result<()> {
-            if is_of_now(&db)? {
-                return Ok(());
-            }
-            let transaction = db.unchecked_transaction()?;
-            migrate(&db)?;
-            transaction.commit()
-        };
-        upgrade().map_err(StoreError::Fold)
     }
 
     fn read_totals(&self) -> Result<Counts, StoreError> {
@@ -317,15 +300,6 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// The schema comes with its version in one transaction: a file is of a version or still empty.
-fn create(db: &mut Connection) -> rusqlite::Result<()> {
-    let transaction = db.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
-    transaction.commit()
-}
-
 pub fn redo_path(file: &Path) -> PathBuf {
     let mut path = file.as_os_str().to_owned();
     path.push(".redo");
@@ -372,23 +346,6 @@ fn open_redo(
     Ok((Redo::new(medium, id, access.region_bytes), turn, !is_clean && !is_new))
 }
 
-/// Which redo log belongs to the file, whether the file can do without it, and the last turn that
-/// the tables have.
-fn marks(db: &Connection) -> rusqlite::Result<(u64, bool, Turn)> {
-    if version(db)? < 2 {
-        return Ok((0, true, 0));
-    }
-    let number = |key: &str| {
-        let sql = "SELECT value FROM meta WHERE key = ?1";
-        db.query_row(sql, [key], |row| row.get::<_, i64>(0)).map(|value| value as u64)
-    };
-    Ok((number("redo")?, number("clean")? != 0, number("turn")?))
-}
-
-fn version(db: &Connection) -> rusqlite::Result<i64> {
-    db.pragma_query_value(None, "user_version", |row| row.get(0))
-}
-
 /// Folds the records that the tables do not have; the last turn of them.
 fn catch_up(
     db: &Connection,
@@ -410,116 +367,9 @@ fn catch_up(
     Ok(last)
 }
 
-/// From now on the file needs its redo log.
-pub fn mark_in_use(db: &Connection, id: u64) -> rusqlite::Result<()> {
-    let transaction = db.unchecked_transaction()?;
-    migrate(db)?;
-    super::fold::set(db, "redo", id)?;
-    super::fold::set(db, "clean", 0)?;
-    transaction.commit()
-}
-
-/// Is the file of this version?
-pub fn is_of_now(db: &Connection) -> rusqlite::Result<bool> {
-    Ok(version(db)? == VERSION)
-}
-
-/// Brings a file of an older version to this one; in a transaction of the caller's.
-fn migrate(db: &Connection) -> rusqlite::Result<()> {
-    let found = version(db)?;
-    if found < 2 {
-        db.execute_batch(
-            "CREATE TABLE meta (
-                key   TEXT    PRIMARY KEY,
-                value INTEGER NOT NULL
-            ) WITHOUT ROWID;
-            INSERT INTO meta VALUES ('turn', 0), ('redo', 0), ('clean', 1);
-            DROP INDEX tasks_open;
-            DROP INDEX tasks_dead;
-            CREATE INDEX tasks_undone  ON tasks (state, id) WHERE state <> 5;",
-        )?;
-    }
-    if found < 3 {
-        db.execute_batch(
-            "ALTER TABLE tasks    ADD COLUMN dir         TEXT;
-            ALTER TABLE tasks    ADD COLUMN env         TEXT;
-            ALTER TABLE tasks    ADD COLUMN stdin       BLOB;
-            ALTER TABLE workers  ADD COLUMN host        TEXT;
-            ALTER TABLE attempts ADD COLUMN output_file TEXT;
-            DROP VIEW task_list;",
-        )?;
-        let view = SCHEMA.find("CREATE VIEW task_list").map_or("", |at| &SCHEMA[at..]);
-        db.execute_batch(view)?;
-    }
-    if found < VERSION { db.pragma_update(None, "user_version", VERSION) } else { Ok(()) }
-}
-
-/// The redo log is not needed any more.
-pub fn mark_clean(db: &Connection) -> rusqlite::Result<()> {
-    super::fold::set(db, "clean", 1)
-}
-
-/// A copy has no redo log.
-pub fn mark_copy(db: &Connection) -> rusqlite::Result<()> {
-    if version(db)? < 2 {
-        return Ok(());
-    }
-    let transaction = db.unchecked_transaction()?;
-    super::fold::set(db, "redo", 0)?;
-    super::fold::set(db, "clean", 1)?;
-    transaction.commit()
-}
-
 fn prepare(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "cache_size", -CACHE_KIB)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(())
-}
-
-/// SQLite's log needs memory shared between processes of one machine, and locks that hold.
-fn network_file_system(dir: &Path) -> io::Result<Option<&'static str>> {
-    Ok(network_kind(rustix::fs::statfs(dir)?.f_type as u32))
-}
-
-/// By the numbers of statfs(2).
-fn network_kind(number: u32) -> Option<&'static str> {
-    Some(match number {
-        0x6969 => "NFS",
-        0x517B | 0xFF53_4D42 | 0xFE53_4D42 => "SMB",
-        0x0BD0_0BD0 => "Lustre",
-        0x4750_4653 => "GPFS",
-        0x00C3_6400 => "Ceph",
-        0x5346_414F | 0x6B41_4653 => "AFS",
-        0x1983_0326 => "BeeGFS",
-        0x0102_1997 => "9p",
-        0x6573_5546 => "FUSE",
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::network_kind;
-
-    /// The numbers as the kernel's magic.h and the file systems themselves give them.
-    #[test]
-    fn network_file_systems_are_known_by_their_numbers() {
-        for (number, kind) in [
-            (0x6969, "NFS"),
-            (0xFF53_4D42, "SMB"),
-            (0xFE53_4D42, "SMB"),
-            (0x0BD0_0BD0, "Lustre"),
-            (0x4750_4653, "GPFS"),
-            (0x00C3_6400, "Ceph"),
-            (0x1983_0326, "BeeGFS"),
-            (0x6573_5546, "FUSE"),
-        ] {
-            assert_eq!(network_kind(number), Some(kind), "{number:#x}");
-        }
-        // ext4, XFS, Btrfs, ZFS, F2FS, tmpfs, overlayfs.
-        let local =
-            [0xEF53, 0x5846_5342, 0x9123_683E, 0x2FC1_2FC1, 0xF2F5_2010, 0x0102_1994, 0x794C_7630];
-        assert_eq!(local.map(network_kind), [None; 7]);
-    }
 }

@@ -1,0 +1,129 @@
+//! What a hub that starts reads: every open task, what it needs, and who holds it.
+
+use rusqlite::{Connection, Row};
+
+use super::row::state;
+use super::{Store, StoreError, unix_ms};
+use crate::scheduler::message::*;
+use crate::scheduler::{Scheduler, State};
+
+/// What a task adds to a lease; `Details::bytes` counts in the same way.
+pub(super) const DETAILS_BYTES: &str = "iif(t.command IS NOT NULL OR t.time_limit_ms > 0 OR t.dir IS NOT NULL OR t.env IS NOT NULL
+        OR t.stdin IS NOT NULL,
+    16 + coalesce(octet_length(t.command), 0) + coalesce(octet_length(t.dir), 0) + coalesce(octet_length(t.env), 0)
+       + coalesce(octet_length(t.stdin), 0), 0)";
+/// Of a file that is only looked at, and stays as it is.
+pub(super) const DETAILS_BYTES_BEFORE_3: &str = "iif(t.command IS NOT NULL OR t.time_limit_ms > 0, 16 + coalesce(octet_length(t.command), 0), 0)";
+
+impl Store {
+    /// Fills an empty scheduler with what the file has.
+    pub fn restore(&self, now: Millis, scheduler: &mut Scheduler) -> Result<(), StoreError> {
+        let db = self.db()?;
+        let last = |sql| db.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+        let last_task = last("SELECT max(id) FROM tasks")?.unwrap_or(0) as TaskId;
+        let last_worker = last("SELECT max(id) FROM workers")?.unwrap_or(0) as WorkerId;
+        let finished: Vec<_> =
+            super::FINISHED.iter().map(|&state| (state, self.totals.of(state))).collect();
+        scheduler.restore_totals(&finished, last_task, last_worker);
+        let leases = self.leases(now, scheduler)?;
+        let details_bytes = match super::version::is_of_now(&db)? {
+            true => DETAILS_BYTES,
+            false => DETAILS_BYTES_BEFORE_3,
+        };
+        let mut select = db.prepare(&format!(
+            "SELECT t.id, t.name, t.definition, t.priority, t.retries, t.failures, t.reclaims, t.attempt,
+                {details_bytes}, t.needs, a.worker, a.outcome
+             FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt AND t.attempt > 0
+             WHERE t.state = 2 AND t.state <> 5 ORDER BY t.id"
+        ))?;
+        let tasks = select.query_map([], |row| {
+            let needs = parse_ids(row.get_ref(9)?.as_str_or_null()?);
+            Ok((stored_task(row, Vec::new())?, needs))
+        })?;
+        scheduler.restore_tasks(now, tasks, leases, |id| try_need(&db, id))?;
+        Ok(())
+    }
+
+    fn leases(
+        &self,
+        now: Millis,
+        scheduler: &mut Scheduler,
+    ) -> Result<Vec<StoredLease>, StoreError> {
+        let db = self.db()?;
+        let host = if super::version::is_of_now(&db)? { "w.host" } else { "NULL" };
+        let mut select = db.prepare(
+            &format!(
+                "SELECT l.task, l.attempt, l.worker, l.client, l.number, l.term_ms, l.started_ms, w.name, w.client,
+                    {host}
+                 FROM leases l JOIN workers w ON w.id = l.worker"
+            ),
+        )?;
+        let wall = unix_ms();
+        let mut leases = Vec::new();
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let worker: WorkerId = row.get(2)?;
+            let id: Option<ClientId> = row.get(8)?;
+            if scheduler.worker(worker).is_none() {
+                let name: String = row.get(7)?;
+                let host: Option<String> = row.get(9)?;
+                let host = host.unwrap_or_default().into();
+                scheduler.restore_worker(now, worker, Who { name: name.into(), id, host });
+            }
+            leases.push(StoredLease {
+                task: row.get::<_, i64>(0)? as TaskId,
+                attempt: row.get(1)?,
+                worker,
+                client: row.get(3)?,
+                number: row.get::<_, i64>(4)? as u64,
+                term_ms: row.get::<_, i64>(5)? as u64,
+                age_ms: (wall - row.get::<_, i64>(6)?).max(0) as u64,
+            });
+        }
+        Ok(leases)
+    }
+}
+
+pub(super) fn parse_ids(list: Option<&str>) -> Vec<TaskId> {
+    list.map_or_else(Vec::new, |list| list.split(',').filter_map(|id| id.parse().ok()).collect())
+}
+
+/// The first twelve columns of an open task; the last attempt's worker and outcome come last.
+pub(super) fn stored_task(row: &Row, needs: Vec<Need>) -> rusqlite::Result<StoredTask> {
+    let ended = match row.get::<_, Option<i64>>(11)? {
+        Some(1) => Some(Ended::Done),
+        Some(2) => Some(Ended::Failed),
+        Some(3) => Some(Ended::Reclaimed),
+        Some(_) => Some(Ended::Cancelled),
+        None => None,
+    };
+    Ok(StoredTask {
+        id: row.get::<_, i64>(0)? as TaskId,
+        name: row.get::<_, String>(1)?.into(),
+        definition: row.get::<_, i64>(2)? as u64,
+        priority: row.get(3)?,
+        retries: row.get(4)?,
+        failures: row.get(5)?,
+        reclaims: row.get(6)?,
+        attempt: row.get(7)?,
+        details_bytes: row.get(8)?,
+        last: row.get::<_, Option<WorkerId>>(10)?.zip(ended),
+        needs,
+    })
+}
+
+/// A dependency of a task.
+pub(super) fn try_need(db: &Connection, id: TaskId) -> rusqlite::Result<Need> {
+    db.prepare_cached("SELECT name, state, blame FROM tasks WHERE id = ?1")?.query_row(
+        [id as i64],
+        |row| {
+            Ok(Need {
+                id,
+                name: row.get::<_, String>(0)?.into(),
+                // An open one counts as missing until memory says otherwise.
+                state: state(row.get(1)?).unwrap_or(State::Missing),
+                blame: row.get::<_, Option<i64>>(2)?.map_or(id, |blame| blame as TaskId),
+            })
+        },
+    )
+}

@@ -1,0 +1,78 @@
+//! The version of a file: made, told, and brought to the newest.
+
+use rusqlite::Connection;
+
+use super::{Store, StoreError};
+
+/// "dhub" in ASCII: marks the file as ours.
+pub const APPLICATION_ID: i64 = 0x6468_7562;
+pub const VERSION: i64 = 3;
+const TABLES: &str = include_str!("schema.sql");
+const VIEWS: &str = include_str!("views.sql");
+
+impl Store {
+    /// Brings the file to this version, for a hub that is going to run on it. What only looks at a file
+    /// leaves it as it is.
+    pub fn upgrade(&self) -> Result<(), StoreError> {
+        let db = self.db()?;
+        let upgrade = || -> rusqlite::Result<()> {
+            if is_of_now(&db)? {
+                return Ok(());
+            }
+            let transaction = db.unchecked_transaction()?;
+            migrate(&db)?;
+            transaction.commit()
+        };
+        upgrade().map_err(StoreError::Fold)
+    }
+}
+
+/// The schema comes with its version in one transaction: a file is of a version or still empty.
+pub fn create(db: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = db.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(VIEWS)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+pub fn version(db: &Connection) -> rusqlite::Result<i64> {
+    db.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Is the file of this version?
+pub fn is_of_now(db: &Connection) -> rusqlite::Result<bool> {
+    Ok(version(db)? == VERSION)
+}
+
+/// Brings a file of an older version to this one; in a transaction of the caller's.
+pub fn migrate(db: &Connection) -> rusqlite::Result<()> {
+    let found = version(db)?;
+    if found < 2 {
+        db.execute_batch(
+            "CREATE TABLE meta (
+                key   TEXT    PRIMARY KEY,
+                value INTEGER NOT NULL
+            ) WITHOUT ROWID;
+            INSERT INTO meta VALUES ('turn', 0), ('redo', 0), ('clean', 1);
+            DROP INDEX tasks_open;
+            DROP INDEX tasks_dead;
+            CREATE INDEX tasks_undone  ON tasks (state, id) WHERE state <> 5;",
+        )?;
+    }
+    if found < 3 {
+        db.execute_batch(
+            "ALTER TABLE tasks    ADD COLUMN dir         TEXT;
+            ALTER TABLE tasks    ADD COLUMN env         TEXT;
+            ALTER TABLE tasks    ADD COLUMN stdin       BLOB;
+            ALTER TABLE workers  ADD COLUMN host        TEXT;
+            ALTER TABLE attempts ADD COLUMN output_file TEXT;",
+        )?;
+    }
+    if found < VERSION {
+        db.execute_batch(VIEWS)?;
+        db.pragma_update(None, "user_version", VERSION)?;
+    }
+    Ok(())
+}
