@@ -11,7 +11,7 @@ use dhub_proto::wire;
 use crate::render::words::number;
 use crate::verbs::{
     addfile, backup, cancel, complete, create, exit, export, fail, graph, heartbeat, list, logs,
-    release, report, retry, show, steal, wait, worker,
+    release, report, retry, show, status, steal, wait, worker,
 };
 
 /// Adds, steals, completes and watches the tasks of a dhub
@@ -108,10 +108,14 @@ Exit codes:
     Exit(exit::Exit),
 
     /// Show what is going on
+    ///
+    /// How far the run is, how fast it goes, what failed and why, who works, and what blocks.
     #[command(after_help = "Examples:
   dquery status
+  dquery status --watch            repainted every second; q or Ctrl-C ends it, not the run
+  dquery status --watch=10 >> log  no terminal: a line for each change
   dquery status --json | jq .counts.failed")]
-    Status,
+    Status(status::Status),
 
     /// Wait until every task is finished
     ///
@@ -190,8 +194,22 @@ Exit codes:
   dquery export --joblog - | sort -k4,4nr | head")]
     Export(export::Export),
 
+    /// List the workers that the hub knows; the same as `worker list`
+    ///
+    /// silent: a heartbeat is overdue; lost: silent for the hub's --worker-timeout, and what it held
+    /// was taken back. draining and stopping: it was told so.
+    #[command(after_help = "Examples:
+  dquery workers
+  dquery workers --json | jq -r 'select(.lost) | .host'")]
+    Workers,
+
     /// List workers, and tell them to drain or to stop
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  dquery worker list
+  dquery worker drain 'node12:*'       finish what runs, then leave"
+    )]
     Worker(worker::Worker),
 
     /// Copy the file of a running hub to a new file on its machine; over ipc only

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use dhub_proto::client::{Client, ClientError};
 use dhub_proto::options::HubOptions;
-use dhub_proto::wire::{Export, ExportedTask, List, Listed, Selection, reply, request};
+use dhub_proto::wire::{
+    Export, ExportedTask, Hello, List, Listed, Selection, Welcome, reply, request,
+};
 
 use crate::failure::Failure;
 use crate::run::{Builder, Run};
@@ -44,6 +46,15 @@ impl Hub {
         parked: Duration,
     ) -> Result<reply::Body, ClientError> {
         self.client.request(body, parked)
+    }
+
+    /// Its version, its time-outs and its limits.
+    pub fn welcome(&mut self) -> Result<Welcome, Failure> {
+        let hello = Hello { version: dhub_proto::VERSION.into() };
+        match self.ask(request::Body::Hello(hello))? {
+            reply::Body::Welcome(welcome) => Ok(welcome),
+            _ => Err(self.unexpected()),
+        }
     }
 
     /// All pages of a list.

@@ -11,11 +11,14 @@ mod fake;
 mod feed;
 mod hub;
 mod output;
+mod pager;
 mod patience;
 mod render;
 mod run;
+mod screen;
 mod taskfile;
 mod verbs;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -39,8 +42,11 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<Exit, Failure> {
     let out = Output { json: args.json };
-    let hub = &mut Hub::find(&args.hub)?;
+    let mut found = Hub::find(&args.hub)?;
+    let hub = &mut found;
     match args.verb {
+        // A thread of its own asks that hub again and again.
+        Verb::Status(verb) => verbs::status::run(verb, found, out),
         Verb::Create(verb) => verbs::create::run(verb, hub, out),
         Verb::Addfile(verb) => verbs::addfile::run(verb, hub, out),
         Verb::Steal(verb) => verbs::steal::run(verb, hub, out),
@@ -49,13 +55,13 @@ fn run(args: Args) -> Result<Exit, Failure> {
         Verb::Release(verb) => verbs::release::run(verb, hub, out),
         Verb::Heartbeat(verb) => verbs::heartbeat::run(verb, hub, out),
         Verb::Exit(verb) => verbs::exit::run(verb, hub, out),
-        Verb::Status => verbs::status::run(hub, out),
         Verb::Wait(verb) => verbs::wait::run(verb, hub, out),
         Verb::Cancel(verb) => verbs::cancel::run(verb, hub, out),
         Verb::Retry(verb) => verbs::retry::run(verb, hub, out),
         Verb::List(verb) => verbs::list::run(verb, hub, out),
         Verb::Logs(verb) => verbs::logs::run(verb, hub, out),
         Verb::Show(verb) => verbs::show::run(verb, hub, out),
+        Verb::Workers => verbs::worker::list(hub, out),
         Verb::Worker(verb) => verbs::worker::run(verb, hub, out),
         Verb::Graph(verb) => verbs::graph::run(verb, hub, out),
         Verb::Report(verb) => verbs::report::run(verb, hub, out),

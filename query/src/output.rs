@@ -16,11 +16,17 @@ pub struct Output {
 impl Output {
     /// Text for people; its colours stay only on a terminal that wants them.
     pub fn text(self, text: &str) -> Result<(), Failure> {
-        // Colours are taken out first: the stream that does it writes line by line, or less.
-        let plain = AutoStream::choice(&io::stdout()) == ColorChoice::Never;
-        let text = if plain { strip_str(text).to_string() } else { text.to_owned() };
         let end = if text.ends_with('\n') { "" } else { "\n" };
-        self.raw(&(text + end))
+        self.raw(&(self.painted(text) + end))
+    }
+
+    /// The text with its colours, if standard output is to have any.
+    pub fn painted(self, text: &str) -> String {
+        // Colours are taken out first: the stream that does it writes line by line, or less.
+        match AutoStream::choice(&io::stdout()) {
+            ColorChoice::Never => strip_str(text).to_string(),
+            _ => text.to_owned(),
+        }
     }
 
     /// Text for programs: not a byte of it is changed. One write, for others may print there too.

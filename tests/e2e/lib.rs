@@ -12,6 +12,7 @@ mod output;
 mod process;
 mod proxy;
 mod tasks;
+mod terminal;
 mod wait;
 mod writes;
 
@@ -22,5 +23,6 @@ pub use output::Output;
 pub use process::Process;
 pub use proxy::{Cut, Line, Proxy, Way};
 pub use tasks::{Log, check_order};
+pub use terminal::Terminal;
 pub use wait::{PATIENCE, eventually};
 pub use writes::Writes;

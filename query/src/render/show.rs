@@ -2,14 +2,13 @@
 
 use std::fmt::Write;
 
-use comfy_table::Cell;
 use dhub_proto::wire::{AttemptInfo, Shown, State, TaskInfo};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::table::{self, name_cell, row, state_cell};
+use super::room::Room;
+use super::table::{Cell, Column, Fit, Table, name_cell, right, state_cell};
 use super::words::{
-    BAD, FAINT, STRONG, counted, fate, number, paint, plain, span_ms, state, state_style,
+    BAD, FAINT, STRONG, counted, fate, number, paint, plain, span_ms, state, state_style, when,
 };
 
 /// Rows of each list; JSON has them all.
@@ -17,17 +16,18 @@ const ROWS_MAX: usize = 20;
 /// Lines of output of the newest failed attempt.
 const OUTPUT_LINES_MAX: usize = 10;
 
-pub fn show(shown: &Shown, zone: &TimeZone) -> String {
+pub fn show(shown: &Shown, zone: &TimeZone, room: Room) -> String {
     let Some(task) = &shown.task else { return String::new() };
     let mut text = headline(task);
     // A task that waits does so for what is not done.
     let open: Vec<_> = shown.needs.iter().filter(|it| it.state() != State::Done).collect();
     let done = shown.needs.len() - open.len();
-    neighbours(&mut text, "waits for", &open);
+    neighbours(&mut text, "waits for", &open, room.columns);
     if done > 0 {
         let _ = writeln!(text, "  {:<11} {} of its dependencies", "done are", number(done as u64));
     }
-    neighbours(&mut text, "needed by", &shown.needed_by.iter().collect::<Vec<_>>());
+    let needed_by: Vec<_> = shown.needed_by.iter().collect();
+    neighbours(&mut text, "needed by", &needed_by, room.columns);
     if !task.command.is_empty() {
         let _ = writeln!(text, "  {:<11} {}", "command", plain(&task.command));
     }
@@ -46,7 +46,7 @@ pub fn show(shown: &Shown, zone: &TimeZone) -> String {
     if task.stdin_bytes > 0 {
         let _ = writeln!(text, "  {:<11} {}", "reads", counted(task.stdin_bytes, "byte"));
     }
-    attempts(&mut text, &shown.attempts, zone);
+    attempts(&mut text, &shown.attempts, zone, room.columns);
     text
 }
 
@@ -69,23 +69,27 @@ fn headline(task: &TaskInfo) -> String {
     text
 }
 
-fn neighbours(text: &mut String, title: &str, tasks: &[&TaskInfo]) {
-    let mut table = table::table(&[]);
+fn neighbours(text: &mut String, title: &str, tasks: &[&TaskInfo], room: Option<usize>) {
+    const COLUMNS: [Column; 4] = [
+        Column::new("", Fit::Whole),
+        Column::new("", Fit::Middle),
+        Column::new("", Fit::Whole),
+        Column::new("", Fit::End),
+    ];
+    let mut table = Table::without_header(&COLUMNS);
     for (index, task) in tasks.iter().take(ROWS_MAX).enumerate() {
-        let title = if index == 0 { format!("{title:<11}") } else { " ".repeat(11) };
         let about = match task.state() {
             State::Missing => "nobody added it".to_owned(),
             _ => fate(task),
         };
-        table.add_row(row([
-            // The width of the other titles; the table adds its own two spaces.
-            Cell::new(title.get(..10).unwrap_or(&title)),
+        table.row([
+            title_cell(if index == 0 { title } else { "" }),
             name_cell(&task.name),
             state_cell(task.state()),
             Cell::new(about),
-        ]));
+        ]);
     }
-    text.push_str(&table::text(&mut table, "  ", &[1, 3]));
+    text.push_str(&table.page("  ", room));
     if tasks.len() > ROWS_MAX {
         let more = number((tasks.len() - ROWS_MAX) as u64);
         let _ =
@@ -93,15 +97,28 @@ fn neighbours(text: &mut String, title: &str, tasks: &[&TaskInfo]) {
     }
 }
 
-fn attempts(text: &mut String, attempts: &[AttemptInfo], zone: &TimeZone) {
-    let mut table = table::table(&[]);
+/// The width of the other titles; the table adds its own two spaces.
+fn title_cell(title: &str) -> Cell {
+    Cell::new(format!("{title:<10}"))
+}
+
+fn attempts(text: &mut String, attempts: &[AttemptInfo], zone: &TimeZone, room: Option<usize>) {
+    const COLUMNS: [Column; 7] = [
+        Column::new("", Fit::Whole),
+        Column::new("", Fit::Whole),
+        Column::new("", Fit::Whole),
+        Column::new("", Fit::Middle),
+        Column::new("", Fit::Whole),
+        Column::new("", Fit::Whole),
+        Column::new("", Fit::End),
+    ];
+    let mut table = Table::without_header(&COLUMNS);
     let first = attempts.len().saturating_sub(ROWS_MAX);
     for (index, attempt) in attempts[first..].iter().enumerate() {
-        let title = if index == 0 { "attempts" } else { "" };
-        table.add_row(row([
-            Cell::new(format!("{title:<10}")),
-            table::right(attempt.attempt),
-            Cell::new(&attempt.outcome),
+        table.row([
+            title_cell(if index == 0 { "attempts" } else { "" }),
+            right(attempt.attempt),
+            Cell::new(attempt.outcome.clone()),
             Cell::new(place(attempt)),
             Cell::new(when(attempt.started_unix_ms, zone)),
             Cell::new(match attempt.ended_unix_ms {
@@ -113,9 +130,9 @@ fn attempts(text: &mut String, attempts: &[AttemptInfo], zone: &TimeZone) {
                 (code, "") => format!("exit {code}"),
                 (_, reason) => plain(reason).into_owned(),
             }),
-        ]));
+        ]);
     }
-    text.push_str(&table::text(&mut table, "  ", &[3, 6]));
+    text.push_str(&table.page("  ", room));
     if let Some(last) = attempts.last()
         && last.outcome == "failed"
     {
@@ -145,13 +162,6 @@ fn output(text: &mut String, output: &[u8]) {
     for line in &lines[lines.len().saturating_sub(OUTPUT_LINES_MAX)..] {
         let _ = writeln!(text, "    {} {}", paint(BAD, "|"), plain(line));
     }
-}
-
-fn when(unix_ms: u64, zone: &TimeZone) -> String {
-    let ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(ms)
-        .map(|time| time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -199,7 +209,8 @@ mod tests {
                 output_file: "/scratch/merge-12.1.out".into(),
             }],
         };
-        let text = anstream::adapter::strip_str(&show(&shown, &TimeZone::UTC)).to_string();
+        let text = anstream::adapter::strip_str(&show(&shown, &TimeZone::UTC, Room::default()))
+            .to_string();
         let expected = "\
 merge-12   waiting   priority 0   retries 2
   waits for   sim-0031  failed   exit 137 on node12, 3 failures

@@ -1,53 +1,69 @@
 //! One screen that answers: is it going well, when is it done, what is wrong, what to do?
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use anstyle::Style;
 use dhub_proto::wire::{Counts, HubInfo, Phase, StatusReport};
+use indicatif::BinaryBytes;
 use jiff::{SignedDuration, Zoned};
 
-use super::words::{BAD, BUSY, GOOD, ODD, STRONG, number, paint, plain, rate, span, span_ms};
-use super::{trouble, workers};
+use super::room::Room;
+use super::words::{
+    BAD, BUSY, FAINT, GOOD, ODD, STRONG, counted, number, paint, plain, rate, span, span_ms,
+};
+use super::{blocked, cut, progress, trouble, workers};
 
-const BAR_CELLS: u64 = 30;
-/// Beyond this a time of day says less than a number of days.
-const CLOCK_HOURS_MAX: f64 = 20.0;
+/// Rows of the table of workers where the screen sets no limit; JSON has all workers.
+const WORKERS_MAX: usize = 10;
 
-pub fn status(report: &StatusReport, now: &Zoned) -> String {
+/// `timeout_ms` is how long a worker may be silent.
+pub fn status(report: &StatusReport, now: &Zoned, timeout_ms: u64, room: Room) -> String {
     let counts = report.counts.unwrap_or_default();
-    let mut text = String::new();
+    let mut lines = Vec::new();
     if let Some(hub) = &report.hub {
-        hub_line(&mut text, hub);
+        lines.push(hub_line(hub, now));
     }
     if report.phase() == Phase::Empty {
-        text.push_str("no task was added yet      add some with: dquery addfile FILE\n");
+        lines.push("no task was added yet      add some with: dquery addfile FILE".to_owned());
     } else {
-        progress_line(&mut text, report, &counts, now);
-        counts_line(&mut text, &counts);
+        lines.push(progress::line(report, &counts, now, room.columns));
+        lines.push(counts_line(&counts));
     }
-    workers::line(&mut text, report, &counts);
+    lines.extend(workers::line(report, timeout_ms));
+    let mut text = String::new();
     trouble::failures(&mut text, &report.failures);
     trouble::slowest(&mut text, report.slowest.as_ref());
-    trouble::missing(&mut text, &report.missing, counts.missing);
-    workers::table(&mut text, report);
+    lines.extend(text.lines().map(str::to_owned));
+    lines.extend(blocked::lines(report, &counts));
+    lines.extend(report.hub.as_ref().map(hub_details));
+    lines.extend(report.hub.as_ref().and_then(strangers));
+    // What is left of the screen, less the header and the line that says that there are more.
+    let rows = room.lines.map_or(WORKERS_MAX, |all| all.saturating_sub(lines.len() + 2));
+    let table = workers::table(report, timeout_ms, rows, room.columns);
+    lines.extend(table.lines().map(str::to_owned));
+    fit(lines, room)
+}
+
+/// No line is wrapped, and none is pushed off the screen.
+fn fit(mut lines: Vec<String>, room: Room) -> String {
+    if let Some(all) = room.lines.filter(|&all| lines.len() > all) {
+        let hidden = lines.len() - all.saturating_sub(1);
+        lines.truncate(all.saturating_sub(1));
+        lines.push(paint(FAINT, format!("  … {hidden} more lines, for a higher window")));
+    }
+    let mut text = String::new();
+    for line in &lines {
+        match room.columns {
+            Some(columns) => text.push_str(&cut::line(line, columns)),
+            None => text.push_str(line),
+        }
+        text.push('\n');
+    }
     text
 }
 
-/// All that was added.
-pub fn total(counts: &Counts) -> u64 {
-    finished(counts) + counts.waiting + counts.ready + counts.running
-}
-
-pub fn finished(counts: &Counts) -> u64 {
-    counts.done + not_done(counts)
-}
-
-/// Finished otherwise than done.
-pub fn not_done(counts: &Counts) -> u64 {
-    counts.failed + counts.skipped + counts.cancelled
-}
-
-fn hub_line(text: &mut String, hub: &HubInfo) {
+fn hub_line(hub: &HubInfo, now: &Zoned) -> String {
     let file = match hub.file.rsplit('/').next() {
         None | Some("") => "in memory",
         Some(name) => name,
@@ -58,94 +74,42 @@ fn hub_line(text: &mut String, hub: &HubInfo) {
         None if endpoint.starts_with("ipc://") => format!("ipc on {}", hub.host),
         None => endpoint.clone(),
     }));
-    parts.push(format!("up {}", span_ms(hub.uptime_ms)));
-    if hub.commit_us > 0 {
-        parts.push(format!("commit {}", span(std::time::Duration::from_micros(hub.commit_us))));
-    }
     if hub.insecure {
         parts.push(paint(ODD, "insecure"));
     }
-    let _ = writeln!(text, "{}", parts.join(" · "));
+    parts.push(format!("up {}{}", span_ms(hub.uptime_ms), since(hub.uptime_ms, now)));
+    if hub.commit_us > 0 {
+        parts.push(format!("commit {}", span(Duration::from_micros(hub.commit_us))));
+    }
+    parts.join(" · ")
+}
+
+/// When that began: a time of day, and of longer times the day.
+fn since(ms: u64, now: &Zoned) -> String {
+    let ago = SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX));
+    let Ok(begin) = now.checked_sub(ago) else { return String::new() };
+    let form = if begin.date() == now.date() { "%H:%M" } else { "%-d %b %H:%M" };
+    format!(" since {}", begin.strftime(form))
+}
+
+fn hub_details(hub: &HubInfo) -> String {
+    let mut parts = vec![format!("dhub {}", plain(&hub.version))];
+    parts.push(format!("process {} on {}", hub.process, plain(&hub.host)));
+    if !hub.file.is_empty() {
+        parts.push(format!("{} in {}", BinaryBytes(hub.file_bytes), plain(&hub.file)));
+    }
+    paint(FAINT, format!("  hub       {}", parts.join(" · ")))
+}
+
+fn strangers(hub: &HubInfo) -> Option<String> {
     let (strangers, denied) = (hub.handshakes_failed, hub.requests_denied);
-    if strangers + denied > 0 {
+    (strangers + denied > 0).then(|| {
         let (strangers, denied) = (number(strangers), number(denied));
-        let _ = writeln!(
-            text,
-            "  {strangers} connections were not let in, {denied} requests denied to their key"
-        );
-    }
+        format!("  {strangers} connections were not let in, {denied} requests denied to their key")
+    })
 }
 
-fn progress_line(text: &mut String, report: &StatusReport, counts: &Counts, now: &Zoned) {
-    let (total, finished) = (total(counts), finished(counts));
-    // Rounded down: 100 % means all.
-    let permille = (finished * 1000).checked_div(total).unwrap_or(1000);
-    let _ = write!(
-        text,
-        "[{}] {}.{} %   {} of {}",
-        bar(counts, total),
-        permille / 10,
-        permille % 10,
-        number(finished),
-        number(total),
-    );
-    match report.phase() {
-        Phase::Finished if not_done(counts) == 0 => {
-            let _ = write!(text, "   {}", paint(GOOD, "all done"));
-        }
-        Phase::Finished => {
-            let _ = write!(text, "   {}", paint(BAD, "finished, not all done"));
-        }
-        Phase::Stuck => {
-            let _ = write!(text, "   {}", paint(ODD, "stuck"));
-        }
-        _ => {
-            if let Some(rate) = rate(report.done_per_s) {
-                let _ = write!(text, "   {rate}");
-            }
-            if let Some(eta) = eta(total - finished, report.done_per_s, now) {
-                let _ = write!(text, "   {eta}");
-            }
-        }
-    }
-    text.push('\n');
-}
-
-/// Finished tasks in full, running ones shaded.
-fn bar(counts: &Counts, total: u64) -> String {
-    let parts = [
-        (counts.done, "█", GOOD),
-        (counts.failed, "█", BAD),
-        (counts.skipped + counts.cancelled, "█", ODD),
-        (counts.running, "▒", BUSY),
-        (counts.ready + counts.waiting, " ", Style::new()),
-    ];
-    let (mut bar, mut tasks, mut cells) = (String::new(), 0u64, 0);
-    for (count, mark, style) in parts {
-        tasks += count;
-        let upto = (tasks.saturating_mul(BAR_CELLS)).checked_div(total).unwrap_or(BAR_CELLS);
-        if upto > cells {
-            bar.push_str(&paint(style, mark.repeat((upto - cells) as usize)));
-        }
-        cells = upto;
-    }
-    bar
-}
-
-fn eta(left: u64, per_s: f64, now: &Zoned) -> Option<String> {
-    if left == 0 || !per_s.is_finite() || per_s <= 0.0 {
-        return None;
-    }
-    let s = left as f64 / per_s;
-    if s < CLOCK_HOURS_MAX * 3600.0 {
-        let end = now.checked_add(SignedDuration::from_secs(s as i64)).ok()?;
-        return Some(format!("done at about {}", end.strftime("%H:%M")));
-    }
-    let time = std::time::Duration::try_from_secs_f64(s).ok()?;
-    Some(format!("done in about {}", span(time)))
-}
-
-fn counts_line(text: &mut String, counts: &Counts) {
+fn counts_line(counts: &Counts) -> String {
     let mut parts = vec![
         ("done", counts.done, GOOD),
         ("failed", counts.failed, BAD),
@@ -161,7 +125,49 @@ fn counts_line(text: &mut String, counts: &Counts) {
         let style = if count > 0 { style } else { Style::new() };
         format!("{name} {}", paint(style, number(count)))
     });
-    let _ = writeln!(text, "  {}", parts.collect::<Vec<_>>().join("   "));
+    format!("  {}", parts.collect::<Vec<_>>().join("   "))
+}
+
+/// What changed, on one line, for those who watch without a terminal.
+pub fn brief(report: &StatusReport, now: &Zoned) -> String {
+    let counts = report.counts.unwrap_or_default();
+    let mut text = now.strftime("%H:%M:%S").to_string();
+    if report.phase() == Phase::Empty {
+        return text + "  no task was added yet";
+    }
+    let (finished, total) = (progress::finished(&counts), progress::total(&counts));
+    let _ =
+        write!(text, "  {}  {}/{}", progress::percent(&counts), number(finished), number(total));
+    for (count, name) in [
+        (counts.failed, "failed"),
+        (counts.skipped, "skipped"),
+        (counts.cancelled, "cancelled"),
+        (counts.running, "running"),
+        (counts.ready, "ready"),
+        (counts.waiting, "waiting"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, "  {} {name}", number(count));
+        }
+    }
+    match report.phase() {
+        Phase::Finished if progress::not_done(&counts) == 0 => text += "  all done",
+        Phase::Finished => text += "  finished, not all done",
+        Phase::Stuck => text += "  stuck",
+        _ => {
+            let (per_s, overall) = (report.done_per_s, report.done_per_s_overall);
+            let left = progress::left(&counts, per_s, overall);
+            let end = left.and_then(|left| progress::end(left, now));
+            for part in rate(per_s).into_iter().chain(end) {
+                let _ = write!(text, "  {part}");
+            }
+        }
+    }
+    let lost = report.workers.iter().filter(|it| it.lost).count();
+    if lost > 0 {
+        let _ = write!(text, "  {} lost", counted(lost as u64, "worker"));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -170,23 +176,26 @@ mod tests {
     use dhub_proto::wire::{FailureGroup, Sample, State, TaskInfo, WorkerInfo};
 
     fn text(report: &StatusReport) -> String {
+        in_room(report, Room::default())
+    }
+
+    fn in_room(report: &StatusReport, room: Room) -> String {
         let now: Zoned = "2026-05-04T14:00:00+00:00[UTC]".parse().unwrap();
-        anstream::adapter::strip_str(&status(report, &now)).to_string()
+        anstream::adapter::strip_str(&status(report, &now, 30_000, room)).to_string()
     }
 
     fn worker(name: &str, lost: bool) -> WorkerInfo {
         WorkerInfo { name: name.into(), lost, last_seen_ago_ms: 180_000, ..WorkerInfo::default() }
     }
 
-    #[test]
-    fn one_screen_for_a_run() {
+    fn run() -> StatusReport {
         let group = |count, reason: &str, names: &[&str]| FailureGroup {
             reason: reason.into(),
             count,
             names: names.iter().map(|&name| name.into()).collect(),
         };
         let sample = Sample { slots: 40, running: 40, cpu_percent: 97.6, ..Sample::default() };
-        let report = StatusReport {
+        StatusReport {
             counts: Some(Counts {
                 waiting: 2064,
                 ready: 512,
@@ -209,9 +218,14 @@ mod tests {
                     note: "3 tasks failed at once".into(),
                     ..worker("node12:7", false)
                 },
+                WorkerInfo {
+                    id: vec![1; 16],
+                    last_seen_ago_ms: 25_000,
+                    ..worker("node13:9", false)
+                },
                 worker("node17:2211", true),
             ],
-            workers_total: 2,
+            workers_total: 3,
             missing: vec!["prep-7".into(), "prep-8".into(), "prep-9".into()],
             hub: Some(HubInfo {
                 file: "/home/x/run.db".into(),
@@ -220,6 +234,9 @@ mod tests {
                 commit_us: 900,
                 insecure: true,
                 host: "login3".into(),
+                version: "0.1.0".into(),
+                process: 4711,
+                file_bytes: 3 << 20,
                 ..HubInfo::default()
             }),
             failures: vec![
@@ -233,20 +250,28 @@ mod tests {
                 run_ms: 2_460_000,
                 ..TaskInfo::default()
             }),
-        };
+        }
+    }
+
+    #[test]
+    fn one_screen_for_a_run() {
+        let report = run();
         let expected = "\
-run.db · 127.0.0.1:6125 · ipc on login3 · up 2 h 14 m · commit 0.9 ms · insecure
-[███████████████████████       ] 78.2 %   9,384 of 12,000   41.3/s   done at about 14:01
+run.db · 127.0.0.1:6125 · ipc on login3 · insecure · up 2 h 14 m since 11:46 · commit 0.9 ms
+[███████████████████████       ] 78.2 %   9,384 of 12,000   41.3/s (40.0/s overall)   done at about 14:01
   done 9,376   failed 8   skipped 0   running 40   ready 512   waiting 2,064
-  workers   1 alive · 40 slots, 40 busy      1 lost 3 m ago: node17:2211
+  workers   1 alive, 1 silent · 40 slots, 40 busy      1 lost 3 m ago: node17:2211
   failures  6 × exit 137 (killed; out of memory?)   sim-0031 sim-0312 …
             2 × timed out after 10m                 sim-1200 sim 1877
             -> dquery list --failed   dquery show sim-0031   dquery retry --failed
   slowest   sim-0099 on node12 for 41 m
   missing   4 names that nobody added are waited for: prep-7 prep-8 prep-9 …
-  WORKER       HOLDS  RUNS  DONE   FAILED  CPU   ABOUT
-  node12:7        44    40  9,376       9  98 %  3 tasks failed at once
-  node17:2211      0     0      0       0        lost 3 m ago
+            -> add it: dquery create prep-7   who waits: dquery show prep-7
+  hub       dhub 0.1.0 · process 4711 on login3 · 3.00 MiB in /home/x/run.db
+  WORKER       STATE   HOLDS  RUNS   DONE  FAILED   CPU  ABOUT
+  node12:7     alive      44    40  9,376       9  98 %  3 tasks failed at once
+  node13:9     silent      0     0      0       0        silent for 25 s
+  node17:2211  lost        0     0      0       0        lost 3 m ago
 ";
         assert_eq!(text(&report), expected);
     }
@@ -258,10 +283,12 @@ run.db · 127.0.0.1:6125 · ipc on login3 · up 2 h 14 m · commit 0.9 ms · ins
             hub: Some(HubInfo { uptime_ms: 5000, ..HubInfo::default() }),
             ..StatusReport::default()
         };
-        assert_eq!(
-            text(&report),
-            "in memory · up 5 s\nno task was added yet      add some with: dquery addfile FILE\n"
-        );
+        let expected = "\
+in memory · up 5 s since 13:59
+no task was added yet      add some with: dquery addfile FILE
+  hub       dhub  · process 0 on
+";
+        assert_eq!(text(&report).replace("on \n", "on\n"), expected);
     }
 
     #[test]
@@ -277,5 +304,37 @@ run.db · 127.0.0.1:6125 · ipc on login3 · up 2 h 14 m · commit 0.9 ms · ins
         );
         report.counts = Some(Counts { done: 2, skipped: 1, ..Counts::default() });
         assert!(text(&report).contains("3 of 3   finished, not all done\n"));
+    }
+
+    #[test]
+    fn a_screen_is_never_left() {
+        for (columns, lines) in [(80, 24), (80, 14), (60, 16), (40, 10), (20, 3), (1, 1)] {
+            let room = Room { columns: Some(columns), lines: Some(lines) };
+            let text = in_room(&run(), room);
+            assert!(text.lines().count() <= lines, "{columns}x{lines}:\n{text}");
+            for line in text.lines() {
+                assert!(cut::width(line) <= columns, "{columns}x{lines}: {line}");
+            }
+        }
+        let narrow = in_room(&run(), Room { columns: Some(80), lines: Some(10) });
+        assert!(narrow.contains("… 2 more lines, for a higher window"), "{narrow}");
+        let many = StatusReport {
+            workers: (0..50).map(|n| worker(&format!("w{n}"), false)).collect(),
+            workers_total: 5_000,
+            ..run()
+        };
+        let text = in_room(&many, Room { columns: Some(80), lines: Some(24) });
+        assert_eq!(text.lines().count(), 24, "{text}");
+        assert!(text.ends_with("and 4,989 more (dquery workers)\n"), "{text}");
+    }
+
+    #[test]
+    fn a_change_is_one_line() {
+        let now: Zoned = "2026-05-04T14:00:00+00:00[UTC]".parse().unwrap();
+        let expected = "14:00:00  78.2 %  9,384/12,000  8 failed  40 running  512 ready  \
+                        2,064 waiting  41.3/s  done at about 14:01  1 worker lost";
+        assert_eq!(brief(&run(), &now), expected);
+        let empty = StatusReport { phase: Phase::Empty.into(), ..StatusReport::default() };
+        assert_eq!(brief(&empty, &now), "14:00:00  no task was added yet");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use dhub_proto::wire::{FailureGroup, TaskInfo};
 
-use super::words::{BAD, ODD, counted, number, paint, plain, some_names, span_ms};
+use super::words::{BAD, number, paint, plain, some_names, span_ms};
 
 pub fn failures(text: &mut String, failures: &[FailureGroup]) {
     let whys: Vec<_> = failures.iter().map(|group| why(&group.reason)).collect();
@@ -29,7 +29,7 @@ pub fn failures(text: &mut String, failures: &[FailureGroup]) {
 }
 
 /// As it has to be typed.
-fn quoted(name: &str) -> String {
+pub fn quoted(name: &str) -> String {
     shlex::try_quote(name).map_or_else(|_| name.to_owned(), |quoted| quoted.into_owned())
 }
 
@@ -57,18 +57,6 @@ pub fn slowest(text: &mut String, slowest: Option<&TaskInfo>) {
             plain(&task.name),
             plain(&task.worker),
             span_ms(task.run_ms)
-        );
-    }
-}
-
-pub fn missing(text: &mut String, names: &[String], count: u64) {
-    if count > 0 {
-        let are = if count == 1 { "is" } else { "are" };
-        let _ = writeln!(
-            text,
-            "  missing   {} that nobody added {are} waited for: {}",
-            paint(ODD, counted(count, "name")),
-            some_names(names, count),
         );
     }
 }

@@ -8,6 +8,8 @@ use anstyle::{AnsiColor, Style};
 use dhub_proto::steers_terminal;
 use dhub_proto::wire::{Phase, State, TaskInfo};
 use indicatif::HumanCount;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 pub const STRONG: Style = Style::new().bold();
 pub const FAINT: Style = Style::new().dimmed();
@@ -70,6 +72,16 @@ pub fn rate(per_s: f64) -> Option<String> {
         r if r < 1000.0 => Some(format!("{r:.1}/s")),
         r => Some(format!("{}/s", number(r as u64))),
     }
+}
+
+/// A time of the hub's clock; nothing if it is not known.
+pub fn when(unix_ms: u64, zone: &TimeZone) -> String {
+    let ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(ms)
+        .ok()
+        .filter(|_| unix_ms > 0)
+        .map(|time| time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string())
+        .unwrap_or_default()
 }
 
 /// What others wrote, fit for a screen: nothing in it steers the terminal.

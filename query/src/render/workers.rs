@@ -1,27 +1,30 @@
-//! Who works: a line that says whether all are there, and a table.
+//! Who works: a line that says whether all are there, and tables.
 
 use std::fmt::Write;
 
-use comfy_table::Cell;
-use dhub_proto::wire::{Counts, Order, StatusReport, WorkerInfo};
+use dhub_proto::wire::{Order, StatusReport, WorkerInfo};
 use indicatif::BinaryBytes;
 
-use super::table::{name_cell, right, row, styled};
-use super::words::{BAD, FAINT, ODD, counted, number, paint, plain, some_names, span_ms};
+use super::table::{Cell, Column, Fit, Table, name_cell, right};
+use super::words::{BAD, FAINT, GOOD, ODD, counted, number, paint, plain, some_names, span_ms};
 
-/// Rows of the table; JSON has all workers.
-const WORKERS_MAX: usize = 10;
+/// Names of those that were lost, on the line.
+const LOST_MAX: usize = 3;
 
-pub fn line(text: &mut String, report: &StatusReport, counts: &Counts) {
-    let (lost, alive): (Vec<_>, Vec<_>) = report.workers.iter().partition(|it| it.lost);
-    if alive.is_empty() && lost.is_empty() {
-        if counts.ready > 0 {
-            text.push_str("  workers   none yet      start one with: kworker -j SLOTS\n");
-        }
-        return;
+/// None while there was no worker yet.
+pub fn line(report: &StatusReport, timeout_ms: u64) -> Option<String> {
+    let (lost, here): (Vec<_>, Vec<_>) = report.workers.iter().partition(|it| it.lost);
+    if here.is_empty() && lost.is_empty() {
+        return None;
     }
-    let _ = write!(text, "  workers   {} alive", number(alive.len() as u64));
-    let samples = || alive.iter().filter_map(|it| it.sample.as_ref());
+    let count = |what| here.iter().filter(|it| standing(it, timeout_ms) == what).count() as u64;
+    let mut text = format!("  workers   {} alive", number(count("alive")));
+    for what in ["silent", "draining", "stopping"] {
+        if let many @ 1.. = count(what) {
+            let _ = write!(text, ", {}", paint(ODD, format!("{} {what}", number(many))));
+        }
+    }
+    let samples = || here.iter().filter_map(|it| it.sample.as_ref());
     let slots: u64 = samples().map(|it| u64::from(it.slots)).sum();
     if slots > 0 {
         let busy: u64 = samples().map(|it| u64::from(it.running)).sum();
@@ -31,49 +34,54 @@ pub fn line(text: &mut String, report: &StatusReport, counts: &Counts) {
     if let Some(newest) = lost.iter().min_by_key(|it| it.last_seen_ago_ms) {
         let mut names = vec![newest.name.clone()];
         names.extend(lost.iter().filter(|it| it.name != newest.name).map(|it| it.name.clone()));
-        names.truncate(3);
-        let _ = write!(
-            text,
-            "      {}: {}",
-            paint(
-                BAD,
-                format!(
-                    "{} lost {} ago",
-                    number(lost.len() as u64),
-                    span_ms(newest.last_seen_ago_ms)
-                )
-            ),
-            some_names(&names, lost.len() as u64),
-        );
+        names.truncate(LOST_MAX);
+        let (many, ago) = (number(lost.len() as u64), span_ms(newest.last_seen_ago_ms));
+        let lost_ago = paint(BAD, format!("{many} lost {ago} ago"));
+        let _ = write!(text, "      {lost_ago}: {}", some_names(&names, lost.len() as u64));
     }
-    text.push('\n');
+    Some(text)
 }
 
-pub fn table(text: &mut String, report: &StatusReport) {
-    if report.workers.is_empty() {
-        return;
-    }
-    let mut table =
-        super::table::table(&["WORKER", "HOLDS", "RUNS", "DONE", "FAILED", "CPU", "ABOUT"]);
-    for worker in report.workers.iter().take(WORKERS_MAX) {
+/// The first of them, for `status`.
+pub fn table(
+    report: &StatusReport,
+    timeout_ms: u64,
+    rows: usize,
+    columns: Option<usize>,
+) -> String {
+    const COLUMNS: [Column; 8] = [
+        Column::new("WORKER", Fit::Middle),
+        Column::new("STATE", Fit::Whole),
+        Column::new("HOLDS", Fit::Whole).dispensable(3),
+        Column::new("RUNS", Fit::Whole),
+        Column::new("DONE", Fit::Whole).dispensable(1),
+        Column::new("FAILED", Fit::Whole).dispensable(1),
+        Column::new("CPU", Fit::Whole).dispensable(2),
+        Column::new("ABOUT", Fit::End).dispensable(4),
+    ];
+    let mut table = Table::new(&COLUMNS);
+    for worker in report.workers.iter().take(rows) {
+        let standing = standing(worker, timeout_ms);
         let cpu = worker.sample.as_ref().map(|sample| format!("{:.0} %", sample.cpu_percent));
-        let about = about(worker);
-        table.add_row(row([
+        table.row([
             name_cell(&worker.name),
+            standing_cell(standing),
             right(number(worker.leases)),
             right(number(worker.started)),
             right(number(worker.done)),
             right(number(worker.failed)),
             right(cpu.unwrap_or_default()),
-            if worker.lost { styled(about, BAD) } else { Cell::new(about) },
-        ]));
+            Cell::new(about(worker, standing)),
+        ]);
     }
-    text.push_str(&super::table::text(&mut table, "  ", &[0, 6]));
-    let more = report.workers_total.max(report.workers.len() as u64)
-        - report.workers.len().min(WORKERS_MAX) as u64;
-    if more > 0 {
-        let _ = writeln!(text, "  {}", paint(FAINT, format!("and {} more", number(more))));
+    let mut text = table.page("  ", columns);
+    let shown = report.workers.len().min(rows) as u64;
+    let more = report.workers_total.max(report.workers.len() as u64) - shown;
+    if more > 0 && shown > 0 {
+        let more = format!("and {} more (dquery workers)", number(more));
+        let _ = writeln!(text, "  {}", paint(FAINT, more));
     }
+    text
 }
 
 /// How it is with a worker, in a word.
@@ -89,59 +97,65 @@ pub fn standing(worker: &WorkerInfo, timeout_ms: u64) -> &'static str {
     }
 }
 
-/// A page of workers.
-pub fn list(workers: &[WorkerInfo], timeout_ms: u64, header: bool) -> String {
-    let titles: &[&str] = &[
-        "WORKER",
-        "HOST",
-        "STATE",
-        "SLOTS",
-        "RUNS",
-        "DONE",
-        "FAILED",
-        "CPU",
-        "MEMORY",
-        "DISK FREE",
-        "SEEN",
-        "ABOUT",
-    ];
-    let mut table = super::table::table(if header { titles } else { &[] });
-    for worker in workers {
-        let sample = worker.sample.as_ref();
-        let say = |text: Option<String>| right(text.unwrap_or_default());
-        let memory = sample.filter(|it| it.memory_total_bytes > 0).map(|it| {
-            let percent = it.memory_used_bytes as f64 * 100.0 / it.memory_total_bytes as f64;
-            format!("{percent:.0} %")
-        });
-        let disk = sample.filter(|it| it.disk_free_bytes > 0);
-        let standing = standing(worker, timeout_ms);
-        table.add_row(row([
-            name_cell(&worker.name),
-            name_cell(&worker.host),
-            match standing {
-                "alive" => Cell::new(standing),
-                "lost" => styled(standing, BAD),
-                _ => styled(standing, ODD),
-            },
-            say(sample.map(|it| number(it.slots.into()))),
-            right(number(worker.started)),
-            right(number(worker.done)),
-            right(number(worker.failed)),
-            say(sample.map(|it| format!("{:.0} %", it.cpu_percent))),
-            say(memory),
-            say(disk.map(|it| BinaryBytes(it.disk_free_bytes).to_string())),
-            Cell::new(format!("{} ago", span_ms(worker.last_seen_ago_ms))),
-            name_cell(&worker.note),
-        ]));
-    }
-    super::table::text(&mut table, "", &[0, 1, 11])
+const COLUMNS: [Column; 12] = [
+    Column::new("WORKER", Fit::Middle),
+    Column::new("HOST", Fit::Middle).dispensable(4),
+    Column::new("STATE", Fit::Whole),
+    Column::new("SLOTS", Fit::Whole).dispensable(2),
+    Column::new("RUNS", Fit::Whole),
+    Column::new("DONE", Fit::Whole),
+    Column::new("FAILED", Fit::Whole),
+    Column::new("CPU", Fit::Whole).dispensable(1),
+    Column::new("MEMORY", Fit::Whole).dispensable(1),
+    Column::new("DISK FREE", Fit::Whole).dispensable(5),
+    Column::new("SEEN", Fit::Whole).dispensable(3),
+    Column::new("ABOUT", Fit::End).dispensable(6),
+];
+
+/// All workers, page by page.
+pub fn pages() -> Table {
+    Table::new(&COLUMNS)
 }
 
-fn about(worker: &WorkerInfo) -> String {
-    let note = plain(&worker.note);
-    match worker.lost {
-        true => format!("lost {} ago {note}", span_ms(worker.last_seen_ago_ms)).trim_end().into(),
-        false => note.into_owned(),
+pub fn row(table: &mut Table, worker: &WorkerInfo, timeout_ms: u64) {
+    let sample = worker.sample.as_ref();
+    let say = |text: Option<String>| right(text.unwrap_or_default());
+    let memory = sample.filter(|it| it.memory_total_bytes > 0).map(|it| {
+        let percent = it.memory_used_bytes as f64 * 100.0 / it.memory_total_bytes as f64;
+        format!("{percent:.0} %")
+    });
+    let disk = sample.filter(|it| it.disk_free_bytes > 0);
+    table.row([
+        name_cell(&worker.name),
+        name_cell(&worker.host),
+        standing_cell(standing(worker, timeout_ms)),
+        say(sample.map(|it| number(it.slots.into()))),
+        right(number(worker.started)),
+        right(number(worker.done)),
+        right(number(worker.failed)),
+        say(sample.map(|it| format!("{:.0} %", it.cpu_percent))),
+        say(memory),
+        say(disk.map(|it| BinaryBytes(it.disk_free_bytes).to_string())),
+        Cell::new(format!("{} ago", span_ms(worker.last_seen_ago_ms))),
+        name_cell(&worker.note),
+    ]);
+}
+
+fn standing_cell(standing: &str) -> Cell {
+    let style = match standing {
+        "alive" => GOOD,
+        "lost" => BAD,
+        _ => ODD,
+    };
+    Cell::new(standing).style(style)
+}
+
+fn about(worker: &WorkerInfo, standing: &str) -> String {
+    let (note, ago) = (plain(&worker.note), span_ms(worker.last_seen_ago_ms));
+    match standing {
+        "lost" => format!("lost {ago} ago  {note}").trim_end().into(),
+        "silent" => format!("silent for {ago}  {note}").trim_end().into(),
+        _ => note.into_owned(),
     }
 }
 
@@ -179,9 +193,13 @@ mod tests {
         let lost = WorkerInfo { lost: true, ..worker("node4:7", 63_000) };
         let by_name = WorkerInfo { id: Vec::new(), ..worker("login", 3_600_000) };
         let all = [busy, drained, worker("node3:7", 21_000), lost, by_name];
-        let text = list(&all, 30_000, true);
+        let mut table = pages();
+        for worker in &all {
+            row(&mut table, worker, 30_000);
+        }
+        let text = table.page("", None);
         let expected = "\
-WORKER   HOST   STATE     SLOTS  RUNS  DONE   FAILED  CPU   MEMORY  DISK FREE  SEEN         ABOUT
+WORKER   HOST   STATE     SLOTS  RUNS   DONE  FAILED   CPU  MEMORY  DISK FREE  SEEN         ABOUT
 node1:7  node1  alive         8     2  1,200       0  25 %    25 %  10.00 GiB  1 s ago      no more\\nfailures
 node2:7         draining            0      0       0                           25 s ago
 node3:7         silent              0      0       0                           21 s ago

@@ -1,14 +1,21 @@
-//! `list`: tasks in the order in which they were added, page by page.
+//! `list`: tasks in the order in which they were added, or sorted, page by page.
 
+use std::str::FromStr;
+
+use clap::ValueEnum;
 use dhub_proto::exit::Exit;
-use dhub_proto::wire::{self, Listed};
+use dhub_proto::wire::{self, TaskInfo};
+use jiff::tz::TimeZone;
 
 use crate::args::{State, selection, task_name};
 use crate::failure::{Failure, say};
 use crate::hub::{Hub, PAGE_TASKS, ask};
 use crate::output::Output;
+use crate::pager::Pager;
+use crate::render::json;
+use crate::render::room::Room;
+use crate::render::tasks::{self, Key, Tasks};
 use crate::render::words::{number, plain};
-use crate::render::{json, table};
 
 #[derive(clap::Args, Debug)]
 pub struct List {
@@ -24,6 +31,13 @@ pub struct List {
     #[arg(long)]
     failed: bool,
 
+    #[command(flatten)]
+    look: Look,
+}
+
+/// Which of the tasks that match are shown, and how.
+#[derive(clap::Args, Debug)]
+struct Look {
     /// How many tasks at most
     #[arg(short = 'n', long = "limit", value_name = "LIMIT", default_value_t = 100,
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -32,65 +46,279 @@ pub struct List {
     /// All of them
     #[arg(short, long, conflicts_with = "limit")]
     all: bool,
+
+    /// Sort by this column, -COLUMN for descending; looks at all that match, and shows the first
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    sort: Option<Sort>,
+
+    /// Descending, or in the reverse of the order in which they were added
+    #[arg(short, long)]
+    reverse: bool,
+
+    /// What to show of each: name,state,worker,… (--columns help names them all)
+    #[arg(
+        long,
+        value_enum,
+        ignore_case = true,
+        value_name = "COLUMN",
+        value_delimiter = ',',
+        hide_possible_values = true,
+        conflicts_with = "json"
+    )]
+    columns: Vec<Key>,
+
+    /// Print straight to the terminal, not through $DHUB_PAGER, $PAGER or less
+    #[arg(long)]
+    no_pager: bool,
+}
+
+/// -COLUMN is descending.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sort {
+    key: Key,
+    descending: bool,
+}
+
+impl FromStr for Sort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, descending) = match text.strip_prefix('-') {
+            Some(name) => (name, true),
+            None => (text, false),
+        };
+        let key = Key::from_str(name, true).map_err(|_| {
+            let names = Key::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+            let names: Vec<_> = names.map(|it| it.get_name().to_owned()).collect();
+            format!("it is none of {}", names.join(", "))
+        })?;
+        Ok(Self { key, descending })
+    }
 }
 
 pub fn run(mut args: List, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     if args.failed {
         args.state.push(State::Failed);
     }
+    let mut view = View::new(&args.look, out);
     let names = std::mem::take(&mut args.names);
-    if names.is_empty() { pages(&args, hub, out) } else { named(names, &args.state, hub, out) }
+    let looked = match names.is_empty() {
+        true => pages(&args, hub, &mut view),
+        false => named(names, &args.state, hub, &mut view),
+    };
+    let unknown = looked?;
+    let cut = view.end()?;
+    for name in &unknown {
+        say(&format!("no task '{}' in the hub", plain(name)));
+    }
+    if cut {
+        let limit = number(args.look.limit.into());
+        say(&format!("the first {limit} only; more with -n LIMIT or --all"));
+    }
+    Ok(if unknown.is_empty() { Exit::Ok } else { Exit::Refused })
 }
 
-fn pages(args: &List, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
-    let mut left = if args.all { u64::MAX } else { args.limit.into() };
+fn pages(args: &List, hub: &mut Hub, view: &mut View) -> Result<Vec<String>, Failure> {
     let mut after = 0;
-    let mut header = true;
-    while left > 0 {
-        let limit = u64::from(PAGE_TASKS).min(left) as u32;
+    loop {
         let selection = Some(selection(Vec::new(), &args.state));
+        let limit = view.wants(PAGE_TASKS);
         let page = ask!(hub, List(wire::List { selection, limit, after }) => Listed);
-        print(&page, header, out)?;
-        header = false;
-        left = left.saturating_sub(page.tasks.len() as u64);
-        if page.next == 0 {
-            return Ok(Exit::Ok);
+        view.add(page.tasks)?;
+        if page.next == 0 || view.is_full() {
+            view.more |= page.next > 0;
+            return Ok(Vec::new());
         }
         after = page.next;
     }
-    say(&format!("the first {} only; more with -n LIMIT or --all", number(args.limit.into())));
-    Ok(Exit::Ok)
 }
 
 fn named(
     names: Vec<String>,
     states: &[State],
     hub: &mut Hub,
-    out: Output,
-) -> Result<Exit, Failure> {
-    let mut exit = Exit::Ok;
-    let mut header = true;
+    view: &mut View,
+) -> Result<Vec<String>, Failure> {
+    view.limit = usize::MAX;
+    let mut unknown = Vec::new();
     for names in names.chunks(PAGE_TASKS as usize) {
         hub.list(selection(names.to_vec(), states), |page| {
-            print(&page, header, out)?;
-            header = false;
-            for name in &page.unknown {
-                say(&format!("no task '{}' in the hub", plain(name)));
-                exit = Exit::Refused;
-            }
-            Ok(())
+            unknown.extend(page.unknown);
+            view.add(page.tasks)
         })?;
     }
-    Ok(exit)
+    Ok(unknown)
 }
 
-fn print(page: &Listed, header: bool, out: Output) -> Result<(), Failure> {
-    if page.tasks.is_empty() {
-        return Ok(());
+/// Takes tasks in and prints them, at once or, sorted, at the end.
+struct View {
+    out: Output,
+    table: Tasks,
+    order: Option<Sort>,
+    reverse: bool,
+    /// How many are still to be printed.
+    limit: usize,
+    /// Those that may be among the first, where the order is not that of the hub.
+    kept: Vec<TaskInfo>,
+    /// Some were left out.
+    more: bool,
+    /// Started with the first page.
+    pager: Option<Pager>,
+    paged: bool,
+}
+
+impl View {
+    fn new(look: &Look, out: Output) -> Self {
+        let keys = if look.columns.is_empty() { &tasks::DEFAULT[..] } else { &look.columns };
+        Self {
+            out,
+            table: Tasks::new(keys, TimeZone::system()),
+            order: look.sort,
+            reverse: look.reverse,
+            limit: if look.all { usize::MAX } else { look.limit as usize },
+            kept: Vec::new(),
+            more: false,
+            pager: None,
+            paged: !look.no_pager && !out.json,
+        }
     }
-    if !out.json {
-        return out.text(&table::task_list(&page.tasks, header));
+
+    fn sorts(&self) -> bool {
+        self.order.is_some() || self.reverse
     }
-    let lines: String = page.tasks.iter().map(|task| format!("{}\n", json::task(task))).collect();
-    out.raw(&lines)
+
+    /// How many to ask for; all that match have to be looked at where they are sorted.
+    fn wants(&self, page: u32) -> u32 {
+        if self.sorts() { page } else { u32::try_from(self.limit).unwrap_or(page).min(page) }
+    }
+
+    fn is_full(&self) -> bool {
+        !self.sorts() && self.limit == 0
+    }
+
+    fn add(&mut self, tasks: Vec<TaskInfo>) -> Result<(), Failure> {
+        if !self.sorts() {
+            self.limit = self.limit.saturating_sub(tasks.len());
+            return self.print(&tasks);
+        }
+        self.kept.extend(tasks);
+        // Those that come after so many others are not among the first.
+        if self.kept.len() / 2 > self.limit.max(PAGE_TASKS as usize) {
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// In order, and no more than are wanted.
+    fn settle(&mut self) {
+        match self.order {
+            // Equal ones stay in the order in which they were added.
+            Some(Sort { key, descending }) => self.kept.sort_by(|a, b| {
+                let order = key.compare(a, b);
+                if descending != self.reverse { order.reverse() } else { order }
+            }),
+            // The last ones that were added.
+            None => {
+                let surplus = self.kept.len().saturating_sub(self.limit);
+                self.more |= surplus > 0;
+                self.kept.drain(..surplus);
+            }
+        }
+        self.more |= self.kept.len() > self.limit;
+        self.kept.truncate(self.limit);
+    }
+
+    /// Whether there are more than were asked for.
+    fn end(mut self) -> Result<bool, Failure> {
+        if self.sorts() {
+            self.settle();
+            let mut kept = std::mem::take(&mut self.kept);
+            if self.order.is_none() {
+                kept.reverse();
+            }
+            for page in kept.chunks(PAGE_TASKS as usize) {
+                self.print(page)?;
+            }
+        }
+        if let Some(pager) = self.pager {
+            pager.end();
+        }
+        Ok(self.more)
+    }
+
+    fn print(&mut self, tasks: &[TaskInfo]) -> Result<(), Failure> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        if self.out.json {
+            let line = |task| format!("{}\n", json::task(task));
+            return self.out.raw(&tasks.iter().map(line).collect::<String>());
+        }
+        let text = self.table.page(tasks, Room::of_stdout().columns);
+        if std::mem::take(&mut self.paged) {
+            self.pager = Pager::start();
+        }
+        match &mut self.pager {
+            Some(pager) => Ok(pager.print(&self.out.painted(&text))?),
+            None => self.out.text(&text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(name: &str, run_ms: u64) -> TaskInfo {
+        TaskInfo { name: name.into(), run_ms, ..TaskInfo::default() }
+    }
+
+    fn sorted(sort: Option<&str>, reverse: bool, limit: usize) -> (Vec<String>, bool) {
+        let out = Output { json: true };
+        let look = Look {
+            limit: 1,
+            all: false,
+            sort: sort.map(|text| text.parse().unwrap()),
+            reverse,
+            columns: Vec::new(),
+            no_pager: true,
+        };
+        let mut view = View { limit, ..View::new(&look, out) };
+        for n in 0..5_000u64 {
+            // Of the same length in pairs.
+            let page = vec![task(&format!("t{n}"), (n * 7_919 % 5_000) / 2)];
+            view.kept.extend(page);
+            view.add(Vec::new()).unwrap();
+        }
+        view.settle();
+        (view.kept.iter().map(|task| task.name.clone()).collect(), view.more)
+    }
+
+    #[test]
+    fn the_first_by_a_column_are_kept_while_pages_go_by() {
+        let all = |sort, reverse| sorted(sort, reverse, usize::MAX).0;
+        for (sort, reverse) in [("time", false), ("-time", false), ("time", true)] {
+            let whole = all(Some(sort), reverse);
+            assert_eq!(whole.len(), 5_000);
+            let (few, more) = sorted(Some(sort), reverse, 10);
+            assert_eq!((&few[..], more), (&whole[..10], true), "{sort} {reverse}");
+        }
+        assert_eq!(all(Some("-time"), false), all(Some("time"), true));
+        assert_eq!(all(Some("name"), false)[9..12], ["t9", "t10", "t11"]);
+        assert_eq!(sorted(Some("name"), true, 2).0, ["t4999", "t4998"]);
+    }
+
+    #[test]
+    fn the_last_added_are_the_first_in_reverse() {
+        let (few, more) = sorted(None, true, 3);
+        // Printed from the end.
+        assert_eq!((few, more), (vec!["t4997".into(), "t4998".into(), "t4999".into()], true));
+        assert!(!sorted(None, true, 5_000).1);
+    }
+
+    #[test]
+    fn what_to_sort_by_is_named() {
+        assert_eq!("-Exit".parse(), Ok(Sort { key: Key::Exit, descending: true }));
+        assert!("size".parse::<Sort>().unwrap_err().contains("failures, reclaims"));
+    }
 }

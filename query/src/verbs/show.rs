@@ -8,6 +8,7 @@ use crate::args::task_name;
 use crate::failure::Failure;
 use crate::hub::{Hub, ask};
 use crate::output::Output;
+use crate::render::room::Room;
 use crate::render::{json, show};
 
 #[derive(clap::Args, Debug)]
@@ -30,7 +31,7 @@ pub fn run(args: Show, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     }
     match out.json {
         true => out.document(&json::shown(&shown))?,
-        false => out.text(&show::show(&shown, &TimeZone::system()))?,
+        false => out.text(&show::show(&shown, &TimeZone::system(), Room::of_stdout()))?,
     }
     Ok(Exit::Ok)
 }

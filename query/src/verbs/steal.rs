@@ -15,7 +15,8 @@ use crate::failure::{Failure, say};
 use crate::hub::{Hub, ask};
 use crate::output::Output;
 use crate::patience::{Patience, PatienceOptions};
-use crate::render::table::{name_cell, right, row, table, text};
+use crate::render::room::Room;
+use crate::render::table::{Column, Fit, Table, name_cell, right};
 use crate::render::{json, words};
 
 /// How long the hub keeps one request: a restart is noticed not much later.
@@ -121,21 +122,27 @@ fn print(stolen: &Stolen, quiet: bool, out: Output) -> Result<(), Failure> {
         let names: String = stolen.leases.iter().map(|lease| lease.name.clone() + "\n").collect();
         return out.raw(&names);
     }
-    let mut table = table(&["TASK", "ATTEMPT", "LEASE", "TIME LIMIT", "COMMAND"]);
+    let mut table = Table::new(&[
+        Column::new("TASK", Fit::Middle),
+        Column::new("ATTEMPT", Fit::Whole),
+        Column::new("LEASE", Fit::Whole),
+        Column::new("TIME LIMIT", Fit::Whole).dispensable(1),
+        Column::new("COMMAND", Fit::End),
+    ]);
     for lease in &stolen.leases {
         let limit = match lease.time_limit_ms {
             0 => "none".to_owned(),
             ms => words::span_ms(ms),
         };
-        table.add_row(row([
+        table.row([
             name_cell(&lease.name),
             right(lease.attempt),
             right(words::span_ms(lease.term_ms)),
             right(limit),
             name_cell(&lease.command),
-        ]));
+        ]);
     }
-    out.text(&text(&mut table, "", &[0, 4]))
+    out.text(&table.page("", Room::of_stdout().columns))
 }
 
 fn exit(stolen: &Stolen, quiet: bool) -> Exit {

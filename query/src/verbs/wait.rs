@@ -12,7 +12,7 @@ use crate::failure::{Failure, say};
 use crate::hub::{Hub, ask};
 use crate::output::{Output, watched};
 use crate::patience::{Patience, PatienceOptions};
-use crate::render::status::{finished, not_done, total};
+use crate::render::progress::{finished, not_done, total};
 use crate::render::words::{number, rate, some_names, span, tasks};
 use crate::render::{json as to_json, words};
 

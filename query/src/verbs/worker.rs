@@ -8,6 +8,7 @@ use crate::args::worker_name;
 use crate::failure::{Failure, say};
 use crate::hub::{Hub, ask};
 use crate::output::Output;
+use crate::render::room::Room;
 use crate::render::words::{counted, plain, some_names};
 use crate::render::{json, workers};
 
@@ -16,13 +17,9 @@ const NAMES_MAX: usize = 10;
 
 #[derive(clap::Subcommand, Debug)]
 pub enum Worker {
-    /// List the workers that the hub knows
-    ///
-    /// silent: a heartbeat is overdue; lost: silent for the hub's --worker-timeout, and what it held
-    /// was taken back. draining and stopping: it was told so.
+    /// List the workers that the hub knows; the same as `dquery workers`
     #[command(after_help = "Examples:
-  dquery worker list
-  dquery worker list --json | jq -r 'select(.lost) | .host'")]
+  dquery worker list                   dquery workers --help says more")]
     List,
 
     /// Let workers finish what runs, give back the rest and leave
@@ -53,27 +50,31 @@ pub fn run(verb: Worker, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     }
 }
 
-fn list(hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
-    let hello = wire::Hello { version: dhub_proto::VERSION.into() };
-    let timeout_ms = ask!(hub, Hello(hello) => Welcome).worker_timeout_ms;
+/// All workers; `workers` is the same verb.
+pub fn list(hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
+    let timeout_ms = hub.welcome()?.worker_timeout_ms;
     let mut after = 0;
-    let mut header = true;
+    let mut table = workers::pages();
+    let mut none = true;
     loop {
         let page = ask!(hub, Workers(wire::Workers { limit: 0, after }) => Workers);
+        none &= page.workers.is_empty();
         if out.json {
             let line =
                 |it| format!("{}\n", json::worker_line(it, workers::standing(it, timeout_ms)));
             out.raw(&page.workers.iter().map(line).collect::<String>())?;
         } else if !page.workers.is_empty() {
-            out.text(&workers::list(&page.workers, timeout_ms, header))?;
-            header = false;
+            for worker in &page.workers {
+                workers::row(&mut table, worker, timeout_ms);
+            }
+            out.text(&table.page("", Room::of_stdout().columns))?;
         }
         if page.next == 0 {
             break;
         }
         after = page.next;
     }
-    if header && !out.json {
+    if none && !out.json {
         say("no workers; start one with: kworker -j SLOTS");
     }
     Ok(Exit::Ok)

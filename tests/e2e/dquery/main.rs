@@ -10,4 +10,5 @@ mod run;
 mod scripts;
 mod talk;
 mod wait;
+mod watch;
 mod worker;

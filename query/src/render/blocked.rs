@@ -1,0 +1,93 @@
+//! What keeps tasks from running, and what to do about it.
+
+use dhub_proto::wire::{Counts, Order, StatusReport, WorkerInfo};
+
+use super::trouble::quoted;
+use super::words::{ODD, counted, number, paint, plain, some_names, tasks};
+
+/// Lines of the status; none while nothing blocks.
+pub fn lines(report: &StatusReport, counts: &Counts) -> Vec<String> {
+    let mut lines = Vec::new();
+    missing(&mut lines, &report.missing, counts.missing);
+    idle(&mut lines, report, counts);
+    lines
+}
+
+fn missing(lines: &mut Vec<String>, names: &[String], count: u64) {
+    if count == 0 {
+        return;
+    }
+    let are = if count == 1 { "is" } else { "are" };
+    lines.push(format!(
+        "  missing   {} that nobody added {are} waited for: {}",
+        paint(ODD, counted(count, "name")),
+        some_names(names, count),
+    ));
+    if let Some(name) = names.first() {
+        let name = quoted(name);
+        let name = plain(&name);
+        lines.push(format!(
+            "            -> add it: dquery create {name}   who waits: dquery show {name}"
+        ));
+    }
+}
+
+/// Nobody runs what could run.
+fn idle(lines: &mut Vec<String>, report: &StatusReport, counts: &Counts) {
+    let alive: Vec<_> = report.workers.iter().filter(|it| !it.lost).collect();
+    let leaving = |worker: &&&WorkerInfo| worker.order() != Order::Unspecified;
+    let told = alive.iter().filter(leaving).count() as u64;
+    if counts.ready == 0 || told < alive.len() as u64 {
+        return;
+    }
+    let why = match (told, report.workers.len()) {
+        (0, 0) => "no worker asks for them".to_owned(),
+        (0, _) => "no worker is alive".to_owned(),
+        (1, _) => "the only worker was told to leave".to_owned(),
+        (told, _) => format!("all {} workers were told to leave", number(told)),
+    };
+    let are = if counts.ready == 1 { "is" } else { "are" };
+    lines.push(format!("  idle      {} {are} ready, and {why}", paint(ODD, tasks(counts.ready))));
+    lines.push("            -> start one: kworker -j SLOTS".to_owned());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(report: &StatusReport, counts: Counts) -> String {
+        let text = lines(report, &counts).join("\n");
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
+    fn worker(lost: bool, order: Order) -> WorkerInfo {
+        WorkerInfo { lost, order: order.into(), ..WorkerInfo::default() }
+    }
+
+    #[test]
+    fn what_is_ready_and_has_nobody_to_run_it() {
+        let ready = Counts { ready: 2, ..Counts::default() };
+        let with = |workers: &[WorkerInfo]| {
+            let report = StatusReport { workers: workers.to_vec(), ..StatusReport::default() };
+            text(&report, ready)
+        };
+        let (lost, alive) = (worker(true, Order::Unspecified), worker(false, Order::Unspecified));
+        let (drained, stopped) = (worker(false, Order::Drain), worker(false, Order::Stop));
+        assert!(with(&[]).contains("2 tasks are ready, and no worker asks for them\n"));
+        assert!(with(&[]).ends_with("-> start one: kworker -j SLOTS"));
+        assert!(with(std::slice::from_ref(&lost)).contains("no worker is alive"));
+        assert!(with(&[lost.clone(), drained.clone()]).contains("the only worker was told"));
+        assert!(with(&[drained.clone(), stopped]).contains("all 2 workers were told to leave"));
+        assert_eq!(with(&[lost, drained, alive]), "");
+        let report = StatusReport::default();
+        assert_eq!(text(&report, Counts { running: 1, waiting: 3, ..Counts::default() }), "");
+    }
+
+    #[test]
+    fn names_that_nobody_added() {
+        let report = StatusReport { missing: vec!["a b".into()], ..StatusReport::default() };
+        let expected = "  missing   2 names that nobody added are waited for: a b …
+            -> add it: dquery create 'a b'   who waits: dquery show 'a b'";
+        assert_eq!(text(&report, Counts { missing: 2, waiting: 2, ..Counts::default() }), expected);
+    }
+}
