@@ -119,10 +119,11 @@ Exit codes:
 
     /// Wait until every task is finished
     ///
-    /// Restarts of the hub are waited through. Ctrl-C ends the waiting, not the run.
+    /// On a terminal with a bar, else with a line now and then. Restarts of the hub are waited through.
+    /// Ctrl-C ends the waiting, not the run. At the end failures are grouped by their reason.
     #[command(after_help = "Examples:
   dquery wait && ./report.sh
-  dquery wait --wait-limit 1h
+  dquery wait --wait-limit 1h --every 10m
 
 Exit codes:
   0  all tasks are done            1  some failed, were skipped or cancelled

@@ -125,6 +125,15 @@ impl Terminal {
         modes.contains(LocalModes::ECHO | LocalModes::ICANON)
     }
 
+    /// Waits until a shell could go on here: on its own screen, with a cursor, what is typed is shown.
+    #[track_caller]
+    pub fn is_tidy(&self) {
+        eventually("a tidy terminal", || {
+            let tidy = self.echoes() && !self.has_alternate_screen() && !self.hides_cursor();
+            tidy.then_some(())
+        });
+    }
+
     pub fn type_keys(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).expect("a terminal");
     }

@@ -1,8 +1,8 @@
 //! Replies as JSON. The names of the fields are a promise to scripts: add, never rename.
 
 use dhub_proto::wire::{
-    Attempt, AttemptInfo, Counts, ExportedTask, Lease, Refused, Shown, StatusReport, Stolen,
-    TaskInfo, WorkerInfo,
+    Attempt, AttemptInfo, Counts, ExportedTask, FailureGroup, Lease, Refused, Shown, StatusReport,
+    Stolen, TaskInfo, WorkerInfo,
 };
 use serde_json::{Value, json};
 
@@ -161,12 +161,14 @@ pub fn worker_line(info: &WorkerInfo, standing: &str) -> Value {
     value
 }
 
-pub fn status(report: &StatusReport) -> Value {
-    let failures: Vec<_> = report
-        .failures
+pub fn failures(failures: &[FailureGroup]) -> Value {
+    failures
         .iter()
         .map(|it| json!({ "reason": it.reason, "count": it.count, "names": it.names }))
-        .collect();
+        .collect()
+}
+
+pub fn status(report: &StatusReport) -> Value {
     json!({
         "phase": phase(report.phase()),
         "counts": counts(&report.counts.unwrap_or_default()),
@@ -175,7 +177,7 @@ pub fn status(report: &StatusReport) -> Value {
         "workers": report.workers.iter().map(worker).collect::<Vec<_>>(),
         "workers_total": report.workers_total,
         "missing": report.missing,
-        "failures": failures,
+        "failures": failures(&report.failures),
         "slowest": report.slowest.as_ref().map(task),
         "hub": report.hub.as_ref().map(|hub| json!({
             "version": hub.version,

@@ -11,6 +11,10 @@ use super::words::{BAD, BUSY, GOOD, ODD, number, paint, rate, span};
 const BAR_CELLS_MAX: usize = 30;
 /// With fewer, the bar gives way to what is said beside it.
 const BAR_CELLS_MIN: usize = 16;
+/// Of the bar while somebody waits.
+const BRIEF_CELLS_MIN: usize = 5;
+/// Nobody waits that long.
+const LEFT_MAX: Duration = Duration::from_secs(1_000 * 86_400);
 /// Beyond this a time of day says less than a number of days.
 const CLOCK_HOURS_MAX: f64 = 20.0;
 /// With fewer tasks a second, the last ten seconds are too short to tell how fast it goes.
@@ -83,6 +87,31 @@ fn beside(report: &StatusReport, counts: &Counts, now: &Zoned, overall: bool) ->
         }
     }
     parts.join("   ")
+}
+
+/// [█████▌   ] 78.2 %  9,384/12,000  41.3/s  8 failed  1 m 3 s left
+pub fn brief(counts: &Counts, per_s: f64, overall: f64, columns: Option<usize>) -> String {
+    let mut parts =
+        vec![percent(counts), format!("{}/{}", number(finished(counts)), number(total(counts)))];
+    let steady = if per_s > 0.0 { per_s } else { overall };
+    parts.extend(rate(steady));
+    for (count, name) in
+        [(counts.failed, "failed"), (counts.skipped, "skipped"), (counts.cancelled, "cancelled")]
+    {
+        if count > 0 {
+            parts.push(format!("{} {name}", paint(BAD, number(count))));
+        }
+    }
+    let left = left(counts, per_s, overall).filter(|left| *left < LEFT_MAX);
+    parts.extend(left.map(|left| format!("{} left", span(left))));
+    let text = parts.join("  ");
+    let Some(columns) = columns else { return text };
+    let cells = columns.saturating_sub(console::measure_text_width(&text) + "[] ".len());
+    match cells {
+        // What is said is worth more.
+        0..BRIEF_CELLS_MIN => text,
+        cells => format!("[{}] {text}", bar(counts, cells.min(BAR_CELLS_MAX))),
+    }
 }
 
 /// done at about 15:07
@@ -162,5 +191,20 @@ mod tests {
         for columns in 76..130 {
             assert!(crate::render::cut::width(&line(Some(columns))) <= columns, "{columns}");
         }
+    }
+
+    #[test]
+    fn who_waits_is_told_how_long_at_any_width() {
+        let counts = Counts { done: 9_376, failed: 8, waiting: 2_616, ..Counts::default() };
+        let text = |columns| {
+            let text = brief(&counts, 41.3, 40.0, columns);
+            anstream::adapter::strip_str(&text).to_string()
+        };
+        let plain = "78.2 %  9,384/12,000  41.3/s  8 failed  1 m 3 s left";
+        assert_eq!(text(None), plain);
+        assert_eq!(text(Some(20)), plain, "cut by who prints it");
+        assert_eq!(text(Some(plain.len() + 8)), format!("[███  ] {plain}"));
+        assert_eq!(crate::render::cut::width(&text(Some(200))), plain.len() + 33);
+        assert!(!brief(&counts, 1e-9, 0.0, None).contains("left"));
     }
 }

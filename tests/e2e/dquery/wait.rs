@@ -1,6 +1,6 @@
 //! wait: its exit code tells how the run ended.
 
-use e2e::Hub;
+use e2e::{Hub, Terminal};
 
 /// Steals and completes everything.
 const DRAIN: &str = "while t=$(dquery steal -q); do dquery complete \"$t\" || exit; done";
@@ -75,4 +75,76 @@ fn ctrl_c_leaves_the_run_alone() {
     waiting.signal(rustix::process::Signal::INT);
     assert_eq!(waiting.end().code, None, "ended by the signal");
     hub.query(&["status"]).ok();
+}
+
+#[test]
+fn failures_are_grouped_at_the_end() {
+    let hub = Hub::start();
+    for name in ["a", "b", "c"] {
+        hub.query(&["create", name]).ok();
+        hub.query(&["steal", "-q"]).ok();
+        hub.query(&["fail", name, "--exit-code", if name == "c" { "3" } else { "137" }]).ok();
+    }
+    let output = hub.query(&["wait"]);
+    output.exits(1).prints(&["3 tasks: 3 failed", "2 × exit 137", "1 × exit 3", "dquery retry"]);
+    let json = hub.query(&["wait", "--json"]).json();
+    assert_eq!(
+        (&json["failures"][0]["count"], &json["failures"][1]["names"][0]),
+        (&2.into(), &"c".into())
+    );
+}
+
+#[test]
+fn without_a_terminal_it_says_now_and_then_how_far_it_is() {
+    let hub = Hub::start();
+    for name in ["a", "b"] {
+        hub.query(&["create", name]).ok();
+    }
+    let mut waiting = hub.query_process(&["wait", "--every", "50ms"]);
+    hub.sh("dquery complete $(dquery steal -q)").exits(0);
+    waiting.hear("dquery: 50.0 %  1/2");
+    hub.sh(DRAIN).exits(0);
+    let output = waiting.end();
+    output.exits(0);
+    assert!(!output.stderr.contains(['\r', '\x1b', '[']), "no bar: {output:?}");
+}
+
+#[test]
+fn at_a_terminal_there_is_a_bar_that_fits() {
+    let hub = Hub::start();
+    hub.write("tasks.txt", (0..4).map(|n| format!("t{n}\n")).collect::<String>());
+    hub.query(&["addfile", "tasks.txt"]).ok();
+    hub.sh("dquery complete $(dquery steal -q)").exits(0);
+    let mut command = hub.command("dquery");
+    command.args(["--timeout", "1s", "wait"]);
+    let mut screen = Terminal::start(&command, 80, 24);
+    let text = screen.shows("] 25.0 %  1/4");
+    assert!(text.contains("[███████  "), "{text}");
+    screen.resize(30, 10);
+    screen.becomes("no bar, and one line", |text| {
+        text.lines().filter(|line| line.contains("25.0 %")).count() == 1
+            && text.trim_end().ends_with("25.0 %  1/4")
+    });
+    screen.resize(120, 24);
+    hub.sh("dquery complete $(dquery steal -q)").exits(0);
+    let text = screen.shows("] 50.0 %  2/4");
+    assert!(text.trim_end().lines().last().is_some_and(|line| line.starts_with('[')), "{text}");
+    screen.type_keys("\x03");
+    assert_eq!(screen.end(), -2);
+    screen.is_tidy();
+    assert_eq!(hub.count("ready"), 2, "the run goes on");
+}
+
+#[test]
+fn the_bar_goes_and_the_end_stays() {
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    let mut command = hub.command("dquery");
+    command.arg("wait");
+    let mut screen = Terminal::start(&command, 80, 24);
+    screen.shows("0.0 %  0/1");
+    hub.sh(DRAIN).exits(0);
+    assert_eq!(screen.end(), 0);
+    let text = screen.shows("1 task: 1 done");
+    assert!(!text.contains('['), "{text}");
 }

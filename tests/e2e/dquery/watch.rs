@@ -42,7 +42,7 @@ fn a_screen_is_repainted_and_left_tidy() {
     assert_eq!(screen.end(), -2, "by the signal");
     let text = screen.shows("50.0 %   2 of 4");
     assert_eq!(text.matches("of 4").count(), 1, "{text}");
-    assert!(!screen.has_alternate_screen() && !screen.hides_cursor() && screen.echoes());
+    screen.is_tidy();
     hub.query(&["status"]).ok();
 }
 
@@ -62,7 +62,7 @@ fn a_window_may_change_its_size() {
     screen.shows("w6");
     screen.type_keys("q");
     assert_eq!(screen.end(), 0);
-    assert!(screen.echoes());
+    screen.is_tidy();
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_hub_that_goes_away_is_said_and_waited_for() {
     // Also while it waits for an answer.
     screen.type_keys(CTRL_C);
     assert_eq!(screen.end(), -2);
-    assert!(screen.echoes() && !screen.has_alternate_screen());
+    screen.is_tidy();
 }
 
 #[test]
@@ -90,15 +90,14 @@ fn a_stop_gives_the_terminal_back() {
     screen.shows("0 of 2");
     screen.type_keys(CTRL_Z);
     eventually("a stopped watch", || (screen.process_state() == 'T').then_some(()));
-    eventually("the shell's screen", || (!screen.has_alternate_screen()).then_some(()));
-    assert!(screen.echoes());
+    screen.is_tidy();
     screen.signal(Signal::CONT);
     eventually("its own screen", || screen.has_alternate_screen().then_some(()));
     done(&hub, 1);
     screen.shows("1 of 2");
     screen.signal(Signal::TERM);
     assert_eq!(screen.end(), -15);
-    assert!(screen.echoes() && !screen.has_alternate_screen());
+    screen.is_tidy();
 }
 
 #[test]
