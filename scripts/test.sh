@@ -77,4 +77,19 @@ cargo test --locked --workspace
 # but the hub and the simulation is built again.
 cargo test --quiet --locked --workspace --features simulation/planted --test planted -- --nocapture
 scripts/demo.sh --check
+# The Python package with the default Python, and with the oldest and the newest that are here.
+mapfile -t pythons < <(scripts/python-find.sh --all)
+mapfile -t pythons < <({ scripts/python-find.sh || true; printf '%s\n' "${pythons[@]:0:1}" "${pythons[@]: -1}"; } | awk 'NF && !seen[$0]++')
+if [ ${#pythons[@]} -eq 0 ]; then
+    echo "test.sh: no Python 3.9 or newer here; the tests of the Python package are skipped" >&2
+fi
+for python in "${pythons[@]}"; do
+    tested=0
+    scripts/python-test.sh --python "$python" || tested=$?
+    case $tested in
+        0) ;;
+        3) echo "test.sh: the tests of the Python package with $python are skipped" >&2 ;;
+        *) exit "$tested" ;;
+    esac
+done
 echo "all tests passed in $((SECONDS - begin)) s"

@@ -1,0 +1,70 @@
+"""Clients of dhub, a task hub: its verbs, workers, and an executor.
+
+import dhub
+
+hub = dhub.Hub()                 # your only hub that runs
+hub.create("prep", command="./prep.sh")
+hub.wait()
+"""
+
+from dhub._version import __version__
+from dhub.aio import AsyncHub
+from dhub.errors import (
+    AccessError,
+    Busy,
+    CannotPickle,
+    Conflict,
+    Cycle,
+    Denied,
+    DhubError,
+    DiskFull,
+    ErrorCode,
+    Invalid,
+    NoHub,
+    NotFound,
+    OverLimit,
+    Refused,
+    SeveralHubs,
+    Stale,
+    TaskFailed,
+    TaskSkipped,
+    Unexpected,
+    Unsupported,
+    WrongState,
+)
+from dhub.hub import Hub
+from dhub.model import Counts, Lease, Outcome, Phase, State, Task, TaskInfo
+
+__all__ = [
+    "AccessError",
+    "AsyncHub",
+    "Busy",
+    "CannotPickle",
+    "Conflict",
+    "Counts",
+    "Cycle",
+    "Denied",
+    "DhubError",
+    "DiskFull",
+    "ErrorCode",
+    "Hub",
+    "Invalid",
+    "Lease",
+    "NoHub",
+    "NotFound",
+    "Outcome",
+    "OverLimit",
+    "Phase",
+    "Refused",
+    "SeveralHubs",
+    "Stale",
+    "State",
+    "Task",
+    "TaskFailed",
+    "TaskInfo",
+    "TaskSkipped",
+    "Unexpected",
+    "Unsupported",
+    "WrongState",
+    "__version__",
+]

@@ -1,0 +1,1 @@
+"""The messages of proto/hub.proto; scripts/python-proto.sh writes them."""

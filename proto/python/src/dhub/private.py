@@ -1,0 +1,79 @@
+"""Files and directories that nobody but their user may enter or read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from dhub.errors import AccessError
+
+
+def check_dir(path: Path, advice: str) -> None:
+    """A directory that somebody else made or can enter is no place for sockets, keys and pickles.
+
+    Raises `AccessError`.
+    """
+    try:
+        # Not followed: a link in /tmp could point anywhere.
+        meta = os.lstat(path)
+    except OSError as error:
+        raise AccessError(f"{path}: {error.strerror}") from error
+    if not stat.S_ISDIR(meta.st_mode):
+        raise AccessError(f"{path}: not a directory")
+    if meta.st_uid != os.getuid():
+        raise AccessError(f"{path} belongs to user {meta.st_uid}, not to you; {advice}")
+    if meta.st_mode & 0o077:
+        raise AccessError(f"{path} can be entered by others; mend it with: chmod 700 '{path}'")
+
+
+def make_dir(path: Path, advice: str) -> None:
+    """Makes the directory and its parents if they are missing; nobody else can enter it. Raises `AccessError`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise AccessError(f"{path}: {error.strerror}") from error
+    check_dir(path, advice)
+
+
+def read(path: Path) -> str:
+    """The text of a file that nobody else can read. Raises `AccessError`."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            # Of the open file: what is read is what was looked at.
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISREG(mode) and mode & 0o077:
+                raise AccessError(
+                    f"{path} has a key in it and can be read by others; mend it with: chmod 600 '{path}'\n"
+                    "  if somebody may have read it, take the key back: dhub access revoke"
+                )
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AccessError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def write(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all, for nobody else to read, and waits until it is on disk.
+
+    Raises `OSError`.
+    """
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(new, path)
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except BaseException:
+        try:
+            os.unlink(new)
+        except OSError:
+            pass
+        raise

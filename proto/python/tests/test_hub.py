@@ -1,0 +1,279 @@
+"""The verbs of `Hub` and `AsyncHub` against a real hub."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+from conftest import BINARIES, PATIENCE_S, Server, eventually
+
+import dhub
+from dhub import Phase, State, Task
+
+
+def test_a_task_from_its_creation_to_its_end(hub: dhub.Hub) -> None:
+    assert hub.create("prep", command="./prep", retries=1, time_limit=2.5, dir="/tmp", env={"A": "b=c"}, stdin=b"\0x")
+    assert not hub.create(
+        "prep", command="./prep", retries=1, time_limit=2.5, dir="/tmp", env={"A": "b=c"}, stdin=b"\0x"
+    )
+    assert hub.create("sim", needs=["prep"], priority=-3)
+    stolen = hub.steal(5)
+    assert [lease.name for lease in stolen.leases] == ["prep"]
+    lease = stolen.leases[0]
+    assert lease == dhub.Lease("prep", 1, "./prep", 2.5, 3600.0, "/tmp", {"A": "b=c"}, b"\0x")
+    assert hub.heartbeat(lease) == ([], False, False)
+    assert hub.show("sim").task.state is State.WAITING
+    hub.complete(lease, b"made it")
+    shown = hub.show("prep")
+    assert shown.task.state is State.DONE and str(shown.task.state) == "done"
+    assert [(it.outcome, it.output) for it in shown.attempts] == [("done", b"made it")]
+    assert [it.name for it in hub.show("sim").needs] == ["prep"]
+    reported = hub.report([dhub.Outcome("nobody", 1)], want=1)
+    assert [type(it) for it in reported.refused] == [dhub.NotFound] and reported.refused[0].names == ("nobody",)
+    (sim,) = reported.stolen.leases
+    assert (sim.name, sim.attempt) == ("sim", 1)
+    hub.fail(sim, "no luck", exit_code=7)
+    info = hub.show("sim").task
+    assert (info.state, info.reason, info.exit_code) == (State.FAILED, "no luck", 7)
+    waited = hub.wait(timeout=PATIENCE_S)
+    assert waited.phase is Phase.FINISHED and waited.counts.finished == waited.counts.total == 2
+
+
+def test_what_is_refused_is_an_exception_with_code_and_names(hub: dhub.Hub) -> None:
+    hub.create("a", command="x")
+    with pytest.raises(dhub.Conflict) as conflict:
+        hub.create("a", command="y")
+    assert conflict.value.names == ("a",) and conflict.value.code is dhub.ErrorCode.CONFLICT
+    with pytest.raises(dhub.Cycle) as cycle:
+        hub.create_many([Task("b", ["c"]), Task("c", ["b"])])
+    assert set(cycle.value.names) == {"b", "c"}
+    with pytest.raises(dhub.NotFound) as unknown:
+        list(hub.tasks(["a", "nope"]))
+    assert unknown.value.names == ("nope",)
+    with pytest.raises(dhub.OverLimit):
+        hub.create("n" * 1025)
+    lease = hub.steal().leases[0]
+    hub.complete(lease)
+    with pytest.raises(dhub.Stale):
+        hub.fail(lease)
+    with pytest.raises(ValueError):
+        hub.cancel()
+    with pytest.raises(dhub.DhubError):
+        hub.show("nope")
+
+
+def test_cancel_retry_and_release(hub: dhub.Hub) -> None:
+    hub.create_many([Task("a"), Task("b", ["a"]), Task("c", ["b"])])
+    assert hub.cancel("a").changed == 1
+    assert [it.state for it in hub.tasks()] == [State.CANCELLED, State.SKIPPED, State.SKIPPED]
+    assert [it.code for it in hub.retry("c").refused] == [dhub.ErrorCode.STATE]
+    chosen = hub.retry(states=[State.CANCELLED])
+    assert (chosen.changed, chosen.unskipped) == (1, 2)
+    lease = hub.steal().leases[0]
+    assert hub.release(lease) == 1
+    again = hub.steal().leases[0]
+    assert (again.name, again.attempt) == ("a", lease.attempt + 1)
+    assert hub.exit() == 1
+    assert hub.status().counts.ready == 1
+
+
+def test_a_stream_of_tasks_takes_no_memory_and_lists_page(hub: dhub.Hub) -> None:
+    n = 150_000
+    hub.status()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    created = hub.create_many(f"task-{i:08}-with-a-name-of-some-length" for i in range(n))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert (created.added, created.existing, created.ready) == (n, 0, n)
+    # All of them at once would be 100 MB and more.
+    assert after - before < 40_000, f"{after - before} kB"
+    assert hub.create_many(f"task-{i:08}-with-a-name-of-some-length" for i in range(3)).existing == 3
+    names = [it.name for it in hub.tasks(states=[State.READY])]
+    assert len(names) == n and names[::100_000] == [
+        "task-00000000-with-a-name-of-some-length",
+        "task-00100000-with-a-name-of-some-length",
+    ]
+    # Big tasks go in batches by bytes: 12 MB here.
+    assert hub.create_many(Task(f"big-{i}", stdin=bytes(60_000)) for i in range(200)).added == 200
+
+
+def test_threads_and_a_forked_child_share_a_hub(hub: dhub.Hub) -> None:
+    n = 8
+    hub.create_many(f"t-{i}" for i in range(n))
+    taken = []
+
+    def steal() -> None:
+        for lease in hub.steal(wait=PATIENCE_S).leases:
+            hub.complete(lease)
+            taken.append(lease.name)
+
+    threads = [threading.Thread(target=steal) for _ in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == [f"t-{i}" for i in range(n)]
+    hub.create("for the child")
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            hub.complete(hub.steal().leases[0])
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert hub.show("for the child").task.state is State.DONE
+
+
+def test_a_wait_goes_on_through_a_restart(server: Server, hub: dhub.Hub) -> None:
+    hub.create("slow")
+    lease = hub.steal().leases[0]
+    waited = []
+    thread = threading.Thread(target=lambda: waited.append(hub.wait()))
+    thread.start()
+    server.kill()
+    server.start()
+    hub.complete(lease)
+    thread.join(PATIENCE_S)
+    assert [it.phase for it in waited] == [Phase.FINISHED]
+
+
+def test_a_request_waits_for_a_hub_that_is_restarted(server: Server) -> None:
+    hub = dhub.Hub(timeout=PATIENCE_S)
+    hub.create("a")
+    server.kill()
+    thread = threading.Thread(target=server.start)
+    thread.start()
+    assert hub.create("b")
+    thread.join()
+    assert [it.name for it in hub.tasks()] == ["a", "b"]
+
+
+def test_no_hub_and_time_outs(server: Server, hub: dhub.Hub) -> None:
+    hub.create("a")
+    begin = time.monotonic()
+    with pytest.raises(TimeoutError):
+        hub.wait(timeout=0.2)
+    assert time.monotonic() - begin < PATIENCE_S
+    server.kill()
+    impatient = dhub.Hub(target=hub.target, timeout=0.3)
+    with pytest.raises(dhub.NoHub, match="no hub answers at ipc://"):
+        impatient.status()
+    with pytest.raises(dhub.NoHub, match="none of your hubs runs"):
+        dhub.Hub(timeout=0)
+    with pytest.raises(ValueError):
+        dhub.Hub("udp://x:1")
+
+
+def test_ctrl_c_ends_a_wait_and_the_hub_can_be_asked_again(hub: dhub.Hub) -> None:
+    hub.create("a")
+    threading.Timer(0.3, signal.pthread_kill, [threading.get_ident(), signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        hub.wait()
+    assert hub.status().counts.ready == 1
+
+
+@pytest.mark.parametrize("server", [[]], indirect=True)
+def test_keys_and_roles(server: Server, hub: dhub.Hub) -> None:
+    def dhub_access(*words: str) -> None:
+        command = [str(BINARIES / "dhub"), "access", *words]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    file = server.home / "ada.access"
+    dhub_access("new", "ada", "--role", "submit", "--to", str(file))
+    ada = dhub.Hub(access=file)
+    assert ada.target.endpoint.startswith("tcp://") and ada.target.keys is not None
+    assert "secret" in repr(ada.target.keys) and ada.target.keys.secret.decode() not in repr(ada.target)
+    assert ada.create("a")
+    with pytest.raises(dhub.Denied):
+        ada.steal()
+    dhub_access("revoke", "ada")
+    with pytest.raises(dhub.Denied):
+        eventually(lambda: ada.status() and False)
+    # At the handshake: who is not known any more, and who has no key.
+    with pytest.raises(dhub.Denied, match="does not let the key"):
+        dhub.Hub(access=file, timeout=PATIENCE_S).status()
+    plain = dhub.find.Target(ada.target.endpoint)
+    with pytest.raises(dhub.Denied, match="none was given"):
+        dhub.Hub(target=plain, timeout=PATIENCE_S).status()
+    file.chmod(0o644)
+    with pytest.raises(dhub.AccessError, match="chmod 600"):
+        dhub.Hub(access=file)
+
+
+def test_of_several_hubs_one_has_to_be_chosen(server: Server, hub: dhub.Hub) -> None:
+    (server.home / "b").mkdir()
+    second = subprocess.Popen(
+        [BINARIES / "dhub", "-f", server.home / "b" / "second.db", "--local"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+
+        def several() -> bool:
+            try:
+                dhub.Hub(timeout=0)
+            except dhub.SeveralHubs as error:
+                return "second" in str(error)
+            return False
+
+        eventually(several)
+        assert dhub.Hub(hub.target.endpoint).status().file.endswith("run.db")
+    finally:
+        second.terminate()
+        second.wait()
+
+
+def test_workers_are_listed_and_told_to_leave(hub: dhub.Hub) -> None:
+    with dhub.Hub(worker="node7") as worker:
+        hub.create("a")
+        worker.steal()
+        assert [(it.name, it.leases) for it in hub.workers()] == [("node7", 1)]
+        assert hub.drain("node*") == ["node7"]
+        assert worker.steal().drain
+        with pytest.raises(dhub.NotFound):
+            hub.stop("elsewhere")
+
+
+def test_the_asyncio_twin(server: Server) -> None:
+    async def main() -> None:
+        async with dhub.AsyncHub() as hub:
+            assert await hub.create("a", command="x")
+            assert (await hub.create_many(f"t-{i}" for i in range(2500))).added == 2500
+            names = [it.name async for it in hub.tasks()]
+            assert len(names) == 2501 and names[0] == "a"
+            with pytest.raises(dhub.Conflict):
+                await hub.create("a", command="y")
+            # Many at a time; one that is given up harms nobody.
+            waiting = asyncio.ensure_future(hub.wait())
+            statuses = await asyncio.gather(*(hub.status() for _ in range(20)))
+            assert {it.counts.ready for it in statuses} == {2501}
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            with pytest.raises(TimeoutError):
+                await hub.wait(timeout=0.1)
+            await hub.cancel(states=[State.READY])
+            assert (await hub.wait()).phase is Phase.FINISHED
+
+    asyncio.run(main())
+
+
+def test_the_asyncio_twin_through_a_restart(server: Server) -> None:
+    async def main() -> None:
+        async with dhub.AsyncHub(timeout=PATIENCE_S) as hub:
+            await hub.create("a")
+            server.kill()
+            created = asyncio.ensure_future(hub.create("b"))
+            await asyncio.sleep(0)
+            await asyncio.get_running_loop().run_in_executor(None, server.start)
+            assert await created
+
+    asyncio.run(main())
