@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::room::Room;
 use super::table::{Cell, Column, Fit, Table, name_cell, right, state_cell};
+use super::trouble::quoted;
 use super::words::{
     BAD, FAINT, STRONG, counted, fate, number, paint, plain, span_ms, state, state_style, when,
 };
@@ -22,7 +23,8 @@ pub fn show(shown: &Shown, zone: &TimeZone, room: Room) -> String {
     // A task that waits does so for what is not done.
     let open: Vec<_> = shown.needs.iter().filter(|it| it.state() != State::Done).collect();
     let done = shown.needs.len() - open.len();
-    neighbours(&mut text, "waits for", &open, room.columns);
+    let title = if task.state() == State::Skipped { "because of" } else { "waits for" };
+    neighbours(&mut text, title, &open, room.columns);
     if done > 0 {
         let _ = writeln!(text, "  {:<11} {} of its dependencies", "done are", number(done as u64));
     }
@@ -47,6 +49,9 @@ pub fn show(shown: &Shown, zone: &TimeZone, room: Room) -> String {
         let _ = writeln!(text, "  {:<11} {}", "reads", counted(task.stdin_bytes, "byte"));
     }
     attempts(&mut text, &shown.attempts, zone, room.columns);
+    if let Some(advice) = advice(task, &open) {
+        let _ = writeln!(text, "  -> {advice}");
+    }
     text
 }
 
@@ -67,6 +72,29 @@ fn headline(task: &TaskInfo) -> String {
     }
     text.push('\n');
     text
+}
+
+/// What to do so that it goes on.
+fn advice(task: &TaskInfo, open: &[&TaskInfo]) -> Option<String> {
+    let name = quoted(&task.name);
+    let with = |state| open.iter().find(|it| it.state() == state).map(|it| quoted(&it.name));
+    match task.state() {
+        State::Missing => Some(format!("nobody added it: dquery create {}", plain(&name))),
+        State::Ready => Some("the next worker that asks may get it: dquery workers".to_owned()),
+        State::Waiting if task.retry_in_ms > 0 => {
+            Some(format!("at once: dquery retry {}", plain(&name)))
+        }
+        State::Waiting => with(State::Missing)
+            .map(|missing| format!("nobody added {0}: dquery create {0}", plain(&missing))),
+        State::Failed => Some(format!("dquery logs {0}   dquery retry {0}", plain(&name))),
+        State::Cancelled => Some(format!("dquery retry {}", plain(&name))),
+        // This one follows.
+        State::Skipped => with(State::Failed)
+            .or_else(|| with(State::Cancelled))
+            .map(|cause| format!("dquery retry {}", plain(&cause)))
+            .or_else(|| with(State::Skipped).map(|cause| format!("dquery show {}", plain(&cause)))),
+        State::Unspecified | State::Running | State::Done => None,
+    }
 }
 
 fn neighbours(text: &mut String, title: &str, tasks: &[&TaskInfo], room: Option<usize>) {
@@ -227,7 +255,27 @@ merge-12   waiting   priority 0   retries 2
     | reading
     | no such file
     all of it: /scratch/merge-12.1.out on rack 3
+  -> nobody added prep: dquery create prep
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn there_is_a_way_on() {
+        let says = |of: TaskInfo, needs: &[TaskInfo], advice: &str| {
+            let shown = Shown { task: Some(of), needs: needs.to_vec(), ..Shown::default() };
+            let text = show(&shown, &TimeZone::UTC, Room::default());
+            assert!(text.ends_with(&format!("  -> {advice}\n")), "{advice}: {text}");
+        };
+        let failed = || [task("a", State::Done), task("b c", State::Failed)];
+        says(task("x", State::Skipped), &failed(), "dquery retry 'b c'");
+        says(task("x", State::Skipped), &[task("y", State::Skipped)], "dquery show y");
+        says(task("x", State::Failed), &[], "dquery logs x   dquery retry x");
+        says(task("x", State::Missing), &[], "nobody added it: dquery create x");
+        says(task("x", State::Ready), &[], "the next worker that asks may get it: dquery workers");
+        let later = TaskInfo { retry_in_ms: 4_000, ..task("x", State::Waiting) };
+        says(later, &[], "at once: dquery retry x");
+        let shown = Shown { task: Some(task("x", State::Skipped)), ..Shown::default() };
+        assert!(!show(&shown, &TimeZone::UTC, Room::default()).contains("->"));
     }
 }

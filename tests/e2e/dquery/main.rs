@@ -8,6 +8,7 @@ mod look;
 mod repair;
 mod run;
 mod scripts;
+mod table;
 mod talk;
 mod wait;
 mod watch;
