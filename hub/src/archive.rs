@@ -27,6 +27,14 @@ pub trait Archive {
     /// Up to `most` tasks after an id.
     fn page(&self, which: Page, after: TaskId, most: usize) -> Result<Vec<TaskRow>, Self::Error>;
 
+    /// Up to `most` of these tasks with smaller ids than `before`, the largest first.
+    fn page_before(
+        &self,
+        which: Page,
+        before: TaskId,
+        most: usize,
+    ) -> Result<Vec<TaskRow>, Self::Error>;
+
     /// Tasks skipped because of `blame`, with what they need, from an id on.
     fn skipped_for(
         &self,
@@ -73,6 +81,15 @@ impl Archive for Store {
 
     fn page(&self, which: Page, after: TaskId, most: usize) -> Result<Vec<TaskRow>, StoreError> {
         self.page(which, after, most)
+    }
+
+    fn page_before(
+        &self,
+        which: Page,
+        before: TaskId,
+        most: usize,
+    ) -> Result<Vec<TaskRow>, StoreError> {
+        self.page_before(which, before, most)
     }
 
     fn skipped_for(

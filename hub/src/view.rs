@@ -59,6 +59,7 @@ pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
         dir: row.dir,
         env: convert::environment(Some(&row.env).filter(|env| !env.is_empty()).map(String::as_str)),
         stdin_bytes: row.stdin_bytes,
+        id: row.id,
     }
 }
 

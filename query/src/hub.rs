@@ -65,7 +65,8 @@ impl Hub {
     ) -> Result<(), Failure> {
         let mut after = 0;
         loop {
-            let list = List { selection: Some(selection.clone()), limit: PAGE_TASKS, after };
+            let list =
+                List { selection: Some(selection.clone()), limit: PAGE_TASKS, after, before: 0 };
             let page = match self.ask(request::Body::List(list))? {
                 reply::Body::Listed(page) => page,
                 _ => return Err(self.unexpected()),

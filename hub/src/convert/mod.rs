@@ -53,6 +53,8 @@ pub struct List {
     pub selection: Selection,
     pub limit: usize,
     pub after: TaskId,
+    /// The page that ends there, if it is not 0.
+    pub before: TaskId,
 }
 
 /// A list with all there is to know of each task; the first attempts of the task after `list.after`

@@ -50,6 +50,15 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
             Asked::Long(Long::Retry { selection, done: retry.done })
         }
         Body::Status(_) => Asked::Status,
+        Body::List(list) if list.before > 0 && list.after > 0 => {
+            return Err(invalid("a page is after a task or before one, not both"));
+        }
+        Body::List(list)
+            if list.before > 0
+                && list.selection.as_ref().is_some_and(|it| !it.names.is_empty()) =>
+        {
+            return Err(invalid("a list of names has no page before"));
+        }
         Body::List(list) => Asked::Long(Long::List(List {
             selection: selection(list.selection)?,
             limit: match list.limit as usize {
@@ -57,6 +66,7 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
                 limit => limit.min(PAGE_TASKS_MAX),
             },
             after: list.after,
+            before: list.before,
         })),
         Body::Export(export) => Asked::Long(Long::Export(Export {
             list: List {
@@ -66,6 +76,7 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
                     limit => limit.min(PAGE_TASKS_MAX),
                 },
                 after: export.after,
+                before: 0,
             },
             after_attempt: export.after_attempt,
             brief: export.brief,

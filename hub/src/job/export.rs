@@ -227,6 +227,10 @@ mod tests {
             Ok((after + 1..).map_while(|id| self.get(id)).take(most).collect())
         }
 
+        fn page_before(&self, _: Page, _: TaskId, _: usize) -> Result<Vec<TaskRow>, Self::Error> {
+            unreachable!("an export goes forward")
+        }
+
         fn skipped_for(
             &self,
             _: TaskId,
@@ -281,7 +285,7 @@ mod tests {
         let (mut after, mut after_attempt, mut pages) = (0, 0, Vec::new());
         loop {
             let selection = Selection { names: names.to_vec(), ..Selection::default() };
-            let list = List { selection, limit: 10_000, after };
+            let list = List { selection, limit: 10_000, after, before: 0 };
             let mut job = ExportJob::new(Export { list, after_attempt, brief: false });
             let page = loop {
                 match job.step(&scheduler, past) {

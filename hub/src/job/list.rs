@@ -12,6 +12,8 @@ use crate::view;
 
 pub struct ListJob {
     walk: Walk,
+    /// From the last to the first.
+    back: bool,
     limit: usize,
     tasks: Vec<wire::TaskInfo>,
     /// Of all that is on the page.
@@ -21,8 +23,12 @@ pub struct ListJob {
 
 impl ListJob {
     pub fn new(list: List) -> Self {
-        let walk = Walk::new(list.selection, list.after, false);
-        Self { walk, limit: list.limit, tasks: Vec::new(), bytes: 0, unknown: Vec::new() }
+        let back = list.before > 0;
+        let walk = match back {
+            false => Walk::new(list.selection, list.after, false),
+            true => Walk::back(list.selection, list.before),
+        };
+        Self { walk, back, limit: list.limit, tasks: Vec::new(), bytes: 0, unknown: Vec::new() }
     }
 
     pub fn step<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<Step, A::Error> {
@@ -46,6 +52,9 @@ impl ListJob {
     }
 
     fn done(&mut self, next: u64) -> Step {
+        if self.back {
+            self.tasks.reverse();
+        }
         Step::Done(Box::new(reply::Body::Listed(wire::Listed {
             tasks: std::mem::take(&mut self.tasks),
             next,

@@ -14,6 +14,8 @@ pub struct Walk {
     after: u64,
     /// Without a selection: the names that nobody added too.
     missing: bool,
+    /// From the last to the first: `after` is then an id before which to go on.
+    back: bool,
 }
 
 pub struct Found {
@@ -31,7 +33,12 @@ pub struct Slice {
 
 impl Walk {
     pub fn new(selection: Selection, after: u64, missing: bool) -> Self {
-        Self { selection, after, missing }
+        Self { selection, after, missing, back: false }
+    }
+
+    /// From the last task before that id to the first. Not of names.
+    pub fn back(selection: Selection, before: TaskId) -> Self {
+        Self { selection, after: before, missing: false, back: true }
     }
 
     /// Where it has come to.
@@ -99,7 +106,10 @@ impl Walk {
             [] if self.missing => Page::Any,
             _ => Page::All,
         };
-        let rows = store.page(which, self.after, most)?;
+        let rows = match self.back {
+            false => store.page(which, self.after, most)?,
+            true => store.page_before(which, self.after, most)?,
+        };
         let all = rows.is_empty();
         Ok(Slice { found: rows.into_iter().map(|row| self.found(row)).collect(), all })
     }
@@ -119,8 +129,16 @@ impl Walk {
         if states.contains(&State::Missing) {
             ids.extend(scheduler.missing().map(|task| task.id));
         }
-        ids.retain(|&id| id > self.after);
-        ids.sort_unstable();
+        match self.back {
+            false => {
+                ids.retain(|&id| id > self.after);
+                ids.sort_unstable();
+            }
+            true => {
+                ids.retain(|&id| id < self.after);
+                ids.sort_unstable_by_key(|&id| std::cmp::Reverse(id));
+            }
+        }
         let all = ids.len() <= most;
         let mut found = Vec::new();
         for &id in ids.iter().take(most) {

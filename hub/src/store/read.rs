@@ -155,6 +155,28 @@ impl Store {
         after: TaskId,
         most: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
+        self.page_of(which, "t.id > ?2", "ORDER BY t.id", after as i64, most)
+    }
+
+    /// Up to `most` tasks with smaller ids than `before`, the largest first.
+    pub fn page_before(
+        &self,
+        which: Page,
+        before: TaskId,
+        most: usize,
+    ) -> Result<Vec<TaskRow>, StoreError> {
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
+        self.page_of(which, "t.id < ?2", "ORDER BY t.id DESC", before, most)
+    }
+
+    fn page_of(
+        &self,
+        which: Page,
+        ids: &str,
+        order: &str,
+        end: i64,
+        most: usize,
+    ) -> Result<Vec<TaskRow>, StoreError> {
         let db = self.db()?;
         let (filter, value) = match which {
             Page::Any => ("t.state <> ?4", 0),
@@ -162,12 +184,10 @@ impl Store {
             Page::Open => ("t.state = ?4 AND t.state <> 5", OPEN),
             Page::Dead(state) => ("t.state = ?4 AND t.state <> 5", state as i64),
         };
-        let sql = format!(
-            "SELECT {TASK_LARGE}, {TASK_ROW} WHERE t.id > ?2 AND {filter} ORDER BY t.id LIMIT ?3"
-        );
+        let sql =
+            format!("SELECT {TASK_LARGE}, {TASK_ROW} WHERE {ids} AND {filter} {order} LIMIT ?3");
         let mut select = db.prepare_cached(&sql)?;
-        let rows =
-            select.query_map(params![unix_ms(), after as i64, most as i64, value], task_row)?;
+        let rows = select.query_map(params![unix_ms(), end, most as i64, value], task_row)?;
         let (mut page, mut bytes) = (Vec::new(), 0);
         for row in rows {
             let row = row?;

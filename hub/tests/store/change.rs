@@ -267,6 +267,13 @@ fn each_end_is_kept_with_the_one_to_blame() {
         store.page(page, 0, 10).expect("a page").iter().map(|row| row.id).collect()
     };
     assert_eq!(ids(Page::All), [1, 2, 3, 4, 5]);
+    let before = |page, before, most| -> Vec<TaskId> {
+        let rows = store.page_before(page, before, most).expect("a page");
+        rows.iter().map(|row| row.id).collect()
+    };
+    assert_eq!(before(Page::All, 5, 10), [4, 3, 2, 1]);
+    assert_eq!(before(Page::All, u64::MAX, 2), [5, 4]);
+    assert_eq!(before(Page::Dead(State::Failed), 2, 10).len(), 0);
     assert_eq!(ids(Page::Open), [5]);
     assert_eq!(ids(Page::Dead(State::Failed)), [2]);
     assert_eq!(ids(Page::Dead(State::Skipped)), [3]);

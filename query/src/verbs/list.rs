@@ -123,7 +123,7 @@ fn pages(args: &List, hub: &mut Hub, view: &mut View) -> Result<Vec<String>, Fai
     loop {
         let selection = Some(selection(Vec::new(), &args.state));
         let limit = view.wants(PAGE_TASKS);
-        let page = ask!(hub, List(wire::List { selection, limit, after }) => Listed);
+        let page = ask!(hub, List(wire::List { selection, limit, after, before: 0 }) => Listed);
         view.add(page.tasks)?;
         if page.next == 0 || view.is_full() {
             view.more |= page.next > 0;

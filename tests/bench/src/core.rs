@@ -111,6 +111,10 @@ impl Archive for Nothing {
         Ok(Vec::new())
     }
 
+    fn page_before(&self, _: Page, _: TaskId, _: usize) -> Result<Vec<TaskRow>, Infallible> {
+        Ok(Vec::new())
+    }
+
     fn skipped_for(
         &self,
         _: TaskId,

@@ -49,7 +49,7 @@ fn pages_come_in_replies_that_a_client_takes() {
     for selection in [None, Some(by_name)] {
         let (mut after, mut pages, mut listed) = (0, 0, Vec::new());
         loop {
-            let list = List { selection: selection.clone(), limit: TASKS as u32, after };
+            let list = List { selection: selection.clone(), limit: TASKS as u32, after, before: 0 };
             let page = match native.ask(Body::List(list)) {
                 Answer::Listed(page) => page,
                 other => panic!("not listed: {other:?}"),

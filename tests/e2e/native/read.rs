@@ -54,6 +54,38 @@ fn pages_have_every_task_once_in_the_order_of_creation() {
 }
 
 #[test]
+fn pages_go_back_from_the_last_task_to_the_first() {
+    let hub = Hub::start();
+    let native = hub.native();
+    let tasks: Vec<Task> = (0..25).map(|n| task(&format!("t{n:02}"), &[])).collect();
+    native.create(&tasks);
+    let (mut names, mut before, mut pages) = (Vec::new(), u64::MAX, 0);
+    while before != 0 {
+        let page = list(&native, List { limit: 10, before, ..List::default() });
+        assert!(page.tasks.is_sorted_by_key(|task| task.id) && page.tasks.len() <= 10);
+        names.splice(0..0, page.tasks.into_iter().map(|task| task.name));
+        (before, pages) = (page.next, pages + 1);
+    }
+    let added: Vec<String> = tasks.into_iter().map(|task| task.name).collect();
+    assert_eq!((names, pages), (added, 3));
+
+    let three = Steal { worker: Some(worker(1)), n: 3, ..Steal::default() };
+    assert_eq!(native.steal(three).leases.len(), 3);
+    let running = Selection { states: vec![State::Running as i32], ..Selection::default() };
+    let last = List { selection: Some(running), limit: 2, before: u64::MAX, ..List::default() };
+    let page = list(&native, last.clone());
+    let names: Vec<_> = page.tasks.iter().map(|task| task.name.as_str()).collect();
+    assert_eq!((names, page.next), (vec!["t01", "t02"], page.tasks[0].id));
+    let page = list(&native, List { before: page.next, ..last.clone() });
+    assert_eq!((page.tasks[0].name.as_str(), page.tasks.len(), page.next), ("t00", 1, 0));
+
+    let named = Some(Selection { names: vec!["t00".into()], ..Selection::default() });
+    for nonsense in [List { after: 1, ..last.clone() }, List { selection: named, ..last }] {
+        assert_eq!(native.error(Body::List(nonsense)).0, ErrorCode::ErrorInvalid);
+    }
+}
+
+#[test]
 fn lists_are_narrowed_by_state_and_by_name() {
     let hub = Hub::start();
     let native = hub.native();

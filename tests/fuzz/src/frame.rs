@@ -115,6 +115,7 @@ fn native_is_valid(asked: &Asked) {
         Asked::Long(Long::List(list)) => {
             selection_is_valid(&list.selection);
             assert!((1..=PAGE_TASKS_MAX).contains(&list.limit));
+            assert!(list.before == 0 || list.after == 0 && list.selection.names.is_empty());
         }
         Asked::Long(Long::Export(export)) => {
             selection_is_valid(&export.list.selection);

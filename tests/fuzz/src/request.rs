@@ -212,7 +212,8 @@ impl Native {
             Native::List(names, states, limit, after) => Body::List(wire::List {
                 selection: selection(names, states),
                 limit: u32::from(*limit),
-                after: u64::from(*after),
+                after: u64::from(*after % 128),
+                before: u64::from(*after / 128 * *limit),
             }),
             Native::Export(names, states, limit, after) => Body::Export(wire::Export {
                 selection: selection(names, states),

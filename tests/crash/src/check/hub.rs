@@ -20,7 +20,7 @@ pub fn check_recent(shared: &Shared, link: &mut Link) -> Option<()> {
     for some in recent.chunks(BATCH_TASKS_MAX) {
         let names = some.iter().map(|(key, _)| key.name()).collect();
         let selection = Some(Selection { names, states: Vec::new() });
-        let mut page = List { selection, limit: PAGE_TASKS_MAX as u32, after: 0 };
+        let mut page = List { selection, limit: PAGE_TASKS_MAX as u32, ..List::default() };
         let mut tasks: Vec<TaskInfo> = Vec::new();
         loop {
             let listed = list(shared, link, page.clone())?;
@@ -50,7 +50,7 @@ pub fn check_all(shared: &Shared, link: &mut Link) -> Option<()> {
     };
     let (created, mut after) = (known.len() as u64, 0);
     loop {
-        let page = List { selection: None, limit: PAGE_TASKS_MAX as u32, after };
+        let page = List { limit: PAGE_TASKS_MAX as u32, after, ..List::default() };
         let page = list(shared, link, page)?;
         let mut journal = shared.journal();
         for task in &page.tasks {

@@ -93,14 +93,20 @@ impl Archive for Rows {
     }
 
     fn page(&self, which: Page, after: TaskId, most: usize) -> Result<Vec<TaskRow>, String> {
-        let on_page = |row: &&Row| match which {
-            Page::Any => true,
-            Page::All => row.state != State::Missing,
-            Page::Open => row.is_open(),
-            Page::Dead(state) => row.state == state,
-        };
-        let rows = self.iter().filter(|row| row.id > after).filter(on_page);
+        let rows = self.iter().filter(|row| row.id > after && is_on(which, row));
         Ok(rows.take(most).map(task_row).collect())
+    }
+
+    fn page_before(
+        &self,
+        which: Page,
+        before: TaskId,
+        most: usize,
+    ) -> Result<Vec<TaskRow>, String> {
+        let mut rows: Vec<_> =
+            self.iter().filter(|row| row.id < before && is_on(which, row)).collect();
+        rows.reverse();
+        Ok(rows.into_iter().take(most).map(task_row).collect())
     }
 
     fn skipped_for(
@@ -138,5 +144,14 @@ impl Archive for Rows {
 
     fn name(&self, id: TaskId) -> Result<String, String> {
         Ok(self.get(id).map(|row| row.name.to_string()).unwrap_or_default())
+    }
+}
+
+fn is_on(page: Page, row: &Row) -> bool {
+    match page {
+        Page::Any => true,
+        Page::All => row.state != State::Missing,
+        Page::Open => row.is_open(),
+        Page::Dead(state) => row.state == state,
     }
 }
