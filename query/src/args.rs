@@ -9,6 +9,7 @@ use dhub_proto::options::HubOptions;
 use dhub_proto::wire;
 
 use crate::render::words::number;
+use crate::top::Top;
 use crate::verbs::{
     addfile, backup, cancel, complete, create, exit, export, fail, graph, heartbeat, list, logs,
     release, report, retry, show, status, steal, wait, worker,
@@ -116,6 +117,22 @@ Exit codes:
   dquery status --watch=10 >> log  no terminal: a line for each change
   dquery status --json | jq .counts.failed")]
     Status(status::Status),
+
+    /// Look at the run on the whole screen, and steer it
+    ///
+    /// Tasks and workers, with throughput, failures and the estimated end above them. Keys filter, sort, open
+    /// one task, cancel and retry it, drain and stop workers; ? lists them. The hub is asked once a second, and
+    /// less often while its answers take long.
+    #[command(after_help = "Examples:
+  dquery top
+  NO_COLOR=1 dquery top            without colours
+
+Keys: Tab tasks or workers · / name · f state · s sort · Enter open · c cancel · r retry · ? help · q quit
+
+Exit codes:
+  0  somebody quit                 2  standard output is no terminal
+  7  no hub answers at the start   others: dquery --help")]
+    Top(Top),
 
     /// Wait until every task is finished
     ///

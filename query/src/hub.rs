@@ -26,6 +26,12 @@ impl Hub {
         Ok(Self { client, timeout: options.timeout })
     }
 
+    /// A further connection, for another thread.
+    pub fn another(&self) -> Self {
+        let client = Client::new(self.client.target().clone(), self.timeout);
+        Self { client, timeout: self.timeout }
+    }
+
     pub fn client(&self) -> &Client {
         &self.client
     }

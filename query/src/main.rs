@@ -17,6 +17,7 @@ mod render;
 mod run;
 mod screen;
 mod taskfile;
+mod top;
 mod verbs;
 mod watch;
 
@@ -55,6 +56,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
         Verb::Release(verb) => verbs::release::run(verb, hub, out),
         Verb::Heartbeat(verb) => verbs::heartbeat::run(verb, hub, out),
         Verb::Exit(verb) => verbs::exit::run(verb, hub, out),
+        Verb::Top(verb) => top::run(verb, hub),
         Verb::Wait(verb) => verbs::wait::run(verb, hub, out),
         Verb::Cancel(verb) => verbs::cancel::run(verb, hub, out),
         Verb::Retry(verb) => verbs::retry::run(verb, hub, out),

@@ -1,0 +1,101 @@
+//! What people can have done to one task or one worker, after they confirmed it.
+
+use dhub_proto::exit::Exit;
+use dhub_proto::wire::{self, Order, Refused, Selection, State};
+
+use crate::failure::Failure;
+use crate::hub::{Hub, ask};
+use crate::render::words::{number, plain, state};
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    Cancel { name: String, state: State },
+    Retry { name: String, state: State },
+    Drain(String),
+    Stop(String),
+}
+
+impl Deed {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Cancel { name, .. } | Self::Retry { name, .. } => name,
+            Self::Drain(name) | Self::Stop(name) => name,
+        }
+    }
+
+    /// What is done to it, as in the question and in the report.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Cancel { .. } => "cancel",
+            Self::Retry { .. } => "retry",
+            Self::Drain(_) => "drain",
+            Self::Stop(_) => "stop",
+        }
+    }
+
+    /// What to know before saying yes.
+    pub fn consequence(&self) -> String {
+        match self {
+            Self::Cancel { state: State::Running, .. } => {
+                "it runs and is killed; what needs it is skipped".into()
+            }
+            Self::Cancel { state: of, .. } => {
+                format!("it is {}; what needs it is skipped", state(*of))
+            }
+            Self::Retry { state: State::Done, .. } => "it is done, and runs once more".into(),
+            Self::Retry { state: State::Waiting, .. } => "it waits for its next try".into(),
+            Self::Retry { state: State::Failed, .. } => "it failed".into(),
+            Self::Retry { state: of, .. } => format!("it is {}", state(*of)),
+            Self::Drain(_) => "it finishes what runs, gives back the rest and leaves".into(),
+            Self::Stop(_) => "it kills what runs, gives back everything and leaves".into(),
+        }
+    }
+
+    pub fn carry_out(&self, hub: &mut Hub) -> Result<String, Failure> {
+        match self {
+            Self::Cancel { name, .. } => {
+                let selection = Some(only(name));
+                let reply = ask!(hub, Cancel(wire::Cancel { selection }) => Cancelled);
+                fulfilled(&reply.refused)?;
+                Ok(format!("'{}' is cancelled", plain(name)))
+            }
+            Self::Retry { name, state } => {
+                let (selection, done) = (Some(only(name)), *state == State::Done);
+                let reply = ask!(hub, Retry(wire::Retry { selection, done }) => Retried);
+                fulfilled(&reply.refused)?;
+                Ok(match reply.unskipped {
+                    0 => format!("'{}' runs again", plain(name)),
+                    n => format!("'{}' runs again, and {} skipped ones", plain(name), number(n)),
+                })
+            }
+            Self::Drain(name) => steer(name, Order::Drain, hub),
+            Self::Stop(name) => steer(name, Order::Stop, hub),
+        }
+    }
+}
+
+fn only(name: &str) -> Selection {
+    Selection { names: vec![name.to_owned()], ..Selection::default() }
+}
+
+fn fulfilled(refused: &[Refused]) -> Result<(), Failure> {
+    match refused.first() {
+        Some(refused) => Err(Failure::new(Exit::Refused, plain(&refused.message).into_owned())),
+        None => Ok(()),
+    }
+}
+
+fn steer(name: &str, order: Order, hub: &mut Hub) -> Result<String, Failure> {
+    let what = if order == Order::Stop { "stop" } else { "drain" };
+    // The hub would take it for a pattern.
+    if name.contains(['*', '?']) {
+        let message = format!("others may match its name: dquery worker {what} does it");
+        return Err(Failure::new(Exit::Refused, message));
+    }
+    let request = wire::Steer { workers: vec![name.to_owned()], order: order.into() };
+    let reply = ask!(hub, Steer(request) => Steered);
+    match reply.workers_total {
+        0 => Err(Failure::new(Exit::Refused, "the hub knows no worker of that name any more")),
+        _ => Ok(format!("'{}' is told to {what}", plain(name))),
+    }
+}

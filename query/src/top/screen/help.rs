@@ -1,0 +1,40 @@
+//! What all keys do.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::super::state::State;
+use super::text::{line, put};
+use crate::render::words::STRONG;
+
+const HELP: &[(&str, &str)] = &[
+    ("1 2 Tab", "tasks, workers"),
+    ("↑ ↓ j k", "up, down"),
+    ("PgUp PgDn", "a page up, down"),
+    ("Home End g G", "first, last"),
+    ("Enter", "open the task: why it waits, its attempts, what they wrote"),
+    ("Esc", "back to the table; there: all tasks again"),
+    ("/", "only tasks with that in their name; * any text, ? any character"),
+    ("f", "only tasks in a state, which the next key chooses"),
+    ("s S", "sort by the next column; the other way round"),
+    ("c", "cancel the task, after a question"),
+    ("r", "retry the task, after a question"),
+    ("d", "workers: drain, after a question"),
+    ("x", "workers: stop, after a question"),
+    ("q Ctrl-C", "quit; the run goes on"),
+    ("", ""),
+    ("", "Sorted by anything else than when they were added: the first 1,000 tasks of the filter."),
+    ("", "The graph has the tasks done in each second since this was started."),
+];
+
+pub fn draw(state: &mut State, area: Rect, buffer: &mut Buffer) {
+    let strong = state.palette.style(STRONG);
+    let shown = state.help.fit(HELP.len(), area.height.into());
+    for (number, (keys, what)) in HELP[shown].iter().enumerate() {
+        let place = line(area, number as u16);
+        put(buffer, place, 1, keys, strong);
+        let column = if keys.is_empty() { 1 } else { 15 };
+        put(buffer, place, column, what, Style::new());
+    }
+}

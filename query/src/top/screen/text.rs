@@ -1,0 +1,28 @@
+//! Text of a width: what others wrote is made harmless before, and nothing leaves its place.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+/// Pieces of one line.
+pub type Pieces = Vec<(String, Style)>;
+
+/// Writes into a line of an area, and returns the column behind it.
+pub fn put(buffer: &mut Buffer, area: Rect, column: u16, text: &str, style: Style) -> u16 {
+    if area.height == 0 || column >= area.width {
+        return column;
+    }
+    let room = usize::from(area.width - column);
+    let (end, _) = buffer.set_stringn(area.x + column, area.y, text, room, style);
+    end - area.x
+}
+
+pub fn put_all(buffer: &mut Buffer, area: Rect, column: u16, pieces: &Pieces) -> u16 {
+    pieces.iter().fold(column, |column, (text, style)| put(buffer, area, column, text, *style))
+}
+
+/// The line of an area with that number.
+pub fn line(area: Rect, number: u16) -> Rect {
+    let number = number.min(area.height);
+    Rect { y: area.y + number, height: (area.height - number).min(1), ..area }
+}
