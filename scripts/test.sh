@@ -54,6 +54,10 @@ fi
 provide DHUB_SSHD sshd openssh-server openssh-client
 provide DHUB_SHELLCHECK shellcheck shellcheck
 provide DHUB_SYSTEMD systemd-analyze
+# The shells in which completions are tested, and what checks manual pages.
+provide DHUB_ZSH zsh zsh
+provide DHUB_FISH fish fish
+provide DHUB_MANDOC mandoc mandoc
 
 begin=$SECONDS
 cargo fmt --all --check

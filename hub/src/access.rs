@@ -21,6 +21,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Subcommand, Clone, Debug)]
 pub enum Verb {
     /// Show whom the hub lets in
+    #[command(after_help = "Examples:
+  dhub access show
+  dhub access show -f run.db           of several hubs: that one")]
     Show {
         #[command(flatten)]
         which: Which,
@@ -47,12 +50,16 @@ Use the file with --access FILE or DHUB_ACCESS. Who has it is let in: carry it o
         which: Which,
     },
     /// Take a key back: who has it is refused from the next message on
+    #[command(after_help = "Examples:
+  dhub access revoke node")]
     Revoke {
         name: String,
         #[command(flatten)]
         which: Which,
     },
     /// Tell the hub that runs to read its keys again; new and revoke do that by themselves
+    #[command(after_help = "Examples:
+  dhub access reload                   after the directory of keys was copied back, say")]
     Reload {
         #[command(flatten)]
         which: Which,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use dhub_proto::{endpoint, exit, limits, options};
+use dhub_proto::{cli, endpoint, exit, limits, options};
 
 use crate::scheduler::backoff::DELAY_MS_MAX;
 
@@ -88,6 +88,9 @@ pub struct Args {
     #[arg(long, requires = "file")]
     pub without_redo: bool,
 
+    #[command(flatten)]
+    pub color: cli::ColorOptions,
+
     /// Say more; twice: even more. RUST_LOG has the last word
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -97,9 +100,18 @@ pub struct Args {
 #[derive(Subcommand, Clone, Debug)]
 pub enum Action {
     /// Show, make and take back the keys that a hub lets in
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  dhub access show
+  dhub access new node --role work     for workers where your home is not
+  dhub access revoke node"
+    )]
     Access(crate::access::Verb),
     /// Look whether the file of a stopped hub is sound, and what is in it
+    #[command(after_help = "Examples:
+  dhub check run.db
+  dhub check run.db || dhub -f copy.db        go on from a backup")]
     Check {
         file: PathBuf,
         /// Accept a FILE on a network file system
@@ -107,6 +119,8 @@ pub enum Action {
         network_file: bool,
     },
     /// Copy the file of a stopped hub to a new file
+    #[command(after_help = "Examples:
+  dhub backup run.db copy.db           of a hub that runs: dquery backup copy.db")]
     Backup {
         file: PathBuf,
         /// Nothing may be there

@@ -1,13 +1,11 @@
 //! dhub: start, say what was found, run until told to stop.
 
-use std::io::IsTerminal;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use clap::Parser;
 use dhub::access::AccessFailure;
 use dhub::args::{Action, Args, Listen};
 use dhub::gate::{Gate, Security};
@@ -20,7 +18,7 @@ use dhub::store::{Access, CopyError, LockError, OpenError, Store, StoreError, co
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
 use dhub_proto::private::PrivateError;
-use dhub_proto::{access, limits};
+use dhub_proto::{access, cli, limits};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 
 /// To standard error.
@@ -90,7 +88,7 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = cli::parse(|command| command);
     std::panic::set_hook(Box::new(|panic| {
         say!("dhub: stopped by an error of its own: {panic}");
         say!("  nothing that was acknowledged is lost; please report this");
@@ -378,7 +376,6 @@ fn log_to_stderr(verbose: u8) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let ansi = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(cli::stderr_has_colors());
     log.with_writer(std::io::stderr).init();
 }

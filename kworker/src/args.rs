@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use dhub_proto::cli::ColorOptions;
 use dhub_proto::limits::{OUTPUT_BYTES_MAX, WORKER_NAME_BYTES_MAX};
 use dhub_proto::options::{HubOptions, parse_duration};
 
@@ -103,6 +104,9 @@ pub struct Args {
     #[arg(long, value_name = "WHAT", default_value = "finish", requires = "hub_timeout",
           help_heading = LIMITS)]
     pub when_hub_is_lost: WhenLost,
+
+    #[command(flatten)]
+    pub color: ColorOptions,
 
     /// Say more; twice: even more. RUST_LOG chooses in detail
     #[arg(short, long, action = clap::ArgAction::Count)]

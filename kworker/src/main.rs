@@ -16,13 +16,13 @@ mod talk;
 mod worker;
 
 use std::env::current_dir;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{PathBuf, absolute};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use dhub_proto::cli;
 use dhub_proto::client::{Client, ClientError};
 use dhub_proto::exit::Exit;
 use dhub_proto::find::{FindError, Target};
@@ -92,7 +92,7 @@ impl Error {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = cli::parse(|command| command);
     log(args.verbose);
     let Some(guardian) = Guardian::of_this() else {
         return guard().unwrap_or_else(|error| {
@@ -253,7 +253,6 @@ fn find_hub(
 fn log(verbose: u8) {
     let level = ["warn", "info", "debug"][usize::from(verbose.min(2))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let ansi = io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(cli::stderr_has_colors());
     log.with_writer(io::stderr).init();
 }

@@ -4,11 +4,14 @@
 //! tool must agree on: limits, exit codes, where a hub is found, how one asks it something.
 
 pub mod access;
+pub mod cli;
 pub mod client;
+pub mod completion;
 pub mod endpoint;
 pub mod exit;
 pub mod find;
 pub mod limits;
+mod manual;
 pub mod options;
 pub mod output;
 pub mod parts;

@@ -5,23 +5,24 @@ use std::time::Duration;
 
 use crate::endpoint;
 
+const HUB: &str = "Hub";
+
 /// How to reach the hub.
 #[derive(clap::Args, Clone, Debug)]
-#[command(next_help_heading = "Hub")]
 pub struct HubOptions {
     /// Where the hub is: tcp://HOST:PORT, ipc://PATH, HOST or HOST:PORT [env: DHUB_HUB].
     /// Without it: your only hub that runs, here or, by ~/.dhub, on another machine
-    #[arg(short = 's', long = "server", value_name = "ENDPOINT", global = true,
+    #[arg(short = 's', long = "server", value_name = "ENDPOINT", global = true, help_heading = HUB,
           value_parser = endpoint::parse)]
     pub server: Option<String>,
 
     /// Where the hub is and who you are to it, by a file of `dhub access new` [env: DHUB_ACCESS].
     /// With -s: only who you are
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = HUB)]
     pub access: Option<PathBuf>,
 
     /// How long to wait for an answer, in all, before giving up
-    #[arg(long, value_name = "TIME", default_value = "5s", global = true,
+    #[arg(long, value_name = "TIME", default_value = "5s", global = true, help_heading = HUB,
           value_parser = parse_duration)]
     pub timeout: Duration,
 }

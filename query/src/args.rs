@@ -1,6 +1,7 @@
 //! The command line: the verbs, their help and what their values must look like.
 
 use clap::{Parser, Subcommand, ValueEnum};
+use dhub_proto::cli::ColorOptions;
 use dhub_proto::exit::CLIENT_HELP;
 use dhub_proto::limits::{
     COMMAND_BYTES_MAX, DIR_BYTES_MAX, ENV_BYTES_MAX, NAME_BYTES_MAX, WORKER_NAME_BYTES_MAX,
@@ -11,8 +12,8 @@ use dhub_proto::wire;
 use crate::render::words::number;
 use crate::top::Top;
 use crate::verbs::{
-    addfile, backup, cancel, complete, create, exit, export, fail, graph, heartbeat, list, logs,
-    release, report, retry, show, status, steal, wait, worker,
+    addfile, backup, cancel, complete, completions, create, exit, export, fail, graph, heartbeat,
+    list, logs, release, report, retry, show, status, steal, wait, worker,
 };
 
 /// Adds, steals, completes and watches the tasks of a dhub
@@ -23,8 +24,11 @@ pub struct Args {
     #[command(flatten)]
     pub hub: HubOptions,
 
+    #[command(flatten)]
+    pub color: ColorOptions,
+
     /// Print JSON instead of text for people
-    #[arg(long, global = true, help_heading = "Options")]
+    #[arg(long, global = true)]
     pub json: bool,
 
     #[command(subcommand)]
@@ -237,7 +241,19 @@ Exit codes:
     Backup(backup::Backup),
 
     /// Stop the hub; tasks that run go on, and a new hub on the same file takes over
+    #[command(after_help = "Examples:
+  dquery shutdown
+  dquery -s login3 shutdown            the hub on that machine")]
     Shutdown,
+
+    /// Print what a shell reads to complete command lines of dquery, kworker and dhub
+    ///
+    /// With the names of tasks and workers, which are asked from the hub.
+    #[command(after_help = "Examples:
+  source <(dquery completions bash)    in ~/.bashrc
+  source <(dquery completions zsh)     in ~/.zshrc, after compinit
+  dquery completions fish | source     in ~/.config/fish/config.fish")]
+    Completions(completions::Completions),
 }
 
 /// States as people name them.

@@ -5,6 +5,7 @@
 
 mod args;
 mod batch;
+mod completion;
 mod failure;
 #[cfg(test)]
 mod fake;
@@ -23,7 +24,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use dhub_proto::cli;
 use dhub_proto::exit::Exit;
 
 use args::{Args, Verb};
@@ -32,7 +33,7 @@ use hub::Hub;
 use output::Output;
 
 fn main() -> ExitCode {
-    match run(Args::parse()) {
+    match run(cli::parse(completion::names)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             failure.print();
@@ -43,11 +44,16 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<Exit, Failure> {
     let out = Output { json: args.json };
+    if let Verb::Completions(verb) = args.verb {
+        // Nobody needs a hub to set up a shell.
+        return verbs::completions::run(verb, out);
+    }
     let mut found = Hub::find(&args.hub)?;
     let hub = &mut found;
     match args.verb {
         // A thread of its own asks that hub again and again.
         Verb::Status(verb) => verbs::status::run(verb, found, out),
+        Verb::Completions(verb) => verbs::completions::run(verb, out),
         Verb::Create(verb) => verbs::create::run(verb, hub, out),
         Verb::Addfile(verb) => verbs::addfile::run(verb, hub, out),
         Verb::Steal(verb) => verbs::steal::run(verb, hub, out),

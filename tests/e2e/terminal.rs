@@ -25,6 +25,11 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn start(command: &Command, columns: u16, lines: u16) -> Self {
+        Self::start_with(command, &[], columns, lines)
+    }
+
+    /// With this in its environment besides.
+    pub fn start_with(command: &Command, env: &[(&str, &str)], columns: u16, lines: u16) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
         let master = openpt(flags).expect("a terminal");
         grantpt(&master).expect("a terminal");
@@ -52,6 +57,7 @@ impl Terminal {
         let child = session
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR")
+            .envs(env.iter().copied())
             .stdin(end())
             .stdout(end())
             .stderr(end())
@@ -107,14 +113,16 @@ impl Terminal {
         self.look(|screen| screen.hide_cursor())
     }
 
-    /// Is some text on the screen coloured?
-    pub fn has_colours(&self) -> bool {
+    /// Is some text on the screen coloured, bold or the like?
+    pub fn has_styles(&self) -> bool {
         self.look(|screen| {
             let (lines, columns) = screen.size();
-            let coloured =
-                |cell: &vt100::Cell| cell.fgcolor() != vt100::Color::Default || cell.dim();
+            let styled = |cell: &vt100::Cell| {
+                let coloured = cell.fgcolor() != vt100::Color::Default;
+                coloured || cell.bold() || cell.dim() || cell.underline()
+            };
             (0..lines).any(|line| {
-                (0..columns).any(|column| screen.cell(line, column).is_some_and(coloured))
+                (0..columns).any(|column| screen.cell(line, column).is_some_and(styled))
             })
         })
     }

@@ -4,6 +4,7 @@ pub mod addfile;
 pub mod backup;
 pub mod cancel;
 pub mod complete;
+pub mod completions;
 pub mod create;
 pub mod exit;
 pub mod export;

@@ -1,7 +1,9 @@
 //! dquery against a real hub: what it prints, what it says when it goes wrong, its exit codes.
 
 mod addfile;
+mod completion;
 mod errors;
+mod help;
 mod hold;
 mod logs;
 mod look;

@@ -31,7 +31,7 @@ fn a_screen_is_repainted_and_left_tidy() {
     let mut screen = watch(&hub, 80, 24);
     screen.shows("0.0 %   0 of 4");
     assert!(screen.has_alternate_screen() && screen.hides_cursor() && !screen.echoes());
-    assert!(screen.has_colours());
+    assert!(screen.has_styles());
     done(&hub, 1);
     let text = screen.shows("25.0 %   1 of 4");
     assert_eq!(text.matches("of 4").count(), 1, "in place: {text}");
