@@ -76,3 +76,60 @@ pub const HUB_HELP: &str = "Exit codes:
   24  a commit failed            25  the file is on a network file system
   26  the keys cannot be used
   70  the hub found an error of its own";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCS: &str = include_str!("../../docs/operations.md");
+
+    /// The one after it: whoever adds one cannot forget it here.
+    fn next(exit: Exit) -> Option<Exit> {
+        Some(match exit {
+            Exit::Ok => Exit::SomeFailed,
+            Exit::SomeFailed => Exit::Usage,
+            Exit::Usage => Exit::NothingReady,
+            Exit::NothingReady => Exit::AllFinished,
+            Exit::AllFinished => Exit::Stuck,
+            Exit::Stuck => Exit::Refused,
+            Exit::Refused => Exit::NoHub,
+            Exit::NoHub => Exit::Input,
+            Exit::Input => Exit::System,
+            Exit::System => Exit::TimeOut,
+            Exit::TimeOut => Exit::Denied,
+            Exit::Denied => Exit::Failing,
+            Exit::Failing => Exit::Drained,
+            Exit::Drained => Exit::FileInUse,
+            Exit::FileInUse => Exit::FileNewer,
+            Exit::FileNewer => Exit::FileUnusable,
+            Exit::FileUnusable => Exit::Bind,
+            Exit::Bind => Exit::Commit,
+            Exit::Commit => Exit::NetworkFile,
+            Exit::NetworkFile => Exit::Keys,
+            Exit::Keys => Exit::Internal,
+            Exit::Internal => return None,
+        })
+    }
+
+    #[test]
+    fn the_table_for_users_has_each_code_and_no_other() {
+        let table = DOCS.split("\n## Exit codes\n").nth(1).expect("a section");
+        let table = table.split("\n## ").next().expect("a section");
+        let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+        let codes = std::iter::successors(Some(Exit::Ok), |&exit| next(exit));
+        let codes: Vec<_> = codes.map(|exit| format!("| {} | {exit:?} |", exit as u8)).collect();
+        assert_eq!(rows.len(), codes.len());
+        for (row, code) in rows.iter().zip(&codes) {
+            assert!(row.starts_with(code), "{code}: {row}");
+        }
+        // What the help lists is there, under its program.
+        for (help, program) in [(CLIENT_HELP, 'q'), (HUB_HELP, 'd')] {
+            let numbers = help.split_whitespace().filter_map(|word| word.parse::<u8>().ok());
+            for number in numbers {
+                let row = rows.iter().find(|row| row.starts_with(&format!("| {number} |")));
+                let of = row.and_then(|row| row.split('|').nth(3)).unwrap_or_default();
+                assert!(of.contains(program), "{number} of {program}: {row:?}");
+            }
+        }
+    }
+}

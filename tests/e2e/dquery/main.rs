@@ -10,6 +10,7 @@ mod look;
 mod repair;
 mod run;
 mod scripts;
+mod stuck;
 mod table;
 mod talk;
 mod wait;
