@@ -54,10 +54,11 @@ fi
 provide DHUB_SSHD sshd openssh-server openssh-client
 provide DHUB_SHELLCHECK shellcheck shellcheck
 provide DHUB_SYSTEMD systemd-analyze
-# The shells in which completions are tested, and what checks manual pages.
+# The shells in which completions are tested, what checks manual pages, and what pages through lists.
 provide DHUB_ZSH zsh zsh
 provide DHUB_FISH fish fish
 provide DHUB_MANDOC mandoc mandoc
+provide DHUB_LESS less less
 
 begin=$SECONDS
 cargo fmt --all --check

@@ -16,9 +16,17 @@ use crate::verbs::{
     list, logs, release, report, retry, show, status, steal, wait, worker,
 };
 
+const EXAMPLES: &str = "Examples:
+  dquery addfile tasks.txt             name,dependency,dependency: one task a line
+  dquery status --watch                how far, how fast, what failed, what blocks
+  dquery wait && ./report.sh           until all are done
+  dquery show sim-1                    why it does not run, what its attempts came to
+  dquery retry --failed
+  dquery VERB --help                   says more, with examples";
+
 /// Adds, steals, completes and watches the tasks of a dhub
 #[derive(Parser, Debug)]
-#[command(name = "dquery", version, after_help = CLIENT_HELP, arg_required_else_help = true,
+#[command(name = "dquery", version, after_help = format!("{EXAMPLES}\n\n{CLIENT_HELP}"), arg_required_else_help = true,
           max_term_width = 100)]
 pub struct Args {
     #[command(flatten)]

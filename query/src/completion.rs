@@ -49,6 +49,9 @@ pub fn names(command: Command) -> Command {
         let complete = move |typed: &OsStr| tasks(typed, states);
         with(command, verb, arg, ArgValueCompleter::new(complete))
     });
+    for verb in ["steal", "exit", "complete", "fail", "release", "heartbeat"] {
+        command = with(command, verb, "worker", ArgValueCompleter::new(workers));
+    }
     for verb in ["steal", "exit"] {
         command = with(command, verb, "host", ArgValueCompleter::new(workers));
     }

@@ -96,18 +96,6 @@ fn what_is_longer_than_the_screen_is_paged() {
         at_terminal(&hub, &["list"], &[("DHUB_PAGER", "sed 's/^/paged: /' | cat")], 80, 200);
     assert_eq!(screen.end(), 0);
     screen.shows("paged: t89");
-    // A real pager, which ends when it is told to.
-    let mut screen = at_terminal(&hub, &["list"], &[("PAGER", "less -+F -+X")], 80, 12);
-    screen.shows("t05");
-    screen.type_keys("\x03");
-    // With Ctrl-C the terminal forgets what was typed and not yet read.
-    eventually("the last task", || {
-        screen.type_keys("G");
-        screen.text().contains("t89").then_some(())
-    });
-    screen.type_keys("q");
-    assert_eq!(screen.end(), 0);
-    screen.is_tidy();
     // One that is not there, none, and one that has seen enough.
     for (env, args) in [
         (("PAGER", "no-such-pager"), &["list"][..]),
@@ -126,6 +114,30 @@ fn what_is_longer_than_the_screen_is_paged() {
     command.arg("list").env("PAGER", "sed 's/^/paged: /'");
     let output = e2e::Process::start(command).end();
     assert!(!output.ok().contains("paged"));
+}
+
+#[test]
+fn a_real_pager_ends_when_it_is_told_to() {
+    if std::env::var_os("DHUB_LESS").is_none() {
+        eprintln!("skipped: no less (DHUB_LESS)");
+        return;
+    }
+    let hub = with(&(0..90).map(|n| format!("t{n:02}\n")).collect::<String>());
+    let mut screen = at_terminal(&hub, &["list"], &[("PAGER", "less -+F -+X")], 80, 12);
+    screen.shows("t05");
+    screen.type_keys("\x03");
+    // With Ctrl-C the terminal forgets what was typed and not yet read.
+    eventually("the last task", || {
+        screen.type_keys("G");
+        screen.text().contains("t89").then_some(())
+    });
+    screen.type_keys("q");
+    assert_eq!(screen.end(), 0);
+    screen.is_tidy();
+    // What fits on the screen stays there, as if there were none.
+    let mut screen = at_terminal(&hub, &["list", "-n", "3"], &[], 80, 24);
+    assert_eq!(screen.end(), 0);
+    screen.shows("t02");
 }
 
 #[test]
