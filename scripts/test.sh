@@ -59,6 +59,7 @@ provide DHUB_ZSH zsh zsh
 provide DHUB_FISH fish fish
 provide DHUB_MANDOC mandoc mandoc
 provide DHUB_LESS less less
+provide DHUB_TMUX tmux tmux
 
 begin=$SECONDS
 cargo fmt --all --check

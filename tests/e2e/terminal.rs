@@ -115,15 +115,18 @@ impl Terminal {
 
     /// Is some text on the screen coloured, bold or the like?
     pub fn has_styles(&self) -> bool {
+        self.has_cell(|cell| is_coloured(cell) || cell.bold() || cell.dim() || cell.underline())
+    }
+
+    pub fn has_colours(&self) -> bool {
+        self.has_cell(|cell| is_coloured(cell) || cell.dim())
+    }
+
+    fn has_cell(&self, is: impl Fn(&vt100::Cell) -> bool) -> bool {
         self.look(|screen| {
             let (lines, columns) = screen.size();
-            let styled = |cell: &vt100::Cell| {
-                let coloured = cell.fgcolor() != vt100::Color::Default;
-                coloured || cell.bold() || cell.dim() || cell.underline()
-            };
-            (0..lines).any(|line| {
-                (0..columns).any(|column| screen.cell(line, column).is_some_and(styled))
-            })
+            (0..lines)
+                .any(|line| (0..columns).any(|column| screen.cell(line, column).is_some_and(&is)))
         })
     }
 
@@ -169,6 +172,10 @@ impl Terminal {
             eventually("the end at a terminal", || self.child.try_wait().expect("a child"));
         status.code().unwrap_or_else(|| -status.signal().unwrap_or_default())
     }
+}
+
+fn is_coloured(cell: &vt100::Cell) -> bool {
+    [cell.fgcolor(), cell.bgcolor()].iter().any(|&colour| colour != vt100::Color::Default)
 }
 
 fn size(columns: u16, lines: u16) -> Winsize {

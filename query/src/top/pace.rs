@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 const PERIOD: Duration = Duration::from_secs(1);
-const PERIOD_MAX: Duration = Duration::from_secs(60);
+const PERIOD_MAX: Duration = Duration::from_secs(30);
 /// What is asked for keeps the hub busy for a twentieth of the time at most.
 const REST: u32 = 20;
 
@@ -69,7 +69,7 @@ mod tests {
         assert!(!pace.is_due(after(999)) && pace.is_due(after(1_000)));
         pace.ask(after(1_000));
         pace.heard(after(4_000), Duration::from_secs(3));
-        assert!(!pace.is_due(after(60_900)) && pace.is_due(after(61_000)));
+        assert!(!pace.is_due(after(30_900)) && pace.is_due(after(31_000)));
         pace.now(after(5_000));
         assert!(pace.is_due(after(5_000)));
     }

@@ -17,13 +17,14 @@ impl Palette {
         Self { colours: AutoStream::choice(&stdout()) != ColorChoice::Never }
     }
 
+    /// Without colours nothing is faint either: with some terminals that is a colour too.
     pub fn style(self, style: anstyle::Style) -> Style {
         let mut out = Style::new();
         let effects = style.get_effects();
         if effects.contains(Effects::BOLD) {
             out = out.add_modifier(Modifier::BOLD);
         }
-        if effects.contains(Effects::DIMMED) {
+        if effects.contains(Effects::DIMMED) && self.colours {
             out = out.add_modifier(Modifier::DIM);
         }
         match style.get_fg_color() {

@@ -22,6 +22,8 @@ use crate::render::words::plain;
 
 /// A hub that takes so long for an answer is said to be silent.
 const SILENCE: Duration = Duration::from_secs(3);
+/// So long nothing is heard of a hub that is well, which is asked each second.
+const GAP: Duration = Duration::from_millis(1_500);
 /// How long the outcome of a deed stays on the screen, if no key is pressed.
 const MESSAGE: Duration = Duration::from_secs(10);
 
@@ -72,6 +74,8 @@ pub struct State {
     pub help: Pager,
     message: Option<Message>,
     heard_at: Instant,
+    /// When the hub was heard again after a silence.
+    back_at: Option<Instant>,
     /// Why there is no status, other than that the hub is silent.
     trouble: Option<String>,
     is_silent: bool,
@@ -102,6 +106,7 @@ impl State {
             help: Pager::default(),
             message: None,
             heard_at: now,
+            back_at: None,
             trouble: None,
             is_silent: false,
             page_failed: false,
@@ -173,17 +178,22 @@ impl State {
     pub fn heard(&mut self, heard: Heard) {
         let Heard { ask, took, answer } = heard;
         let (failed, now) = (answer.is_err(), self.now);
-        if let Some(pace) = self.pace_of(&ask) {
-            // A silent hub is asked again soon: the time that it took says nothing about its load.
-            let took = if failed { Duration::ZERO } else { took };
-            pace.heard(now, took);
-        }
-        if matches!(answer, Ok(Answer::Superseded)) {
-            return;
-        }
         let silent = matches!(&answer, Err(failure) if failure.exit == Exit::NoHub);
-        if !silent {
-            self.heard_at = self.now;
+        let superseded = matches!(answer, Ok(Answer::Superseded));
+        if !silent && !superseded {
+            if now.saturating_duration_since(self.heard_at) > GAP {
+                self.back_at = Some(now);
+            }
+            self.heard_at = now;
+        }
+        let back_at = self.back_at;
+        if let Some(pace) = self.pace_of(&ask) {
+            // What was asked of a hub that was away says nothing about its load.
+            let was_away = pace.asked_at() <= back_at;
+            pace.heard(now, if failed || was_away { Duration::ZERO } else { took });
+        }
+        if superseded {
+            return;
         }
         self.is_silent = silent;
         if let Ask::Tasks(_) = ask {

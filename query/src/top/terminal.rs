@@ -1,19 +1,27 @@
 //! The terminal: taken for the whole screen, and always given back as it was.
 
 use std::io::{self, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{panic, process, thread};
 
-use ratatui::DefaultTerminal;
-use ratatui::crossterm::cursor::Show;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use ratatui::{DefaultTerminal, Terminal};
 use signal_hook::consts::SIGTSTP;
 use signal_hook::low_level::emulate_default_handler;
 
 use super::screen;
 use super::state::State;
 
-/// A panic of any thread ends the program, as one of the main thread does.
+/// As a panic of the main thread ends a program.
 const PANICKED: i32 = 101;
+
+/// Leaving the alternate screen twice would move the cursor of the shell.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
 pub struct Screen {
     terminal: DefaultTerminal,
@@ -21,22 +29,16 @@ pub struct Screen {
 
 impl Screen {
     pub fn enter() -> io::Result<Self> {
-        // Gives the terminal back at a panic too, before the message is printed.
-        let terminal = match ratatui::try_init() {
-            Ok(terminal) => terminal,
-            Err(error) => {
-                give_back();
-                return Err(error);
-            }
-        };
         let print = panic::take_hook();
+        // The message is to be read, whichever thread it is from.
         panic::set_hook(Box::new(move |info| {
+            give_back();
             print(info);
             if thread::current().name() != Some("main") {
                 process::exit(PANICKED);
             }
         }));
-        Ok(Self { terminal })
+        Ok(Self { terminal: take()? })
     }
 
     pub fn draw(&mut self, state: &mut State) -> io::Result<()> {
@@ -47,14 +49,15 @@ impl Screen {
     pub fn suspend(&mut self) -> io::Result<()> {
         give_back();
         emulate_default_handler(SIGTSTP)?;
-        self.resume()
+        self.terminal = take()?;
+        Ok(())
     }
 
-    /// The shell, or whatever was there meanwhile, may have left the terminal in any mode.
+    /// After a stop that nobody could see coming the shell may have left the terminal in any mode.
     pub fn resume(&mut self) -> io::Result<()> {
-        give_back();
-        self.terminal = ratatui::try_init()?;
-        self.terminal.clear()
+        disable_raw_mode()?;
+        self.terminal = take()?;
+        Ok(())
     }
 }
 
@@ -64,8 +67,24 @@ impl Drop for Screen {
     }
 }
 
+/// With nothing on it.
+fn take() -> io::Result<DefaultTerminal> {
+    let was_taken = IS_TAKEN.swap(true, Ordering::Relaxed);
+    let take = || {
+        enable_raw_mode()?;
+        if !was_taken {
+            execute!(stdout(), EnterAlternateScreen)?;
+        }
+        execute!(stdout(), Clear(ClearType::All), Hide)?;
+        Terminal::new(CrosstermBackend::new(stdout()))
+    };
+    take().inspect_err(|_| give_back())
+}
+
 /// There may be no terminal any more; then nobody misses what fails here.
 fn give_back() {
-    let _ = ratatui::try_restore();
-    let _ = execute!(stdout(), Show);
+    if IS_TAKEN.swap(false, Ordering::Relaxed) {
+        let _ = execute!(stdout(), LeaveAlternateScreen, Show);
+        let _ = disable_raw_mode();
+    }
 }

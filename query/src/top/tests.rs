@@ -560,6 +560,36 @@ fn a_hub_that_is_silent_holds_up_no_key() {
 }
 
 #[test]
+fn a_hub_that_was_away_is_not_taken_for_a_slow_one() {
+    let pages = |fixture: &mut Fixture, slow_ms: u64, heard_meanwhile: bool| {
+        let end = 1_000 + slow_ms;
+        fixture.at(1_000).state.wanted();
+        for ms in (1_000..=end).step_by(500) {
+            fixture.at(ms);
+            if heard_meanwhile || ms == end {
+                let answer = Ok(Answer::Status(Box::new(report())));
+                let took = Duration::from_millis(5);
+                fixture.state.heard(Heard { ask: Ask::Status, took, answer });
+                fixture.state.wanted();
+            }
+        }
+        let ask = Ask::Tasks(fixture.state.window.refresh());
+        let answer = fixture.answer(&ask);
+        let took = Duration::from_millis(slow_ms);
+        fixture.state.heard(Heard { ask, took, answer });
+        fixture.settle().asked.clear();
+        for ms in (end..end + 10_000).step_by(100) {
+            fixture.at(ms).settle();
+        }
+        fixture.asked.iter().filter(|ask| matches!(ask, Ask::Tasks(_))).count()
+    };
+    let mut fixture = Fixture::new();
+    assert!(pages(fixture.settle(), 4_000, false) >= 9, "it was away");
+    let mut fixture = Fixture::new();
+    assert_eq!(pages(fixture.settle(), 4_000, true), 0, "it worked on the page all the time");
+}
+
+#[test]
 fn a_page_that_is_refused_is_not_asked_for_without_end() {
     let mut fixture = Fixture::new();
     let (mut asked, mut query) = (0, None);

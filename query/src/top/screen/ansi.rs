@@ -57,7 +57,7 @@ fn styled(style: Style, codes: &str, palette: Palette) -> Style {
         _ => numbers.iter().fold(style, |style, &number| match number {
             0 => Style::new(),
             1 => style.add_modifier(Modifier::BOLD),
-            2 => style.add_modifier(Modifier::DIM),
+            2 if palette.colours => style.add_modifier(Modifier::DIM),
             22 => style.remove_modifier(Modifier::BOLD | Modifier::DIM),
             30..=37 => coloured(style, number - 30, palette),
             39 => Style { fg: None, ..style },

@@ -1,0 +1,72 @@
+//! What keys do at a real hub.
+
+use e2e::{Hub, Terminal, eventually};
+
+#[test]
+fn any_part_of_many_tasks_can_be_seen() {
+    let hub = Hub::start();
+    hub.write("tasks.txt", (1..=30_000).map(|n| format!("t{n:05}\n")).collect::<String>());
+    hub.query(&["addfile", "tasks.txt"]).ok();
+    let mut command = hub.command("dquery");
+    command.arg("top");
+    let mut screen = Terminal::start(&command, 80, 24);
+    screen.shows("1 Tasks 30,000");
+    screen.shows("t00001");
+    let (end, home, page_down, page_up) = ("\x1b[F", "\x1b[H", "\x1b[6~", "\x1b[5~");
+    screen.type_keys(end);
+    screen.becomes("the end", |text| text.contains("t30000") && text.contains("t29989"));
+    // A screen has 12 tasks, and one of them stays.
+    screen.type_keys(&page_up.repeat(2));
+    screen.becomes("two pages up", |text| text.contains("t29978") && !text.contains("t30000"));
+    screen.type_keys(home);
+    screen.shows("t00001");
+    screen.type_keys(page_down);
+    screen.becomes("a page down", |text| text.contains("t00023") && !text.contains("t00001"));
+    // Held down.
+    for _ in 0..40 {
+        screen.type_keys(page_down);
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    screen.becomes("many pages down", |text| !text.contains("t000") && text.contains("t00"));
+    screen.type_keys("g");
+    screen.shows("t00001");
+    screen.type_keys("jjj\r");
+    screen.shows("t00004   ready");
+}
+
+#[test]
+fn a_worker_is_drained_after_a_yes() {
+    let (hub, mut pool) = super::varied();
+    let mut command = hub.command("dquery");
+    command.arg("top");
+    let mut screen = Terminal::start(&command, 100, 24);
+    screen.shows("quick-00");
+    screen.type_keys("2");
+    screen.shows("alive");
+    screen.type_keys("d");
+    screen.shows("it finishes what runs, gives back the rest and leaves");
+    screen.type_keys("y");
+    screen.shows("is told to drain");
+    screen.shows("draining");
+    // The slow task may end; then the pool leaves.
+    hub.query(&["cancel", "slow"]).ok();
+    eventually("the end of the pool", || (!pool.is_running()).then_some(()));
+}
+
+#[test]
+fn a_failed_task_is_tried_again() {
+    let (hub, _pool) = super::varied();
+    let mut command = hub.command("dquery");
+    command.arg("top");
+    let mut screen = Terminal::start(&command, 80, 24);
+    screen.shows("quick-00");
+    screen.type_keys("ff");
+    screen.becomes("the failed one alone", |text| {
+        text.contains("only failed") && text.contains("bad") && !text.contains("quick")
+    });
+    hub.write("run.sh", "exit 0\n");
+    screen.type_keys("ry");
+    screen.shows("'bad' runs again");
+    screen.shows("no such task");
+    assert_eq!(hub.state("bad"), "done");
+}
