@@ -83,6 +83,7 @@ cargo test --locked --workspace
 # but the hub and the simulation is built again.
 cargo test --quiet --locked --workspace --features simulation/planted --test planted -- --nocapture
 scripts/demo.sh --check
+scripts/verbs.sh --check
 # The Python package with the default Python, and with the oldest and the newest that are here.
 mapfile -t pythons < <(scripts/python-find.sh --all)
 mapfile -t pythons < <({ scripts/python-find.sh || true; printf '%s\n' "${pythons[@]:0:1}" "${pythons[@]: -1}"; } | awk 'NF && !seen[$0]++')

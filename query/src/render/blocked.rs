@@ -40,13 +40,13 @@ fn idle(lines: &mut Vec<String>, report: &StatusReport, counts: &Counts) {
     if counts.ready == 0 || told < alive.len() as u64 {
         return;
     }
+    let (are, them) = if counts.ready == 1 { ("is", "it") } else { ("are", "them") };
     let why = match (told, report.workers.len()) {
-        (0, 0) => "no worker asks for them".to_owned(),
+        (0, 0) => format!("no worker asks for {them}"),
         (0, _) => "no worker is alive".to_owned(),
         (1, _) => "the only worker was told to leave".to_owned(),
         (told, _) => format!("all {} workers were told to leave", number(told)),
     };
-    let are = if counts.ready == 1 { "is" } else { "are" };
     lines.push(format!("  idle      {} {are} ready, and {why}", paint(ODD, tasks(counts.ready))));
     lines.push("            -> start one: kworker -j SLOTS".to_owned());
 }
