@@ -8,7 +8,7 @@ use hashbrown::HashSet;
 
 use crate::scheduler::Scheduler;
 use crate::scheduler::message::*;
-use crate::store::{AttemptRow, Page, Store, StoreError, TaskRow};
+use crate::store::{AttemptRow, Matching, Page, Store, StoreError, TaskRow};
 
 pub trait Archive {
     type Error;
@@ -34,6 +34,19 @@ pub trait Archive {
         before: TaskId,
         most: usize,
     ) -> Result<Vec<TaskRow>, Self::Error>;
+
+    /// Tasks after an id, or `back` before it, whose names one of the patterns fits. Some that do not
+    /// fit may be among them, and some that are not of the page.
+    fn matching(
+        &self,
+        which: Page,
+        patterns: &[Name],
+        from: TaskId,
+        back: bool,
+    ) -> Result<Matching, Self::Error>;
+
+    /// The attempt of a task that ended last.
+    fn last_attempt(&self, task: TaskId, output: bool) -> Result<Option<AttemptRow>, Self::Error>;
 
     /// Tasks skipped because of `blame`, with what they need, from an id on.
     fn skipped_for(
@@ -90,6 +103,20 @@ impl Archive for Store {
         most: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
         self.page_before(which, before, most)
+    }
+
+    fn matching(
+        &self,
+        which: Page,
+        patterns: &[Name],
+        from: TaskId,
+        back: bool,
+    ) -> Result<Matching, StoreError> {
+        self.matching(which, patterns, from, back)
+    }
+
+    fn last_attempt(&self, task: TaskId, output: bool) -> Result<Option<AttemptRow>, StoreError> {
+        self.last_attempt(task, output)
     }
 
     fn skipped_for(

@@ -301,6 +301,8 @@ pub fn encode(answer: &Answer, host: &str, now_us: i64) -> Option<Vec<u8>> {
         | Answer::Steered
         | Answer::Cancelled { .. }
         | Answer::Revived { .. }
+        | Answer::Adjusted { .. }
+        | Answer::Awaited { .. }
         | Answer::Waited { .. } => error(),
     };
     Some(reply.encode_to_vec())

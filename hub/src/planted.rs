@@ -25,12 +25,15 @@ pub enum Bug {
     PauseNotAdded,
     UndeliveredTakesAny,
     BackOffForgotten,
+    HoldLostAtRestart,
+    HoldForgottenByRunning,
+    AwaitedNotTold,
     // In the delivery.
     RepeatTakesBack,
 }
 
 impl Bug {
-    pub const ALL: [Bug; 20] = [
+    pub const ALL: [Bug; 23] = [
         Bug::ReplyBeforeCommit,
         Bug::LeavesBeforeCommit,
         Bug::NoAttemptCheck,
@@ -50,6 +53,9 @@ impl Bug {
         Bug::PauseNotAdded,
         Bug::UndeliveredTakesAny,
         Bug::BackOffForgotten,
+        Bug::HoldLostAtRestart,
+        Bug::HoldForgottenByRunning,
+        Bug::AwaitedNotTold,
         Bug::RepeatTakesBack,
     ];
 }

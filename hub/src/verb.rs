@@ -14,8 +14,10 @@ pub fn role(asked: &Asked) -> Option<Role> {
         Asked::Status
         | Asked::Show(_)
         | Asked::Workers { .. }
-        | Asked::Long(Long::List(_) | Long::Export(_)) => Role::Observe,
-        Asked::Long(Long::CancelByState(_) | Long::Retry { .. }) => Role::Submit,
+        | Asked::Long(Long::List(_) | Long::Export(_) | Long::Count(_) | Long::Ended { .. }) => {
+            Role::Observe
+        }
+        Asked::Long(Long::Sweep { .. } | Long::Retry { .. }) => Role::Submit,
         Asked::Long(Long::Backup { .. } | Long::Steer { .. }) | Asked::Shutdown | Asked::Reload => {
             Role::Admin
         }
@@ -34,9 +36,10 @@ fn command_role(command: &Command) -> Role {
     match command {
         Command::Create { .. }
         | Command::Cancel { .. }
+        | Command::Adjust { .. }
         | Command::Revive { .. }
         | Command::Hasten { .. } => Role::Submit,
-        Command::Wait { .. } => Role::Observe,
+        Command::Wait { .. } | Command::Await { .. } => Role::Observe,
         Command::Steal { .. }
         | Command::Complete { .. }
         | Command::Release { .. }

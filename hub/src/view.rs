@@ -14,7 +14,7 @@ const FAILURES_MAX: usize = 1_000;
 const NEIGHBOURS_MAX: usize = 1_000;
 const ATTEMPTS_MAX: usize = 100;
 
-pub fn counts(counts: &Counts) -> wire::Counts {
+pub fn counts(counts: &Counts, held: u64) -> wire::Counts {
     wire::Counts {
         waiting: counts.of(State::Waiting),
         ready: counts.of(State::Ready),
@@ -24,6 +24,7 @@ pub fn counts(counts: &Counts) -> wire::Counts {
         skipped: counts.of(State::Skipped),
         cancelled: counts.of(State::Cancelled),
         missing: counts.of(State::Missing),
+        held,
     }
 }
 
@@ -60,6 +61,7 @@ pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
         env: convert::environment(Some(&row.env).filter(|env| !env.is_empty()).map(String::as_str)),
         stdin_bytes: row.stdin_bytes,
         id: row.id,
+        held: row.held,
     }
 }
 
@@ -108,7 +110,7 @@ pub fn status(
         _ => group_failures(store.failures(FAILURES_MAX)?),
     };
     Ok(wire::StatusReport {
-        counts: Some(counts(scheduler.counts())),
+        counts: Some(counts(scheduler.counts(), scheduler.held())),
         phase: convert::phase(scheduler.phase()).into(),
         done_per_s: monitor.rate(now, done),
         done_per_s_overall: monitor.rate_overall(now, done),
@@ -118,6 +120,7 @@ pub fn status(
         hub: Some(hub),
         failures,
         slowest,
+        retrying: scheduler.retrying(),
     })
 }
 

@@ -335,7 +335,7 @@ fn native_requests_are_not_of_this_dialect() {
         Body::Status(wire::Status {}),
         Body::List(wire::List::default()),
         Body::Show(wire::Show { name: "a".into() }),
-        Body::Wait(wire::Wait { wait_ms: 1 }),
+        Body::Wait(wire::Wait { wait_ms: 1, ..Default::default() }),
         Body::Shutdown(wire::Shutdown {}),
     ];
     for body in bodies {

@@ -58,3 +58,7 @@ pub const DIR_BYTES_MAX: usize = 4096;
 pub const ENV_BYTES_MAX: usize = 64 * 1024;
 /// Standard input of a task.
 pub const STDIN_BYTES_MAX: usize = 64 * 1024;
+/// Patterns of names, or exit codes, in one selection.
+pub const PATTERNS_MAX: usize = 1_000;
+/// Names of tasks that one Wait waits for.
+pub const WAIT_NAMES_MAX: usize = 10_000;

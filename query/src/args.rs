@@ -13,7 +13,7 @@ use crate::render::words::number;
 use crate::top::Top;
 use crate::verbs::{
     addfile, backup, cancel, complete, completions, create, exit, export, fail, graph, heartbeat,
-    list, logs, release, report, retry, show, status, steal, wait, worker,
+    hold, list, logs, priority, release, report, retry, show, status, steal, wait, worker,
 };
 
 const EXAMPLES: &str = "Examples:
@@ -161,22 +161,49 @@ Exit codes:
     Wait(wait::Wait),
 
     /// Cancel unfinished tasks; what depends on them is skipped
+    ///
+    /// Asks first, unless every task is named, or with --yes.
     #[command(after_help = "Examples:
   dquery cancel sim-1 sim-2
+  dquery cancel 'sim-*' --dry-run            which would it be?
   dquery cancel --state waiting,ready --yes")]
     Cancel(cancel::Cancel),
 
     /// Run failed, skipped or cancelled tasks again
     #[command(after_help = "Examples:
   dquery retry --failed            and what was skipped because of them
+  dquery retry --exit-code 137 --since 1h
   dquery retry sim-1
   dquery retry sim-1 --done        again, although it is done")]
     Retry(retry::Retry),
 
+    /// Keep unfinished tasks from being given out
+    ///
+    /// They wait until `unhold`; those that run go on, and are held if they come back.
+    #[command(after_help = "Examples:
+  dquery hold 'sim-*'
+  dquery hold --state waiting,ready        stop giving out anything, for now
+  dquery list --held")]
+    Hold(hold::Hold),
+
+    /// Let tasks that were held be given out again
+    #[command(after_help = "Examples:
+  dquery unhold 'sim-1?'
+  dquery unhold --held             all of them")]
+    Unhold(hold::Hold),
+
+    /// Change the priority of unfinished tasks
+    #[command(after_help = "Examples:
+  dquery priority 10 'merge-*'     before all others of a smaller one
+  dquery priority -- -5 --prefix sim-")]
+    Priority(priority::Priority),
+
     /// List tasks
     #[command(after_help = "Examples:
   dquery list --failed
-  dquery list --state running,ready -n 20
+  dquery list 'sim-1*' --state running,ready -n 20
+  dquery list --since 10m --worker 'node12*'
+  dquery list --exit-code 137 --sort -time
   dquery list --all --json | jq -r .name")]
     List(list::List),
 
@@ -290,12 +317,6 @@ impl From<State> for wire::State {
     }
 }
 
-/// Which tasks, as the hub wants it told.
-pub fn selection(names: Vec<String>, states: &[State]) -> wire::Selection {
-    let states = states.iter().map(|&state| wire::State::from(state) as i32).collect();
-    wire::Selection { names, states }
-}
-
 /// As whom a verb speaks to the hub.
 #[derive(clap::Args, Debug)]
 pub struct WorkerOptions {
@@ -385,8 +406,8 @@ mod tests {
             "dquery steal -n 0",
             "dquery steal -n 65537",
             "dquery list -n 0",
-            "dquery cancel",
-            "dquery retry --done",
+            "dquery priority high a",
+            "dquery list --since yesterday",
             "dquery complete",
             "dquery create a --retries 1000001",
             "dquery create a --env =x",

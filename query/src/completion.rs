@@ -29,15 +29,18 @@ const RUNNING: &[Word] = &[Word::Running];
 const ALL: &[Word] = &[];
 
 /// Verbs that take names of tasks: under which argument, and in which states they make sense.
-const TASKS: [(&str, &str, &[Word]); 11] = [
+const TASKS: [(&str, &str, &[Word]); 14] = [
     ("create", "needs", ALL),
     ("complete", "names", RUNNING),
     ("fail", "names", RUNNING),
     ("release", "names", RUNNING),
     ("heartbeat", "names", RUNNING),
-    ("cancel", "names", UNFINISHED),
-    ("retry", "names", AGAIN),
-    ("list", "names", ALL),
+    ("cancel", "tasks", UNFINISHED),
+    ("hold", "tasks", UNFINISHED),
+    ("unhold", "tasks", UNFINISHED),
+    ("priority", "tasks", UNFINISHED),
+    ("retry", "tasks", AGAIN),
+    ("list", "tasks", ALL),
     ("show", "name", ALL),
     ("logs", "name", ALL),
     ("graph", "names", ALL),

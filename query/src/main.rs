@@ -10,6 +10,7 @@ mod failure;
 #[cfg(test)]
 mod fake;
 mod feed;
+mod filter;
 mod hub;
 mod output;
 mod pager;
@@ -65,6 +66,9 @@ fn run(args: Args) -> Result<Exit, Failure> {
         Verb::Top(verb) => top::run(verb, hub),
         Verb::Wait(verb) => verbs::wait::run(verb, hub, out),
         Verb::Cancel(verb) => verbs::cancel::run(verb, hub, out),
+        Verb::Hold(verb) => verbs::hold::hold(verb, hub, out),
+        Verb::Unhold(verb) => verbs::hold::unhold(verb, hub, out),
+        Verb::Priority(verb) => verbs::priority::run(verb, hub, out),
         Verb::Retry(verb) => verbs::retry::run(verb, hub, out),
         Verb::List(verb) => verbs::list::run(verb, hub, out),
         Verb::Logs(verb) => verbs::logs::run(verb, hub, out),

@@ -156,7 +156,8 @@ mod tests {
     }
 
     fn ask(patience: &mut Patience, hub: &mut Hub) -> Result<bool, Failure> {
-        let reply = patience.ask(hub, |wait_ms| request::Body::Wait(Wait { wait_ms }))?;
+        let reply = patience
+            .ask(hub, |wait_ms| request::Body::Wait(Wait { wait_ms, ..Default::default() }))?;
         Ok(reply.is_some())
     }
 

@@ -44,6 +44,10 @@ dquery addfile lines.jsonl
 dquery create waiting first last 'done by a pool'
 dquery create 'waits for a missing one' 'never added'
 
+# What a person keeps back.
+dquery create held --priority 1
+dquery hold held
+
 dquery shutdown
 wait "$hub"
 rm -rf lines.jsonl "$file.lock" dhub

@@ -134,24 +134,52 @@ pub fn attempts(attempts: Vec<wire::Attempt>) -> Checked<Vec<AttemptRef>> {
     attempts.into_iter().map(attempt).collect()
 }
 
+/// Names of tasks.
+pub fn names(names: Vec<String>) -> Checked<Vec<Name>> {
+    if names.len() > BATCH_TASKS_MAX {
+        return Err(over("names in one request", names.len(), BATCH_TASKS_MAX));
+    }
+    names_fit(names.iter().map(String::as_str))?;
+    names.iter().try_for_each(|one| name(one))?;
+    Ok(names.into_iter().map(Name::from).collect())
+}
+
+/// Patterns of names of tasks or workers.
+fn patterns(patterns: Vec<String>) -> Checked<Vec<Name>> {
+    if patterns.len() > PATTERNS_MAX {
+        return Err(over("patterns in one request", patterns.len(), PATTERNS_MAX));
+    }
+    patterns.iter().try_for_each(|one| name(one))?;
+    Ok(patterns.into_iter().map(Name::from).collect())
+}
+
 pub fn selection(selection: Option<wire::Selection>) -> Checked<Selection> {
-    let Some(selection) = selection else {
-        return Ok(Selection::default());
+    let selection = selection.unwrap_or_default();
+    let state = |number: i32| {
+        from_wire(number).ok_or_else(|| invalid(format!("there is no state {number}")))
     };
-    if selection.names.len() > BATCH_TASKS_MAX {
-        return Err(over("names in one request", selection.names.len(), BATCH_TASKS_MAX));
+    if selection.exit_codes.len() > PATTERNS_MAX {
+        return Err(over("exit codes in one request", selection.exit_codes.len(), PATTERNS_MAX));
     }
-    names_fit(selection.names.iter().map(String::as_str))?;
-    let mut states = Vec::new();
-    for number in &selection.states {
-        states.push(
-            from_wire(*number).ok_or_else(|| invalid(format!("there is no state {number}")))?,
-        );
+    Ok(Selection {
+        names: names(selection.names)?,
+        patterns: patterns(selection.patterns)?,
+        states: selection.states.into_iter().map(state).collect::<Checked<_>>()?,
+        workers: patterns(selection.workers)?,
+        since_unix_ms: selection.since_unix_ms,
+        exit_codes: selection.exit_codes,
+        held: selection.held,
+    })
+}
+
+/// Of a request that changes tasks: it must say which.
+pub fn some_of(asked: Option<wire::Selection>) -> Checked<Selection> {
+    match selection(asked)? {
+        selection if selection.is_empty() => {
+            Err(invalid("which tasks? name them, or their states or what else they have"))
+        }
+        selection => Ok(selection),
     }
-    for n in &selection.names {
-        name(n)?;
-    }
-    Ok(Selection { names: selection.names.into_iter().map(Name::from).collect(), states })
 }
 
 fn from_wire(state: i32) -> Option<State> {

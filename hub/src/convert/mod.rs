@@ -36,16 +36,58 @@ pub enum Asked {
 pub enum Long {
     List(List),
     Export(Export),
-    CancelByState(Selection),
-    Retry { selection: Selection, done: bool },
-    Steer { workers: Vec<Name>, order: Order },
-    Backup { to: std::path::PathBuf },
+    Sweep {
+        selection: Selection,
+        deed: Deed,
+    },
+    Count(Selection),
+    /// Of tasks that are finished; the names of others are passed over.
+    Ended {
+        names: Vec<Name>,
+        unknown: Vec<Name>,
+        output: bool,
+    },
+    Retry {
+        selection: Selection,
+        done: bool,
+    },
+    Steer {
+        workers: Vec<Name>,
+        order: Order,
+    },
+    Backup {
+        to: std::path::PathBuf,
+    },
+}
+
+/// What is done to each task of a selection that is not finished.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Deed {
+    Cancel,
+    Adjust(Adjustment),
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
     pub names: Vec<Name>,
+    pub patterns: Vec<Name>,
     pub states: Vec<State>,
+    /// Patterns.
+    pub workers: Vec<Name>,
+    pub since_unix_ms: u64,
+    pub exit_codes: Vec<i32>,
+    pub held: bool,
+}
+
+impl Selection {
+    /// Those of these names, whatever else is true of them.
+    pub fn is_only_names(&self) -> bool {
+        !self.names.is_empty() && *self == Self { names: self.names.clone(), ..Self::default() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

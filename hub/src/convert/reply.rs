@@ -119,17 +119,25 @@ pub fn encode<E>(
             refused_total: refused.len() as u64,
             refused: all_refused(refused),
         }),
+        Answer::Adjusted { adjusted, refused } => Body::Adjusted(wire::Adjusted {
+            adjusted: *adjusted,
+            refused_total: refused.len() as u64,
+            refused: all_refused(refused),
+        }),
         Answer::Waited { phase: at } => {
             let (counts, done_per_s) = progress();
             let phase = phase(*at).into();
-            Body::Waited(wire::Waited { phase, counts: Some(counts), done_per_s })
+            let counts = Some(counts);
+            Body::Waited(wire::Waited { phase, counts, done_per_s, ..wire::Waited::default() })
         }
         Answer::Error { code: why, message, names } => Body::Error(wire::Error {
             code: code(*why).into(),
             message: message.clone(),
             names: names.iter().take(ERROR_NAMES_MAX).map(|name| name.to_string()).collect(),
         }),
-        // The job that asked says it.
-        Answer::Steered | Answer::Replaced | Answer::Joined { .. } => return Ok(None),
+        // The job that asked says it, or one that is made for it.
+        Answer::Steered | Answer::Awaited { .. } | Answer::Replaced | Answer::Joined { .. } => {
+            return Ok(None);
+        }
     }))
 }

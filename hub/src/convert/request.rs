@@ -7,7 +7,7 @@ use dhub_proto::wire::{self, request};
 use serde_json::json;
 
 use super::check::*;
-use super::{Asked, Export, List, Load, Long, definition, error};
+use super::{Asked, Deed, Export, List, Load, Long, definition, error};
 use crate::scheduler::message::*;
 
 /// The command or question of a native request.
@@ -35,20 +35,29 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
         }
         Body::Exit(exit) => Asked::Command(Command::Exit { ticket, who: who(exit.worker)? }),
         Body::Cancel(cancel) => {
-            let selection = selection(cancel.selection)?;
-            match (selection.names.is_empty(), selection.states.is_empty()) {
-                (true, true) => return Err(invalid("which tasks? name them, or their states")),
-                (false, true) => Asked::Command(Command::Cancel { ticket, names: selection.names }),
-                _ => Asked::Long(Long::CancelByState(selection)),
+            let selection = some_of(cancel.selection)?;
+            match selection.is_only_names() {
+                true => Asked::Command(Command::Cancel { ticket, names: selection.names }),
+                false => Asked::Long(Long::Sweep { selection, deed: Deed::Cancel }),
+            }
+        }
+        Body::Adjust(adjust) => {
+            let selection = some_of(adjust.selection)?;
+            let to = match adjust.change {
+                Some(wire::adjust::Change::Held(held)) => Adjustment::Held(held),
+                Some(wire::adjust::Change::Priority(priority)) => Adjustment::Priority(priority),
+                None => return Err(invalid("the request does not say what is to be changed")),
+            };
+            match selection.is_only_names() {
+                true => Asked::Command(Command::Adjust { ticket, names: selection.names, to }),
+                false => Asked::Long(Long::Sweep { selection, deed: Deed::Adjust(to) }),
             }
         }
         Body::Retry(retry) => {
-            let selection = selection(retry.selection)?;
-            if selection.names.is_empty() && selection.states.is_empty() {
-                return Err(invalid("which tasks? name them, or their states"));
-            }
+            let selection = some_of(retry.selection)?;
             Asked::Long(Long::Retry { selection, done: retry.done })
         }
+        Body::Count(count) => Asked::Long(Long::Count(selection(count.selection)?)),
         Body::Status(_) => Asked::Status,
         Body::List(list) if list.before > 0 && list.after > 0 => {
             return Err(invalid("a page is after a task or before one, not both"));
@@ -85,9 +94,7 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
             name(&show.name)?;
             Asked::Show(show.name)
         }
-        Body::Wait(wait) => {
-            Asked::Command(Command::Wait { ticket, wait_ms: wait.wait_ms.min(WAIT_MS_MAX) })
-        }
+        Body::Wait(wait) => Asked::Command(decode_wait(ticket, wait)?),
         Body::Shutdown(_) => Asked::Shutdown,
         Body::Reload(_) => Asked::Reload,
         Body::Steer(steer) => Asked::Long(decode_steer(steer)?),
@@ -107,6 +114,19 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
             Asked::Long(Long::Backup { to })
         }
     })
+}
+
+fn decode_wait(ticket: Ticket, wait: wire::Wait) -> Checked<Command> {
+    let wait_ms = wait.wait_ms.min(WAIT_MS_MAX);
+    if wait.names.is_empty() {
+        return Ok(Command::Wait { ticket, wait_ms });
+    }
+    if wait.names.len() > WAIT_NAMES_MAX {
+        return Err(over("names in one Wait", wait.names.len(), WAIT_NAMES_MAX));
+    }
+    let mut names = names(wait.names)?;
+    without_repeats(&mut names);
+    Ok(Command::Await { ticket, names, wait_ms, output: wait.output })
 }
 
 fn decode_create(ticket: Ticket, create: wire::Create) -> Checked<Command> {

@@ -231,6 +231,20 @@ mod tests {
             unreachable!("an export goes forward")
         }
 
+        fn matching(
+            &self,
+            _: Page,
+            _: &[Name],
+            _: TaskId,
+            _: bool,
+        ) -> Result<crate::store::Matching, Self::Error> {
+            unreachable!("nobody asks for patterns")
+        }
+
+        fn last_attempt(&self, _: TaskId, _: bool) -> Result<Option<AttemptRow>, Self::Error> {
+            unreachable!("nobody waits for tasks")
+        }
+
         fn skipped_for(
             &self,
             _: TaskId,

@@ -3,11 +3,14 @@
 //! Each slice reads at most a few hundred rows and hands the scheduler one command. A job that is
 //! cut off by a stop was never answered; asking again goes on where it ended.
 
-mod cancel;
+mod count;
+mod ended;
 mod export;
+mod filter;
 mod list;
 mod retry;
 mod steer;
+mod sweep;
 mod walk;
 
 use dhub_proto::wire::{self, reply};
@@ -18,11 +21,13 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::message::*;
 use crate::store::{Copying, Store};
 
-pub use cancel::CancelJob;
+use count::CountJob;
+use ended::EndedJob;
 use export::ExportJob;
 use list::ListJob;
 pub use retry::RetryJob;
 use steer::SteerJob;
+pub use sweep::SweepJob;
 
 /// Rows or tasks a slice; a few milliseconds.
 const SLICE: usize = 1000;
@@ -42,9 +47,11 @@ pub enum Step {
 }
 
 pub enum Job {
-    List(ListJob),
+    List(Box<ListJob>),
     Export(Box<ExportJob>),
-    Cancel(CancelJob),
+    Sweep(Box<SweepJob>),
+    Count(Box<CountJob>),
+    Ended(EndedJob),
     Retry(Box<RetryJob>),
     Steer(SteerJob),
     Backup(Copying),
@@ -54,9 +61,15 @@ impl Job {
     /// Fails, with the reply, if it cannot even begin.
     pub fn new(asked: &Long, store: &Store) -> Result<Self, wire::Error> {
         Ok(match asked {
-            Long::List(list) => Job::List(ListJob::new(list.clone())),
+            Long::List(list) => Job::List(Box::new(ListJob::new(list.clone()))),
             Long::Export(export) => Job::Export(Box::new(ExportJob::new(export.clone()))),
-            Long::CancelByState(selection) => Job::Cancel(CancelJob::new(selection.clone())),
+            Long::Sweep { selection, deed } => {
+                Job::Sweep(Box::new(SweepJob::new(selection.clone(), *deed)))
+            }
+            Long::Count(selection) => Job::Count(Box::new(CountJob::new(selection.clone()))),
+            Long::Ended { names, unknown, output } => {
+                Job::Ended(EndedJob::new(names.clone(), unknown.clone(), *output))
+            }
             Long::Retry { selection, done } => {
                 Job::Retry(Box::new(RetryJob::new(selection.clone(), *done)))
             }
@@ -76,7 +89,9 @@ impl Job {
         match self {
             Job::List(job) => job.step(scheduler, store),
             Job::Export(job) => job.step(scheduler, store),
-            Job::Cancel(job) => Ok(job.step(ticket, scheduler)),
+            Job::Sweep(job) => job.step(ticket, scheduler, store),
+            Job::Count(job) => job.step(scheduler, store),
+            Job::Ended(job) => job.step(scheduler, store),
             Job::Retry(job) => job.step(ticket, scheduler, store),
             Job::Steer(job) => Ok(job.step(ticket, scheduler)),
             Job::Backup(copying) => Ok(match copying.step() {
@@ -96,8 +111,12 @@ impl Job {
     /// What came of the last command.
     pub fn answered(&mut self, answer: Answer) {
         match (self, answer) {
-            (Job::Cancel(job), Answer::Cancelled { cancelled, refused }) => {
-                job.cancelled += cancelled;
+            (
+                Job::Sweep(job),
+                Answer::Cancelled { cancelled: touched, refused }
+                | Answer::Adjusted { adjusted: touched, refused },
+            ) => {
+                job.touched += touched;
                 job.refused.extend(refused);
             }
             (Job::Retry(job), Answer::Revived { retried, unskipped, refused }) => {

@@ -8,24 +8,24 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use dhub_proto::wire::{self, reply};
 
+use super::walk::Walk;
 use super::{Refusals, SLICE, Step};
 use crate::archive::Archive;
 use crate::convert::Selection;
 use crate::planted::{Bug, planted};
 use crate::scheduler::message::*;
 use crate::scheduler::{Scheduler, State};
-use crate::store::{Page, TaskRow};
+use crate::store::TaskRow;
 use crate::view;
 
 /// A task with what it needs.
 type Needing = (TaskId, Vec<TaskId>);
 
 pub struct RetryJob {
-    selection: Selection,
+    /// The tasks asked for, and whether they are asked for by name.
+    walk: Walk,
+    by_name: bool,
     done: bool,
-    /// How far the names, or the pages, of the selection have been looked at.
-    at: usize,
-    after: TaskId,
     /// Chosen by a person; the others come along.
     chosen: HashSet<TaskId>,
     gathered: Vec<Needing>,
@@ -49,11 +49,11 @@ pub struct RetryJob {
 
 impl RetryJob {
     pub fn new(selection: Selection, done: bool) -> Self {
+        let by_name = !selection.names.is_empty() && selection.patterns.is_empty();
         Self {
-            selection,
+            walk: Walk::new(selection, 0, false),
+            by_name,
             done,
-            at: 0,
-            after: 0,
             chosen: HashSet::new(),
             gathered: Vec::new(),
             roots: VecDeque::new(),
@@ -111,41 +111,26 @@ impl RetryJob {
 
     /// Looks at the next of the tasks asked for; true when there are no more.
     fn choose<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<bool, A::Error> {
-        if self.selection.names.is_empty() {
-            self.choose_page(store)
-        } else {
-            self.choose_names(scheduler, store)
-        }
-    }
-
-    fn choose_names<A: Archive>(
-        &mut self,
-        scheduler: &Scheduler,
-        store: &A,
-    ) -> Result<bool, A::Error> {
-        let until = (self.at + SLICE).min(self.selection.names.len());
-        for i in self.at..until {
-            let name = self.selection.names[i].clone();
-            let row = store.row(&name)?.map(|row| (view::state(scheduler, &row), row));
-            match row {
-                Some((State::Missing, _)) | None => {
-                    self.refuse(
-                        &name,
-                        wire::ErrorCode::ErrorNotFound,
-                        "there is no such task".into(),
-                    );
+        let slice = self.walk.slice(scheduler, store, SLICE)?;
+        for found in slice.found {
+            let row = match found.task {
+                Ok(row) => row,
+                Err(name) => {
+                    let why = "there is no such task".into();
+                    self.refuse(&name, wire::ErrorCode::ErrorNotFound, why);
+                    continue;
                 }
-                Some((state, row)) => {
-                    if scheduler.retry_in_ms(&name).is_some() {
-                        self.put_off.push(name);
-                    }
-                    self.choose_named(store, state, row)?;
-                }
+            };
+            let state = view::state(scheduler, &row);
+            if scheduler.retry_in_ms(&row.name).is_some() {
+                self.put_off.push(row.name.as_str().into());
+            }
+            match self.by_name {
+                true => self.choose_named(store, state, row)?,
+                false => self.choose_other(store, state, &row)?,
             }
         }
-        let all = until == self.at;
-        self.at = until;
-        Ok(all)
+        Ok(slice.all)
     }
 
     fn choose_named<A: Archive>(
@@ -154,9 +139,6 @@ impl RetryJob {
         state: State,
         row: TaskRow,
     ) -> Result<(), A::Error> {
-        if !self.selection.states.is_empty() && !self.selection.states.contains(&state) {
-            return Ok(());
-        }
         match state {
             State::Failed | State::Cancelled => self.gather(store, row.id)?,
             State::Done if self.done => self.gather(store, row.id)?,
@@ -175,27 +157,18 @@ impl RetryJob {
         Ok(())
     }
 
-    fn choose_page<A: Archive>(&mut self, store: &A) -> Result<bool, A::Error> {
-        let states = self.selection.states.clone();
-        let which = match states.as_slice() {
-            [state @ (State::Failed | State::Skipped | State::Cancelled)] => Page::Dead(*state),
-            _ => Page::All,
-        };
-        let rows = store.page(which, self.after, SLICE)?;
-        let all = rows.is_empty();
-        for row in rows {
-            self.after = row.id;
-            let Some(state) = row.finished.filter(|state| states.contains(state)) else {
-                continue;
-            };
-            match state {
-                State::Failed | State::Cancelled => self.gather(store, row.id)?,
-                State::Done if self.done => self.gather(store, row.id)?,
-                State::Skipped => self.fetch_left_behind(store, &row)?,
-                _ => {}
-            }
+    fn choose_other<A: Archive>(
+        &mut self,
+        store: &A,
+        state: State,
+        row: &TaskRow,
+    ) -> Result<(), A::Error> {
+        match state {
+            State::Failed | State::Cancelled => self.gather(store, row.id),
+            State::Done if self.done => self.gather(store, row.id),
+            State::Skipped => self.fetch_left_behind(store, row),
+            _ => Ok(()),
         }
-        Ok(all)
     }
 
     fn gather<A: Archive>(&mut self, store: &A, id: TaskId) -> Result<(), A::Error> {

@@ -1,6 +1,9 @@
 //! The tasks of a selection, in the order in which they were added or named, slice by slice.
 
+use std::collections::VecDeque;
+
 use super::SLICE_BYTES;
+use super::filter::Filter;
 use crate::archive::Archive;
 use crate::convert::Selection;
 use crate::scheduler::message::{Name, TaskId};
@@ -9,13 +12,16 @@ use crate::store::{Page, TaskRow};
 use crate::view;
 
 pub struct Walk {
-    selection: Selection,
+    filter: Filter,
     /// An id; of names: how many of them have been looked at.
     after: u64,
     /// Without a selection: the names that nobody added too.
     missing: bool,
     /// From the last to the first: `after` is then an id before which to go on.
     back: bool,
+    /// Of patterns: tasks whose names fit, and whether there may be more.
+    matching: VecDeque<TaskId>,
+    matched_upto: Option<TaskId>,
 }
 
 pub struct Found {
@@ -33,12 +39,14 @@ pub struct Slice {
 
 impl Walk {
     pub fn new(selection: Selection, after: u64, missing: bool) -> Self {
-        Self { selection, after, missing, back: false }
+        let filter = Filter::new(selection, missing);
+        let (matching, matched_upto) = (VecDeque::new(), Some(after));
+        Self { filter, after, missing, back: false, matching, matched_upto }
     }
 
     /// From the last task before that id to the first. Not of names.
     pub fn back(selection: Selection, before: TaskId) -> Self {
-        Self { selection, after: before, missing: false, back: true }
+        Self { back: true, ..Self::new(selection, before, false) }
     }
 
     /// Where it has come to.
@@ -53,13 +61,13 @@ impl Walk {
         store: &A,
         most: usize,
     ) -> Result<Slice, A::Error> {
-        let mut slice = match self.selection.names.is_empty() {
-            true => self.pages(scheduler, store, most)?,
-            false => self.names(scheduler, store, most)?,
+        let selection = &self.filter.selection;
+        let mut slice = match (selection.patterns.is_empty(), selection.names.is_empty()) {
+            (true, false) => self.names(scheduler, store, most)?,
+            (false, true) if self.page_or_memory().is_some() => self.matching(store, most)?,
+            _ => self.pages(scheduler, store, most)?,
         };
-        let states = &self.selection.states;
-        let chosen =
-            |row: &TaskRow| states.is_empty() || states.contains(&view::state(scheduler, row));
+        let chosen = |row: &TaskRow| self.filter.fits(scheduler, row);
         slice.found.retain(|found| found.task.as_ref().map_or(true, chosen));
         Ok(slice)
     }
@@ -70,7 +78,7 @@ impl Walk {
         store: &A,
         most: usize,
     ) -> Result<Slice, A::Error> {
-        let names = &self.selection.names;
+        let names = &self.filter.selection.names;
         let begin = usize::try_from(self.after).unwrap_or(usize::MAX).min(names.len());
         let (mut found, mut bytes) = (Vec::new(), 0);
         for name in &names[begin..] {
@@ -93,18 +101,8 @@ impl Walk {
         store: &A,
         most: usize,
     ) -> Result<Slice, A::Error> {
-        let states = &self.selection.states;
-        let only = |states: &[State], among: &[State]| {
-            !states.is_empty() && states.iter().all(|state| among.contains(state))
-        };
-        if only(states, &[State::Running, State::Missing]) {
+        let Some(which) = self.page_or_memory() else {
             return self.memory(scheduler, store, most);
-        }
-        let which = match states.as_slice() {
-            [state @ (State::Failed | State::Skipped | State::Cancelled)] => Page::Dead(*state),
-            states if only(states, &[State::Waiting, State::Ready, State::Running]) => Page::Open,
-            [] if self.missing => Page::Any,
-            _ => Page::All,
         };
         let rows = match self.back {
             false => store.page(which, self.after, most)?,
@@ -114,6 +112,46 @@ impl Walk {
         Ok(Slice { found: rows.into_iter().map(|row| self.found(row)).collect(), all })
     }
 
+    /// The pages that have all that is chosen; None: memory has.
+    fn page_or_memory(&self) -> Option<Page> {
+        let states = self.filter.selection.states.as_slice();
+        let only = |among: &[State]| {
+            !states.is_empty() && states.iter().all(|state| among.contains(state))
+        };
+        if only(&[State::Running, State::Missing]) {
+            return None;
+        }
+        Some(match states {
+            [state @ (State::Failed | State::Skipped | State::Cancelled)] => Page::Dead(*state),
+            _ if only(&[State::Waiting, State::Ready, State::Running]) => Page::Open,
+            [] if !self.missing => Page::All,
+            _ => Page::Any,
+        })
+    }
+
+    /// First the ids, of many tasks at a time, then the rows.
+    fn matching<A: Archive>(&mut self, store: &A, most: usize) -> Result<Slice, A::Error> {
+        let mut found = Vec::new();
+        if let (true, Some(upto)) = (self.matching.is_empty(), self.matched_upto) {
+            let which = self.page_or_memory().unwrap_or(Page::Any);
+            let matching =
+                store.matching(which, &self.filter.selection.patterns, upto, self.back)?;
+            (self.matching, self.matched_upto) = (matching.ids.into(), matching.upto);
+        }
+        let mut bytes = 0;
+        while found.len() < most
+            && bytes <= SLICE_BYTES
+            && let Some(id) = self.matching.pop_front()
+        {
+            if let Some(row) = store.row_by_id(id)? {
+                bytes += row.bytes();
+                found.push(self.found(row));
+            }
+        }
+        let all = self.matching.is_empty() && self.matched_upto.is_none();
+        Ok(Slice { found, all })
+    }
+
     /// The running are few, and memory knows them; so are the missing.
     fn memory<A: Archive>(
         &mut self,
@@ -121,7 +159,7 @@ impl Walk {
         store: &A,
         most: usize,
     ) -> Result<Slice, A::Error> {
-        let states = &self.selection.states;
+        let states = &self.filter.selection.states;
         let mut ids: Vec<TaskId> = Vec::new();
         if states.contains(&State::Running) {
             ids.extend(scheduler.running(0).map(|(task, ..)| task.id));

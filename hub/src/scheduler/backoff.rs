@@ -54,6 +54,10 @@ impl Backoff {
         self.due.first().map(|&(until, _)| until)
     }
 
+    pub fn len(&self) -> usize {
+        self.due.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.due.is_empty()
     }

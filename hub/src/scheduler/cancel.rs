@@ -13,19 +13,16 @@ impl Scheduler {
                 Some(slot) => self.tasks.get(slot).state,
                 None => past.get(&name).map_or(State::Missing, |past| past.state),
             };
-            let refusal = match state {
+            match state {
                 State::Waiting | State::Ready | State::Running => {
                     self.cancel_one(&name);
                     cancelled += 1;
                     continue;
                 }
                 State::Cancelled => continue,
-                State::Missing => (Code::NotFound, "there is no such task"),
-                State::Done => (Code::State, "it is done already"),
-                State::Failed => (Code::State, "it has failed already"),
-                State::Skipped => (Code::State, "it was skipped"),
-            };
-            let (code, message) = refusal;
+                _ => {}
+            }
+            let (code, message) = state.refusal();
             refused.push(Refused { name, attempt: 0, code, message });
         }
         self.answer(ticket, Answer::Cancelled { cancelled, refused });

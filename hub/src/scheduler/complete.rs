@@ -72,6 +72,8 @@ impl Scheduler {
             (_, Newest::Failed) if outcome.verdict == Verdict::Failed => return Ok(()),
             (_, Newest::Failed) => return Err((Code::Stale, "it has failed already")),
             (State::Running | State::Ready, Newest::Held | Newest::Reclaimed) => {}
+            // Held since it was reclaimed; what came of it counts all the same.
+            (State::Waiting, Newest::Reclaimed) if task.held && task.pending == 0 => {}
             _ => return Err((Code::Stale, "it waits for others again")),
         }
         let report = std::mem::take(&mut outcome.report);

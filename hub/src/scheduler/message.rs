@@ -41,6 +41,13 @@ pub enum Order {
     Stop,
 }
 
+/// What a person changes of a task that is not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adjustment {
+    Held(bool),
+    Priority(i32),
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewTask {
     pub name: Name,
@@ -163,6 +170,7 @@ pub struct StoredTask {
     /// How it ended, and for whom.
     pub last: Option<(WorkerId, Ended)>,
     pub details_bytes: u32,
+    pub held: bool,
     pub needs: Vec<Need>,
 }
 
@@ -231,6 +239,11 @@ pub enum Command {
         ticket: Ticket,
         names: Vec<Name>,
     },
+    Adjust {
+        ticket: Ticket,
+        names: Vec<Name>,
+        to: Adjustment,
+    },
     Revive {
         ticket: Ticket,
         tasks: Vec<Revived>,
@@ -243,6 +256,14 @@ pub enum Command {
     Wait {
         ticket: Ticket,
         wait_ms: u64,
+    },
+    /// Until some of these tasks are finished.
+    Await {
+        ticket: Ticket,
+        names: Vec<Name>,
+        wait_ms: u64,
+        /// The answer is to have what they wrote.
+        output: bool,
     },
     /// A reply with these leases could not be delivered: the client is gone.
     Undelivered {
@@ -274,6 +295,8 @@ impl Command {
             | Command::Exit { ticket, .. }
             | Command::Steer { ticket, .. }
             | Command::Cancel { ticket, .. }
+            | Command::Adjust { ticket, .. }
+            | Command::Await { ticket, .. }
             | Command::Revive { ticket, .. }
             | Command::Hasten { ticket, .. }
             | Command::Wait { ticket, .. } => *ticket = new,
@@ -292,7 +315,9 @@ impl Command {
             Command::Release { attempts, needs, .. } => {
                 (none.0, none.1, &attempts[..], &needs[..], none.4)
             }
-            Command::Cancel { names, .. } => (none.0, none.1, none.2, none.3, &names[..]),
+            Command::Cancel { names, .. }
+            | Command::Adjust { names, .. }
+            | Command::Await { names, .. } => (none.0, none.1, none.2, none.3, &names[..]),
             _ => none,
         };
         tasks
@@ -388,8 +413,18 @@ pub enum Answer {
         unskipped: u64,
         refused: Vec<Refused>,
     },
+    Adjusted {
+        adjusted: u64,
+        refused: Vec<Refused>,
+    },
     Waited {
         phase: Phase,
+    },
+    /// Of the tasks waited for: those that are finished, and names that there are no tasks of.
+    Awaited {
+        finished: Vec<Name>,
+        unknown: Vec<Name>,
+        output: bool,
     },
     Error {
         code: Code,
@@ -483,5 +518,11 @@ pub enum Change {
     Blamed {
         task: TaskId,
         blame: TaskId,
+    },
+    /// A person wants it so.
+    Adjusted {
+        task: TaskId,
+        held: bool,
+        priority: i32,
     },
 }

@@ -8,6 +8,8 @@
 //! if it is running; `pending` counts the dependencies of a waiting task that are not done; a
 //! finished task leaves memory when the store's tables have its end, not before.
 
+mod adjust;
+mod awaiting;
 pub mod backoff;
 mod cancel;
 mod complete;
@@ -33,11 +35,12 @@ use std::collections::VecDeque;
 
 pub use counts::Counts;
 pub use slab::CHUNK_BYTES;
-pub use task::{Slot, State};
+pub use task::{Slot, State, Task};
 pub use worker::Worker;
 
 use hashbrown::HashMap;
 
+use awaiting::Awaiting;
 use backoff::Backoff;
 use graph::Edges;
 use lease::Leases;
@@ -45,7 +48,7 @@ use list::List;
 use message::*;
 use park::Parking;
 use ready::{Origin, ReadySet};
-use task::{NONE, Task, Tasks};
+use task::{NONE, Tasks};
 use worker::{Seen, Workers};
 
 use crate::planted::{Bug, planted};
@@ -78,7 +81,10 @@ pub struct Scheduler {
     workers: Workers,
     backoff: Backoff,
     parking: Parking,
+    awaiting: Awaiting,
     counts: Counts,
+    /// Unfinished tasks that a person holds.
+    held: u64,
     last_task: TaskId,
     /// Waiting tasks that can never run, with the one to blame; skipped a few at a turn.
     doomed: VecDeque<(Slot, TaskId, TaskId)>,
@@ -108,6 +114,8 @@ impl Scheduler {
             workers: Workers::default(),
             backoff: Backoff::default(),
             parking: Parking::default(),
+            awaiting: Awaiting::default(),
+            held: 0,
             counts: Counts::default(),
             last_task: 0,
             doomed: VecDeque::new(),
@@ -140,9 +148,13 @@ impl Scheduler {
             Command::Exit { ticket, who } => self.exit(now, ticket, &who),
             Command::Steer { ticket, workers, order } => self.steer(ticket, &workers, order),
             Command::Cancel { ticket, names } => self.cancel(ticket, names, past),
+            Command::Adjust { ticket, names, to } => self.adjust(ticket, names, to, past),
             Command::Revive { ticket, tasks } => self.revive(ticket, tasks),
             Command::Hasten { ticket, names } => self.hasten(ticket, &names),
             Command::Wait { ticket, wait_ms } => self.wait(now, ticket, wait_ms),
+            Command::Await { ticket, names, wait_ms, output } => {
+                self.wait_for_tasks(now, ticket, names, wait_ms, output, past);
+            }
             Command::Undelivered { leases } => self.undelivered(&leases),
             Command::Tick => self.tick(now),
         }
@@ -155,7 +167,12 @@ impl Scheduler {
         if !self.doomed.is_empty() {
             return Some(0);
         }
-        let deadlines = [self.leases.deadline(), self.parking.deadline(), self.backoff.deadline()];
+        let deadlines = [
+            self.leases.deadline(),
+            self.parking.deadline(),
+            self.awaiting.deadline(),
+            self.backoff.deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -220,6 +237,7 @@ impl Scheduler {
         } else if self.counts.of(State::Ready) + self.counts.of(State::Running) > 0
             || !self.doomed.is_empty()
             || !self.backoff.is_empty()
+            || self.held > 0
         {
             Phase::Active
         } else if self.counts.of(State::Waiting) > 0 {
@@ -227,6 +245,16 @@ impl Scheduler {
         } else {
             Phase::Finished
         }
+    }
+
+    /// Unfinished tasks that a person holds.
+    pub fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// Tasks that have failed and wait for their next try.
+    pub fn retrying(&self) -> u64 {
+        self.backoff.len() as u64
     }
 
     /// The task of this name in memory.
@@ -359,6 +387,7 @@ impl Scheduler {
             let stolen = self.stolen(parked.worker, Vec::new());
             self.answer(parked.ticket, Answer::Stolen(stolen));
         }
+        self.answer_awaiting(now);
         while let Some(ticket) = self.parking.take_wait(now, at_rest) {
             self.answer(ticket, Answer::Waited { phase });
         }
@@ -373,7 +402,7 @@ impl Scheduler {
     }
 
     fn wait(&mut self, now: Millis, ticket: Ticket, wait_ms: u64) {
-        if self.parking.len() >= self.config.parked_requests_max {
+        if self.parking.len() + self.awaiting.len() >= self.config.parked_requests_max {
             self.answer_busy(ticket);
         } else {
             self.parking.wait(ticket, now + wait_ms);
@@ -389,7 +418,7 @@ impl Scheduler {
     fn answer_busy(&mut self, ticket: Ticket) {
         let message = format!(
             "{} requests are parked already, which is the limit; ask again later",
-            self.parking.len()
+            self.parking.len() + self.awaiting.len()
         );
         self.answer(ticket, Answer::Error { code: Code::Busy, message, names: Vec::new() });
     }

@@ -18,10 +18,20 @@ impl Scheduler {
         }
     }
 
+    /// Unless it is held: then it waits on, for a person.
     pub(super) fn make_ready(&mut self, slot: Slot, origin: Origin) {
-        self.set_state(slot, State::Ready);
         // All it waited for is done, so this only frees the edges.
         while self.edges.take_pred(&mut self.tasks, slot).is_some() {}
+        let task = self.tasks.get_mut(slot);
+        task.origin = origin;
+        let forgotten = task.state == State::Running && planted(Bug::HoldForgottenByRunning);
+        if task.held && !forgotten {
+            if task.state != State::Waiting {
+                self.set_state(slot, State::Waiting);
+            }
+            return;
+        }
+        self.set_state(slot, State::Ready);
         self.ready.insert(&mut self.tasks, slot, origin);
     }
 
@@ -73,6 +83,10 @@ impl Scheduler {
             _ => {}
         }
         self.set_state(slot, state);
+        self.set_held(slot, false);
+        if state != State::Skipped || !planted(Bug::AwaitedNotTold) {
+            self.awaiting.finished(slot);
+        }
         let task = self.tasks.get(slot);
         self.changes.push(Change::Finished {
             task: task.id,

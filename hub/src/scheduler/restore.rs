@@ -48,6 +48,7 @@ impl Scheduler {
             let (stored, needs) = stored?;
             let slot = self.insert(stored.id, stored.name.clone(), State::Waiting);
             self.fill(slot, &stored);
+            self.set_held(slot, stored.held && !planted(Bug::HoldLostAtRestart));
             let task = self.tasks.get_mut(slot);
             task.attempt *= u32::from(!planted(Bug::AttemptReset));
             if let Some((worker, ended)) = stored.last {

@@ -173,7 +173,7 @@ impl Scheduler {
     }
 
     /// The task that this worker holds under this attempt; 0 is the one that it holds.
-    fn held(&self, worker: WorkerId, name: &str, attempt: u32) -> Option<Slot> {
+    fn leased_to(&self, worker: WorkerId, name: &str, attempt: u32) -> Option<Slot> {
         let slot = self.tasks.find(name)?;
         let task = self.tasks.get(slot);
         let same = task.state == State::Running
@@ -201,7 +201,7 @@ impl Scheduler {
         }
         let mut lost = Vec::new();
         for attempt in attempts {
-            match self.held(id, &attempt.name, attempt.attempt) {
+            match self.leased_to(id, &attempt.name, attempt.attempt) {
                 Some(slot) => {
                     let lease = self.leases.get_mut(self.tasks.get(slot).lease);
                     lease.expires = now + lease.term_ms;
@@ -261,7 +261,7 @@ impl Scheduler {
             return self.answer(ticket, answer);
         }
         for attempt in attempts {
-            match self.held(worker, &attempt.name, attempt.attempt) {
+            match self.leased_to(worker, &attempt.name, attempt.attempt) {
                 Some(slot) => {
                     self.put_back(slot);
                     released += 1;
@@ -302,7 +302,11 @@ impl Scheduler {
         match task.state {
             State::Missing => Err((Code::NotFound, "there is no such task")),
             State::Ready | State::Waiting if same && task.newest == Newest::Void => Ok(()),
-            State::Ready if task.newest == Newest::Reclaimed && task.holder == worker => Ok(()),
+            State::Ready | State::Waiting
+                if task.newest == Newest::Reclaimed && task.holder == worker =>
+            {
+                Ok(())
+            }
             State::Running => Err((Code::Stale, "another worker holds it")),
             State::Ready | State::Waiting => Err((Code::Stale, "no worker holds it")),
             _ => Err((Code::Stale, "it is finished")),

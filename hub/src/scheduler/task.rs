@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::{Name, TaskId, WorkerId};
+use super::message::{Code, Name, TaskId, WorkerId};
 use super::names::Names;
 use super::ready::Origin;
 use super::slab::Slab;
@@ -34,6 +34,21 @@ impl State {
         self as u8 >= State::Done as u8
     }
 
+    pub fn is_unfinished(self) -> bool {
+        matches!(self, State::Waiting | State::Ready | State::Running)
+    }
+
+    /// Why nothing can be changed about a task that is not unfinished.
+    pub(super) fn refusal(self) -> (Code, &'static str) {
+        match self {
+            State::Done => (Code::State, "it is done already"),
+            State::Failed => (Code::State, "it has failed already"),
+            State::Skipped => (Code::State, "it was skipped"),
+            State::Cancelled => (Code::State, "it was cancelled"),
+            _ => (Code::NotFound, "there is no such task"),
+        }
+    }
+
     /// Finished, and what depends on it can never run.
     pub fn is_dead(self) -> bool {
         self as u8 > State::Done as u8
@@ -44,7 +59,8 @@ impl State {
         use State::*;
         match self {
             Missing => matches!(next, Waiting),
-            Waiting => matches!(next, Ready | Skipped | Cancelled),
+            // Done or failed: a late outcome, of one that is held.
+            Waiting => matches!(next, Ready | Done | Failed | Skipped | Cancelled),
             Ready => matches!(next, Waiting | Running | Done | Failed | Skipped | Cancelled),
             Running => matches!(next, Waiting | Ready | Done | Failed | Cancelled),
             // A retry makes a new entry of it, in memory.
@@ -75,6 +91,8 @@ pub struct Task {
     pub newest: Newest,
     /// Why it is ready.
     pub origin: Origin,
+    /// It is not given out until a person says so.
+    pub held: bool,
     /// Neighbours on the list of the ready tasks like it, or of the missing ones.
     pub previous: Slot,
     pub next: Slot,
@@ -109,6 +127,7 @@ impl Task {
             state,
             newest: Newest::Void,
             origin: Origin::New,
+            held: false,
             previous: NONE,
             next: NONE,
             priority: 0,

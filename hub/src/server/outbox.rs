@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use super::read::Read;
 use super::{Fatal, Server};
-use crate::convert::{self, error};
+use crate::convert::{self, Long, error};
 use crate::delivery::{self, Delivery};
 use crate::dwork;
 use crate::gate::Denied;
@@ -67,6 +67,13 @@ impl Server {
             };
             match answer {
                 Answer::Joined { by } => self.outbox.join(routes, by),
+                // What these tasks are now has to be read.
+                Answer::Awaited { finished: names, unknown, output } => {
+                    for route in self.still_in(routes)? {
+                        let (names, unknown) = (names.clone(), unknown.clone());
+                        self.start_job(ticket, route, Long::Ended { names, unknown, output })?;
+                    }
+                }
                 answer => {
                     let routes = self.still_in(routes)?;
                     self.answer_command(&routes, &answer)?;
@@ -117,7 +124,7 @@ impl Server {
             }
             [route, copies @ ..] => {
                 let progress = || {
-                    let counts = view::counts(self.scheduler.counts());
+                    let counts = view::counts(self.scheduler.counts(), self.scheduler.held());
                     let rate = self.monitor.rate(self.now(), counts.done);
                     (counts, rate)
                 };

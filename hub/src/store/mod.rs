@@ -31,7 +31,7 @@ pub use copy::{CopyError, Copying, copy_file};
 use fold::{Batch, fold};
 pub use lock::{FileLock, LockError};
 pub use open::{Access, OpenError, Opened};
-pub use read::Page;
+pub use read::{Matching, Page};
 use redo::{Redo, Room};
 pub use row::{AttemptRow, FailureRow, TaskRow};
 

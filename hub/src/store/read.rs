@@ -1,6 +1,7 @@
 //! What is read back: by name, in pages.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::restore::{DETAILS_BYTES, parse_ids, stored_task, try_need};
 use super::row::*;
@@ -89,12 +90,12 @@ impl Store {
         let found = db
             .prepare_cached(&format!(
                 "SELECT t.id, t.name, t.definition, t.priority, t.retries, t.failures, t.reclaims, t.attempt,
-                    {DETAILS_BYTES}, t.needs, NULL, NULL, t.state
+                    {DETAILS_BYTES}, t.needs, NULL, NULL, t.held, t.state
                  FROM tasks t WHERE t.id = ?1 AND t.state > 2"
             ))?
             .query_row([id as i64], |row| {
                 let needs = parse_ids(row.get_ref(9)?.as_str_or_null()?);
-                let state = state(row.get(12)?).unwrap_or(State::Done);
+                let state = state(row.get(13)?).unwrap_or(State::Done);
                 Ok((stored_task(row, Vec::new())?, needs, state))
             })
             .optional()?;
@@ -178,12 +179,7 @@ impl Store {
         most: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
         let db = self.db()?;
-        let (filter, value) = match which {
-            Page::Any => ("t.state <> ?4", 0),
-            Page::All => ("t.state <> ?4", State::Missing as i64),
-            Page::Open => ("t.state = ?4 AND t.state <> 5", OPEN),
-            Page::Dead(state) => ("t.state = ?4 AND t.state <> 5", state as i64),
-        };
+        let (filter, value) = which.filter();
         let sql =
             format!("SELECT {TASK_LARGE}, {TASK_ROW} WHERE {ids} AND {filter} {order} LIMIT ?3");
         let mut select = db.prepare_cached(&sql)?;
@@ -198,6 +194,54 @@ impl Store {
             }
         }
         Ok(page)
+    }
+
+    /// Tasks after an id, or `back` before it, whose names one of the patterns fits, the nearest ones
+    /// first, and how far has been looked.
+    pub fn matching(
+        &self,
+        which: Page,
+        patterns: &[Name],
+        from: TaskId,
+        back: bool,
+    ) -> Result<Matching, StoreError> {
+        let db = self.db()?;
+        let (filter, value) = which.filter();
+        let last: i64 = db
+            .prepare_cached("SELECT coalesce(max(id), 0) FROM tasks")?
+            .query_row([], |row| row.get(0))?;
+        let from = i64::try_from(from).unwrap_or(i64::MAX).min(last + 1);
+        // The ids to look at, and the one to go on from.
+        let (first, end, upto) = match back {
+            false => (from + 1, from + MATCH_ROWS, Some(from + MATCH_ROWS).filter(|it| *it < last)),
+            true => (from - MATCH_ROWS, from - 1, Some(from - MATCH_ROWS).filter(|it| *it > 1)),
+        };
+        if let [pattern] = patterns
+            && let Some(mut ids) = prefixed(&db, pattern)?
+        {
+            ids.retain(|&id| if back { (id as i64) < from } else { id as i64 > from });
+            ids.sort_unstable();
+            if back {
+                ids.reverse();
+            }
+            return Ok(Matching { ids, upto: None });
+        }
+        // Those that fit one of many are found by the caller.
+        let patterns = if patterns.len() <= MATCH_PATTERNS_MAX { patterns } else { &[] };
+        let globs: Vec<_> = (4..4 + patterns.len()).map(|i| format!("t.name GLOB ?{i}")).collect();
+        let globs = if globs.is_empty() { "1".to_owned() } else { globs.join(" OR ") };
+        let sql = format!(
+            "SELECT t.id FROM tasks t WHERE t.id >= ?1 AND t.id <= ?2 AND {filter_3} AND ({globs})
+             ORDER BY t.id {order}",
+            filter_3 = filter.replace("?4", "?3"),
+            order = if back { "DESC" } else { "ASC" },
+        );
+        let mut select = db.prepare_cached(&sql)?;
+        let mut values: Vec<Value> = vec![first.into(), end.into(), value.into()];
+        values.extend(patterns.iter().map(|pattern| glob(pattern).into()));
+        let ids = select.query_map(params_from_iter(values), |row| row.get::<_, i64>(0))?;
+        let ids = ids.map(|id| Ok(id? as TaskId)).collect::<rusqlite::Result<_>>()?;
+        Ok(Matching { ids, upto: upto.map(|id| id as TaskId) })
     }
 
     /// Ids of the tasks that a task needs.
@@ -217,6 +261,20 @@ impl Store {
         let mut attempts = rows.collect::<rusqlite::Result<Vec<_>>>()?;
         attempts.reverse();
         Ok(attempts)
+    }
+
+    /// The attempt of a task that ended last.
+    pub fn last_attempt(
+        &self,
+        task: TaskId,
+        output: bool,
+    ) -> Result<Option<AttemptRow>, StoreError> {
+        let db = self.db()?;
+        let output = if output { "a.output" } else { "NULL" };
+        let mut select = db.prepare_cached(&format!(
+            "SELECT {output}, {ATTEMPT_ROW} WHERE a.task = ?1 ORDER BY a.attempt DESC LIMIT 1"
+        ))?;
+        Ok(select.query_row([task as i64], attempt_row).optional()?)
     }
 
     /// Attempts of a task that ended, from a number on, without their output.
@@ -266,4 +324,62 @@ pub enum Page {
     Open,
     /// Failed, skipped or cancelled.
     Dead(State),
+}
+
+impl Page {
+    /// As SQL, with the value that stands in it as ?4.
+    fn filter(self) -> (&'static str, i64) {
+        match self {
+            Page::Any => ("t.state <> ?4", 0),
+            Page::All => ("t.state <> ?4", State::Missing as i64),
+            Page::Open => ("t.state = ?4 AND t.state <> 5", OPEN),
+            Page::Dead(state) => ("t.state = ?4 AND t.state <> 5", state as i64),
+        }
+    }
+}
+
+/// Tasks whose names fit.
+#[derive(Debug, Default)]
+pub struct Matching {
+    pub ids: Vec<TaskId>,
+    /// There may be more beyond this one.
+    pub upto: Option<TaskId>,
+}
+
+/// Rows compared with patterns at a time: about 20 ms.
+const MATCH_ROWS: i64 = 50_000;
+/// Each row is compared with each.
+const MATCH_PATTERNS_MAX: usize = 8;
+/// Tasks that begin alike are looked up by that, if there are no more than these.
+const PREFIXED_MAX: usize = 5_000;
+
+/// In SQLite's GLOB brackets have a meaning too, which they have not here.
+fn glob(pattern: &str) -> String {
+    pattern.replace('[', "[[]")
+}
+
+/// By the index of the names, if the pattern begins with what few names begin with.
+fn prefixed(db: &Connection, pattern: &str) -> rusqlite::Result<Option<Vec<TaskId>>> {
+    let prefix = pattern.split(['*', '?']).next().unwrap_or_default();
+    let Some(end) = successor(prefix) else {
+        return Ok(None);
+    };
+    let mut select = db.prepare_cached(
+        "SELECT id, name GLOB ?3 FROM tasks WHERE name >= ?1 AND name < ?2 LIMIT ?4",
+    )?;
+    let most = PREFIXED_MAX as i64 + 1;
+    let rows = select.query_map(params![prefix, end, glob(pattern), most], |row| {
+        Ok((row.get::<_, i64>(0)? as TaskId, row.get::<_, bool>(1)?))
+    })?;
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let fits = |rows: Vec<(TaskId, bool)>| rows.into_iter().filter(|row| row.1).map(|row| row.0);
+    Ok((rows.len() <= PREFIXED_MAX).then(|| fits(rows).collect()))
+}
+
+/// The first text after all that begin with this one; None: there is none, or none is known.
+fn successor(prefix: &str) -> Option<String> {
+    let mut text = prefix.to_owned();
+    let last = text.pop()?;
+    text.push(char::from_u32(last as u32 + 1)?);
+    Some(text)
 }

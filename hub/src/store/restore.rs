@@ -3,6 +3,7 @@
 use rusqlite::{Connection, Row};
 
 use super::row::state;
+use super::version::version;
 use super::{Store, StoreError, unix_ms};
 use crate::scheduler::message::*;
 use crate::scheduler::{Scheduler, State};
@@ -26,13 +27,12 @@ impl Store {
             super::FINISHED.iter().map(|&state| (state, self.totals.of(state))).collect();
         scheduler.restore_totals(&finished, last_task, last_worker);
         let leases = self.leases(now, scheduler)?;
-        let details_bytes = match super::version::is_of_now(&db)? {
-            true => DETAILS_BYTES,
-            false => DETAILS_BYTES_BEFORE_3,
-        };
+        let version = version(&db)?;
+        let details_bytes = if version < 3 { DETAILS_BYTES_BEFORE_3 } else { DETAILS_BYTES };
+        let held = if version < 4 { "0" } else { "t.held" };
         let mut select = db.prepare(&format!(
             "SELECT t.id, t.name, t.definition, t.priority, t.retries, t.failures, t.reclaims, t.attempt,
-                {details_bytes}, t.needs, a.worker, a.outcome
+                {details_bytes}, t.needs, a.worker, a.outcome, {held}
              FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt AND t.attempt > 0
              WHERE t.state = 2 AND t.state <> 5 ORDER BY t.id"
         ))?;
@@ -50,7 +50,7 @@ impl Store {
         scheduler: &mut Scheduler,
     ) -> Result<Vec<StoredLease>, StoreError> {
         let db = self.db()?;
-        let host = if super::version::is_of_now(&db)? { "w.host" } else { "NULL" };
+        let host = if version(&db)? < 3 { "NULL" } else { "w.host" };
         let mut select = db.prepare(
             &format!(
                 "SELECT l.task, l.attempt, l.worker, l.client, l.number, l.term_ms, l.started_ms, w.name, w.client,
@@ -88,7 +88,7 @@ pub(super) fn parse_ids(list: Option<&str>) -> Vec<TaskId> {
     list.map_or_else(Vec::new, |list| list.split(',').filter_map(|id| id.parse().ok()).collect())
 }
 
-/// The first twelve columns of an open task; the last attempt's worker and outcome come last.
+/// The first thirteen columns of an open task; the last attempt's worker and outcome come late.
 pub(super) fn stored_task(row: &Row, needs: Vec<Need>) -> rusqlite::Result<StoredTask> {
     let ended = match row.get::<_, Option<i64>>(11)? {
         Some(1) => Some(Ended::Done),
@@ -108,6 +108,7 @@ pub(super) fn stored_task(row: &Row, needs: Vec<Need>) -> rusqlite::Result<Store
         attempt: row.get(7)?,
         details_bytes: row.get(8)?,
         last: row.get::<_, Option<WorkerId>>(10)?.zip(ended),
+        held: row.get(12)?,
         needs,
     })
 }

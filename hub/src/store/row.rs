@@ -30,6 +30,7 @@ pub struct TaskRow {
     /// A JSON array of NAME=VALUE; empty: none.
     pub env: String,
     pub stdin_bytes: u64,
+    pub held: bool,
 }
 
 impl TaskRow {
@@ -66,7 +67,7 @@ pub(super) const TASK_LARGE: &str = "t.command, t.dir, t.env";
 pub(super) const TASK_BRIEF: &str = "NULL, NULL, NULL";
 pub(super) const TASK_ROW: &str = "t.id, t.name, t.state, t.priority, t.retries, coalesce(l.attempt, t.attempt),
         t.failures, t.reclaims, w.name, coalesce(?1 - l.started_ms, a.run_ms), a.exit_code, a.reason,
-        t.time_limit_ms, t.created_ms, a.started_ms + a.run_ms, t.blame, octet_length(t.stdin)
+        t.time_limit_ms, t.created_ms, a.started_ms + a.run_ms, t.blame, octet_length(t.stdin), t.held
     FROM tasks t
         LEFT JOIN leases l ON l.task = t.id
         LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt
@@ -109,6 +110,7 @@ pub(super) fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         ended_ms: ms(17)?,
         blame: row.get::<_, Option<i64>>(18)?.map(|id| id as TaskId),
         stdin_bytes: ms(19)?,
+        held: row.get(20)?,
     })
 }
 

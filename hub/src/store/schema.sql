@@ -1,4 +1,4 @@
--- Version 3. Readable with the sqlite3 shell, of a stopped hub's file or of a backup.
+-- Version 4. Readable with the sqlite3 shell, of a stopped hub's file or of a backup.
 --
 -- States: 1 missing, 2 open, 5 done, 6 failed, 7 skipped, 8 cancelled. An open task runs if it has
 -- a lease, waits if something that it needs is not done, and is ready otherwise; these follow from
@@ -21,7 +21,8 @@ CREATE TABLE tasks (
     command       TEXT,
     dir           TEXT,                        -- where it runs, if not where its worker does
     env           TEXT,                        -- JSON array of NAME=VALUE
-    stdin         BLOB                         -- what it reads
+    stdin         BLOB,                        -- what it reads
+    held          INTEGER NOT NULL DEFAULT 0   -- 1: not given out until a person says so
 );
 CREATE INDEX tasks_undone  ON tasks (state, id) WHERE state <> 5;
 CREATE INDEX tasks_skipped ON tasks (blame, id) WHERE blame IS NOT NULL;

@@ -6,7 +6,7 @@ use super::{Store, StoreError};
 
 /// "dhub" in ASCII: marks the file as ours.
 pub const APPLICATION_ID: i64 = 0x6468_7562;
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 const TABLES: &str = include_str!("schema.sql");
 const VIEWS: &str = include_str!("views.sql");
 
@@ -69,6 +69,9 @@ pub fn migrate(db: &Connection) -> rusqlite::Result<()> {
             ALTER TABLE workers  ADD COLUMN host        TEXT;
             ALTER TABLE attempts ADD COLUMN output_file TEXT;",
         )?;
+    }
+    if found < 4 {
+        db.execute_batch("ALTER TABLE tasks ADD COLUMN held INTEGER NOT NULL DEFAULT 0")?;
     }
     if found < VERSION {
         db.execute_batch(VIEWS)?;

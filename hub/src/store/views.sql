@@ -14,7 +14,7 @@ CREATE VIEW task_list AS
             ELSE CASE WHEN l.task IS NOT NULL THEN 'running'
                 WHEN EXISTS (SELECT 1 FROM dependencies d WHERE d.task = t.id AND d.needs_state <> 5)
                 THEN 'waiting' ELSE 'ready' END END AS state,
-        t.priority, t.failures, t.command,
+        t.priority, t.failures, t.held, t.command,
         coalesce(l.attempt, t.attempt) AS attempt,
         w.name AS worker, w.host, a.exit_code, a.reason
     FROM tasks t

@@ -167,7 +167,7 @@ impl Hub {
 
     /// A person's retry, in slices as the server does it. The other answers come along.
     pub fn retry(&mut self, names: &[Name], done: bool) -> (wire::Retried, Vec<(Ticket, Answer)>) {
-        let selection = Selection { names: names.to_vec(), states: Vec::new() };
+        let selection = Selection { names: names.to_vec(), ..Default::default() };
         self.run_retry(selection, done)
     }
 

@@ -351,7 +351,7 @@ impl<'a> Load<'a> {
     }
 
     fn retry(&mut self, name: &str) -> Result<(), Stop> {
-        let selection = Selection { names: vec![name.into()], states: Vec::new() };
+        let selection = Selection { names: vec![name.into()], ..Default::default() };
         let mut job = Job::Retry(Box::new(RetryJob::new(selection, false)));
         self.ticket += 1;
         let ticket = self.ticket;

@@ -19,6 +19,7 @@ pub fn counts(counts: &Counts) -> Value {
         "skipped": counts.skipped,
         "cancelled": counts.cancelled,
         "missing": counts.missing,
+        "held": counts.held,
     })
 }
 
@@ -43,6 +44,7 @@ pub fn task(task: &TaskInfo) -> Value {
         "dir": task.dir,
         "env": task.env,
         "stdin_bytes": task.stdin_bytes,
+        "held": task.held,
     })
 }
 

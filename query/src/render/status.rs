@@ -243,6 +243,7 @@ mod tests {
                 group(6, "exit 137", &["sim-0031", "sim-0312"]),
                 group(2, "timed out after 10m", &["sim-1200", "sim 1877"]),
             ],
+            retrying: 0,
             slowest: Some(TaskInfo {
                 name: "sim-0099".into(),
                 state: State::Running as i32,

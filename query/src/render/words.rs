@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use dhub_proto::steers_terminal;
-use dhub_proto::wire::{Phase, State, TaskInfo};
+use dhub_proto::wire::{Counts, Phase, State, TaskInfo};
 use indicatif::HumanCount;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -108,6 +108,21 @@ pub fn some_names(names: &[String], total: u64) -> String {
     text
 }
 
+/// "11,992 done", "8 failed": those that there are.
+pub fn by_state(counts: &Counts) -> Vec<String> {
+    let parts = [
+        (counts.done, "done"),
+        (counts.failed, "failed"),
+        (counts.skipped, "skipped"),
+        (counts.cancelled, "cancelled"),
+        (counts.running, "running"),
+        (counts.ready, "ready"),
+        (counts.waiting, "waiting"),
+    ];
+    let some = parts.into_iter().filter(|&(count, _)| count > 0);
+    some.map(|(count, name)| format!("{} {name}", number(count))).collect()
+}
+
 pub fn state(state: State) -> &'static str {
     match state {
         State::Unspecified => "unknown",
@@ -165,6 +180,9 @@ pub fn fate(task: &TaskInfo) -> String {
     }
     if task.failures > 0 {
         parts.push(counted(task.failures.into(), "failure"));
+    }
+    if task.held {
+        parts.push("held".to_owned());
     }
     if task.retry_in_ms > 0 {
         parts.push(format!("tries again in {}", span_ms(task.retry_in_ms)));

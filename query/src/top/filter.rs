@@ -17,9 +17,16 @@ impl Filter {
     }
 
     pub fn selection(&self) -> Selection {
+        let pattern = match self.text.as_str() {
+            "" => None,
+            text if text.contains(['*', '?']) => Some(text.to_owned()),
+            // Somewhere in the name.
+            text => Some(format!("*{text}*")),
+        };
         Selection {
-            names: if self.text.is_empty() { Vec::new() } else { vec![self.text.clone()] },
+            patterns: pattern.into_iter().collect(),
             states: self.state.iter().map(|&state| state as i32).collect(),
+            ..Selection::default()
         }
     }
 

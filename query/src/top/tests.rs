@@ -70,7 +70,11 @@ impl Fixture {
                 let selection = list.selection.unwrap_or_default();
                 let is_on = |task: &&TaskInfo| {
                     (selection.states.is_empty() || selection.states.contains(&task.state))
-                        && (selection.names.is_empty() || selection.names.contains(&task.name))
+                        && (selection.patterns.is_empty()
+                            || selection
+                                .patterns
+                                .iter()
+                                .any(|it| task.name.contains(it.trim_matches('*'))))
                 };
                 Answer::Tasks(page(
                     self.tasks.iter().filter(is_on),

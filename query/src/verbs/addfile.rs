@@ -106,7 +106,7 @@ fn read(file: &str) -> Result<Vec<u8>, Failure> {
 fn unknown(names: Vec<String>, hub: &mut Hub) -> Result<Vec<String>, Failure> {
     let mut unknown = Vec::new();
     for names in names.chunks(ASK_NAMES) {
-        let selection = wire::Selection { names: names.to_vec(), states: Vec::new() };
+        let selection = wire::Selection { names: names.to_vec(), ..Default::default() };
         hub.list(selection, |listed| {
             unknown.extend(listed.unknown);
             // A name that others wait for is no task yet.

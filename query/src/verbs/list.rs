@@ -4,11 +4,11 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 use dhub_proto::exit::Exit;
-use dhub_proto::wire::{self, TaskInfo};
+use dhub_proto::wire::{self, Selection, TaskInfo};
 use jiff::tz::TimeZone;
 
-use crate::args::{State, selection, task_name};
 use crate::failure::{Failure, say};
+use crate::filter::Filter;
 use crate::hub::{Hub, PAGE_TASKS, ask};
 use crate::output::Output;
 use crate::pager::Pager;
@@ -19,20 +19,11 @@ use crate::render::words::{number, plain};
 
 #[derive(clap::Args, Debug)]
 pub struct List {
-    /// Names of tasks
-    #[arg(value_name = "NAME", value_parser = task_name)]
-    names: Vec<String>,
-
-    /// Tasks in this state (several: running,ready)
-    #[arg(long, value_enum, value_name = "STATE", value_delimiter = ',')]
-    state: Vec<State>,
-
-    /// Tasks that failed; the same as --state failed
-    #[arg(long)]
-    failed: bool,
-
     #[command(flatten)]
     look: Look,
+
+    #[command(flatten)]
+    filter: Filter,
 }
 
 /// Which of the tasks that match are shown, and how.
@@ -96,15 +87,12 @@ impl FromStr for Sort {
     }
 }
 
-pub fn run(mut args: List, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
-    if args.failed {
-        args.state.push(State::Failed);
-    }
+pub fn run(args: List, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     let mut view = View::new(&args.look, out);
-    let names = std::mem::take(&mut args.names);
-    let looked = match names.is_empty() {
-        true => pages(&args, hub, &mut view),
-        false => named(names, &args.state, hub, &mut view),
+    let selection = args.filter.selection();
+    let looked = match selection.names.is_empty() || !selection.patterns.is_empty() {
+        true => pages(&selection, hub, &mut view),
+        false => named(&selection, hub, &mut view),
     };
     let unknown = looked?;
     let cut = view.end()?;
@@ -118,12 +106,12 @@ pub fn run(mut args: List, hub: &mut Hub, out: Output) -> Result<Exit, Failure> 
     Ok(if unknown.is_empty() { Exit::Ok } else { Exit::Refused })
 }
 
-fn pages(args: &List, hub: &mut Hub, view: &mut View) -> Result<Vec<String>, Failure> {
+fn pages(selection: &Selection, hub: &mut Hub, view: &mut View) -> Result<Vec<String>, Failure> {
     let mut after = 0;
     loop {
-        let selection = Some(selection(Vec::new(), &args.state));
         let limit = view.wants(PAGE_TASKS);
-        let page = ask!(hub, List(wire::List { selection, limit, after, before: 0 }) => Listed);
+        let list = wire::List { selection: Some(selection.clone()), limit, after, before: 0 };
+        let page = ask!(hub, List(list) => Listed);
         view.add(page.tasks)?;
         if page.next == 0 || view.is_full() {
             view.more |= page.next > 0;
@@ -133,16 +121,12 @@ fn pages(args: &List, hub: &mut Hub, view: &mut View) -> Result<Vec<String>, Fai
     }
 }
 
-fn named(
-    names: Vec<String>,
-    states: &[State],
-    hub: &mut Hub,
-    view: &mut View,
-) -> Result<Vec<String>, Failure> {
+fn named(selection: &Selection, hub: &mut Hub, view: &mut View) -> Result<Vec<String>, Failure> {
     view.limit = usize::MAX;
     let mut unknown = Vec::new();
-    for names in names.chunks(PAGE_TASKS as usize) {
-        hub.list(selection(names.to_vec(), states), |page| {
+    for names in selection.names.chunks(PAGE_TASKS as usize) {
+        let names = names.to_vec();
+        hub.list(Selection { names, ..selection.clone() }, |page| {
             unknown.extend(page.unknown);
             view.add(page.tasks)
         })?;

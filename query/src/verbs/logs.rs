@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use dhub_proto::exit::Exit;
 use dhub_proto::wire::{self, AttemptInfo, Shown, State, reply, request};
 
-use crate::args::{selection, task_name};
+use crate::args::task_name;
 use crate::failure::{Failure, say, system};
 use crate::hub::{Hub, ask};
 use crate::output::Output;
@@ -210,7 +210,10 @@ impl<'a> Follow<'a> {
 
     fn runs(&mut self, attempt: u32) -> Result<bool, Failure> {
         let list = wire::List {
-            selection: Some(selection(vec![self.args.name.clone()], &[])),
+            selection: Some(wire::Selection {
+                names: vec![self.args.name.clone()],
+                ..wire::Selection::default()
+            }),
             ..wire::List::default()
         };
         match self.patience.ask(self.hub, |_| request::Body::List(list))? {

@@ -12,8 +12,10 @@ pub mod fail;
 pub mod graph;
 pub mod heartbeat;
 mod held;
+pub mod hold;
 pub mod list;
 pub mod logs;
+pub mod priority;
 pub mod release;
 pub mod report;
 pub mod retry;
@@ -21,6 +23,7 @@ pub mod show;
 pub mod shutdown;
 pub mod status;
 pub mod steal;
+pub mod sweep;
 pub mod wait;
 pub mod worker;
 

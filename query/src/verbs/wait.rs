@@ -16,7 +16,7 @@ use crate::hub::{Hub, ask};
 use crate::output::{Output, watched};
 use crate::patience::{Patience, PatienceOptions};
 use crate::render::progress::{self, finished, not_done, total};
-use crate::render::words::{number, some_names, span, tasks};
+use crate::render::words::{by_state, some_names, span, tasks};
 use crate::render::{json as to_json, trouble, words};
 
 /// How long the hub keeps one request: while somebody watches, and while nobody does. A hub that
@@ -50,7 +50,9 @@ pub fn run(args: Wait, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     let mut told_empty = false;
     let mut last = Waited::default();
     loop {
-        match patience.ask(hub, |wait_ms| request::Body::Wait(wire::Wait { wait_ms }))? {
+        match patience
+            .ask(hub, |wait_ms| request::Body::Wait(wire::Wait { wait_ms, ..Default::default() }))?
+        {
             None => {}
             Some(reply::Body::Waited(waited)) => {
                 match waited.phase() {
@@ -191,21 +193,7 @@ fn print(
 
 /// 12,000 tasks: 11,992 done, 8 failed
 fn sentence(counts: &Counts) -> String {
-    let parts = [
-        (counts.done, "done"),
-        (counts.failed, "failed"),
-        (counts.skipped, "skipped"),
-        (counts.cancelled, "cancelled"),
-        (counts.running, "running"),
-        (counts.ready, "ready"),
-        (counts.waiting, "waiting"),
-    ];
-    let parts: Vec<_> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, name)| format!("{} {name}", number(*count)))
-        .collect();
-    match parts.as_slice() {
+    match by_state(counts).as_slice() {
         [] => "no tasks".to_owned(),
         parts => format!("{}: {}", tasks(total(counts)), parts.join(", ")),
     }

@@ -115,6 +115,24 @@ impl Archive for Nothing {
         Ok(Vec::new())
     }
 
+    fn matching(
+        &self,
+        _: dhub::store::Page,
+        _: &[Name],
+        _: TaskId,
+        _: bool,
+    ) -> Result<dhub::store::Matching, Self::Error> {
+        Ok(dhub::store::Matching::default())
+    }
+
+    fn last_attempt(
+        &self,
+        _: TaskId,
+        _: bool,
+    ) -> Result<Option<dhub::store::AttemptRow>, Self::Error> {
+        Ok(None)
+    }
+
     fn skipped_for(
         &self,
         _: TaskId,

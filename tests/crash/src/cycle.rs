@@ -221,7 +221,7 @@ impl Run<'_> {
         while Instant::now() < until && !self.shared.stops() {
             let adding = self.creators.left.load(Ordering::Relaxed) > 0;
             let parked = Duration::from_millis(wait_ms);
-            let heard = link.ask_parked(Body::Wait(Wait { wait_ms }), parked);
+            let heard = link.ask_parked(Body::Wait(Wait { wait_ms, ..Default::default() }), parked);
             let Some(heard) = heard else { return };
             if let Answer::Waited(waited) = heard.body {
                 phase = waited.phase();

@@ -12,8 +12,8 @@ use super::Guarded;
 fn table() -> Vec<(&'static str, Body, &'static [Role])> {
     use Role::*;
     let worker = || Some(plain_worker("w"));
-    let selection = || Some(Selection { names: vec!["a".into()], states: Vec::new() });
-    let by_state = || Some(Selection { names: Vec::new(), states: vec![State::Failed as i32] });
+    let selection = || Some(Selection { names: vec!["a".into()], ..Default::default() });
+    let by_state = || Some(Selection { states: vec![State::Failed as i32], ..Default::default() });
     const ALL: &[Role] = &[Observe, Submit, Work, Admin];
     const LOOK: &[Role] = &[Observe, Submit, Admin];
     vec![
@@ -22,11 +22,33 @@ fn table() -> Vec<(&'static str, Body, &'static [Role])> {
         ("List", Body::List(List::default()), LOOK),
         ("Show", Body::Show(Show { name: "a".into() }), LOOK),
         ("Export", Body::Export(Export::default()), LOOK),
-        ("Wait", Body::Wait(Wait { wait_ms: 0 }), LOOK),
+        ("Count", Body::Count(Count { selection: by_state() }), LOOK),
+        (
+            "Wait for tasks",
+            Body::Wait(Wait { names: vec!["a".into()], ..Default::default() }),
+            LOOK,
+        ),
+        ("Wait", Body::Wait(Wait { wait_ms: 0, ..Default::default() }), LOOK),
         ("Create", Body::Create(Create { tasks: vec![task("b", &[])] }), &[Submit]),
         ("Cancel", Body::Cancel(Cancel { selection: selection() }), &[Submit]),
         ("Cancel by state", Body::Cancel(Cancel { selection: by_state() }), &[Submit]),
         ("Retry", Body::Retry(Retry { selection: selection(), done: false }), &[Submit]),
+        (
+            "Adjust",
+            Body::Adjust(Adjust {
+                selection: selection(),
+                change: Some(adjust::Change::Held(false)),
+            }),
+            &[Submit],
+        ),
+        (
+            "Adjust by state",
+            Body::Adjust(Adjust {
+                selection: by_state(),
+                change: Some(adjust::Change::Held(true)),
+            }),
+            &[Submit],
+        ),
         ("Steal", Body::Steal(Steal { worker: worker(), n: 1, ..Steal::default() }), &[Work]),
         ("Complete", Body::Complete(Complete { worker: worker(), ..Complete::default() }), &[Work]),
         ("Release", Body::Release(Release { worker: worker(), attempts: Vec::new() }), &[Work]),

@@ -11,6 +11,7 @@ mod repair;
 mod run;
 mod scripts;
 mod stuck;
+mod sweep;
 mod table;
 mod talk;
 mod wait;

@@ -142,7 +142,7 @@ fn wait_is_answered_at_the_end() {
     let hub = Hub::start();
     let (native, waiting) = (hub.native(), hub.native());
     native.create(&[task("a", &[])]);
-    waiting.send(Body::Wait(Wait { wait_ms: 60_000 }));
+    waiting.send(Body::Wait(Wait { wait_ms: 60_000, ..Default::default() }));
     let lease = native.steal_one(&worker(1));
     assert!(!waiting.has_reply(50));
     native.report(&worker(1), vec![outcome_done(&lease)]);
@@ -155,7 +155,8 @@ fn wait_is_answered_when_its_time_is_over() {
     let hub = Hub::start();
     let native = hub.native();
     native.create(&[task("a", &[])]);
-    let Answer::Waited(waited) = native.ask(Body::Wait(Wait { wait_ms: 20 })) else {
+    let Answer::Waited(waited) = native.ask(Body::Wait(Wait { wait_ms: 20, ..Default::default() }))
+    else {
         panic!("not waited");
     };
     assert_eq!((waited.phase(), waited.counts.unwrap().ready), (Phase::Active, 1));

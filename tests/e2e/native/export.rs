@@ -86,7 +86,7 @@ fn a_selection_narrows() {
     let failed = Selection { states: vec![State::Failed.into()], ..Selection::default() };
     let page = export(&native, Export { selection: Some(failed), ..Export::default() });
     assert_eq!((names(&page), page.tasks[0].attempts.len()), (vec!["a"], 1));
-    let some = Selection { names: ["c", "x", "a"].map(String::from).into(), states: Vec::new() };
+    let some = Selection { names: ["c", "x", "a"].map(String::from).into(), ..Default::default() };
     let pages = pages(&native, Export { selection: Some(some), limit: 1, ..Export::default() });
     let all: Vec<_> = pages.iter().flat_map(names).collect();
     assert_eq!(all, ["c", "a"]);

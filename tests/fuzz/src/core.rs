@@ -11,7 +11,7 @@ use dhub::delivery::{self, Delivery};
 use dhub::dwork;
 use dhub::job::{Job, Step};
 use dhub::scheduler::message::*;
-use dhub::scheduler::{Scheduler, State};
+use dhub::scheduler::{Scheduler, State, Task};
 use dhub::server::{Options, restore};
 use dhub::store::Store;
 use dhub_proto::wire;
@@ -280,19 +280,20 @@ impl Core {
         restored.apply(0, Command::Tick, &Past::new());
         let late = restored.take_changes();
         assert!(late.is_empty(), "a restart would change something: {late:?}");
-        // What waits for its next try is ready after a restart.
-        let put_off = |name: &str| self.scheduler.retry_in_ms(name).is_some();
-        let waiting = self.scheduler.tasks_from(0).filter(|(_, task)| put_off(&task.name)).count();
+        // What waits for its next try is ready after a restart, unless it is held besides.
+        let put_off = |task: &Task| !task.held && self.scheduler.retry_in_ms(&task.name).is_some();
+        let waiting = self.scheduler.tasks_from(0).filter(|(_, task)| put_off(task)).count();
         let mut counts = *self.scheduler.counts();
         counts.set(State::Waiting, counts.of(State::Waiting) - waiting as u64);
         counts.set(State::Ready, counts.of(State::Ready) + waiting as u64);
         assert_eq!(&counts, restored.counts());
         assert_eq!(self.scheduler.phase(), restored.phase());
+        assert_eq!(self.scheduler.held(), restored.held());
         for (_, task) in self.scheduler.tasks_from(0) {
             let Some(other) = restored.find(&task.name) else {
                 panic!("{} is {:?}, and lost at a restart", task.name, task.state);
             };
-            let state = if put_off(&task.name) { State::Ready } else { task.state };
+            let state = if put_off(task) { State::Ready } else { task.state };
             assert_eq!(state, other.state, "{}", task.name);
             let held = (task.id, task.attempt, task.failures, task.reclaims, task.definition);
             let found = (other.id, other.attempt, other.failures, other.reclaims, other.definition);

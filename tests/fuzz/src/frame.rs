@@ -121,9 +121,12 @@ fn native_is_valid(asked: &Asked) {
             selection_is_valid(&export.list.selection);
             assert!((1..=PAGE_TASKS_MAX).contains(&export.list.limit));
         }
-        Asked::Long(Long::CancelByState(selection) | Long::Retry { selection, .. }) => {
+        Asked::Long(Long::Sweep { selection, .. } | Long::Retry { selection, .. }) => {
+            assert!(!selection.is_empty());
             selection_is_valid(selection);
         }
+        Asked::Long(Long::Count(selection)) => selection_is_valid(selection),
+        Asked::Long(Long::Ended { .. }) => panic!("nobody can ask for this: {asked:?}"),
         Asked::Workers { limit, .. } => assert!((1..=PAGE_WORKERS_MAX).contains(limit)),
         Asked::Long(Long::Steer { workers, order }) => {
             assert!((1..=STEER_NAMES_MAX).contains(&workers.len()) && *order != Order::None);
@@ -157,7 +160,12 @@ fn command_is_valid(command: &Command) {
             assert!(attempts.len() <= BATCH_TASKS_MAX);
         }
         Command::Wait { wait_ms, .. } => assert!(*wait_ms <= WAIT_MS_MAX),
-        Command::Cancel { names, .. } => assert!(names.len() <= BATCH_TASKS_MAX),
+        Command::Cancel { names, .. } | Command::Adjust { names, .. } => {
+            assert!(names.len() <= BATCH_TASKS_MAX);
+        }
+        Command::Await { names, wait_ms, .. } => {
+            assert!((1..=WAIT_NAMES_MAX).contains(&names.len()) && *wait_ms <= WAIT_MS_MAX);
+        }
         Command::Exit { .. } => {}
         Command::Steer { .. }
         | Command::Revive { .. }
@@ -198,4 +206,8 @@ fn steal_is_valid(steal: &Steal) {
 fn selection_is_valid(selection: &Selection) {
     selection.names.iter().for_each(|name| name_is_valid(name));
     assert!(selection.names.len() <= BATCH_TASKS_MAX);
+    let patterns = [&selection.patterns, &selection.workers];
+    patterns.into_iter().flatten().for_each(|pattern| name_is_valid(pattern));
+    assert!(patterns.into_iter().all(|patterns| patterns.len() <= PATTERNS_MAX));
+    assert!(selection.exit_codes.len() <= PATTERNS_MAX);
 }

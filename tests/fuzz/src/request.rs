@@ -42,6 +42,9 @@ pub enum Native {
     List(Few<Name>, Few<State>, u8, u8),
     Export(Few<Name>, Few<State>, u8, u8),
     Wait(u8),
+    Adjust(Few<Name>, Few<State>, bool, i8),
+    Count(Few<Name>, Few<State>),
+    Await(Few<Name>, u8),
 }
 
 #[derive(Clone, Debug, TypeGenerator)]
@@ -222,9 +225,25 @@ impl Native {
                 after_attempt: u32::from(*after % 4),
                 brief: *limit % 2 == 0,
             }),
-            Native::Wait(wait_s) => {
-                Body::Wait(wire::Wait { wait_ms: u64::from(wait_s % 30) * 1000 })
+            Native::Adjust(names, states, hold, to) => Body::Adjust(wire::Adjust {
+                selection: selection(names, states),
+                change: Some(match hold {
+                    true => wire::adjust::Change::Held(*to >= 0),
+                    false => wire::adjust::Change::Priority((*to).into()),
+                }),
+            }),
+            Native::Count(names, states) => {
+                Body::Count(wire::Count { selection: selection(names, states) })
             }
+            Native::Await(names, wait_s) => Body::Wait(wire::Wait {
+                wait_ms: u64::from(*wait_s) * 100,
+                names: names.0.iter().map(|name| name.text()).collect(),
+                output: wait_s % 2 == 0,
+            }),
+            Native::Wait(wait_s) => Body::Wait(wire::Wait {
+                wait_ms: u64::from(wait_s % 30) * 1000,
+                ..Default::default()
+            }),
         }
     }
 }
@@ -364,9 +383,16 @@ fn heartbeat(worker: Worker, told: &Few<Told>, known: &Known) -> wire::Heartbeat
     }
 }
 
+/// Every fourth name stands for all that begin like it.
 fn selection(names: &Few<Name>, states: &Few<State>) -> Option<wire::Selection> {
+    let (patterns, names): (Vec<&Name>, Vec<&Name>) =
+        names.0.iter().partition(|name| name.0 % 4 == 3);
+    let begin = |name: &Name| name.text().chars().take(1).chain(['*']).collect();
     Some(wire::Selection {
-        names: names.0.iter().map(|name| name.text()).collect(),
+        names: names.into_iter().map(|name| name.text()).collect(),
+        patterns: patterns.into_iter().map(begin).collect(),
         states: states.0.iter().map(|state| i32::from(state.0 % 9)).collect(),
+        held: states.0.iter().any(|state| state.0 > 240),
+        ..wire::Selection::default()
     })
 }

@@ -40,10 +40,8 @@ impl Display for Brief<'_, Ask> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self.0 {
             Ask::Command(command) => Brief(command).fmt(f),
-            Ask::CancelByState(states) => write!(f, "cancel all {states:?}"),
-            Ask::Retry { names, states, done } => {
-                write!(f, "retry {names:?} {states:?} done={done}")
-            }
+            Ask::Sweep { selection, deed } => write!(f, "{deed:?} all {selection:?}"),
+            Ask::Retry { selection, done } => write!(f, "retry {selection:?} done={done}"),
         }
     }
 }
@@ -83,6 +81,10 @@ impl Display for Brief<'_, Command> {
             Command::Exit { who, .. } => write!(f, "exit of {}", who.name),
             Command::Steer { workers, order, .. } => write!(f, "{order:?} {workers:?}"),
             Command::Cancel { names, .. } => write!(f, "cancel {}", names.join(" ")),
+            Command::Adjust { names, to, .. } => write!(f, "adjust {} to {to:?}", names.join(" ")),
+            Command::Await { names, wait_ms, .. } => {
+                write!(f, "wait {wait_ms} for {}", names.join(" "))
+            }
             Command::Revive { tasks, .. } => {
                 write!(f, "revive")?;
                 tasks.iter().try_for_each(|one| write!(f, " {}", one.task.name))

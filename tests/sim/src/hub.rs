@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use dhub::archive;
-use dhub::convert::Selection;
 use dhub::delivery::{self, Delivery};
-use dhub::job::{CancelJob, Job, RetryJob, Step};
+use dhub::job::{Job, RetryJob, Step, SweepJob};
 use dhub::scheduler::message::*;
 use dhub::scheduler::{Config, Scheduler, State};
 
@@ -153,13 +152,11 @@ impl Hub {
             Ask::Command(command) => {
                 return self.carry_out(command.clone().with_ticket(ticket), false, at);
             }
-            Ask::CancelByState(states) => {
-                let selection = Selection { names: Vec::new(), states: states.clone() };
-                Job::Cancel(CancelJob::new(selection))
+            Ask::Sweep { selection, deed } => {
+                Job::Sweep(Box::new(SweepJob::new(selection.clone(), *deed)))
             }
-            Ask::Retry { names, states, done } => {
-                let selection = Selection { names: names.clone(), states: states.clone() };
-                Job::Retry(Box::new(RetryJob::new(selection, *done)))
+            Ask::Retry { selection, done } => {
+                Job::Retry(Box::new(RetryJob::new(selection.clone(), *done)))
             }
         };
         self.jobs.push_back(Running { ticket, ask: frame.ask, job, askers: vec![ticket] });
@@ -175,6 +172,12 @@ impl Hub {
         for (ticket, answer) in self.scheduler.take_answers() {
             if matches!(answer, Answer::Replaced | Answer::Joined { .. }) {
                 self.check_replaced(ticket)?;
+            }
+            if let Answer::Awaited { finished, .. } = &answer
+                && !finished.is_empty()
+                && ticket != self.last_ticket
+            {
+                at.tally.note(Met::TaskAwaited);
             }
             self.answered.push((ticket, answer));
         }
@@ -229,6 +232,7 @@ impl Hub {
                 Met::TaskFailedWithRetries
             }
             Change::Reopened { .. } => Met::TaskRetried,
+            Change::Adjusted { held: true, .. } => Met::TaskHeld,
             _ => return,
         };
         at.tally.note(met);

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::{Answer, Command, Name};
+use dhub::convert::{Deed, Selection};
+use dhub::scheduler::message::{Answer, Command};
 
 /// A process that talks to the hub.
 pub type PeerId = usize;
@@ -23,11 +23,13 @@ pub struct Frame {
 pub enum Ask {
     /// Its ticket is put in when it arrives.
     Command(Command),
-    CancelByState(Vec<State>),
-    /// By names, or else by states.
+    /// Of states, or of patterns.
+    Sweep {
+        selection: Selection,
+        deed: Deed,
+    },
     Retry {
-        names: Vec<Name>,
-        states: Vec<State>,
+        selection: Selection,
         done: bool,
     },
 }

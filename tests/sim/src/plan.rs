@@ -1,7 +1,7 @@
 //! What a seed stands for: who takes part, what they want, what goes wrong.
 
-use dhub::convert::definition;
-use dhub::scheduler::message::{Millis, Name, NewTask};
+use dhub::convert::{Deed, Selection, definition};
+use dhub::scheduler::message::{Adjustment, Millis, Name, NewTask};
 use dhub::scheduler::{Config, State};
 
 use crate::random::Random;
@@ -52,9 +52,11 @@ pub struct ClientPlan {
 pub enum Step {
     Create { tasks: Vec<NewTask>, merge: bool },
     Cancel(Vec<Name>),
-    CancelByState(State),
-    Retry { names: Vec<Name>, states: Vec<State>, done: bool },
+    Adjust { names: Vec<Name>, to: Adjustment },
+    Sweep { selection: Selection, deed: Deed },
+    Retry { selection: Selection, done: bool },
     Wait(u64),
+    Await { names: Vec<Name>, wait_ms: u64 },
 }
 
 /// A kworker.
@@ -139,7 +141,7 @@ impl Plan {
             },
             calm_at,
             network: network(random),
-            clients: clients(random, calm_at),
+            clients: clients(random, calm_at).into_iter().chain(adjusting(seed, calm_at)).collect(),
             pools: (0..pools).map(|_| pool(random)).collect(),
             loops: (0..loops).map(|_| a_loop(random)).collect(),
             work,
@@ -255,17 +257,18 @@ fn clients(random: &mut Random, calm_at: Millis) -> Vec<ClientPlan> {
     for _ in 0..interventions {
         let names: Vec<Name> =
             (0..random.within(1, 3)).map(|_| name(random.below(count))).collect();
+        let by_name = Selection { names: names.clone(), ..Selection::default() };
         let step = match random.below(10) {
             0 | 1 => Step::Cancel(names),
-            2 => Step::CancelByState(*random.pick(&[State::Waiting, State::Ready, State::Running])),
-            3 | 4 => Step::Retry { names, states: Vec::new(), done: false },
-            5 if random.chance(300) => Step::Retry { names, states: Vec::new(), done: true },
+            2 => Step::Sweep { selection: one_state(random), deed: Deed::Cancel },
+            3 | 4 => Step::Retry { selection: by_name, done: false },
+            5 if random.chance(300) => Step::Retry { selection: by_name, done: true },
             5 => Step::Wait(random.within(SECOND, MINUTE)),
-            _ => Step::Retry {
-                names: Vec::new(),
-                states: vec![State::Failed, State::Skipped, State::Cancelled],
-                done: false,
-            },
+            _ => {
+                let states = vec![State::Failed, State::Skipped, State::Cancelled];
+                let selection = Selection { states, ..Selection::default() };
+                Step::Retry { selection, done: false }
+            }
         };
         let at = random.below(steps.len() as u64 + 1) as usize;
         // Most of it makes sense only later.
@@ -283,6 +286,45 @@ fn clients(random: &mut Random, calm_at: Millis) -> Vec<ClientPlan> {
         });
     }
     plans
+}
+
+fn one_state(random: &mut Random) -> Selection {
+    let state = *random.pick(&[State::Waiting, State::Ready, State::Running]);
+    Selection { states: vec![state], ..Selection::default() }
+}
+
+/// A person who holds tasks and changes priorities, and in the end lets all of them go; and one who waits.
+fn adjusting(seed: u64, calm_at: Millis) -> Vec<ClientPlan> {
+    // From numbers of its own, so that seeds stay what they are.
+    let mut random = Random::apart(seed, 4);
+    let random = &mut random;
+    if random.chance(500) {
+        return Vec::new();
+    }
+    let mut steps = Vec::new();
+    for _ in 0..random.within(1, 12) {
+        let names = (0..random.within(1, 4)).map(|_| name(random.below(12))).collect();
+        let pattern: Name = format!("t{}*", random.below(5)).into();
+        let by_pattern = Selection { patterns: vec![pattern], ..Selection::default() };
+        let held = Adjustment::Held(random.chance(600));
+        let priority = Adjustment::Priority(random.below(5) as i32 - 2);
+        let step = match random.below(8) {
+            0..3 => Step::Adjust { names, to: held },
+            3 => Step::Adjust { names, to: priority },
+            4 => Step::Sweep { selection: one_state(random), deed: Deed::Adjust(held) },
+            5 => Step::Sweep { selection: by_pattern, deed: Deed::Adjust(priority) },
+            6 => Step::Retry { selection: by_pattern, done: false },
+            _ => Step::Await { names, wait_ms: random.within(SECOND, MINUTE) },
+        };
+        steps.push((random.mostly_low(0, calm_at / 12), step));
+    }
+    let selection = Selection { held: true, ..Selection::default() };
+    let deed = Deed::Adjust(Adjustment::Held(false));
+    // Again and again: one who was killed with a hold in its hands may have sent it late.
+    for _ in 0..3 {
+        steps.push((calm_at / 3, Step::Sweep { selection: selection.clone(), deed }));
+    }
+    vec![ClientPlan { steps, patience_ms: 10 * SECOND }]
 }
 
 fn point(random: &mut Random) -> Point {

@@ -37,6 +37,8 @@ met! {
     TaskFailedWithRetries "failures with retries left"
     TaskRetried "tasks brought back by a retry"
     TaskSkipped "tasks skipped"
+    TaskHeld "tasks held"
+    TaskAwaited "tasks waited for that were finished meanwhile"
 }
 
 #[derive(Clone, Debug, Default)]

@@ -19,7 +19,7 @@ pub fn check_recent(shared: &Shared, link: &mut Link) -> Option<()> {
     let recent = shared.journal().take_recent();
     for some in recent.chunks(BATCH_TASKS_MAX) {
         let names = some.iter().map(|(key, _)| key.name()).collect();
-        let selection = Some(Selection { names, states: Vec::new() });
+        let selection = Some(Selection { names, ..Default::default() });
         let mut page = List { selection, limit: PAGE_TASKS_MAX as u32, ..List::default() };
         let mut tasks: Vec<TaskInfo> = Vec::new();
         loop {

@@ -58,7 +58,7 @@ pub fn run(shared: &Shared, creators: &Creators, seed: u64) {
 
 fn selection(keys: &[Key]) -> Option<Selection> {
     let names = keys.iter().map(|key| key.name()).collect();
-    Some(Selection { names, states: Vec::new() })
+    Some(Selection { names, ..Default::default() })
 }
 
 /// Those that are cancelled now. None: the run is over.

@@ -50,7 +50,29 @@ pub fn is_committed(ask: &Ask, answer: &Answer, committed: &Rows) -> Check {
                 _ => Err(format!("'{name}' is told cancelled and is not")),
             })
         }
+        (Command::Adjust { names, .. }, Answer::Adjusted { refused, .. }) => {
+            let taken = names.iter().filter(|name| !refused.iter().any(|r| r.name == **name));
+            taken.into_iter().try_for_each(|name| match committed.find(name) {
+                Some(_) => Ok(()),
+                None => Err(format!("'{name}' is told adjusted and there is none")),
+            })
+        }
+        (Command::Await { names, .. }, Answer::Awaited { finished, unknown, .. }) => {
+            finished.iter().try_for_each(|name| was_finished(committed, name))?;
+            match finished.iter().chain(unknown).find(|name| !names.contains(name)) {
+                Some(name) => Err(format!("'{name}' is told of, and was not asked for")),
+                None => Ok(()),
+            }
+        }
         _ => Ok(()),
+    }
+}
+
+/// It is, or a person has had it run again since.
+fn was_finished(rows: &Rows, name: &Name) -> Check {
+    match rows.find(name) {
+        Some(row) if row.state.is_finished() || row.reopened => Ok(()),
+        _ => Err(format!("'{name}' is told finished and is not")),
     }
 }
 
@@ -180,6 +202,10 @@ pub fn parked_have_to_wait<'a>(
                 }
                 is_not_over(now, parked.since + wait_ms, "Wait")
             }
+            Command::Await { names, wait_ms, .. } => {
+                none_is_finished(scheduler, names)?;
+                is_not_over(now, parked.since + wait_ms, "Wait for tasks")
+            }
             other => Err(format!("is not answered in its turn: {other:?}")),
         }
     })
@@ -196,6 +222,16 @@ fn nothing_is_ready(scheduler: &Scheduler, who: &Who, steal: &Steal) -> Check {
         return Err(format!("a steal of {} is parked although all is at rest", who.name));
     }
     Ok(())
+}
+
+/// A finished task leaves memory.
+fn none_is_finished(scheduler: &Scheduler, names: &[Name]) -> Check {
+    let unfinished =
+        |name: &&Name| scheduler.find(name).is_some_and(|task| !task.state.is_finished());
+    match names.iter().find(|name| !unfinished(name)) {
+        Some(name) => Err(format!("a Wait for '{name}' is parked although that is finished")),
+        None => Ok(()),
+    }
 }
 
 fn losses_are_told(scheduler: &Scheduler, who: &Who) -> Check {

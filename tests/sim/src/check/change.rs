@@ -21,6 +21,7 @@ pub fn check(rows: &Rows, change: &Change, cause: Cause, at: Moment) -> Check {
             lease_is_the_only_one(rows, row)?;
             attempt_is_the_next(row, *attempt)?;
             dependencies_are_done(rows, row)?;
+            is_not_held(row)?;
             number_is_granted_once(rows, client.as_ref(), *number, at)
         }
         Change::Back { task, attempt, .. } => {
@@ -41,6 +42,10 @@ pub fn check(rows: &Rows, change: &Change, cause: Cause, at: Moment) -> Check {
             end_has_its_outcome(row, *state, cause)?;
             skip_has_a_dead_dependency(rows, row, *state, *blame)
         }
+        Change::Adjusted { task, .. } => match cause {
+            Cause::Adjust => is_open(rows, *task).map(drop),
+            _ => Err(format!("'{}' is adjusted by a {cause:?}", name_of(rows, *task))),
+        },
         Change::Reopened { task } => done_is_never_undone(rows, *task, cause),
         Change::Blamed { task, blame } => blame_can_be_retried(rows, *task, *blame),
     }
@@ -111,6 +116,13 @@ fn dependencies_are_done(rows: &Rows, row: &Row) -> Check {
             row.name, need.name, need.state
         )),
         None => Ok(()),
+    }
+}
+
+fn is_not_held(row: &Row) -> Check {
+    match row.held {
+        true => Err(format!("'{}' is given out, yet it is held", row.name)),
+        false => Ok(()),
     }
 }
 

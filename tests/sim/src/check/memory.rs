@@ -46,6 +46,10 @@ fn counts_match(scheduler: &Scheduler, rows: &Rows) -> Check {
     for row in rows.iter().filter(|row| row.state.is_finished()) {
         add(row.state);
     }
+    let held = rows.iter().filter(|row| row.held).count() as u64;
+    if held != scheduler.held() {
+        return Err(format!("{} are held, recounted {held}", scheduler.held()));
+    }
     if counts != *scheduler.counts() {
         return Err(format!("counts are {:?}, recounted {counts:?}", scheduler.counts()));
     }
@@ -73,16 +77,17 @@ fn ready_iff_nothing_to_wait_for(scheduler: &Scheduler, rows: &Rows, now: Millis
         let Some(row) = rows.get(task.id) else { continue };
         let done = all_done(rows.needs(row));
         let redone = rows.needs(row).any(|need| need.redone);
-        let held = rows.leases.contains_key(&row.id);
+        let leased = rows.leases.contains_key(&row.id);
         let put_off = is_put_off(scheduler, row, now);
+        let held = row.held;
         let fits = match task.state {
-            State::Ready => (done || redone) && !held && !put_off,
-            State::Waiting => (!done || put_off) && !held,
+            State::Ready => (done || redone) && !leased && !put_off && !held,
+            State::Waiting => (!done || put_off || held) && !leased,
             _ => true,
         };
         if !fits {
             return Err(format!(
-                "'{}' is {:?}; dependencies done: {done}, leased: {held}, put off: {put_off}",
+                "'{}' is {:?}; dependencies done: {done}, leased: {leased}, put off: {put_off}, held: {held}",
                 task.name, task.state
             ));
         }
@@ -141,18 +146,26 @@ fn memory_agrees(scheduler: &Scheduler, rows: &Rows) -> Check {
             continue;
         }
         let attempt = rows.leases.get(&row.id).map_or(row.attempt, |lease| lease.attempt);
-        let stored =
-            (attempt, row.failures, row.reclaims, row.definition, row.priority, row.retries);
-        let held = (
+        let stored = (
+            attempt,
+            row.failures,
+            row.reclaims,
+            row.definition,
+            row.priority,
+            row.retries,
+            row.held,
+        );
+        let known = (
             task.attempt,
             task.failures,
             task.reclaims,
             task.definition,
             task.priority,
             task.retries,
+            task.held,
         );
-        if stored != held {
-            return Err(format!("'{}' differs: in memory {held:?}, stored {stored:?}", task.name));
+        if stored != known {
+            return Err(format!("'{}' differs: in memory {known:?}, stored {stored:?}", task.name));
         }
     }
     match rows.iter().find(|row| row.is_open() && !scheduler.holds(&row.name)) {

@@ -25,9 +25,11 @@ pub enum Cause {
     Exit,
     Steer,
     Cancel,
+    Adjust,
     Revive { done: bool },
     Hasten,
     Wait,
+    Await,
     Undelivered,
     Tick,
 }
@@ -43,9 +45,11 @@ impl Cause {
             Command::Exit { .. } => Cause::Exit,
             Command::Steer { .. } => Cause::Steer,
             Command::Cancel { .. } => Cause::Cancel,
+            Command::Adjust { .. } => Cause::Adjust,
             Command::Revive { .. } => Cause::Revive { done },
             Command::Hasten { .. } => Cause::Hasten,
             Command::Wait { .. } => Cause::Wait,
+            Command::Await { .. } => Cause::Await,
             Command::Undelivered { .. } => Cause::Undelivered,
             Command::Tick => Cause::Tick,
         }

@@ -78,10 +78,17 @@ fn ask(step: &Step) -> (Ask, u64) {
             Command::Create { ticket: 0, tasks: tasks.clone(), merge: *merge }
         }
         Step::Cancel(names) => Command::Cancel { ticket: 0, names: names.clone() },
-        Step::CancelByState(state) => return (Ask::CancelByState(vec![*state]), 0),
-        Step::Retry { names, states, done } => {
-            let (names, states) = (names.clone(), states.clone());
-            return (Ask::Retry { names, states, done: *done }, 0);
+        Step::Adjust { names, to } => Command::Adjust { ticket: 0, names: names.clone(), to: *to },
+        Step::Sweep { selection, deed } => {
+            return (Ask::Sweep { selection: selection.clone(), deed: *deed }, 0);
+        }
+        Step::Retry { selection, done } => {
+            return (Ask::Retry { selection: selection.clone(), done: *done }, 0);
+        }
+        Step::Await { names, wait_ms } => {
+            let (names, wait_ms) = (names.clone(), *wait_ms);
+            let command = Command::Await { ticket: 0, names, wait_ms, output: false };
+            return (Ask::Command(command), wait_ms);
         }
         Step::Wait(wait_ms) => {
             return (Ask::Command(Command::Wait { ticket: 0, wait_ms: *wait_ms }), *wait_ms);

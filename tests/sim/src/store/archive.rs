@@ -3,7 +3,7 @@
 use dhub::archive::Archive;
 use dhub::scheduler::State;
 use dhub::scheduler::message::*;
-use dhub::store::{AttemptRow, Page, TaskRow};
+use dhub::store::{AttemptRow, Matching, Page, TaskRow};
 
 use super::rows::{Row, Rows};
 
@@ -25,6 +25,7 @@ impl Rows {
             attempt: row.attempt,
             last: row.ended(row.attempt).map(|ended| (ended.worker, ended.how)),
             details_bytes: row.details_bytes,
+            held: row.held,
             needs,
         }
     }
@@ -46,6 +47,7 @@ fn task_row(row: &Row) -> TaskRow {
         finished: (!row.is_open()).then_some(row.state),
         attempt: row.attempt,
         blame: row.blame,
+        held: row.held,
         ..TaskRow::default()
     }
 }
@@ -58,6 +60,18 @@ fn attempt_row(attempt: u32, how: Ended) -> AttemptRow {
         Ended::Cancelled => "cancelled",
     };
     AttemptRow { attempt, outcome, ..AttemptRow::default() }
+}
+
+/// Ids compared with patterns at a time.
+const MATCH_ROWS: TaskId = 3;
+
+fn is_on(which: Page, row: &Row) -> bool {
+    match which {
+        Page::Any => true,
+        Page::All => row.state != State::Missing,
+        Page::Open => row.is_open(),
+        Page::Dead(state) => row.state == state,
+    }
 }
 
 impl Archive for Rows {
@@ -109,6 +123,34 @@ impl Archive for Rows {
         Ok(rows.into_iter().take(most).map(task_row).collect())
     }
 
+    /// Few at a time, so that there are often more; by their first character, and all of them if that
+    /// is not told: the caller must look itself.
+    fn matching(
+        &self,
+        which: Page,
+        patterns: &[Name],
+        after: TaskId,
+        back: bool,
+    ) -> Result<Matching, String> {
+        assert!(!back, "nobody here goes back");
+        let upto = after + MATCH_ROWS;
+        let first = |name: &Name| name.chars().next();
+        let begins = |row: &Row| {
+            patterns.iter().any(|pattern| {
+                matches!(first(pattern), Some('*' | '?')) || first(pattern) == first(&row.name)
+            })
+        };
+        let rows = self.iter().filter(|row| row.id > after && row.id <= upto);
+        let ids = rows.filter(|row| is_on(which, row) && begins(row)).map(|row| row.id).collect();
+        Ok(Matching { ids, upto: (upto < self.last_task()).then_some(upto) })
+    }
+
+    fn last_attempt(&self, task: TaskId, _output: bool) -> Result<Option<AttemptRow>, String> {
+        let attempts = self.get(task).map(|row| row.attempts.as_slice()).unwrap_or_default();
+        let last = attempts.iter().max_by_key(|row| row.attempt);
+        Ok(last.map(|row| attempt_row(row.attempt, row.how)))
+    }
+
     fn skipped_for(
         &self,
         blame: TaskId,
@@ -144,14 +186,5 @@ impl Archive for Rows {
 
     fn name(&self, id: TaskId) -> Result<String, String> {
         Ok(self.get(id).map(|row| row.name.to_string()).unwrap_or_default())
-    }
-}
-
-fn is_on(page: Page, row: &Row) -> bool {
-    match page {
-        Page::Any => true,
-        Page::All => row.state != State::Missing,
-        Page::Open => row.is_open(),
-        Page::Dead(state) => row.state == state,
     }
 }

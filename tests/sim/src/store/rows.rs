@@ -18,6 +18,7 @@ pub struct Row {
     pub attempt: u32,
     pub failures: u32,
     pub reclaims: u32,
+    pub held: bool,
     pub blame: Option<TaskId>,
     pub needs: Vec<TaskId>,
     pub attempts: Vec<AttemptRow>,
@@ -25,6 +26,8 @@ pub struct Row {
     pub leased: u32,
     /// A person has had it run again after it was done: those that needed it need it no more.
     pub redone: bool,
+    /// It was finished before.
+    pub reopened: bool,
     pub cancels: u32,
     /// Not stored: when it failed, if it waits for its next try.
     pub failed_at: Option<Millis>,
@@ -173,6 +176,7 @@ impl Rows {
                 self.change(*task, |row| {
                     row.state = *state;
                     row.failed_at = None;
+                    row.held = false;
                     (row.attempt, row.failures, row.reclaims) = (*attempt, *failures, *reclaims);
                     row.blame = (*state == State::Skipped).then_some(*blame);
                     row.cancels += u32::from(*state == State::Cancelled);
@@ -180,8 +184,12 @@ impl Rows {
             }
             Change::Reopened { task } => self.change(*task, |row| {
                 row.redone |= row.state == State::Done;
+                row.reopened = true;
                 row.state = State::Waiting;
                 (row.failures, row.reclaims, row.blame) = (0, 0, None);
+            }),
+            Change::Adjusted { task, held, priority } => self.change(*task, |row| {
+                (row.held, row.priority) = (*held, *priority);
             }),
             Change::Blamed { task, blame } => self.change(*task, |row| row.blame = Some(*blame)),
         }
@@ -225,6 +233,7 @@ fn missing(id: TaskId, name: &Name) -> Row {
         retries: 0,
         details_bytes: 0,
         attempt: 0,
+        held: false,
         failures: 0,
         reclaims: 0,
         blame: None,
@@ -232,6 +241,7 @@ fn missing(id: TaskId, name: &Name) -> Row {
         attempts: Vec::new(),
         leased: 0,
         redone: false,
+        reopened: false,
         cancels: 0,
         failed_at: None,
     }

@@ -9,14 +9,18 @@
 //!     complete w1 a#1 b want 1     fail w1 a#1 exit 3 reason WORD final     release w1 a#1 needs c
 //!     heartbeat w1 a#1* b#1 (reply)     exit w1     undelivered a#1
 //!     steer drain w1     steer stop w1 w2
-//!     cancel a     retry a (done)     wait 5s
+//!     cancel a     retry a (done)     hold a     unhold a     priority 5 a b
+//!     wait 5s     await 5s a b (until some of them are finished)
 //!     delay 1s (--retry-delay of this hub; without it 0)
 //!     advance 31s (a turn each second)     pause 60s (none meanwhile)     restart
 //!     state     counts     attempts a     tasks NAME from 1 to 9 ...
 //!
 //! A worker w1 has an id and counts its steals; any other, such as h1, is known by its name alone.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod show;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -26,6 +30,8 @@ use common::*;
 use dhub::convert::definition;
 use dhub::scheduler::State;
 use dhub::scheduler::message::*;
+use show::show_answer;
+use words::{Words, attempt, ms};
 
 #[test]
 fn scenarios() {
@@ -157,6 +163,7 @@ impl Runner {
                 let blame = store.name(row.blame.expect("one to blame")).expect("its name");
                 format!("{word} because of {blame}")
             }
+            Some(task) if task.held => format!("{word}, held"),
             _ => word,
         }
     }
@@ -261,6 +268,17 @@ impl Runner {
                 let names = words.words.iter().map(|&name| name.into()).collect();
                 self.ask("cancel".into(), |ticket| Command::Cancel { ticket, names });
             }
+            "hold" | "unhold" => self.adjust(verb, Adjustment::Held(verb == "hold"), &words),
+            "priority" => {
+                let priority = words.next().parse().expect("a priority");
+                self.adjust(verb, Adjustment::Priority(priority), &words);
+            }
+            "await" => {
+                let wait_ms = ms(words.next());
+                let names: Vec<Name> = words.words.iter().map(|&name| name.into()).collect();
+                let label = format!("await {}", names.join(" "));
+                self.ask(label, |ticket| Command::Await { ticket, names, wait_ms, output: false });
+            }
             "retry" => {
                 let done = words.flag("done");
                 let names: Vec<Name> = words.words.iter().map(|&name| name.into()).collect();
@@ -318,6 +336,11 @@ impl Runner {
         }
     }
 
+    fn adjust(&mut self, verb: &str, to: Adjustment, words: &Words) {
+        let names = words.words.iter().map(|&name| name.into()).collect();
+        self.ask(verb.into(), |ticket| Command::Adjust { ticket, names, to });
+    }
+
     fn ask(&mut self, label: String, command: impl FnOnce(Ticket) -> Command) {
         let ticket = self.hub.ticket();
         self.open.insert(ticket, label);
@@ -368,139 +391,5 @@ impl Runner {
 
     fn fail(&self, why: &str) -> ! {
         panic!("{}:{}: {why}", self.file, self.line)
-    }
-}
-
-/// The words of a command; those that were understood are taken out.
-struct Words<'a> {
-    words: Vec<&'a str>,
-}
-
-impl<'a> Words<'a> {
-    fn next(&mut self) -> &'a str {
-        self.words.remove(0)
-    }
-
-    fn find<T: std::str::FromStr>(&mut self, key: &str) -> Option<T> {
-        let at = self.words.iter().position(|word| *word == key)?;
-        let value = self.words.get(at + 1).and_then(|word| word.parse().ok());
-        self.words.drain(at..at + 2);
-        Some(value.unwrap_or_else(|| panic!("'{key}' needs a value")))
-    }
-
-    fn after<T: std::str::FromStr>(&mut self, key: &str) -> T {
-        self.find(key).unwrap_or_else(|| panic!("'{key}' is missing"))
-    }
-
-    fn find_ms(&mut self, key: &str) -> u64 {
-        self.find::<String>(key).map_or(0, |text| ms(&text))
-    }
-
-    fn flag(&mut self, key: &str) -> bool {
-        let at = self.words.iter().position(|word| *word == key);
-        at.map(|at| self.words.remove(at)).is_some()
-    }
-
-    fn rest_after(&mut self, key: &str) -> Vec<Name> {
-        let Some(at) = self.words.iter().position(|word| *word == key) else {
-            return Vec::new();
-        };
-        self.words.drain(at..).skip(1).map(Name::from).collect()
-    }
-}
-
-/// 1h, 2m, 3s, 4ms.
-fn ms(text: &str) -> u64 {
-    let (unit, times) = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)]
-        .into_iter()
-        .find(|(unit, _)| text.ends_with(unit))
-        .unwrap_or_else(|| panic!("'{text}' is no time"));
-    text[..text.len() - unit.len()].parse::<u64>().expect("a number") * times
-}
-
-/// NAME, NAME#ATTEMPT, and a star if its process runs.
-fn attempt(text: &str) -> AttemptRef {
-    let (text, started) = match text.strip_suffix('*') {
-        Some(text) => (text, true),
-        None => (text, false),
-    };
-    let (name, attempt) = text.split_once('#').unwrap_or((text, "0"));
-    AttemptRef { name: name.into(), attempt: attempt.parse().expect("an attempt"), started }
-}
-
-fn show_attempts<'a>(attempts: impl Iterator<Item = (&'a Name, u32)>) -> String {
-    let all: Vec<String> = attempts.map(|(name, attempt)| format!("{name}#{attempt}")).collect();
-    if all.is_empty() { "nothing".into() } else { all.join(" ") }
-}
-
-fn show_lost(lost: &[(Name, u32)]) -> String {
-    if lost.is_empty() {
-        return String::new();
-    }
-    let lost = lost.iter().map(|(name, attempt)| (name, *attempt));
-    format!(", lost {}", show_attempts(lost))
-}
-
-fn show_order(order: Order) -> &'static str {
-    match order {
-        Order::None => "",
-        Order::Drain => ", drain",
-        Order::Stop => ", stop",
-    }
-}
-
-fn show_stolen(stolen: &Stolen) -> String {
-    let leases = show_attempts(stolen.leases.iter().map(|lease| (&lease.name, lease.attempt)));
-    let mut line = match stolen.leases.is_empty() {
-        true => format!("nothing, {:?}", stolen.phase).to_lowercase(),
-        false => leases,
-    };
-    if let Some(lease) = stolen.leases.iter().find(|lease| lease.term_ms != WORKER_TIMEOUT_MS) {
-        let _ = write!(line, " for {}s", lease.term_ms / 1000);
-    }
-    if stolen.not_done > 0 {
-        let _ = write!(line, ", {} not done", stolen.not_done);
-    }
-    line + &show_lost(&stolen.lost) + show_order(stolen.order)
-}
-
-fn show_refused(refused: &[Refused]) -> String {
-    let mut line = String::new();
-    for Refused { name, attempt, code, message } in refused {
-        let _ = write!(line, "; {name}#{attempt} refused, {code:?}: {message}");
-    }
-    line
-}
-
-fn show_answer(answer: &Answer) -> String {
-    match answer {
-        Answer::Created { added, existing, ready } => {
-            format!("added {added}, existing {existing}, ready {ready}")
-        }
-        Answer::Stolen(stolen) => show_stolen(stolen),
-        Answer::Completed { refused, stolen } => {
-            let stolen = stolen
-                .as_ref()
-                .map_or(String::new(), |stolen| format!("; {}", show_stolen(stolen)));
-            format!("ok{}{stolen}", show_refused(refused))
-        }
-        Answer::Released { released, refused } => {
-            format!("released {released}{}", show_refused(refused))
-        }
-        Answer::Heartbeaten { lost, order } => {
-            format!("ok{}{}", show_lost(lost), show_order(*order))
-        }
-        Answer::Steered => "ok".into(),
-        Answer::Exited { released } => format!("released {released}"),
-        Answer::Cancelled { cancelled, refused } => {
-            format!("cancelled {cancelled}{}", show_refused(refused))
-        }
-        Answer::Revived { .. } => panic!("only jobs revive"),
-        Answer::Waited { phase } => format!("{phase:?}").to_lowercase(),
-        Answer::Error { code, message, names } => {
-            format!("{code:?}: {message} [{}]", names.join(" "))
-        }
-        Answer::Replaced => "replaced".into(),
-        Answer::Joined { .. } => "joined by its repeat".into(),
     }
 }

@@ -1,0 +1,129 @@
+//! Requests that wait for some of the tasks that they name.
+
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
+
+use super::Scheduler;
+use super::message::*;
+use super::task::{Slot, State};
+
+/// Names of all that wait, together.
+const AWAITED_MAX: usize = 2_000_000;
+
+struct Awaited {
+    ticket: Ticket,
+    until: Millis,
+    output: bool,
+    /// None of them was finished when it came.
+    tasks: Vec<Slot>,
+}
+
+#[derive(Default)]
+pub struct Awaiting {
+    requests: HashMap<u64, Awaited>,
+    by_task: HashMap<Slot, Vec<u64>>,
+    deadlines: BTreeSet<(Millis, u64)>,
+    /// Those of which some task is finished now, in the order of their arrival.
+    met: BTreeSet<u64>,
+    names: usize,
+    sequence: u64,
+}
+
+impl Awaiting {
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    pub fn deadline(&self) -> Option<Millis> {
+        self.deadlines.first().map(|&(until, _)| until)
+    }
+
+    pub fn finished(&mut self, task: Slot) {
+        if let Some(requests) = self.by_task.get(&task) {
+            self.met.extend(requests);
+        }
+    }
+
+    fn insert(&mut self, request: Awaited) {
+        self.sequence += 1;
+        let key = self.sequence;
+        for &task in &request.tasks {
+            self.by_task.entry(task).or_default().push(key);
+        }
+        self.names += request.tasks.len();
+        self.deadlines.insert((request.until, key));
+        self.requests.insert(key, request);
+    }
+
+    fn take_met(&mut self) -> Option<Awaited> {
+        let key = self.met.pop_first()?;
+        self.take(key)
+    }
+
+    fn take_due(&mut self, now: Millis) -> Option<Awaited> {
+        let &(until, key) = self.deadlines.first()?;
+        (until <= now).then(|| self.take(key)).flatten()
+    }
+
+    fn take(&mut self, key: u64) -> Option<Awaited> {
+        let request = self.requests.remove(&key)?;
+        self.deadlines.remove(&(request.until, key));
+        self.met.remove(&key);
+        self.names -= request.tasks.len();
+        for task in &request.tasks {
+            if let Some(keys) = self.by_task.get_mut(task) {
+                keys.retain(|&other| other != key);
+                if keys.is_empty() {
+                    self.by_task.remove(task);
+                }
+            }
+        }
+        Some(request)
+    }
+}
+
+impl Scheduler {
+    pub(super) fn wait_for_tasks(
+        &mut self,
+        now: Millis,
+        ticket: Ticket,
+        names: Vec<Name>,
+        wait_ms: u64,
+        output: bool,
+        past: &Past,
+    ) {
+        let (mut finished, mut unknown, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
+        for name in names {
+            let found = self.tasks.find(&name).map(|slot| (slot, self.tasks.get(slot).state));
+            match (found, past.get(&name).map(|past| past.state)) {
+                (Some((_, State::Missing)), _) => unknown.push(name),
+                (Some((_, state)), _) if state.is_finished() => finished.push(name),
+                (Some((slot, _)), _) => tasks.push(slot),
+                (None, Some(state)) if state.is_finished() => finished.push(name),
+                (None, _) => unknown.push(name),
+            }
+        }
+        if wait_ms == 0 || !finished.is_empty() || !unknown.is_empty() {
+            return self.answer(ticket, Answer::Awaited { finished, unknown, output });
+        }
+        let parked = self.parking.len() + self.awaiting.len();
+        if parked >= self.config.parked_requests_max
+            || self.awaiting.names + tasks.len() > AWAITED_MAX
+        {
+            return self.answer_busy(ticket);
+        }
+        self.awaiting.insert(Awaited { ticket, until: now + wait_ms, output, tasks });
+    }
+
+    /// In the command that finishes a task: it is still in memory.
+    pub(super) fn answer_awaiting(&mut self, now: Millis) {
+        while let Some(request) = self.awaiting.take_met().or_else(|| self.awaiting.take_due(now)) {
+            let tasks = request.tasks.iter().map(|&slot| self.tasks.get(slot));
+            let finished = tasks.filter(|task| task.state.is_finished());
+            let finished = finished.map(|task| task.name.clone()).collect();
+            let (unknown, output) = (Vec::new(), request.output);
+            self.answer(request.ticket, Answer::Awaited { finished, unknown, output });
+        }
+    }
+}
