@@ -84,19 +84,31 @@ cargo test --locked --workspace
 cargo test --quiet --locked --workspace --features simulation/planted --test planted -- --nocapture
 scripts/demo.sh --check
 scripts/verbs.sh --check
-# The Python package with the default Python, and with the oldest and the newest that are here.
+# The Python package with the default Python, and with the oldest and the newest that are here, at the same time.
 mapfile -t pythons < <(scripts/python-find.sh --all)
 mapfile -t pythons < <({ scripts/python-find.sh || true; printf '%s\n' "${pythons[@]:0:1}" "${pythons[@]: -1}"; } | awk 'NF && !seen[$0]++')
 if [ ${#pythons[@]} -eq 0 ]; then
     echo "test.sh: no Python 3.9 or newer here; the tests of the Python package are skipped" >&2
+else
+    scripts/python-proto.sh --check
 fi
-for python in "${pythons[@]}"; do
+logs=$(mktemp -d)
+running=()
+for index in "${!pythons[@]}"; do
+    scripts/python-test.sh --python "${pythons[index]}" >"$logs/$index" 2>&1 &
+    running[index]=$!
+done
+failed=0
+for index in "${!pythons[@]}"; do
     tested=0
-    scripts/python-test.sh --python "$python" || tested=$?
+    wait "${running[index]}" || tested=$?
+    cat "$logs/$index"
     case $tested in
         0) ;;
-        3) echo "test.sh: the tests of the Python package with $python are skipped" >&2 ;;
-        *) exit "$tested" ;;
+        3) echo "test.sh: the tests of the Python package with ${pythons[index]} are skipped" >&2 ;;
+        *) failed=$tested ;;
     esac
 done
+rm -rf "$logs"
+[ "$failed" = 0 ] || exit "$failed"
 echo "all tests passed in $((SECONDS - begin)) s"

@@ -107,22 +107,17 @@ pub fn run(args: List, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
 }
 
 fn pages(selection: &Selection, hub: &mut Hub, view: &mut View) -> Result<Vec<String>, Failure> {
-    // The hub goes back itself, so that the last few of a million are told at once.
-    view.from_end = view.reverse && view.order.is_none();
-    let (mut after, mut before) = (0, if view.from_end { u64::MAX } else { 0 });
+    let mut after = 0;
     loop {
         let limit = view.wants(PAGE_TASKS);
-        let list = wire::List { selection: Some(selection.clone()), limit, after, before };
-        let mut page = ask!(hub, List(list) => Listed);
-        if view.from_end {
-            page.tasks.reverse();
-        }
+        let list = wire::List { selection: Some(selection.clone()), limit, after, before: 0 };
+        let page = ask!(hub, List(list) => Listed);
         view.add(page.tasks)?;
         if page.next == 0 || view.is_full() {
             view.more |= page.next > 0;
             return Ok(Vec::new());
         }
-        *(if view.from_end { &mut before } else { &mut after }) = page.next;
+        after = page.next;
     }
 }
 
@@ -145,8 +140,6 @@ struct View {
     table: Tasks,
     order: Option<Sort>,
     reverse: bool,
-    /// They come in the reverse order already.
-    from_end: bool,
     /// How many are still to be printed.
     limit: usize,
     /// Those that may be among the first, where the order is not that of the hub.
@@ -166,7 +159,6 @@ impl View {
             table: Tasks::new(keys, TimeZone::system()),
             order: look.sort,
             reverse: look.reverse,
-            from_end: false,
             limit: if look.all { usize::MAX } else { look.limit as usize },
             kept: Vec::new(),
             more: false,
@@ -176,7 +168,7 @@ impl View {
     }
 
     fn sorts(&self) -> bool {
-        self.order.is_some() || (self.reverse && !self.from_end)
+        self.order.is_some() || self.reverse
     }
 
     /// How many to ask for; all that match have to be looked at where they are sorted.

@@ -32,8 +32,12 @@ from dhub.errors import (
     Unsupported,
     WrongState,
 )
+from dhub.executor import DhubExecutor
+from dhub.future import DhubFuture
 from dhub.hub import Hub
 from dhub.model import Counts, Lease, Outcome, Phase, State, Task, TaskInfo
+from dhub.progress import map
+from dhub.work import Job, Tally, work
 
 __all__ = [
     "AccessError",
@@ -45,10 +49,13 @@ __all__ = [
     "Cycle",
     "Denied",
     "DhubError",
+    "DhubExecutor",
+    "DhubFuture",
     "DiskFull",
     "ErrorCode",
     "Hub",
     "Invalid",
+    "Job",
     "Lease",
     "NoHub",
     "NotFound",
@@ -59,6 +66,7 @@ __all__ = [
     "SeveralHubs",
     "Stale",
     "State",
+    "Tally",
     "Task",
     "TaskFailed",
     "TaskInfo",
@@ -67,4 +75,6 @@ __all__ = [
     "Unsupported",
     "WrongState",
     "__version__",
+    "map",
+    "work",
 ]

@@ -86,7 +86,7 @@ ORDER_DRAIN: Order
 ORDER_STOP: Order
 
 class Request(_message.Message):
-    __slots__ = ("id", "hello", "create", "steal", "complete", "release", "heartbeat", "exit", "cancel", "retry", "status", "list", "show", "wait", "shutdown", "backup", "reload", "steer", "workers", "export")
+    __slots__ = ("id", "hello", "create", "steal", "complete", "release", "heartbeat", "exit", "cancel", "retry", "status", "list", "show", "wait", "shutdown", "backup", "reload", "steer", "workers", "export", "adjust", "count")
     ID_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
     CREATE_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +107,8 @@ class Request(_message.Message):
     STEER_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     EXPORT_FIELD_NUMBER: _ClassVar[int]
+    ADJUST_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
     id: int
     hello: Hello
     create: Create
@@ -127,10 +129,12 @@ class Request(_message.Message):
     steer: Steer
     workers: Workers
     export: Export
-    def __init__(self, id: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., create: _Optional[_Union[Create, _Mapping]] = ..., steal: _Optional[_Union[Steal, _Mapping]] = ..., complete: _Optional[_Union[Complete, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., status: _Optional[_Union[Status, _Mapping]] = ..., list: _Optional[_Union[List, _Mapping]] = ..., show: _Optional[_Union[Show, _Mapping]] = ..., wait: _Optional[_Union[Wait, _Mapping]] = ..., shutdown: _Optional[_Union[Shutdown, _Mapping]] = ..., backup: _Optional[_Union[Backup, _Mapping]] = ..., reload: _Optional[_Union[Reload, _Mapping]] = ..., steer: _Optional[_Union[Steer, _Mapping]] = ..., workers: _Optional[_Union[Workers, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ...) -> None: ...
+    adjust: Adjust
+    count: Count
+    def __init__(self, id: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., create: _Optional[_Union[Create, _Mapping]] = ..., steal: _Optional[_Union[Steal, _Mapping]] = ..., complete: _Optional[_Union[Complete, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., status: _Optional[_Union[Status, _Mapping]] = ..., list: _Optional[_Union[List, _Mapping]] = ..., show: _Optional[_Union[Show, _Mapping]] = ..., wait: _Optional[_Union[Wait, _Mapping]] = ..., shutdown: _Optional[_Union[Shutdown, _Mapping]] = ..., backup: _Optional[_Union[Backup, _Mapping]] = ..., reload: _Optional[_Union[Reload, _Mapping]] = ..., steer: _Optional[_Union[Steer, _Mapping]] = ..., workers: _Optional[_Union[Workers, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., adjust: _Optional[_Union[Adjust, _Mapping]] = ..., count: _Optional[_Union[Count, _Mapping]] = ...) -> None: ...
 
 class Reply(_message.Message):
-    __slots__ = ("id", "error", "welcome", "created", "stolen", "completed", "released", "heartbeaten", "exited", "cancelled", "retried", "status", "listed", "shown", "waited", "shutting_down", "backed_up", "reloaded", "steered", "workers", "exported")
+    __slots__ = ("id", "error", "welcome", "created", "stolen", "completed", "released", "heartbeaten", "exited", "cancelled", "retried", "status", "listed", "shown", "waited", "shutting_down", "backed_up", "reloaded", "steered", "workers", "exported", "adjusted", "counted")
     ID_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     WELCOME_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +156,8 @@ class Reply(_message.Message):
     STEERED_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     EXPORTED_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTED_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_FIELD_NUMBER: _ClassVar[int]
     id: int
     error: Error
     welcome: Welcome
@@ -173,7 +179,9 @@ class Reply(_message.Message):
     steered: Steered
     workers: WorkersListed
     exported: Exported
-    def __init__(self, id: _Optional[int] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., created: _Optional[_Union[Created, _Mapping]] = ..., stolen: _Optional[_Union[Stolen, _Mapping]] = ..., completed: _Optional[_Union[Completed, _Mapping]] = ..., released: _Optional[_Union[Released, _Mapping]] = ..., heartbeaten: _Optional[_Union[Heartbeaten, _Mapping]] = ..., exited: _Optional[_Union[Exited, _Mapping]] = ..., cancelled: _Optional[_Union[Cancelled, _Mapping]] = ..., retried: _Optional[_Union[Retried, _Mapping]] = ..., status: _Optional[_Union[StatusReport, _Mapping]] = ..., listed: _Optional[_Union[Listed, _Mapping]] = ..., shown: _Optional[_Union[Shown, _Mapping]] = ..., waited: _Optional[_Union[Waited, _Mapping]] = ..., shutting_down: _Optional[_Union[ShuttingDown, _Mapping]] = ..., backed_up: _Optional[_Union[BackedUp, _Mapping]] = ..., reloaded: _Optional[_Union[Reloaded, _Mapping]] = ..., steered: _Optional[_Union[Steered, _Mapping]] = ..., workers: _Optional[_Union[WorkersListed, _Mapping]] = ..., exported: _Optional[_Union[Exported, _Mapping]] = ...) -> None: ...
+    adjusted: Adjusted
+    counted: Counted
+    def __init__(self, id: _Optional[int] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., created: _Optional[_Union[Created, _Mapping]] = ..., stolen: _Optional[_Union[Stolen, _Mapping]] = ..., completed: _Optional[_Union[Completed, _Mapping]] = ..., released: _Optional[_Union[Released, _Mapping]] = ..., heartbeaten: _Optional[_Union[Heartbeaten, _Mapping]] = ..., exited: _Optional[_Union[Exited, _Mapping]] = ..., cancelled: _Optional[_Union[Cancelled, _Mapping]] = ..., retried: _Optional[_Union[Retried, _Mapping]] = ..., status: _Optional[_Union[StatusReport, _Mapping]] = ..., listed: _Optional[_Union[Listed, _Mapping]] = ..., shown: _Optional[_Union[Shown, _Mapping]] = ..., waited: _Optional[_Union[Waited, _Mapping]] = ..., shutting_down: _Optional[_Union[ShuttingDown, _Mapping]] = ..., backed_up: _Optional[_Union[BackedUp, _Mapping]] = ..., reloaded: _Optional[_Union[Reloaded, _Mapping]] = ..., steered: _Optional[_Union[Steered, _Mapping]] = ..., workers: _Optional[_Union[WorkersListed, _Mapping]] = ..., exported: _Optional[_Union[Exported, _Mapping]] = ..., adjusted: _Optional[_Union[Adjusted, _Mapping]] = ..., counted: _Optional[_Union[Counted, _Mapping]] = ...) -> None: ...
 
 class Error(_message.Message):
     __slots__ = ("code", "message", "names")
@@ -452,12 +460,22 @@ class Exited(_message.Message):
     def __init__(self, released: _Optional[int] = ...) -> None: ...
 
 class Selection(_message.Message):
-    __slots__ = ("names", "states")
+    __slots__ = ("names", "states", "patterns", "workers", "since_unix_ms", "exit_codes", "held")
     NAMES_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
+    PATTERNS_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODES_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
     states: _containers.RepeatedScalarFieldContainer[State]
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[_Union[State, str]]] = ...) -> None: ...
+    patterns: _containers.RepeatedScalarFieldContainer[str]
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    since_unix_ms: int
+    exit_codes: _containers.RepeatedScalarFieldContainer[int]
+    held: bool
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[_Union[State, str]]] = ..., patterns: _Optional[_Iterable[str]] = ..., workers: _Optional[_Iterable[str]] = ..., since_unix_ms: _Optional[int] = ..., exit_codes: _Optional[_Iterable[int]] = ..., held: bool = ...) -> None: ...
 
 class Cancel(_message.Message):
     __slots__ = ("selection",)
@@ -495,12 +513,46 @@ class Retried(_message.Message):
     refused_total: int
     def __init__(self, retried: _Optional[int] = ..., unskipped: _Optional[int] = ..., refused: _Optional[_Iterable[_Union[Refused, _Mapping]]] = ..., refused_total: _Optional[int] = ...) -> None: ...
 
+class Adjust(_message.Message):
+    __slots__ = ("selection", "held", "priority")
+    SELECTION_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    selection: Selection
+    held: bool
+    priority: int
+    def __init__(self, selection: _Optional[_Union[Selection, _Mapping]] = ..., held: bool = ..., priority: _Optional[int] = ...) -> None: ...
+
+class Adjusted(_message.Message):
+    __slots__ = ("adjusted", "refused", "refused_total")
+    ADJUSTED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    adjusted: int
+    refused: _containers.RepeatedCompositeFieldContainer[Refused]
+    refused_total: int
+    def __init__(self, adjusted: _Optional[int] = ..., refused: _Optional[_Iterable[_Union[Refused, _Mapping]]] = ..., refused_total: _Optional[int] = ...) -> None: ...
+
+class Count(_message.Message):
+    __slots__ = ("selection",)
+    SELECTION_FIELD_NUMBER: _ClassVar[int]
+    selection: Selection
+    def __init__(self, selection: _Optional[_Union[Selection, _Mapping]] = ...) -> None: ...
+
+class Counted(_message.Message):
+    __slots__ = ("counts", "unknown")
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    counts: Counts
+    unknown: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., unknown: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class Status(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class Counts(_message.Message):
-    __slots__ = ("waiting", "ready", "running", "done", "failed", "skipped", "cancelled", "missing")
+    __slots__ = ("waiting", "ready", "running", "done", "failed", "skipped", "cancelled", "missing", "held")
     WAITING_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     RUNNING_FIELD_NUMBER: _ClassVar[int]
@@ -509,6 +561,7 @@ class Counts(_message.Message):
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     waiting: int
     ready: int
     running: int
@@ -517,10 +570,11 @@ class Counts(_message.Message):
     skipped: int
     cancelled: int
     missing: int
-    def __init__(self, waiting: _Optional[int] = ..., ready: _Optional[int] = ..., running: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., skipped: _Optional[int] = ..., cancelled: _Optional[int] = ..., missing: _Optional[int] = ...) -> None: ...
+    held: int
+    def __init__(self, waiting: _Optional[int] = ..., ready: _Optional[int] = ..., running: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., skipped: _Optional[int] = ..., cancelled: _Optional[int] = ..., missing: _Optional[int] = ..., held: _Optional[int] = ...) -> None: ...
 
 class StatusReport(_message.Message):
-    __slots__ = ("counts", "phase", "done_per_s", "done_per_s_overall", "workers", "workers_total", "missing", "hub", "failures", "slowest")
+    __slots__ = ("counts", "phase", "done_per_s", "done_per_s_overall", "workers", "workers_total", "missing", "hub", "failures", "slowest", "retrying")
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     DONE_PER_S_FIELD_NUMBER: _ClassVar[int]
@@ -531,6 +585,7 @@ class StatusReport(_message.Message):
     HUB_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     SLOWEST_FIELD_NUMBER: _ClassVar[int]
+    RETRYING_FIELD_NUMBER: _ClassVar[int]
     counts: Counts
     phase: Phase
     done_per_s: float
@@ -541,7 +596,8 @@ class StatusReport(_message.Message):
     hub: HubInfo
     failures: _containers.RepeatedCompositeFieldContainer[FailureGroup]
     slowest: TaskInfo
-    def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., phase: _Optional[_Union[Phase, str]] = ..., done_per_s: _Optional[float] = ..., done_per_s_overall: _Optional[float] = ..., workers: _Optional[_Iterable[_Union[WorkerInfo, _Mapping]]] = ..., workers_total: _Optional[int] = ..., missing: _Optional[_Iterable[str]] = ..., hub: _Optional[_Union[HubInfo, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[FailureGroup, _Mapping]]] = ..., slowest: _Optional[_Union[TaskInfo, _Mapping]] = ...) -> None: ...
+    retrying: int
+    def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., phase: _Optional[_Union[Phase, str]] = ..., done_per_s: _Optional[float] = ..., done_per_s_overall: _Optional[float] = ..., workers: _Optional[_Iterable[_Union[WorkerInfo, _Mapping]]] = ..., workers_total: _Optional[int] = ..., missing: _Optional[_Iterable[str]] = ..., hub: _Optional[_Union[HubInfo, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[FailureGroup, _Mapping]]] = ..., slowest: _Optional[_Union[TaskInfo, _Mapping]] = ..., retrying: _Optional[int] = ...) -> None: ...
 
 class HubInfo(_message.Message):
     __slots__ = ("version", "file", "endpoints", "uptime_ms", "commit_us", "file_bytes", "insecure", "host", "process", "handshakes_failed", "requests_denied")
@@ -610,7 +666,7 @@ class WorkerInfo(_message.Message):
     def __init__(self, name: _Optional[str] = ..., id: _Optional[bytes] = ..., leases: _Optional[int] = ..., started: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., last_seen_ago_ms: _Optional[int] = ..., lost: bool = ..., sample: _Optional[_Union[Sample, _Mapping]] = ..., note: _Optional[str] = ..., host: _Optional[str] = ..., order: _Optional[_Union[Order, str]] = ..., output_files: _Optional[str] = ...) -> None: ...
 
 class TaskInfo(_message.Message):
-    __slots__ = ("name", "state", "priority", "retries", "attempt", "failures", "reclaims", "worker", "run_ms", "exit_code", "reason", "command", "time_limit_ms", "created_unix_ms", "ended_unix_ms", "dir", "env", "stdin_bytes", "retry_in_ms")
+    __slots__ = ("name", "state", "priority", "retries", "attempt", "failures", "reclaims", "worker", "run_ms", "exit_code", "reason", "command", "time_limit_ms", "created_unix_ms", "ended_unix_ms", "dir", "env", "stdin_bytes", "retry_in_ms", "held", "id")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
@@ -630,6 +686,8 @@ class TaskInfo(_message.Message):
     ENV_FIELD_NUMBER: _ClassVar[int]
     STDIN_BYTES_FIELD_NUMBER: _ClassVar[int]
     RETRY_IN_MS_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: State
     priority: int
@@ -649,17 +707,21 @@ class TaskInfo(_message.Message):
     env: _containers.RepeatedScalarFieldContainer[str]
     stdin_bytes: int
     retry_in_ms: int
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., priority: _Optional[int] = ..., retries: _Optional[int] = ..., attempt: _Optional[int] = ..., failures: _Optional[int] = ..., reclaims: _Optional[int] = ..., worker: _Optional[str] = ..., run_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., command: _Optional[str] = ..., time_limit_ms: _Optional[int] = ..., created_unix_ms: _Optional[int] = ..., ended_unix_ms: _Optional[int] = ..., dir: _Optional[str] = ..., env: _Optional[_Iterable[str]] = ..., stdin_bytes: _Optional[int] = ..., retry_in_ms: _Optional[int] = ...) -> None: ...
+    held: bool
+    id: int
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., priority: _Optional[int] = ..., retries: _Optional[int] = ..., attempt: _Optional[int] = ..., failures: _Optional[int] = ..., reclaims: _Optional[int] = ..., worker: _Optional[str] = ..., run_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., command: _Optional[str] = ..., time_limit_ms: _Optional[int] = ..., created_unix_ms: _Optional[int] = ..., ended_unix_ms: _Optional[int] = ..., dir: _Optional[str] = ..., env: _Optional[_Iterable[str]] = ..., stdin_bytes: _Optional[int] = ..., retry_in_ms: _Optional[int] = ..., held: bool = ..., id: _Optional[int] = ...) -> None: ...
 
 class List(_message.Message):
-    __slots__ = ("selection", "limit", "after")
+    __slots__ = ("selection", "limit", "after", "before")
     SELECTION_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
     selection: Selection
     limit: int
     after: int
-    def __init__(self, selection: _Optional[_Union[Selection, _Mapping]] = ..., limit: _Optional[int] = ..., after: _Optional[int] = ...) -> None: ...
+    before: int
+    def __init__(self, selection: _Optional[_Union[Selection, _Mapping]] = ..., limit: _Optional[int] = ..., after: _Optional[int] = ..., before: _Optional[int] = ...) -> None: ...
 
 class Listed(_message.Message):
     __slots__ = ("tasks", "next", "unknown")
@@ -752,20 +814,36 @@ class AttemptInfo(_message.Message):
     def __init__(self, attempt: _Optional[int] = ..., worker: _Optional[str] = ..., started_unix_ms: _Optional[int] = ..., ended_unix_ms: _Optional[int] = ..., outcome: _Optional[str] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., output: _Optional[bytes] = ..., host: _Optional[str] = ..., output_file: _Optional[str] = ...) -> None: ...
 
 class Wait(_message.Message):
-    __slots__ = ("wait_ms",)
+    __slots__ = ("wait_ms", "names", "output")
     WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
     wait_ms: int
-    def __init__(self, wait_ms: _Optional[int] = ...) -> None: ...
+    names: _containers.RepeatedScalarFieldContainer[str]
+    output: bool
+    def __init__(self, wait_ms: _Optional[int] = ..., names: _Optional[_Iterable[str]] = ..., output: bool = ...) -> None: ...
 
 class Waited(_message.Message):
-    __slots__ = ("phase", "counts", "done_per_s")
+    __slots__ = ("phase", "counts", "done_per_s", "ended", "unknown")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     DONE_PER_S_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     phase: Phase
     counts: Counts
     done_per_s: float
-    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., counts: _Optional[_Union[Counts, _Mapping]] = ..., done_per_s: _Optional[float] = ...) -> None: ...
+    ended: _containers.RepeatedCompositeFieldContainer[EndedTask]
+    unknown: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., counts: _Optional[_Union[Counts, _Mapping]] = ..., done_per_s: _Optional[float] = ..., ended: _Optional[_Iterable[_Union[EndedTask, _Mapping]]] = ..., unknown: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class EndedTask(_message.Message):
+    __slots__ = ("task", "attempt")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    task: TaskInfo
+    attempt: AttemptInfo
+    def __init__(self, task: _Optional[_Union[TaskInfo, _Mapping]] = ..., attempt: _Optional[_Union[AttemptInfo, _Mapping]] = ...) -> None: ...
 
 class Shutdown(_message.Message):
     __slots__ = ()

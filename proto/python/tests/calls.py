@@ -1,0 +1,106 @@
+"""Functions that workers import by name."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import dhub
+
+
+def square(x: int) -> int:
+    return x * x
+
+
+def add(*numbers: Any) -> Any:
+    return sum(numbers)
+
+
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+class Odd(Exception):
+    """An exception that cannot be pickled: it wants two arguments."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"odd {one} {two}")
+
+
+def fail_oddly() -> None:
+    raise Odd(1, 2)
+
+
+def exit_(code: int) -> None:
+    sys.exit(code)
+
+
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+def kill_me(number: int) -> None:
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
+def unpicklable() -> Any:
+    return threading.Lock()
+
+
+def repeat(text: bytes, n: int) -> bytes:
+    return text * n
+
+
+def sleep(path: str, seconds: float) -> str:
+    """Says that it has begun, and how it ended."""
+    file = Path(path)
+    with file.open("a") as lines:
+        print("begun", os.getpid(), file=lines)
+    time.sleep(seconds)
+    with file.open("a") as lines:
+        print("ended", file=lines)
+    return "slept"
+
+
+def once(path: str) -> str:
+    """Dies the first time, with its pool."""
+    file = Path(path)
+    if not file.exists():
+        file.write_text(str(os.getpid()))
+        os.kill(int(file.with_suffix(".pool").read_text()), signal.SIGKILL)
+        time.sleep(60)
+    return "second time"
+
+
+def fail_until(path: str, n: int) -> int:
+    """Fails n times."""
+    with open(path, "a") as lines:
+        lines.write("x")
+    size = Path(path).stat().st_size
+    if size <= n:
+        raise RuntimeError(f"try {size}")
+    return size
+
+
+def grow(depth: int) -> list[str]:
+    """A task that adds tasks."""
+    hub = dhub.Hub()
+    names = [f"grown-{depth}-{i}" for i in range(2)]
+    for name in names:
+        hub.create(name, command="true")
+    return names
+
+
+def where() -> tuple[str, str, str]:
+    return os.environ["DHUB_TASK"], os.environ["DHUB_ATTEMPT"], os.environ["DHUB_SLOT"]
