@@ -11,7 +11,11 @@
 #
 # Memory, file and restarts of a hub with ten million tasks; needs 10 GiB of disk and of memory.
 #
-# Either takes some ten minutes; nothing else should run meanwhile.
+#   scripts/bench.sh --look [--dir DIR]
+#
+# How fast status and list answer while a run with a million tasks goes on, and what they cost it.
+#
+# Each takes some ten minutes; nothing else should run meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,5 +26,9 @@ mkdir -p "$dir"
 if [ "${1:-}" = --growth ]; then
     shift
     exec "$target/release/dhub-bench" growth --dir "$dir" "$@"
+fi
+if [ "${1:-}" = --look ]; then
+    shift
+    exec "$target/release/dhub-bench" look --dir "$dir" "$@"
 fi
 exec "$target/release/dhub-bench" table --dir "$dir" "$@"

@@ -104,7 +104,7 @@ shows "dquery list --state failed,running,waiting --sort -time -n 4"
 # Both processes of the pool.
 # shellcheck disable=SC2046 # several processes
 kill -9 $(cat "/proc/$doomed/task/$doomed/children") $doomed
-wait $doomed 2>/dev/null || true
+{ wait $doomed || true; } 2>/dev/null
 until dquery workers --json | grep -q '"state":"lost"'; do sleep 0.1; done
 text "The machine of node2 has died. What ran there is given to others."
 shows "dquery workers"
@@ -122,17 +122,32 @@ shows "dquery logs sim-07"
 shows "dquery show report"
 
 text "Mend it, and try again."
+shows "dquery retry --exit-code 137 --dry-run"
 sed -i 's/^sim-03.*//; s/^sim-07.*//' sim.sh
 shows "dquery retry --failed"
 shows "dquery wait"
 shows "dquery list --columns name,state,tries,failures,reclaims,worker,time,exit --sort -tries -n 5"
+
+text "Some of them only."
+shows "dquery list 'sim-*' prep --worker 'node2*'"
+shows "dquery wait 'sim-*'"
+shows "dquery wait nosuch"
 
 text "The run as a whole."
 shows "dquery export --joblog - | head -n 4"
 shows "dquery graph report --depth 1"
 shows "dquery worker drain 'node*'"
 wait $pool || true
+
+text "Nobody is left to run what comes now. It can be held, cancelled, and put first."
+shows "printf '%s\\n' late-1 late-2 late-3 | dquery addfile - --command 'sh sim.sh'"
+shows "dquery hold 'late-*' --yes"
+shows "dquery unhold late-2"
+shows "dquery priority 10 late-2"
 shows "dquery status"
+shows "dquery show late-1"
+shows "dquery cancel 'late-*' --dry-run"
+shows "dquery cancel 'late-*' --yes"
 shows "dquery shutdown"
 wait $hub
 shows "dquery --timeout 1s status"

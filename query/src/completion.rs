@@ -29,7 +29,7 @@ const RUNNING: &[Word] = &[Word::Running];
 const ALL: &[Word] = &[];
 
 /// Verbs that take names of tasks: under which argument, and in which states they make sense.
-const TASKS: [(&str, &str, &[Word]); 14] = [
+const TASKS: [(&str, &str, &[Word]); 15] = [
     ("create", "needs", ALL),
     ("complete", "names", RUNNING),
     ("fail", "names", RUNNING),
@@ -41,6 +41,7 @@ const TASKS: [(&str, &str, &[Word]); 14] = [
     ("priority", "tasks", UNFINISHED),
     ("retry", "tasks", AGAIN),
     ("list", "tasks", ALL),
+    ("wait", "tasks", UNFINISHED),
     ("show", "name", ALL),
     ("logs", "name", ALL),
     ("graph", "names", ALL),
@@ -54,6 +55,9 @@ pub fn names(command: Command) -> Command {
     });
     for verb in ["steal", "exit", "complete", "fail", "release", "heartbeat"] {
         command = with(command, verb, "worker", ArgValueCompleter::new(workers));
+    }
+    for verb in ["list", "wait", "cancel", "retry", "hold", "unhold", "priority"] {
+        command = with(command, verb, "workers", ArgValueCompleter::new(workers));
     }
     for verb in ["steal", "exit"] {
         command = with(command, verb, "host", ArgValueCompleter::new(workers));
@@ -100,9 +104,10 @@ fn tasks(typed: &OsStr, states: &[Word]) -> Vec<CompletionCandidate> {
     })
 }
 
-/// What the hub need not even send.
-fn prefixed(_prefix: &str) -> Selection {
-    Selection::default()
+/// The hub sends only those that begin so. What is a pattern in it is looked at again here.
+fn prefixed(prefix: &str) -> Selection {
+    let patterns = if prefix.is_empty() { Vec::new() } else { vec![format!("{prefix}*")] };
+    Selection { patterns, ..Selection::default() }
 }
 
 fn workers(typed: &OsStr) -> Vec<CompletionCandidate> {

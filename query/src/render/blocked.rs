@@ -10,6 +10,8 @@ pub fn lines(report: &StatusReport, counts: &Counts) -> Vec<String> {
     let mut lines = Vec::new();
     missing(&mut lines, &report.missing, counts.missing);
     idle(&mut lines, report, counts);
+    held(&mut lines, counts.held);
+    retrying(&mut lines, report.retrying);
     lines
 }
 
@@ -51,6 +53,30 @@ fn idle(lines: &mut Vec<String>, report: &StatusReport, counts: &Counts) {
     lines.push("            -> start one: kworker -j SLOTS".to_owned());
 }
 
+/// A person wanted that, once.
+fn held(lines: &mut Vec<String>, count: u64) {
+    if count > 0 {
+        let are = if count == 1 { "is" } else { "are" };
+        lines.push(format!(
+            "  held      {} {are} not given out until somebody says so",
+            paint(ODD, tasks(count))
+        ));
+        lines.push(
+            "            -> which: dquery list --held   go on: dquery unhold --held".to_owned(),
+        );
+    }
+}
+
+fn retrying(lines: &mut Vec<String>, count: u64) {
+    if count > 0 {
+        let (have, wait) = if count == 1 { ("has", "waits") } else { ("have", "wait") };
+        lines.push(format!(
+            "  retrying  {} {have} failed and {wait} for the next try",
+            paint(ODD, tasks(count))
+        ));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +107,15 @@ mod tests {
         assert_eq!(with(&[lost, drained, alive]), "");
         let report = StatusReport::default();
         assert_eq!(text(&report, Counts { running: 1, waiting: 3, ..Counts::default() }), "");
+    }
+
+    #[test]
+    fn what_is_held_and_what_is_tried_again() {
+        let report = StatusReport { retrying: 1, ..StatusReport::default() };
+        let expected = "  held      2 tasks are not given out until somebody says so
+            -> which: dquery list --held   go on: dquery unhold --held
+  retrying  1 task has failed and waits for the next try";
+        assert_eq!(text(&report, Counts { held: 2, waiting: 3, ..Counts::default() }), expected);
     }
 
     #[test]

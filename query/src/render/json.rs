@@ -179,6 +179,7 @@ pub fn status(report: &StatusReport) -> Value {
         "workers": report.workers.iter().map(worker).collect::<Vec<_>>(),
         "workers_total": report.workers_total,
         "missing": report.missing,
+        "retrying": report.retrying,
         "failures": failures(&report.failures),
         "slowest": report.slowest.as_ref().map(task),
         "hub": report.hub.as_ref().map(|hub| json!({

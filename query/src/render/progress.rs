@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anstyle::Style;
-use dhub_proto::wire::{Counts, Phase, StatusReport};
+use dhub_proto::wire::{Counts, Order, Phase, StatusReport, WorkerInfo};
 use jiff::{SignedDuration, Zoned};
 
 use super::words::{BAD, BUSY, GOOD, ODD, number, paint, rate, span};
@@ -82,8 +82,14 @@ fn beside(report: &StatusReport, counts: &Counts, now: &Zoned, overall: bool) ->
                 (None, Some(ever)) => parts.push(format!("{ever} overall")),
                 (None, None) => {}
             }
-            let left = left(counts, report.done_per_s, report.done_per_s_overall);
-            parts.extend(left.and_then(|left| end(left, now)));
+            parts.extend(
+                goes_on(report, counts)
+                    .then(|| {
+                        let left = left(counts, report.done_per_s, report.done_per_s_overall);
+                        left.and_then(|left| end(left, now))
+                    })
+                    .flatten(),
+            );
         }
     }
     parts.join("   ")
@@ -112,6 +118,12 @@ pub fn brief(counts: &Counts, per_s: f64, overall: f64, columns: Option<usize>) 
         0..BRIEF_CELLS_MIN => text,
         cells => format!("[{}] {text}", bar(counts, cells.min(BAR_CELLS_MAX))),
     }
+}
+
+/// Is somebody there who could bring it to its end?
+pub fn goes_on(report: &StatusReport, counts: &Counts) -> bool {
+    let works = |it: &WorkerInfo| !it.lost && it.order() == Order::Unspecified;
+    counts.running > 0 || report.workers.iter().any(works)
 }
 
 /// done at about 15:07
@@ -178,6 +190,7 @@ mod tests {
             phase: Phase::Active.into(),
             done_per_s: 41.3,
             done_per_s_overall: 40.0,
+            workers: vec![WorkerInfo::default()],
             ..StatusReport::default()
         };
         let line = |columns| {
@@ -188,6 +201,8 @@ mod tests {
         assert!(line(None).ends_with(end) && line(Some(120)).ends_with(end));
         let short = "] 78.1 %   9,376 of 12,000   41.3/s   done at about 14:01";
         assert!(line(Some(80)).ends_with(short), "{}", line(Some(80)));
+        let nobody = StatusReport { workers: Vec::new(), ..report.clone() };
+        assert!(!super::line(&nobody, &counts, &now, None).contains("done at"));
         for columns in 76..130 {
             assert!(crate::render::cut::width(&line(Some(columns))) <= columns, "{columns}");
         }

@@ -80,6 +80,9 @@ fn advice(task: &TaskInfo, open: &[&TaskInfo]) -> Option<String> {
     let with = |state| open.iter().find(|it| it.state() == state).map(|it| quoted(&it.name));
     match task.state() {
         State::Missing => Some(format!("nobody added it: dquery create {}", plain(&name))),
+        State::Waiting | State::Running if task.held => {
+            Some(format!("it is held, until: dquery unhold {}", plain(&name)))
+        }
         State::Ready => Some("the next worker that asks may get it: dquery workers".to_owned()),
         State::Waiting if task.retry_in_ms > 0 => {
             Some(format!("at once: dquery retry {}", plain(&name)))
@@ -273,6 +276,8 @@ merge-12   waiting   priority 0   retries 2
         says(task("x", State::Failed), &[], "dquery logs x   dquery retry x");
         says(task("x", State::Missing), &[], "nobody added it: dquery create x");
         says(task("x", State::Ready), &[], "the next worker that asks may get it: dquery workers");
+        let held = TaskInfo { held: true, ..task("x", State::Waiting) };
+        says(held, &[], "it is held, until: dquery unhold x");
         let later = TaskInfo { retry_in_ms: 4_000, ..task("x", State::Waiting) };
         says(later, &[], "at once: dquery retry x");
         let shown = Shown { task: Some(task("x", State::Skipped)), ..Shown::default() };

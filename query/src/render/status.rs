@@ -156,7 +156,8 @@ pub fn brief(report: &StatusReport, now: &Zoned) -> String {
         Phase::Stuck => text += "  stuck",
         _ => {
             let (per_s, overall) = (report.done_per_s, report.done_per_s_overall);
-            let left = progress::left(&counts, per_s, overall);
+            let left = progress::left(&counts, per_s, overall)
+                .filter(|_| progress::goes_on(report, &counts));
             let end = left.and_then(|left| progress::end(left, now));
             for part in rate(per_s).into_iter().chain(end) {
                 let _ = write!(text, "  {part}");

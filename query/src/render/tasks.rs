@@ -43,6 +43,8 @@ pub enum Key {
     Env,
     /// Bytes of standard input
     Stdin,
+    /// Whether it is kept from being given out
+    Held,
 }
 
 /// What is shown unless other columns are asked for.
@@ -71,6 +73,7 @@ impl Key {
             Key::Dir => Column::new("DIR", Fit::Middle),
             Key::Env => Column::new("ENV", Fit::End),
             Key::Stdin => Column::new("STDIN", Fit::Whole),
+            Key::Held => Column::new("HELD", Fit::Whole),
         }
     }
 
@@ -96,6 +99,7 @@ impl Key {
             Key::Dir => name_cell(&task.dir),
             Key::Env => Cell::new(plain(&task.env.join(" "))),
             Key::Stdin => right(number(task.stdin_bytes)),
+            Key::Held => Cell::new(if task.held { "held" } else { "" }),
         }
     }
 
@@ -121,6 +125,7 @@ impl Key {
             Key::Dir => natural(&a.dir, &b.dir),
             Key::Env => a.env.cmp(&b.env),
             Key::Stdin => a.stdin_bytes.cmp(&b.stdin_bytes),
+            Key::Held => a.held.cmp(&b.held),
         }
     }
 }

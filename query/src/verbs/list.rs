@@ -107,17 +107,22 @@ pub fn run(args: List, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
 }
 
 fn pages(selection: &Selection, hub: &mut Hub, view: &mut View) -> Result<Vec<String>, Failure> {
-    let mut after = 0;
+    // The hub goes back itself, so that the last few of a million are told at once.
+    view.from_end = view.reverse && view.order.is_none();
+    let (mut after, mut before) = (0, if view.from_end { u64::MAX } else { 0 });
     loop {
         let limit = view.wants(PAGE_TASKS);
-        let list = wire::List { selection: Some(selection.clone()), limit, after, before: 0 };
-        let page = ask!(hub, List(list) => Listed);
+        let list = wire::List { selection: Some(selection.clone()), limit, after, before };
+        let mut page = ask!(hub, List(list) => Listed);
+        if view.from_end {
+            page.tasks.reverse();
+        }
         view.add(page.tasks)?;
         if page.next == 0 || view.is_full() {
             view.more |= page.next > 0;
             return Ok(Vec::new());
         }
-        after = page.next;
+        *(if view.from_end { &mut before } else { &mut after }) = page.next;
     }
 }
 
@@ -140,6 +145,8 @@ struct View {
     table: Tasks,
     order: Option<Sort>,
     reverse: bool,
+    /// They come in the reverse order already.
+    from_end: bool,
     /// How many are still to be printed.
     limit: usize,
     /// Those that may be among the first, where the order is not that of the hub.
@@ -159,6 +166,7 @@ impl View {
             table: Tasks::new(keys, TimeZone::system()),
             order: look.sort,
             reverse: look.reverse,
+            from_end: false,
             limit: if look.all { usize::MAX } else { look.limit as usize },
             kept: Vec::new(),
             more: false,
@@ -168,7 +176,7 @@ impl View {
     }
 
     fn sorts(&self) -> bool {
-        self.order.is_some() || self.reverse
+        self.order.is_some() || (self.reverse && !self.from_end)
     }
 
     /// How many to ask for; all that match have to be looked at where they are sorted.

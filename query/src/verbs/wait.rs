@@ -1,21 +1,20 @@
-//! `wait`: until every task is finished, through restarts of the hub.
+//! `wait`: until every task is finished, or some of them, through restarts of the hub.
 
-use std::io::stderr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anstream::adapter::strip_str;
-use anstream::{AutoStream, ColorChoice};
 use dhub_proto::exit::Exit;
 use dhub_proto::options::parse_duration;
 use dhub_proto::wire::{self, Counts, FailureGroup, Phase, Waited, reply, request};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::failure::{Failure, say};
+use crate::failure::Failure;
+use crate::filter::Filter;
+use crate::goal::Goal;
 use crate::hub::{Hub, ask};
+use crate::meter::Meter;
 use crate::output::{Output, watched};
 use crate::patience::{Patience, PatienceOptions};
-use crate::render::progress::{self, finished, not_done, total};
+use crate::render::progress::{not_done, total};
 use crate::render::words::{by_state, some_names, span, tasks};
 use crate::render::{json as to_json, trouble, words};
 
@@ -36,50 +35,50 @@ pub struct Wait {
 
     #[command(flatten)]
     patience: PatienceOptions,
+
+    // Last, for it has a heading of its own in the help.
+    #[command(flatten)]
+    filter: Filter,
 }
 
 pub fn run(args: Wait, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
-    let park = if watched() { PARK_WATCHED } else { PARK };
+    let mut goal = Goal::new(args.filter.selection(), hub)?;
+    // Only the hub tells when all are finished; of some it is asked now and then.
+    let park = if watched() || goal.is_some() { PARK_WATCHED } else { PARK };
     let park = if args.every.is_zero() { park } else { park.min(args.every) };
     let mut patience = Patience::new(args.patience, park, args.wait_limit);
-    // Draws nothing when standard error is no terminal.
-    let bar = progress_bar();
-    patience.show_above(&bar);
-    let mut pace = Pace::new();
-    let mut talk = Talk::new(args.every);
+    let mut meter = Meter::new(args.every);
+    patience.show_above(meter.bar());
     let mut told_empty = false;
     let mut last = Waited::default();
     loop {
-        match patience
-            .ask(hub, |wait_ms| request::Body::Wait(wire::Wait { wait_ms, ..Default::default() }))?
-        {
+        let wait = |wait_ms| request::Body::Wait(wire::Wait { wait_ms, ..Default::default() });
+        match patience.ask(hub, wait)? {
             None => {}
-            Some(reply::Body::Waited(waited)) => {
+            Some(reply::Body::Waited(mut waited)) => {
+                if let Some(goal) = &mut goal {
+                    let over = matches!(waited.phase(), Phase::Finished | Phase::Stuck);
+                    goal.look(&mut patience, hub, over)?;
+                    waited = of(goal, &waited);
+                }
                 match waited.phase() {
                     Phase::Finished | Phase::Stuck => {
-                        bar.finish_and_clear();
-                        return end(&waited, hub, out);
+                        meter.clear();
+                        return end(&waited, goal.as_ref(), hub, out);
                     }
                     Phase::Empty if !told_empty => {
                         told_empty = true;
-                        bar.suspend(|| say("the hub has no tasks yet; waiting for the first"));
+                        meter.note("the hub has no tasks yet; waiting for the first");
                     }
                     Phase::Empty => {}
-                    _ => {
-                        let counts = waited.counts.unwrap_or_default();
-                        let (now, overall) = (waited.done_per_s, pace.overall(&counts));
-                        bar.set_message(coloured(|| {
-                            progress::brief(&counts, now, overall, width())
-                        }));
-                        talk.say(&counts, || progress::brief(&counts, now, overall, None));
-                    }
+                    _ => meter.show(&waited.counts.unwrap_or_default(), waited.done_per_s),
                 }
                 last = waited;
             }
             Some(_) => return Err(hub.unexpected()),
         }
         if patience.is_over() {
-            bar.finish_and_clear();
+            meter.clear();
             print(&last, &[], &[], out)?;
             let limit = span(args.wait_limit.unwrap_or_default());
             return Err(Failure::new(Exit::TimeOut, format!("not finished after {limit}")));
@@ -87,67 +86,18 @@ pub fn run(args: Wait, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     }
 }
 
-fn progress_bar() -> ProgressBar {
-    // It is cut where the window ends.
-    let style = ProgressStyle::with_template("{wide_msg}");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+/// What the hub says of all tasks, said of those that are waited for.
+fn of(goal: &Goal, all: &Waited) -> Waited {
+    let phase = match all.phase() {
+        _ if goal.is_reached() => Phase::Finished,
+        // Their count is from before.
+        Phase::Finished => Phase::Active,
+        phase => phase,
+    };
+    Waited { phase: phase.into(), counts: Some(goal.counts()), ..Waited::default() }
 }
 
-/// One column less than there are: a full line would wrap in a window that shrinks.
-fn width() -> Option<usize> {
-    let size = console::Term::stderr().size_checked();
-    size.map(|(_, columns)| usize::from(columns.saturating_sub(1)))
-}
-
-fn coloured(text: impl FnOnce() -> String) -> String {
-    match AutoStream::choice(&stderr()) {
-        ColorChoice::Never => strip_str(&text()).to_string(),
-        _ => text(),
-    }
-}
-
-/// How fast it has gone since this began.
-struct Pace {
-    begin: Instant,
-    first: Option<u64>,
-}
-
-impl Pace {
-    fn new() -> Self {
-        Self { begin: Instant::now(), first: None }
-    }
-
-    /// Tasks finished a second.
-    fn overall(&mut self, counts: &Counts) -> f64 {
-        let finished = finished(counts);
-        let first = *self.first.get_or_insert(finished);
-        finished.saturating_sub(first) as f64 / self.begin.elapsed().as_secs_f64()
-    }
-}
-
-/// What is said now and then where nobody watches a bar.
-struct Talk {
-    every: Duration,
-    said: Instant,
-    about: u64,
-}
-
-impl Talk {
-    fn new(every: Duration) -> Self {
-        Self { every, said: Instant::now(), about: 0 }
-    }
-
-    fn say(&mut self, counts: &Counts, text: impl FnOnce() -> String) {
-        let finished = finished(counts);
-        let due = !self.every.is_zero() && self.said.elapsed() >= self.every;
-        if !watched() && due && finished != self.about {
-            say(&strip_str(&text()).to_string());
-            (self.said, self.about) = (Instant::now(), finished);
-        }
-    }
-}
-
-fn end(waited: &Waited, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
+fn end(waited: &Waited, goal: Option<&Goal>, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     let counts = waited.counts.unwrap_or_default();
     let stuck = waited.phase() == Phase::Stuck;
     if !stuck && not_done(&counts) == 0 {
@@ -157,7 +107,11 @@ fn end(waited: &Waited, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     // What failed and why is worth another question. Without an answer the end is still known.
     let asked = || Ok::<_, Failure>(ask!(hub, Status(wire::Status {}) => Status));
     let report = { asked }().unwrap_or_default();
-    print(waited, &report.missing, &report.failures, out)?;
+    let failures = match goal {
+        Some(goal) => goal.failures(hub).unwrap_or_default(),
+        None => report.failures,
+    };
+    print(waited, &report.missing, &failures, out)?;
     if !stuck {
         return Ok(Exit::SomeFailed);
     }

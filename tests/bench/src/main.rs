@@ -7,6 +7,7 @@ mod disk;
 mod echo;
 mod growth;
 mod lanes;
+mod look;
 mod parked;
 mod process;
 mod report;
@@ -68,6 +69,15 @@ enum What {
         #[arg(long)]
         compare: Option<PathBuf>,
     },
+    /// Measure how fast people get answers while a large run goes on, and what that costs the run
+    Look {
+        /// Where the hub's file goes: on a disk
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+        /// Fewer tasks, by this factor: for a quick look, not for figures
+        #[arg(long, default_value_t = 1)]
+        divide: u64,
+    },
     /// Measure memory, file and restarts of a hub with ten million tasks
     Growth {
         /// Where the hub's file goes: on a disk with 10 GiB
@@ -92,6 +102,13 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => failed(&why),
         },
+        What::Look { dir, divide } => {
+            if let Err(why) = disk::file_system(&dir) {
+                return failed(&why);
+            }
+            let below = dir.canonicalize().expect("the directory");
+            ExitCode::from(u8::from(!look::measure(&programs(), &below, divide.max(1))))
+        }
         What::Growth { dir, divide, json } => {
             if let Err(why) = disk::file_system(&dir) {
                 return failed(&why);

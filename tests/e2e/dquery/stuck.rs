@@ -53,6 +53,19 @@ fn tasks_that_failed() {
     hub.query(&["steal", "-q"]).ok();
     hub.query(&["fail", "again"]).ok();
     says(&hub.query(&["show", "again"]), 0, "tries again in");
+    says(&hub.query(&["status"]), 0, "failed and waits for the next try");
+}
+
+#[test]
+fn tasks_that_are_held() {
+    let hub = Hub::start();
+    for name in ["a", "b", "c"] {
+        hub.query(&["create", name]).ok();
+    }
+    hub.query(&["hold", "a", "b"]).ok();
+    says(&hub.query(&["status"]), 0, "are not given out until somebody says so");
+    hub.query(&["list", "--held", "--columns", "name,held"]).exits(0).prints(&["a     held"]);
+    says(&hub.query(&["show", "a"]), 0, "dquery unhold a");
 }
 
 #[test]

@@ -148,3 +148,71 @@ fn the_bar_goes_and_the_end_stays() {
     let text = screen.shows("1 task: 1 done");
     assert!(!text.contains('['), "{text}");
 }
+
+/// Steals that task alone, and reports how it ended.
+fn run(hub: &Hub, task: &str, verb: &str) {
+    let stolen = hub.query(&["steal", "-q", "-n", "9"]).ok().to_owned();
+    assert!(stolen.lines().any(|it| it == task), "{stolen}");
+    hub.query(&[verb, task]).ok();
+    let others: Vec<_> = stolen.lines().filter(|&it| it != task).collect();
+    if !others.is_empty() {
+        hub.query(&[&["release"], &others[..]].concat()).ok();
+    }
+}
+
+#[test]
+fn some_are_waited_for_by_name_and_pattern() {
+    let hub = Hub::start();
+    for name in ["sim-1", "sim-2", "other", "bad"] {
+        hub.query(&["create", name]).ok();
+    }
+    hub.query(&["create", "never", "nobody"]).ok();
+    let mut waiting = hub.query_process(&["wait", "sim-*"]);
+    run(&hub, "sim-1", "complete");
+    assert!(waiting.is_running());
+    // One that matches and is added later counts too.
+    hub.query(&["create", "sim-3"]).ok();
+    run(&hub, "sim-2", "complete");
+    run(&hub, "sim-3", "complete");
+    let output = waiting.end();
+    output.exits(0).prints(&["3 tasks: 3 done"]);
+    assert_eq!(hub.state("other"), "ready");
+    hub.query(&["wait", "sim-1", "sim-2"]).exits(0).prints(&["2 tasks: 2 done"]);
+    // Failures are those of what was waited for.
+    run(&hub, "bad", "fail");
+    hub.query(&["wait", "bad", "sim-*"]).exits(1).prints(&["4 tasks: 3 done, 1 failed", "bad"]);
+    let json = hub.query(&["wait", "sim-*", "--json"]).json();
+    assert_eq!((&json["counts"]["done"], json["failures"].as_array()), (&3.into(), Some(&vec![])));
+    // The rest is stuck: what is finished is, and what is not will not be.
+    run(&hub, "other", "complete");
+    hub.query(&["wait", "sim-*"]).exits(0);
+    hub.query(&["wait", "never", "sim-*"]).exits(5).says(&["nobody"]);
+}
+
+#[test]
+fn some_are_waited_for_that_are_so_now() {
+    let hub = Hub::start();
+    for name in ["a", "b"] {
+        hub.query(&["create", name]).ok();
+    }
+    hub.query(&["steal", "-q"]).ok();
+    let mut waiting = hub.query_process(&["wait", "--state", "running", "--every", "50ms"]);
+    // It has looked which those are.
+    hub.query(&["wait", "--state", "running", "--wait-limit", "300ms"])
+        .exits(10)
+        .prints(&["1 task: 1 running"]);
+    assert!(waiting.is_running());
+    hub.query(&["steal", "-q"]).ok();
+    hub.query(&["complete", "a"]).ok();
+    waiting.end().exits(0).prints(&["1 task: 1 done"]);
+    assert_eq!(hub.state("b"), "running");
+}
+
+#[test]
+fn what_is_not_there_is_not_waited_for() {
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    hub.query(&["wait", "a", "nosuch"]).exits(6).says(&["no task 'nosuch' in the hub"]);
+    hub.query(&["wait", "sim-*"]).exits(6).says(&["there is no such task", "dquery list"]);
+    hub.query(&["wait", "--failed"]).exits(6).says(&["there is no such task"]);
+}
