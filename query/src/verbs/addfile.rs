@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use dhub_proto::client::ClientError;
@@ -9,6 +11,8 @@ use dhub_proto::exit::Exit;
 use dhub_proto::wire::{self, Created, State};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
 
 use super::create::TaskOptions;
 use crate::args::command;
@@ -74,14 +78,28 @@ pub fn run(args: Addfile, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         file.refuse_unknown(&unknown(file.foreign(), hub)?)?;
     }
 
+    let stop = stop_at_signals().map_err(|error| {
+        Failure::new(Exit::System, format!("cannot take signals: {}", system(&error)))
+    })?;
+    let go_on = || !stop.load(Ordering::Relaxed);
     let progress = progress_bar(file.len());
     let mut feed = Feed::new(hub.client(), hub.timeout());
-    let result = feed.run(Batches::new(&file, &defaults, order.iter()), &progress);
+    let batches = Batches::new(&file, &defaults, order.iter());
+    let result = feed.run(batches.take_while(|_| go_on()), &progress);
     progress.finish_and_clear();
+    let (sum, total) = (feed.sum, file.len() as u64);
     if let Err(error) = result {
-        return Err(interrupted(error, feed.sum, file.len() as u64));
+        return Err(cut_off(error, sum, total));
     }
-    let sum = feed.sum;
+    if sum.added + sum.existing < total {
+        let there = number(sum.added + sum.existing);
+        say(&format!(
+            "stopped: {there} of {} are in the hub\n  the same command adds the rest",
+            tasks(total)
+        ));
+        // The shell should see that it was a signal.
+        let _ = signal_hook::low_level::emulate_default_handler(SIGINT);
+    }
     let value = json!({
         "added": sum.added,
         "existing": sum.existing,
@@ -90,6 +108,14 @@ pub fn run(args: Addfile, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     });
     out.result(|| format!("{} in {}", sentence(sum), span(start.elapsed())), value)?;
     Ok(Exit::Ok)
+}
+
+/// Set by Ctrl-C: what is under way is waited for. A second one ends the program at once.
+fn stop_at_signals() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    flag::register_conditional_default(SIGINT, Arc::clone(&stop))?;
+    flag::register(SIGINT, Arc::clone(&stop))?;
+    Ok(stop)
 }
 
 fn read(file: &str) -> Result<Vec<u8>, Failure> {
@@ -130,7 +156,7 @@ fn progress_bar(tasks: usize) -> ProgressBar {
 }
 
 /// Batches that came before are added: running it again adds the rest.
-fn interrupted(error: ClientError, sum: Created, total: u64) -> Failure {
+fn cut_off(error: ClientError, sum: Created, total: u64) -> Failure {
     let refused = matches!(error, ClientError::Refused(_));
     let mut failure = Failure::from(error);
     match sum.added + sum.existing {

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use e2e::{Hub, Output, Process};
+use rustix::process::Signal;
 
 /// Adds a file of this text.
 fn add(hub: &Hub, name: &str, text: &str, options: &[&str]) -> Output {
@@ -191,4 +192,27 @@ fn a_long_file_survives_a_restart_of_the_hub() {
     hub.restart();
     adding.end().exits(0).prints(&["added"]);
     assert_eq!((hub.count("ready"), hub.count("waiting")), (1, TASKS as u64 - 1));
+}
+
+#[test]
+fn ctrl_c_says_how_far_it_came() {
+    const TASKS: usize = 200_000;
+    let mut hub = Hub::start();
+    hub.write("tasks.txt", (0..TASKS).map(|n| format!("task-{n}\n")).collect::<String>());
+    let adding = hub.query_process(&["addfile", "tasks.txt", "--timeout", "50s"]);
+    e2e::eventually("the first tasks", || (hub.count("ready") > 0).then_some(()));
+    hub.signal(Signal::STOP);
+    adding.signal(Signal::INT);
+    hub.signal(Signal::CONT);
+    let output = adding.end();
+    output.says(&[
+        "stopped: ",
+        " of 200,000 tasks are in the hub",
+        "the same command adds the rest",
+    ]);
+    assert_eq!(output.code, None, "{output:#?}");
+    let there = hub.count("ready");
+    assert!((1..TASKS as u64).contains(&there), "{there}");
+    hub.query(&["addfile", "tasks.txt"]).exits(0).prints(&["were there already"]);
+    assert_eq!(hub.count("ready"), TASKS as u64);
 }
