@@ -20,7 +20,7 @@ const FAILURES_MAX: u32 = 1_000;
 /// Names told of each group.
 const GROUP_NAMES_MAX: usize = 3;
 /// A count that took long is not asked for again before this many times as long.
-const REST: u32 = 10;
+const REST: u32 = 20;
 
 pub struct Goal {
     /// Together they have each of the tasks once.

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::run::{Builder, Run};
 
 /// Tasks asked for at once.
-pub const PAGE_TASKS: u32 = 400;
+pub const PAGE_TASKS: u32 = 4_000;
 
 pub struct Hub {
     client: Client,

@@ -69,20 +69,20 @@ fn list_narrows_by_state_and_name() {
 #[test]
 fn list_gets_all_pages() {
     let hub = Hub::start();
-    hub.write("tasks.txt", (0..1_234).map(|n| format!("t{n}\n")).collect::<String>());
+    hub.write("tasks.txt", (0..9_012).map(|n| format!("t{n}\n")).collect::<String>());
     hub.query(&["addfile", "tasks.txt"]).ok();
     let all = hub.query(&["list", "--all", "--json"]).json_lines();
     let names: Vec<_> = all.iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(names, (0..1_234).map(|n| format!("t{n}")).collect::<Vec<_>>());
+    assert_eq!(names, (0..9_012).map(|n| format!("t{n}")).collect::<Vec<_>>());
     // Of names too, however many are asked for.
-    let named: Vec<String> = (0..900).map(|n| format!("t{n}")).collect();
+    let named: Vec<String> = (0..4_100).map(|n| format!("t{n}")).collect();
     let args: Vec<&str> =
         ["list", "--json"].into_iter().chain(named.iter().map(|name| &**name)).collect();
-    assert_eq!(hub.query(&args).json_lines().len(), 900);
+    assert_eq!(hub.query(&args).json_lines().len(), 4_100);
     // And of those that a file takes for granted.
-    let lines = (0..900).map(|n| format!("u{n},t{n}\n")).collect::<String>();
-    hub.write("more.txt", lines + "v,t899,nowhere\n");
-    hub.query(&["addfile", "more.txt"]).exits(8).says(&["more.txt:901: ", "nowhere"]);
+    let lines = (0..4_100).map(|n| format!("u{n},t{n}\n")).collect::<String>();
+    hub.write("more.txt", lines + "v,t4099,nowhere\n");
+    hub.query(&["addfile", "more.txt"]).exits(8).says(&["more.txt:4101: ", "nowhere"]);
 }
 
 #[test]
