@@ -18,10 +18,11 @@ fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/dhub-verbs.XXXXXX")
 export PATH=$bin:$PATH XDG_RUNTIME_DIR=$work DHUB_DIR=$work/keys
 unset DHUB_HUB DHUB_ACCESS DHUB_WORKER
+doomed=
 cleanup() {
     trap - EXIT
-    # shellcheck disable=SC2046 # several processes
-    kill $(jobs -p) 2>/dev/null || true
+    # shellcheck disable=SC2046,SC2086 # several processes, or none
+    kill $(jobs -p) $doomed 2>/dev/null || true
     wait
     rm -rf "$work"
 }
@@ -93,6 +94,8 @@ shows "dquery status"
 # sim-09, which does not end at its first try, goes first, to the pool that will die.
 kworker --name node2:812 -j 1 >/dev/null 2>&1 &
 doomed=$!
+# Nobody is to say here that it was killed.
+disown $doomed
 until dquery show sim-09 --json | grep -q '"state": "running"'; do sleep 0.1; done
 kworker --name node1:4711 -j 2 >/dev/null 2>&1 &
 pool=$!
@@ -104,7 +107,7 @@ shows "dquery list --state failed,running,waiting --sort -time -n 4"
 # Both processes of the pool.
 # shellcheck disable=SC2046 # several processes
 kill -9 $(cat "/proc/$doomed/task/$doomed/children") $doomed
-{ wait $doomed || true; } 2>/dev/null
+doomed=
 until dquery workers --json | grep -q '"state":"lost"'; do sleep 0.1; done
 text "The machine of node2 has died. What ran there is given to others."
 shows "dquery workers"

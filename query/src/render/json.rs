@@ -45,6 +45,7 @@ pub fn task(task: &TaskInfo) -> Value {
         "env": task.env,
         "stdin_bytes": task.stdin_bytes,
         "held": task.held,
+        "id": task.id,
     })
 }
 
@@ -196,4 +197,53 @@ pub fn status(report: &StatusReport) -> Value {
             "requests_denied": hub.requests_denied,
         })),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dhub_proto::wire::{HubInfo, Sample};
+
+    const DOCS: &str = include_str!("../../../docs/operations.md");
+
+    /// Names of all fields, also of those within.
+    fn fields(value: &Value, names: &mut Vec<String>) {
+        match value {
+            Value::Object(fields_of) => {
+                for (name, value) in fields_of {
+                    names.push(name.clone());
+                    fields(value, names);
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| fields(value, names)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_field_is_described_for_those_who_write_scripts() {
+        let info = WorkerInfo { sample: Some(Sample::default()), ..WorkerInfo::default() };
+        let report = StatusReport {
+            workers: vec![info.clone()],
+            failures: vec![FailureGroup::default()],
+            slowest: Some(TaskInfo::default()),
+            hub: Some(HubInfo::default()),
+            ..StatusReport::default()
+        };
+        let shown_task = Shown {
+            task: Some(TaskInfo::default()),
+            attempts: vec![AttemptInfo::default()],
+            ..Shown::default()
+        };
+        let mut names = Vec::new();
+        for value in [status(&report), worker_line(&info, "alive"), shown(&shown_task)] {
+            fields(&value, &mut names);
+        }
+        assert!(names.len() > 60, "{names:?}");
+        let section = DOCS.split("**JSON.**").nth(1).expect("a section");
+        let section = section.split("## Exit codes").next().expect("a section");
+        for name in names {
+            assert!(section.contains(&format!("`{name}`")), "`{name}` is not in the page");
+        }
+    }
 }

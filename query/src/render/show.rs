@@ -156,11 +156,7 @@ fn attempts(text: &mut String, attempts: &[AttemptInfo], zone: &TimeZone, room: 
                 0 => String::new(),
                 ended => format!("for {}", span_ms(ended.saturating_sub(attempt.started_unix_ms))),
             }),
-            Cell::new(match (attempt.exit_code, attempt.reason.as_str()) {
-                (0, "") => String::new(),
-                (code, "") => format!("exit {code}"),
-                (_, reason) => plain(reason).into_owned(),
-            }),
+            Cell::new(ending(attempt)),
         ]);
     }
     text.push_str(&table.page("  ", room));
@@ -174,6 +170,15 @@ fn attempts(text: &mut String, attempts: &[AttemptInfo], zone: &TimeZone, room: 
     {
         let (file, host) = (plain(&last.output_file), plain(&last.host));
         let _ = writeln!(text, "    {}", paint(FAINT, format!("all of it: {file} on {host}")));
+    }
+}
+
+/// exit 143: timed out after 10m
+fn ending(attempt: &AttemptInfo) -> String {
+    match (attempt.exit_code, attempt.reason.as_str()) {
+        (0, reason) => plain(reason).into_owned(),
+        (code, "") => format!("exit {code}"),
+        (code, reason) => format!("exit {code}: {}", plain(reason)),
     }
 }
 
@@ -261,6 +266,18 @@ merge-12   waiting   priority 0   retries 2
   -> nobody added prep: dquery create prep
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn an_attempt_ends_with_a_code_a_reason_or_both() {
+        let of = |exit_code, reason: &str| {
+            let reason = reason.into();
+            ending(&AttemptInfo { exit_code, reason, ..AttemptInfo::default() })
+        };
+        assert_eq!(of(0, ""), "");
+        assert_eq!(of(0, "its worker went silent"), "its worker went silent");
+        assert_eq!(of(3, ""), "exit 3");
+        assert_eq!(of(143, "timed out after 10m"), "exit 143: timed out after 10m");
     }
 
     #[test]

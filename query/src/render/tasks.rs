@@ -45,6 +45,8 @@ pub enum Key {
     Stdin,
     /// Whether it is kept from being given out
     Held,
+    /// Its place in the order in which they were added
+    Id,
 }
 
 /// What is shown unless other columns are asked for.
@@ -74,6 +76,7 @@ impl Key {
             Key::Env => Column::new("ENV", Fit::End),
             Key::Stdin => Column::new("STDIN", Fit::Whole),
             Key::Held => Column::new("HELD", Fit::Whole),
+            Key::Id => Column::new("ID", Fit::Whole),
         }
     }
 
@@ -99,6 +102,7 @@ impl Key {
             Key::Dir => name_cell(&task.dir),
             Key::Env => Cell::new(plain(&task.env.join(" "))),
             Key::Stdin => right(number(task.stdin_bytes)),
+            Key::Id => right(task.id),
             Key::Held => Cell::new(if task.held { "held" } else { "" }),
         }
     }
@@ -126,6 +130,7 @@ impl Key {
             Key::Env => a.env.cmp(&b.env),
             Key::Stdin => a.stdin_bytes.cmp(&b.stdin_bytes),
             Key::Held => a.held.cmp(&b.held),
+            Key::Id => a.id.cmp(&b.id),
         }
     }
 }
