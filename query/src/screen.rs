@@ -44,19 +44,7 @@ impl Screen {
 
     /// At once, from the first line on; nothing of the picture before is left.
     pub fn paint(&mut self, text: &str) -> io::Result<()> {
-        let mut out = Vec::new();
-        queue!(out, BeginSynchronizedUpdate)?;
-        for (line, text) in text.lines().enumerate() {
-            let line = u16::try_from(line).unwrap_or(u16::MAX);
-            queue!(out, MoveTo(0, line), Print(text), Clear(ClearType::UntilNewLine))?;
-        }
-        let next = u16::try_from(text.lines().count()).unwrap_or(u16::MAX);
-        // Below the last line of a window there is nothing, and this would be that line.
-        if crossterm::terminal::size().is_ok_and(|(_, lines)| next < lines) {
-            queue!(out, MoveTo(0, next), Clear(ClearType::FromCursorDown))?;
-        }
-        queue!(out, EndSynchronizedUpdate)?;
-        write(&out)
+        write(&picture(text, crossterm::terminal::size()?)?)
     }
 
     /// The terminal is as it was before. Again: nothing.
@@ -74,6 +62,27 @@ impl Screen {
     }
 }
 
+/// What paints the text on a screen of so many columns and lines.
+fn picture(text: &str, (columns, lines): (u16, u16)) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    queue!(out, BeginSynchronizedUpdate)?;
+    let mut next = 0;
+    for line in text.lines() {
+        queue!(out, MoveTo(0, next), Print(line))?;
+        // Behind a full line the cursor is still on its last character, which this would clear.
+        if console::measure_text_width(line) < usize::from(columns) {
+            queue!(out, Clear(ClearType::UntilNewLine))?;
+        }
+        next = next.saturating_add(1);
+    }
+    // Below the last line of a window there is nothing, and this would be that line.
+    if next < lines {
+        queue!(out, MoveTo(0, next), Clear(ClearType::FromCursorDown))?;
+    }
+    queue!(out, EndSynchronizedUpdate)?;
+    Ok(out)
+}
+
 fn write(bytes: &[u8]) -> io::Result<()> {
     let mut out = stdout().lock();
     out.write_all(bytes)?;
@@ -83,5 +92,24 @@ fn write(bytes: &[u8]) -> io::Result<()> {
 impl Drop for Screen {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_line_keeps_its_last_character() {
+        let of = |text, size| String::from_utf8(picture(text, size).expect("bytes")).expect("text");
+        let (clear_line, clear_below) = ("\u{1b}[K", "\u{1b}[J");
+        let narrower = of("abc\nd", (4, 3));
+        assert_eq!(
+            (narrower.matches(clear_line).count(), narrower.contains(clear_below)),
+            (2, true)
+        );
+        let full = of("\u{1b}[31mabc…\u{1b}[0m\nd", (4, 2));
+        assert_eq!((full.matches(clear_line).count(), full.contains(clear_below)), (1, false));
+        assert!(full.contains("abc…"));
     }
 }

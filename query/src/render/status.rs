@@ -265,7 +265,7 @@ run.db · 127.0.0.1:6125 · ipc on login3 · insecure · up 2 h 14 m since 11:46
   workers   1 alive, 1 silent · 40 slots, 40 busy      1 lost 3 m ago: node17:2211
   failures  6 × exit 137 (killed; out of memory?)   sim-0031 sim-0312 …
             2 × timed out after 10m                 sim-1200 sim 1877
-            -> dquery list --failed   dquery show sim-0031   dquery retry --failed
+            -> dquery list --failed   dquery retry --failed   dquery show sim-0031
   slowest   sim-0099 on node12 for 41 m
   missing   4 names that nobody added are waited for: prep-7 prep-8 prep-9 …
             -> add it: dquery create prep-7   who waits: dquery show prep-7

@@ -22,7 +22,7 @@ pub fn failures(text: &mut String, failures: &[FailureGroup]) {
     if let Some(name) = failures.iter().find_map(|group| group.names.first()) {
         let _ = writeln!(
             text,
-            "            -> dquery list --failed   dquery show {}   dquery retry --failed",
+            "            -> dquery list --failed   dquery retry --failed   dquery show {}",
             plain(&quoted(name)),
         );
     }
