@@ -83,6 +83,7 @@ cargo test --locked --workspace
 # but the hub and the simulation is built again.
 cargo test --quiet --locked --workspace --features simulation/planted --test planted -- --nocapture
 scripts/demo.sh --check
+[ -z "${DHUB_TMUX:-}" ] || scripts/top-recording.sh "${CARGO_TARGET_DIR:-target}/top.txt"
 scripts/verbs.sh --check
 # The Python package with the default Python, and with the oldest and the newest that are here, at the same time.
 mapfile -t pythons < <(scripts/python-find.sh --all)

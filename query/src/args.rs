@@ -133,13 +133,13 @@ Exit codes:
     /// Look at the run on the whole screen, and steer it
     ///
     /// Tasks and workers, with throughput, failures and the estimated end above them. Keys filter, sort, open
-    /// one task, cancel and retry it, drain and stop workers; ? lists them. The hub is asked once a second, and
+    /// one task, cancel, retry and hold it, drain and stop workers; ? lists them. The hub is asked once a second, and
     /// less often while its answers take long.
     #[command(after_help = "Examples:
   dquery top
   NO_COLOR=1 dquery top            without colours
 
-Keys: Tab tasks or workers · / name · f state · s sort · Enter open · c cancel · r retry · ? help · q quit
+Keys: Tab tasks or workers · / name · f state · s sort · Enter open · c cancel · r retry · h hold · ? help · q quit
 
 Exit codes:
   0  somebody quit                 2  standard output is no terminal

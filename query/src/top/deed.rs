@@ -1,6 +1,7 @@
 //! What people can have done to one task or one worker, after they confirmed it.
 
 use dhub_proto::exit::Exit;
+use dhub_proto::wire::adjust::Change;
 use dhub_proto::wire::{self, Order, Refused, Selection, State};
 
 use crate::failure::Failure;
@@ -9,8 +10,23 @@ use crate::render::words::{number, plain, state};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Deed {
-    Cancel { name: String, state: State },
-    Retry { name: String, state: State },
+    Cancel {
+        name: String,
+        state: State,
+    },
+    Retry {
+        name: String,
+        state: State,
+    },
+    /// Or not any more.
+    Hold {
+        name: String,
+        held: bool,
+    },
+    Priority {
+        name: String,
+        priority: i32,
+    },
     Drain(String),
     Stop(String),
 }
@@ -19,6 +35,7 @@ impl Deed {
     pub fn name(&self) -> &str {
         match self {
             Self::Cancel { name, .. } | Self::Retry { name, .. } => name,
+            Self::Hold { name, .. } | Self::Priority { name, .. } => name,
             Self::Drain(name) | Self::Stop(name) => name,
         }
     }
@@ -28,6 +45,9 @@ impl Deed {
         match self {
             Self::Cancel { .. } => "cancel",
             Self::Retry { .. } => "retry",
+            Self::Hold { held: true, .. } => "hold",
+            Self::Hold { held: false, .. } => "unhold",
+            Self::Priority { .. } => "change the priority of",
             Self::Drain(_) => "drain",
             Self::Stop(_) => "stop",
         }
@@ -46,6 +66,9 @@ impl Deed {
             Self::Retry { state: State::Waiting, .. } => "it waits for its next try".into(),
             Self::Retry { state: State::Failed, .. } => "it failed".into(),
             Self::Retry { state: of, .. } => format!("it is {}", state(*of)),
+            Self::Hold { held: true, .. } => "nobody gets it until it is held no more".into(),
+            Self::Hold { held: false, .. } => "workers may have it again".into(),
+            Self::Priority { priority, .. } => format!("it will be {priority}"),
             Self::Drain(_) => "it finishes what runs, gives back the rest and leaves".into(),
             Self::Stop(_) => "it kills what runs, gives back everything and leaves".into(),
         }
@@ -68,10 +91,24 @@ impl Deed {
                     n => format!("'{}' runs again, and {} skipped ones", plain(name), number(n)),
                 })
             }
+            Self::Hold { name, held } => {
+                adjust(name, Change::Held(*held), hub)?;
+                let no_more = if *held { "" } else { " no more" };
+                Ok(format!("'{}' is held{no_more}", plain(name)))
+            }
+            Self::Priority { name, priority } => {
+                adjust(name, Change::Priority(*priority), hub)?;
+                Ok(format!("'{}' has priority {priority}", plain(name)))
+            }
             Self::Drain(name) => steer(name, Order::Drain, hub),
             Self::Stop(name) => steer(name, Order::Stop, hub),
         }
     }
+}
+
+fn adjust(name: &str, change: Change, hub: &mut Hub) -> Result<(), Failure> {
+    let request = wire::Adjust { selection: Some(only(name)), change: Some(change) };
+    fulfilled(&ask!(hub, Adjust(request) => Adjusted).refused)
 }
 
 fn only(name: &str) -> Selection {

@@ -9,6 +9,9 @@ pub struct Filter {
     /// As it was typed.
     pub text: String,
     pub state: Option<State>,
+    pub held: bool,
+    /// The name of one that runs them, or ran them last.
+    pub worker: String,
 }
 
 impl Filter {
@@ -26,15 +29,25 @@ impl Filter {
         Selection {
             patterns: pattern.into_iter().collect(),
             states: self.state.iter().map(|&state| state as i32).collect(),
+            workers: Some(self.worker.clone())
+                .filter(|name| !name.is_empty())
+                .into_iter()
+                .collect(),
+            held: self.held,
             ..Selection::default()
         }
     }
 
-    /// sim failed
+    /// sim failed on node1:4711
     pub fn describe(&self) -> String {
-        let text = plain(&self.text);
-        let state = self.state.map_or("", state);
-        [&*text, state].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+        let mut parts = vec![plain(&self.text).into_owned()];
+        parts.extend(self.state.map(|of| state(of).to_owned()));
+        parts.extend(self.held.then(|| "held".to_owned()));
+        if !self.worker.is_empty() {
+            parts.push(format!("on {}", plain(&self.worker)));
+        }
+        parts.retain(|part| !part.is_empty());
+        parts.join(" ")
     }
 }
 

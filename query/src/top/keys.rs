@@ -19,6 +19,11 @@ impl State {
             }
             return;
         }
+        if key.modifiers.contains(KeyModifiers::ALT) {
+            // Esc and a key that came at once.
+            self.key(KeyCode::Esc.into());
+            return self.key(key.code.into());
+        }
         self.hush();
         match std::mem::replace(&mut self.mode, Mode::Look) {
             Mode::Look => self.look(key.code),
@@ -28,6 +33,7 @@ impl State {
                 KeyCode::Char('y' | 'Y') => self.carry_out(deed),
                 _ => self.say(format!("nothing was done to '{}'", deed.name()), false),
             },
+            Mode::Priority { name, text } => self.type_priority(name, text, key.code),
             Mode::Help => self.read_help(key.code),
         }
     }
@@ -43,7 +49,7 @@ impl State {
         }
         match key {
             KeyCode::Char('q') => self.is_over = true,
-            KeyCode::Char('?' | 'h') | KeyCode::F(1) => self.mode = Mode::Help,
+            KeyCode::Char('?') | KeyCode::F(1) => self.mode = Mode::Help,
             KeyCode::Esc | KeyCode::Backspace | KeyCode::Left if self.detail.is_some() => {
                 self.close();
             }
@@ -56,12 +62,15 @@ impl State {
             }),
             KeyCode::Char('c') => self.confirm_cancel(),
             KeyCode::Char('r') => self.confirm_retry(),
+            KeyCode::Char('h') => self.confirm_hold(),
+            KeyCode::Char('p') => self.ask_priority(),
             KeyCode::Char('d') => self.confirm_worker(Deed::Drain),
             KeyCode::Char('x') => self.confirm_worker(Deed::Stop),
             // What follows is about the table.
             _ if self.detail.is_some() => {}
             KeyCode::Char('s') => self.sort(false),
             KeyCode::Char('S') => self.sort(true),
+            KeyCode::Enter | KeyCode::Right if self.view == View::Workers => self.see_tasks(),
             _ if self.view == View::Workers => {}
             KeyCode::Enter | KeyCode::Right => self.open(),
             KeyCode::Char('/') => self.mode = Mode::Filter(self.window.filter().text.clone()),
@@ -94,8 +103,7 @@ impl State {
     fn type_name(&mut self, mut text: String, key: KeyCode) {
         match key {
             KeyCode::Enter => {
-                let state = self.window.filter().state;
-                return self.filter(Filter { text, state });
+                return self.filter(Filter { text, ..self.window.filter().clone() });
             }
             KeyCode::Esc => return,
             KeyCode::Backspace => drop(text.pop()),
@@ -106,24 +114,22 @@ impl State {
     }
 
     fn choose_state(&mut self, key: KeyCode) {
-        let text = self.window.filter().text.clone();
+        let before = self.window.filter().clone();
+        let (held, state) = (key == KeyCode::Char('h'), None);
         let chosen = STATES.iter().find(|(letter, _)| key == KeyCode::Char(*letter));
         match (key, chosen) {
-            (_, Some(&(_, state))) => self.filter(Filter { text, state: Some(state) }),
-            (KeyCode::Char('a'), None) => self.filter(Filter { text, state: None }),
+            (_, Some(&(_, of))) => self.filter(Filter { state: Some(of), held, ..before }),
+            (KeyCode::Char('a' | 'h'), None) => self.filter(Filter { state, held, ..before }),
             _ => {}
         }
     }
 
     fn confirm_cancel(&mut self) {
-        use wire::State as Of;
         let Some(task) = self.task() else { return };
         let (name, state) = (task.name.clone(), task.state());
-        match state {
-            Of::Waiting | Of::Ready | Of::Running => {
-                self.mode = Mode::Confirm(Deed::Cancel { name, state });
-            }
-            _ => self.say(format!("'{name}' is finished: nothing to cancel"), true),
+        match is_open(state) {
+            true => self.mode = Mode::Confirm(Deed::Cancel { name, state }),
+            false => self.say(format!("'{name}' is finished: nothing to cancel"), true),
         }
     }
 
@@ -143,6 +149,50 @@ impl State {
         self.mode = Mode::Confirm(Deed::Retry { name, state });
     }
 
+    fn confirm_hold(&mut self) {
+        let Some(task) = self.task() else { return };
+        let (name, held) = (task.name.clone(), !task.held);
+        match is_open(task.state()) {
+            true => self.mode = Mode::Confirm(Deed::Hold { name, held }),
+            false => self.say(format!("'{name}' is finished: nothing to hold"), true),
+        }
+    }
+
+    fn ask_priority(&mut self) {
+        let Some(task) = self.task() else { return };
+        let (name, text) = (task.name.clone(), task.priority.to_string());
+        match is_open(task.state()) {
+            true => self.mode = Mode::Priority { name, text },
+            false => self.say(format!("'{name}' is finished: its priority means nothing"), true),
+        }
+    }
+
+    fn type_priority(&mut self, name: String, mut text: String, key: KeyCode) {
+        match key {
+            KeyCode::Enter => {
+                return match text.parse() {
+                    Ok(priority) => self.carry_out(Deed::Priority { name, priority }),
+                    Err(_) => self.say(format!("'{text}' is no priority"), true),
+                };
+            }
+            KeyCode::Esc => return,
+            KeyCode::Backspace => drop(text.pop()),
+            KeyCode::Char(c @ ('-' | '0'..='9')) if text.len() < "-2147483648".len() => {
+                text.push(c)
+            }
+            _ => {}
+        }
+        self.mode = Mode::Priority { name, text };
+    }
+
+    /// Of the chosen worker.
+    fn see_tasks(&mut self) {
+        if let Some(worker) = self.worker().map(|worker| worker.name.clone()) {
+            self.view = View::Tasks;
+            self.filter(Filter { worker, ..Filter::default() });
+        }
+    }
+
     fn confirm_worker(&mut self, deed: fn(String) -> Deed) {
         if let Some(worker) = self.worker() {
             self.mode = Mode::Confirm(deed(worker.name.clone()));
@@ -157,6 +207,10 @@ impl State {
         }
         self.mode = Mode::Help;
     }
+}
+
+fn is_open(state: wire::State) -> bool {
+    matches!(state, wire::State::Waiting | wire::State::Ready | wire::State::Running)
 }
 
 fn scroll(key: KeyCode) -> Option<Scroll> {

@@ -42,6 +42,11 @@ pub enum Mode {
     /// The next key chooses a state.
     State,
     Confirm(Deed),
+    /// A number is typed.
+    Priority {
+        name: String,
+        text: String,
+    },
     Help,
 }
 

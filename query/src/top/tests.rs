@@ -327,7 +327,7 @@ sim-0010                        ready
 sim-0011                        ready
 sim-0012                        ready
 
-q quit  ? help  / name  f state  Enter open  s sort  c cancel  r retry
+q quit  ? help  / name  f state  Enter open  s sort  c cancel  r retry  h hold
 ",
     );
 }
@@ -360,7 +360,7 @@ node1:7                                                      alive         8    
 node2:8                                                      lost                 0        0       3                     3 m  node2
 ";
     assert_eq!(lines[14..17].join("\n") + "\n", expected, "{screen}");
-    assert_eq!(lines[49], "q quit  ? help  d drain  x stop  s sort  Tab tasks");
+    assert_eq!(lines[49], "q quit  ? help  Enter its tasks  d drain  x stop  s sort  Tab tasks");
     assert!(lines[17..49].iter().all(|line| line.is_empty()));
     // Narrower, less is told of each.
     assert!(fixture.screen(40, 10).contains("node2:8                  lost          0\n"));
@@ -377,7 +377,7 @@ fn one_task_at_80x24() {
         "\n  needed by   merge  waiting\n",
         "\n              2  failed  on node2:8  1970-01-01 00:16:40  for 5 s  exit 137\n",
         "\n\n  attempt 3 wrote\n    | line 1\n",
-        "\n\nq quit  Esc back  ↑↓ scroll  c cancel  r retry  ? help\n",
+        "\n\nq quit  Esc back  ↑↓ scroll  c cancel  r retry  h hold  p priority  ? help\n",
     ];
     for part in parts {
         assert!(table.contains(part), "{part} in {table}");
@@ -487,6 +487,53 @@ fn only_what_can_be_done_is_asked_about() {
     fixture.keys("r");
     assert!(matches!(&fixture.state.mode, Mode::Confirm(Deed::Retry { state: Of::Waiting, .. })));
     assert!(fixture.screen(80, 24).contains("? it waits for its next try"));
+}
+
+#[test]
+fn tasks_are_held_and_go_sooner_or_later() {
+    let mut fixture = Fixture::new();
+    fixture.tasks[399].held = true;
+    fixture.report.counts.as_mut().expect("counts").held = 1;
+    fixture.settle().keys("h");
+    assert!(fixture.screen(80, 24).contains("\n'prep' is finished: nothing to hold\n"));
+    fixture.key(KeyCode::End);
+    let screen = fixture.screen(120, 24);
+    assert!(screen.contains("waiting 2  (held 1)\n"), "{screen}");
+    assert!(screen.lines().any(|line| line.starts_with("sim-0400 ") && line.ends_with(" held")));
+    fixture.keys("h");
+    let question = "\nhold 'merge'? nobody gets it until it is held no more\n";
+    assert!(fixture.screen(80, 24).contains(question));
+    fixture.keys("y").key(KeyCode::Up).keys("hy");
+    let hold = |name: &str, held| Deed::Hold { name: name.into(), held };
+    assert_eq!(fixture.deeds(), [&hold("merge", true), &hold("sim-0400", false)]);
+    fixture.keys("p");
+    assert!(
+        fixture.screen(80, 24).contains("\npriority of 'sim-0400': 0\nEnter set it  Esc leave")
+    );
+    fixture.key(KeyCode::Backspace).keys("-1x2").key(KeyCode::Enter);
+    let priority = Deed::Priority { name: "sim-0400".into(), priority: -12 };
+    assert_eq!(fixture.deeds().last(), Some(&&priority));
+    fixture.keys("p").keys("-").key(KeyCode::Enter);
+    assert!(fixture.screen(80, 24).contains("\n'0-' is no priority\n"));
+    fixture.keys("p").key(KeyCode::Esc);
+    assert_eq!(fixture.deeds().len(), 3);
+    fixture.keys("fh");
+    assert!(fixture.state.window.filter().selection().held);
+    assert!(fixture.screen(80, 24).contains("only held\n"));
+}
+
+#[test]
+fn a_worker_leads_to_its_tasks() {
+    let mut fixture = Fixture::new();
+    fixture.settle().keys("2").key(KeyCode::Down).key(KeyCode::Enter);
+    assert_eq!(fixture.state.window.filter().selection().workers, ["node2:8"]);
+    assert!(fixture.screen(80, 24).contains("only on node2:8\n"));
+    fixture.keys("fr/sim").key(KeyCode::Enter);
+    let selection = fixture.state.window.filter().selection();
+    assert_eq!(selection.workers, ["node2:8"], "filters add up");
+    assert_eq!((selection.patterns[0].as_str(), selection.states.len()), ("*sim*", 1));
+    fixture.key(KeyCode::Esc);
+    assert!(fixture.state.window.filter().is_empty());
 }
 
 #[test]
@@ -611,6 +658,16 @@ fn a_page_that_is_refused_is_not_asked_for_without_end() {
     }
     assert!((4..=6).contains(&asked), "{asked}");
     assert!(fixture.screen(80, 24).contains("\nnot today\n"));
+}
+
+#[test]
+fn esc_is_esc_whatever_comes_right_after_it() {
+    let mut fixture = Fixture::new();
+    fixture.settle().keys("ff").state.key(KeyEvent::new(KeyCode::Char('2'), KeyModifiers::ALT));
+    assert!(fixture.state.window.filter().is_empty());
+    assert!(fixture.screen(80, 24).contains("WORKER  "));
+    fixture.keys("d").state.key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::ALT));
+    assert_eq!(fixture.settle().deeds(), Vec::<&Deed>::new());
 }
 
 #[test]

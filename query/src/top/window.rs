@@ -456,7 +456,7 @@ mod tests {
         let hub = Hub { ids: (1..=100).collect() };
         let mut window = window(5);
         let first = window.urgent().expect("a question");
-        let filter = Filter { text: "x".into(), state: None };
+        let filter = Filter { text: "x".into(), ..Filter::default() };
         window.choose(filter, Sort::default());
         window.heard(&first, hub.answer(&first), Instant::now());
         assert!(visible(&window).is_empty() && !window.is_read());

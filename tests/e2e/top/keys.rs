@@ -54,6 +54,37 @@ fn a_worker_is_drained_after_a_yes() {
 }
 
 #[test]
+fn tasks_are_held_and_reordered() {
+    let (hub, _pool) = super::varied();
+    let mut command = hub.command("dquery");
+    command.arg("top");
+    let mut screen = Terminal::start(&command, 100, 24);
+    screen.shows("quick-00");
+    screen.type_keys("/after\r");
+    screen.becomes("one task", |text| text.contains("after") && !text.contains("quick-00"));
+    screen.type_keys("h");
+    screen.shows("hold 'after'?");
+    screen.type_keys("y");
+    screen.shows("'after' is held");
+    screen.shows("(held 1)");
+    screen.type_keys("p\x7f7\r");
+    screen.shows("'after' has priority 7");
+    let task = &hub.show("after")["task"];
+    assert_eq!((&task["held"], &task["priority"]), (&true.into(), &7.into()));
+    screen.type_keys("h");
+    screen.shows("unhold 'after'?");
+    screen.type_keys("y");
+    screen.shows("'after' is held no more");
+    assert_eq!(hub.show("after")["task"]["held"], false);
+    // The tasks of a worker.
+    screen.type_keys("2");
+    screen.shows("alive");
+    screen.type_keys("\r");
+    screen.becomes("its tasks", |text| text.contains("only on ") && text.contains("quick-00"));
+    assert!(!screen.text().contains("after"), "nobody has run it");
+}
+
+#[test]
 fn a_failed_task_is_tried_again() {
     let (hub, _pool) = super::varied();
     let mut command = hub.command("dquery");

@@ -99,7 +99,7 @@ fn a_run_is_looked_at_and_steered() {
     }
     assert_eq!(screen.lines().count(), 24);
     assert!(screen.contains("\n 1 Tasks 23  2 Workers 1\n"), "{screen}");
-    let keys = "\nq quit  ? help  / name  f state  Enter open  s sort  c cancel  r retry";
+    let keys = "\nq quit  ? help  / name  f state  Enter open  s sort  c cancel  r retry  h hold";
     assert!(screen.trim_end().ends_with(keys), "{screen}");
 
     // A filter, and the one task that it leaves.

@@ -43,6 +43,16 @@ pub fn draw(state: &State, message: Rect, keys: Rect, buffer: &mut Buffer) -> Op
             cursor = Some(Position::new(place.x + column, place.y));
             true
         }
+        Mode::Priority { name, text } => {
+            let question = format!(": {text}");
+            let least = width("priority of ''") + width(&question) + 1;
+            let name = cut::middle(&plain(name), room.saturating_sub(least)).into_owned();
+            let question = format!("priority of '{name}'{question}");
+            let column = put(buffer, place, 0, &question, strong);
+            let column = column.min(place.width.saturating_sub(1));
+            cursor = Some(Position::new(place.x + column, place.y));
+            true
+        }
         Mode::State if message.height == 0 => {
             put_all(buffer, place, 0, &pieces(state, &state_keys(), room));
             true
@@ -75,6 +85,9 @@ fn keys_of(state: &State) -> Vec<(String, &'static str)> {
             ("*", "any text"),
             ("?", "any character"),
         ]),
+        (Mode::Priority { .. }, ..) => {
+            own(&[("Enter", "set it"), ("Esc", "leave"), ("", "larger goes first")])
+        }
         (Mode::State, ..) => state_keys(),
         (Mode::Help, ..) => own(&[("Esc", "back"), ("↑↓", "scroll"), ("q", "quit")]),
         (_, Some(_), _) => own(&[
@@ -83,6 +96,8 @@ fn keys_of(state: &State) -> Vec<(String, &'static str)> {
             ("↑↓", "scroll"),
             ("c", "cancel"),
             ("r", "retry"),
+            ("h", "hold"),
+            ("p", "priority"),
             ("?", "help"),
         ]),
         (_, None, View::Tasks) => own(&[
@@ -94,10 +109,12 @@ fn keys_of(state: &State) -> Vec<(String, &'static str)> {
             ("s", "sort"),
             ("c", "cancel"),
             ("r", "retry"),
+            ("h", "hold"),
         ]),
         (_, None, View::Workers) => own(&[
             ("q", "quit"),
             ("?", "help"),
+            ("Enter", "its tasks"),
             ("d", "drain"),
             ("x", "stop"),
             ("s", "sort"),
@@ -108,7 +125,8 @@ fn keys_of(state: &State) -> Vec<(String, &'static str)> {
 
 fn state_keys() -> Vec<(String, &'static str)> {
     let all = std::iter::once(("a".to_owned(), "all"));
-    all.chain(STATES.iter().map(|&(key, of)| (key.to_string(), state_word(of)))).collect()
+    let states = STATES.iter().map(|&(key, of)| (key.to_string(), state_word(of)));
+    all.chain(states).chain([("h".to_owned(), "held")]).collect()
 }
 
 /// Only whole ones.

@@ -143,6 +143,15 @@ fn count_pieces(counts: &Counts, room: u16, palette: Palette) -> Pieces {
         ("ready", counts.ready, Ansi::new()),
         ("waiting", counts.waiting, Ansi::new()),
     ];
+    // Some of those that wait or run, so not counted beside them.
+    let held = match counts.held {
+        0 => Pieces::new(),
+        held => vec![
+            ("  (held ".into(), Style::new()),
+            (number(held), palette.style(ODD)),
+            (")".into(), Style::new()),
+        ],
+    };
     let pieces = |counts: &mut dyn Iterator<Item = &(&str, u64, Ansi)>| {
         let mut pieces = Pieces::new();
         for (index, &(name, count, style)) in counts.enumerate() {
@@ -153,11 +162,16 @@ fn count_pieces(counts: &Counts, room: u16, palette: Palette) -> Pieces {
         }
         pieces
     };
-    let full = pieces(&mut all.iter());
+    let mut full = pieces(&mut all.iter());
+    full.extend(held.iter().cloned());
     let taken: usize = full.iter().map(|(text, _)| width(text)).sum();
     match taken <= usize::from(room) {
         true => full,
-        false => pieces(&mut all.iter().filter(|(_, count, _)| *count > 0)),
+        false => {
+            let mut some = pieces(&mut all.iter().filter(|(_, count, _)| *count > 0));
+            some.extend(held);
+            some
+        }
     }
 }
 

@@ -13,17 +13,17 @@ const HELP: &[(&str, &str)] = &[
     ("↑ ↓ j k", "up, down"),
     ("PgUp PgDn", "a page up, down"),
     ("Home End g G", "first, last"),
-    ("Enter", "open the task: why it waits, its attempts, what they wrote"),
+    ("Enter", "why the task waits, its attempts, what they wrote; a worker's tasks"),
     ("Esc", "back to the table; there: all tasks again"),
     ("/", "only tasks with that in their name; * any text, ? any character"),
     ("f", "only tasks in a state, which the next key chooses"),
     ("s S", "sort by the next column; the other way round"),
     ("c r", "cancel the task; retry it; after a question"),
+    ("h p", "hold the task, or no more; change its priority"),
     ("d x", "let the worker drain, stop; after a question"),
     ("q Ctrl-C", "quit; the run goes on"),
-    ("", ""),
-    ("", "Sorted by anything else than when they were added: the first 1,000 tasks of the filter."),
-    ("", "The graph has the tasks done in each second since this was started."),
+    ("order", "sorted are the first 1,000 tasks that are not filtered out"),
+    ("graph", "tasks done in each second since this was started"),
 ];
 
 pub fn draw(state: &mut State, area: Rect, buffer: &mut Buffer) {
@@ -32,7 +32,6 @@ pub fn draw(state: &mut State, area: Rect, buffer: &mut Buffer) {
     for (number, (keys, what)) in HELP[shown].iter().enumerate() {
         let place = line(area, number as u16);
         put(buffer, place, 1, keys, strong);
-        let column = if keys.is_empty() { 1 } else { 15 };
-        put(buffer, place, column, what, Style::new());
+        put(buffer, place, 15, what, Style::new());
     }
 }

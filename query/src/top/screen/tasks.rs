@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use super::super::state::State;
 use super::text::{line, put};
 use crate::render::cut::{self, width};
-use crate::render::words::{FAINT, plain, span, span_ms, state as state_word, state_style};
+use crate::render::words::{FAINT, ODD, plain, span, span_ms, state as state_word, state_style};
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Column {
@@ -106,6 +106,9 @@ fn cell(state: &State, task: &TaskInfo, column: Column) -> (String, Style) {
     let ran = task.attempt > 0;
     let text = match column {
         Column::Name => plain(&task.name).into_owned(),
+        Column::State if task.held && task.state() != wire::State::Running => {
+            return ("held".to_owned(), state.palette.style(ODD));
+        }
         Column::State => {
             let style = state.palette.style(state_style(task.state()));
             return (state_word(task.state()).to_owned(), style);
