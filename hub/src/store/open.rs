@@ -247,10 +247,15 @@ fn settle(db: &Connection, file: &Path, network: bool) -> Result<(), OpenError> 
         let same = version(db).map_err(unusable)?;
         return db.pragma_update(None, "user_version", same).map_err(unusable);
     }
+    let path = wal_path(file);
+    rewrite(&path).map_err(|source| OpenError::Io { path, source })
+}
+
+/// SQLite's log.
+pub fn wal_path(file: &Path) -> PathBuf {
     let mut path = file.as_os_str().to_owned();
     path.push("-wal");
-    let path = PathBuf::from(path);
-    rewrite(&path).map_err(|source| OpenError::Io { path, source })
+    path.into()
 }
 
 /// Writes the same bytes again: after a sync that failed, the system holds them for written, and the

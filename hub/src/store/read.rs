@@ -1,8 +1,11 @@
 //! What is read back: by name, in pages.
 
+use std::path::Path;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
+use super::open::wal_path;
 use super::restore::{DETAILS_BYTES, parse_ids, stored_task, try_need};
 use super::row::*;
 use super::{OPEN, Store, StoreError, unix_ms};
@@ -310,8 +313,10 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// With SQLite's log, where the newest rows are until it is moved into the file.
     pub fn file_bytes(&self) -> u64 {
-        self.file().and_then(|file| std::fs::metadata(file).ok()).map_or(0, |meta| meta.len())
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        self.file().map_or(0, |file| bytes(file) + bytes(&wal_path(file)))
     }
 }
 

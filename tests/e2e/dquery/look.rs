@@ -1,6 +1,6 @@
 //! status, list, show: tables for people, JSON for scripts.
 
-use e2e::Hub;
+use e2e::{Hub, eventually};
 
 /// done, failed (with a skipped child), running, ready, and one that waits for nobody's name.
 fn varied() -> Hub {
@@ -38,6 +38,17 @@ fn status_as_json() {
     assert_eq!(status["workers_total"], 1);
     assert_eq!(status["slowest"]["name"], "busy");
     assert_eq!(status["hub"]["insecure"], true);
+}
+
+#[test]
+fn status_tells_the_size_of_the_file_with_its_log() {
+    let hub = Hub::start();
+    hub.write("tasks.txt", (0..5_000).map(|n| format!("task-{n}\n")).collect::<String>());
+    hub.query(&["addfile", "tasks.txt"]).ok();
+    eventually("the rows of 5,000 tasks on disk", || {
+        let status = hub.query(&["status", "--json"]).json();
+        (status["hub"]["file_bytes"].as_u64()? > 5_000 * 20).then_some(())
+    });
 }
 
 #[test]
