@@ -10,8 +10,10 @@
 //! its guardian.
 
 mod orphan;
+mod room;
 mod sink;
 mod slots;
+mod stop;
 mod tail;
 
 use std::collections::{BTreeSet, HashMap};
@@ -21,70 +23,20 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dhub_proto::say;
 use dhub_proto::wire::{Attempt, Outcome, Result as Verdict};
 use rustix::event::epoll;
-use rustix::process::{
-    Pid, RawPid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getrlimit, kill_process_group,
-    setrlimit, test_kill_process_group, wait,
-};
+use rustix::process::{Pid, RawPid, Signal, WaitOptions, WaitStatus, wait};
 
-use crate::talk::shown;
 use orphan::{Orphans, Traces};
+pub use room::make_room;
 pub use sink::Output;
 use sink::Sink;
 use slots::Slots;
+pub use stop::GRACE;
+use stop::{Stop, Why, signal};
 
-/// Between SIGTERM and SIGKILL.
-pub const GRACE: Duration = Duration::from_secs(5);
-/// What a task leaves behind may be just about to end, as `> >(gzip)` in bash.
-const LEFT_ALONE: Duration = Duration::from_millis(500);
-/// Between SIGTERM and SIGKILL for what does not.
-const LEFT_GRACE: Duration = Duration::from_secs(1);
-/// How often to look whether everything is gone, once a task's first process is.
-const LINGER: Duration = Duration::from_millis(50);
-/// After SIGKILL: then it hangs in the kernel, and nobody waits any longer.
-const STUCK: Duration = Duration::from_secs(30);
 /// Pipes that are read in one go.
 const READABLE_MAX: usize = 256;
-
-/// Open files besides those of the tasks: sockets, and those of a start.
-const OTHER_FILES: u64 = 64;
-
-/// Raises the soft limit of open files if the slots need it; an error if the hard one forbids it.
-pub fn make_room(slots: usize) -> Result<(), String> {
-    let needed = slots as u64 + OTHER_FILES;
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current.is_none_or(|current| current >= needed) {
-        return Ok(());
-    }
-    if let Some(maximum) = maximum.filter(|&maximum| maximum < needed) {
-        return Err(format!(
-            "{slots} slots need {needed} open files, but only {maximum} are allowed (ulimit -n)"
-        ));
-    }
-    setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })
-        .map_err(|error| format!("{slots} slots need {needed} open files (ulimit -n): {error}"))
-}
-
-/// Why a process has to go.
-#[derive(Clone, Copy, Debug)]
-enum Why {
-    /// The task has ended, this is what it left.
-    Left,
-    TimeLimit(Duration),
-    /// The attempt is not ours any more; its outcome interests nobody.
-    Unwanted,
-}
-
-#[derive(Debug)]
-struct Stop {
-    why: Why,
-    term_at: Instant,
-    kill_at: Instant,
-    /// Groups and orphans that have had their SIGTERM.
-    asked: Vec<Pid>,
-}
 
 #[derive(Debug)]
 struct Process {
@@ -294,97 +246,6 @@ impl Processes {
         std::mem::take(&mut self.ended)
     }
 
-    fn timer_over(&mut self, pid: Pid, now: Instant) {
-        let Some(process) = self.alive.get(&pid) else { return };
-        match (&process.stop, process.time_limit) {
-            (None, Some(limit)) => self.stop_task(pid, Why::TimeLimit(limit), now),
-            (None, None) => {}
-            (Some(_), _) if process.status.is_some() => self.settle(pid, now),
-            (Some(_), _) => self.pursue(pid, now),
-        }
-    }
-
-    /// The first process has ended; nothing of the task may go on.
-    fn settle(&mut self, pid: Pid, now: Instant) {
-        let Some(process) = self.alive.get_mut(&pid) else { return };
-        let is_empty = test_kill_process_group(pid).is_err()
-            && (self.orphans.is_empty() || self.orphans.of(pid).next().is_none());
-        if is_empty {
-            self.finish(pid);
-            return;
-        }
-        let term_at = now + LEFT_ALONE;
-        let stop = process.stop.get_or_insert(Stop {
-            why: Why::Left,
-            term_at,
-            kill_at: term_at + LEFT_GRACE,
-            asked: Vec::new(),
-        });
-        if stop.kill_at + STUCK <= now {
-            let name = shown(&process.attempt.name);
-            say(format_args!(
-                "kworker: {name} has ended, but a process of it cannot be killed: group {}",
-                pid.as_raw_nonzero()
-            ));
-            self.finish(pid);
-            return;
-        }
-        self.lingering.insert(pid.as_raw_nonzero().get());
-        self.pursue(pid, now);
-    }
-
-    /// Signals that are due to those that have to go, and the time for the next look.
-    fn pursue(&mut self, pid: Pid, now: Instant) {
-        let Some(process) = self.alive.get_mut(&pid) else { return };
-        let Some(stop) = &mut process.stop else { return };
-        if stop.kill_at <= now {
-            signal(pid, Signal::KILL);
-            self.orphans.of(pid).for_each(|orphan| orphan::signal(orphan, Signal::KILL));
-        } else if stop.term_at <= now {
-            // Who is stopped cannot hear it.
-            const ASK: [Signal; 2] = [Signal::TERM, Signal::CONT];
-            if !stop.asked.contains(&pid) {
-                stop.asked.push(pid);
-                ASK.into_iter().for_each(|ask| signal(pid, ask));
-            }
-            for orphan in self.orphans.of(pid) {
-                if !stop.asked.contains(&orphan) {
-                    stop.asked.push(orphan);
-                    ASK.into_iter().for_each(|ask| orphan::signal(orphan, ask));
-                }
-            }
-        }
-        let due = [stop.term_at, stop.kill_at].into_iter().filter(|&at| at > now).min();
-        let again = process.status.is_some().then_some(now + LINGER);
-        let at = [due, again].into_iter().flatten().min();
-        // A first process that does not die of SIGKILL hangs in the kernel; it tells when it has.
-        self.set_timer(pid, at);
-    }
-
-    fn stop_task(&mut self, pid: Pid, why: Why, now: Instant) {
-        let Some(process) = self.alive.get_mut(&pid) else { return };
-        match &mut process.stop {
-            // The grace runs already.
-            Some(stop) => stop.why = why,
-            None => {
-                let stop = Stop { why, term_at: now, kill_at: now + GRACE, asked: Vec::new() };
-                process.stop = Some(stop);
-                self.pursue(pid, now);
-            }
-        }
-    }
-
-    fn kill_task(&mut self, pid: Pid, now: Instant) {
-        let Some(process) = self.alive.get_mut(&pid) else { return };
-        // If that is not the first time, it began to be stuck earlier.
-        let kill_at = process.stop.as_ref().map_or(now, |stop| stop.kill_at.min(now));
-        process.stop = Some(Stop { why: Why::Unwanted, term_at: now, kill_at, asked: Vec::new() });
-        self.pursue(pid, now);
-        if self.alive.get(&pid).is_some_and(|process| process.status.is_some()) {
-            self.settle(pid, now);
-        }
-    }
-
     fn look_for_orphans(&mut self) {
         let Self { orphans, alive, names, serial, .. } = self;
         let task_of = |traces: &Traces, group: Option<Pid>| {
@@ -474,13 +335,6 @@ fn exit_code(status: WaitStatus) -> i32 {
         (Some(code), _) => code,
         (None, Some(signal)) => 128 + signal,
         (None, None) => -1,
-    }
-}
-
-/// A group that is gone already is fine.
-fn signal(group: Pid, signal: Signal) {
-    if let Err(error) = kill_process_group(group, signal) {
-        tracing::debug!(?group, ?signal, %error, "cannot signal");
     }
 }
 

@@ -11,11 +11,17 @@ fn file(version: u32) -> PathBuf {
 }
 
 fn is_sound(version: u32) {
+    let tasks = match version {
+        1..4 => {
+            "14 tasks (2 done, 2 failed, 2 skipped, 1 cancelled, 2 running, 3 ready, 2 waiting)"
+        }
+        _ => "15 tasks (2 done, 2 failed, 2 skipped, 1 cancelled, 2 running, 3 ready, 3 waiting)",
+    };
     let space = Space::new();
     std::fs::copy(file(version), space.path("copy.db")).expect("a copy");
     space.run("dhub", &["check", "copy.db"]).exits(0).prints(&[
         "sound",
-        "14 tasks (2 done, 2 failed, 2 skipped, 1 cancelled, 2 running, 3 ready, 2 waiting)",
+        tasks,
         "there is work to do",
     ]);
 }
@@ -161,4 +167,20 @@ fn a_file_of_version_3_has_all_that_was_put_into_it() {
 #[test]
 fn a_file_of_version_2_has_all_that_was_put_into_it() {
     has_all_that_was_put_into_it(2);
+}
+
+#[test]
+fn a_file_of_version_4_is_sound() {
+    is_sound(4);
+}
+
+#[test]
+fn a_file_of_version_4_has_what_is_held() {
+    let hub = Hub::on(&file(4), &[]);
+    hub.query(&["list", "--held"]).exits(0).prints(&["held"]);
+    let stolen = hub.query(&["steal", "-q", "-n", "9"]);
+    assert!(stolen.ok().contains("first") && !stolen.stdout.contains("held"), "{stolen:#?}");
+    hub.query(&["unhold", "--held"]).exits(0).prints(&["1 task held no more"]);
+    hub.query(&["steal", "-q"]).exits(0).prints(&["held"]);
+    has_all_that_was_put_into_it(4);
 }

@@ -1,0 +1,113 @@
+//! What may be said once the changes are stored.
+
+use super::*;
+
+/// Why one item of a request, or all of it, is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    Limit,
+    NotFound,
+    Conflict,
+    Cycle,
+    Stale,
+    State,
+    Busy,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    pub name: Name,
+    pub attempt: u32,
+    pub code: Code,
+    pub message: &'static str,
+}
+
+/// Where the whole graph stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Empty,
+    Active,
+    Stuck,
+    Finished,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leased {
+    pub id: TaskId,
+    pub name: Name,
+    pub attempt: u32,
+    pub term_ms: u64,
+    /// The store has a command or a time limit for it.
+    pub has_details: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stolen {
+    pub leases: Vec<Leased>,
+    /// Given out for this request, not for an earlier copy of it.
+    pub fresh: bool,
+    pub phase: Phase,
+    pub not_done: u64,
+    pub lost: Vec<(Name, u32)>,
+    pub order: Order,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    Created {
+        added: u64,
+        existing: u64,
+        ready: u64,
+    },
+    Stolen(Stolen),
+    Completed {
+        refused: Vec<Refused>,
+        stolen: Option<Stolen>,
+    },
+    Released {
+        released: u64,
+        refused: Vec<Refused>,
+    },
+    Heartbeaten {
+        lost: Vec<(Name, u32)>,
+        order: Order,
+    },
+    Steered,
+    Exited {
+        released: u64,
+    },
+    Cancelled {
+        cancelled: u64,
+        refused: Vec<Refused>,
+    },
+    Revived {
+        retried: u64,
+        unskipped: u64,
+        refused: Vec<Refused>,
+    },
+    Adjusted {
+        adjusted: u64,
+        refused: Vec<Refused>,
+    },
+    Waited {
+        phase: Phase,
+    },
+    /// Of the tasks waited for: those that are finished, and names that there are no tasks of.
+    Awaited {
+        finished: Vec<Name>,
+        unknown: Vec<Name>,
+        output: bool,
+    },
+    Error {
+        code: Code,
+        message: String,
+        names: Vec<Name>,
+    },
+    /// A newer request took this one's place: nobody waits for the answer any more.
+    Replaced,
+    /// A copy of this request waits in its place. Which of the two connections is alive is not known
+    /// here: the answer to the copy is for both.
+    Joined {
+        by: Ticket,
+    },
+}
