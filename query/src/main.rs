@@ -65,7 +65,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
         Verb::Release(verb) => verbs::release::run(verb, hub, out),
         Verb::Heartbeat(verb) => verbs::heartbeat::run(verb, hub, out),
         Verb::Exit(verb) => verbs::exit::run(verb, hub, out),
-        Verb::Top(verb) => top::run(verb, hub),
+        Verb::Top(verb) => top::run(verb, hub, out),
         Verb::Wait(verb) => verbs::wait::run(verb, hub, out),
         Verb::Cancel(verb) => verbs::cancel::run(verb, hub, out),
         Verb::Hold(verb) => verbs::hold::hold(verb, hub, out),

@@ -15,6 +15,7 @@ impl State {
             match key.code {
                 KeyCode::Char('c') => self.is_over = true,
                 KeyCode::Char('z') => self.to_suspend = true,
+                KeyCode::Char('u' | 'w') => self.clear_line(),
                 _ => {}
             }
             return;
@@ -164,6 +165,13 @@ impl State {
         match is_open(task.state()) {
             true => self.mode = Mode::Priority { name, text },
             false => self.say(format!("'{name}' is finished: its priority means nothing"), true),
+        }
+    }
+
+    /// Of what is typed.
+    fn clear_line(&mut self) {
+        if let Mode::Filter(text) | Mode::Priority { text, .. } = &mut self.mode {
+            text.clear();
         }
     }
 

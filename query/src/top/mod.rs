@@ -34,7 +34,8 @@ use jiff::Zoned;
 
 use crate::failure::{Failure, system};
 use crate::hub::{Hub, ask};
-use asker::Askers;
+use crate::output::Output;
+use asker::{Answer, Ask, Askers, Heard};
 use happening::Happening;
 use palette::Palette;
 use state::State;
@@ -46,20 +47,29 @@ const TICK: Duration = Duration::from_millis(500);
 #[derive(clap::Args, Debug)]
 pub struct Top {}
 
-pub fn run(_: Top, hub: &mut Hub) -> Result<Exit, Failure> {
+pub fn run(_: Top, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
+    if out.json {
+        let message = "top is a screen for people; use dquery status --json";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     if !stdout().is_terminal() {
         let message = "top needs a terminal; use dquery status --watch";
         return Err(Failure::new(Exit::Usage, message));
     }
-    // A hub that is not there is an error as everywhere, not a screen without anything on it.
+    // A hub that is not there, or does not let us in, is an error as everywhere, not an empty screen.
     let hello = wire::Hello { version: dhub_proto::VERSION.into() };
     let timeout_ms = ask!(hub, Hello(hello) => Welcome).worker_timeout_ms;
+    let begin = Instant::now();
+    let report = ask!(hub, Status(wire::Status {}) => Status);
     let (into, happenings) = channel();
     happening::signals(into.clone()).map_err(|error| refused(&error))?;
     let askers = Askers::start(hub, &into);
     let mut screen = Screen::enter().map_err(|error| refused(&error))?;
     happening::keys(into);
-    let state = State::new(Palette::of_terminal(), timeout_ms, Instant::now(), Zoned::now());
+    let now = Instant::now();
+    let mut state = State::new(Palette::of_terminal(), timeout_ms, now, Zoned::now());
+    let (took, answer) = (now - begin, Ok(Answer::Status(Box::new(report))));
+    state.heard(Heard { ask: Ask::Status, took, answer });
     let end = show(state, &askers, &happenings, &mut screen);
     drop(screen);
     match end? {

@@ -426,6 +426,10 @@ fn a_filter_is_typed_and_taken_away() {
     let screen = fixture.screen(80, 24);
     assert!(screen.contains("only merge\n") && screen.contains("\nmerge "), "{screen}");
     assert_eq!(fixture.state.window.visible().len(), 1);
+    fixture.keys("/");
+    fixture.state.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+    assert_eq!(fixture.state.mode, Mode::Filter(String::new()));
+    fixture.key(KeyCode::Esc);
     // What is left with Esc is not looked for.
     fixture.keys("/zzz").key(KeyCode::Esc);
     assert_eq!(fixture.state.window.filter().text, "merge");

@@ -13,6 +13,7 @@ fn top(hub: &Hub, columns: u16, lines: u16) -> Terminal {
 fn without_a_terminal_it_says_what_to_use() {
     let hub = Hub::start();
     hub.query(&["top"]).exits(2).says(&["top needs a terminal; use dquery status --watch"]);
+    hub.query(&["top", "--json"]).exits(2).says(&["use dquery status --json"]);
 }
 
 #[test]
@@ -91,6 +92,35 @@ fn it_outlives_its_hub_and_takes_keys_meanwhile() {
     // What is on the screen is of the new hub.
     hub.query(&["cancel", "slow"]).ok();
     screen.shows("cancelled 1");
+    screen.type_keys("q");
+    assert_eq!(screen.end(), 0);
+    screen.is_tidy();
+}
+
+#[test]
+fn it_leaves_at_once_while_its_hub_hangs() {
+    let (mut hub, _pool) = super::varied();
+    let mut screen = top(&hub, 80, 24);
+    screen.shows("quick-00");
+    hub.signal(Signal::STOP);
+    screen.shows("no answer for");
+    screen.type_keys("fr\r/x\r");
+    screen.shows("only x running");
+    screen.type_keys("q");
+    assert_eq!(screen.end(), 0);
+    screen.is_tidy();
+    hub.signal(Signal::CONT);
+}
+
+#[test]
+fn keys_come_from_the_terminal_when_standard_input_is_none() {
+    let (hub, _pool) = super::varied();
+    let mut command = hub.command("sh");
+    command.args(["-c", "echo q | dquery top"]);
+    let mut screen = Terminal::start(&command, 80, 24);
+    screen.shows("quick-00");
+    screen.type_keys("2");
+    screen.shows("WORKER");
     screen.type_keys("q");
     assert_eq!(screen.end(), 0);
     screen.is_tidy();

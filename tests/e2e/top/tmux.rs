@@ -89,6 +89,8 @@ fn a_run_is_looked_at_and_steered() {
     }
     let (hub, _pool) = super::varied();
     let tmux = Tmux::start(&hub, 80, 24);
+    // What is typed before there is a prompt would be shown twice.
+    tmux.becomes("a prompt", |text| text.starts_with("ready$"));
     tmux.keys(&["echo before", "Enter"]);
     tmux.shows("\nbefore\n");
     tmux.keys(&["dquery top", "Enter"]);
