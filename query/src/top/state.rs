@@ -24,6 +24,9 @@ use crate::render::words::plain;
 const SILENCE: Duration = Duration::from_secs(3);
 /// So long nothing is heard of a hub that is well, which is asked each second.
 const GAP: Duration = Duration::from_millis(1_500);
+/// A status is the same work however large the run is: if it takes long, something else does.
+const STATUS_PERIOD_MAX: Duration = Duration::from_secs(3);
+const PAGE_PERIOD_MAX: Duration = Duration::from_secs(30);
 /// How long the outcome of a deed stays on the screen, if no key is pressed.
 const MESSAGE: Duration = Duration::from_secs(10);
 
@@ -95,7 +98,7 @@ pub struct State {
 
 impl State {
     pub fn new(palette: Palette, timeout_ms: u64, now: Instant, wall: Zoned) -> Self {
-        let pace = || Pace::new(now);
+        let pace = || Pace::new(now, PAGE_PERIOD_MAX);
         Self {
             palette,
             now,
@@ -115,7 +118,12 @@ impl State {
             trouble: None,
             is_silent: false,
             page_failed: false,
-            paces: Paces { status: pace(), tasks: pace(), workers: pace(), show: pace() },
+            paces: Paces {
+                status: Pace::new(now, STATUS_PERIOD_MAX),
+                tasks: pace(),
+                workers: pace(),
+                show: pace(),
+            },
             deeds: Vec::new(),
             is_over: false,
             to_suspend: false,

@@ -293,6 +293,15 @@ impl Window {
         self.read_at.is_some()
     }
 
+    /// How many tasks match, if all of them are here.
+    pub fn count(&self) -> Option<usize> {
+        let all = match self.sort.is_local() {
+            true => !self.cut,
+            false => (self.from, self.to) == (0, u64::MAX),
+        };
+        (all && self.is_read()).then_some(self.rows.len())
+    }
+
     pub fn is_cut(&self) -> bool {
         self.cut
     }
@@ -447,8 +456,10 @@ mod tests {
         hub.refresh(&mut window);
         assert_eq!((window.task().map(|it| it.id), window.line()), (Some(9), 4));
         hub.ids.clear();
+        assert_eq!(window.count(), Some(17));
         hub.refresh(&mut window);
         assert!(window.task().is_none() && visible(&window).is_empty());
+        assert_eq!(window.count(), Some(0));
     }
 
     #[test]
@@ -477,6 +488,7 @@ mod tests {
         window.choose(Filter::default(), sort);
         hub.serve(&mut window);
         assert!(window.is_cut() && window.urgent().is_none());
+        assert_eq!(window.count(), None);
         window.scroll(Scroll::End);
         assert_eq!(window.task().map(|it| it.id), Some(1_000));
         hub.refresh(&mut window);

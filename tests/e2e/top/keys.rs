@@ -1,5 +1,6 @@
 //! What keys do at a real hub.
 
+use dhub_proto::wire::{Steal, Worker};
 use e2e::{Hub, Terminal, eventually};
 
 #[test]
@@ -32,6 +33,29 @@ fn any_part_of_many_tasks_can_be_seen() {
     screen.shows("t00001");
     screen.type_keys("jjj\r");
     screen.shows("t00004   ready");
+}
+
+#[test]
+fn more_workers_than_a_status_tells_are_all_there() {
+    let hub = Hub::start();
+    let native = hub.native();
+    for n in 0..1_100 {
+        let worker = Worker { name: format!("w{n:04}"), ..Worker::default() };
+        native.steal(Steal { worker: Some(worker), n: 1, ..Steal::default() });
+    }
+    let mut command = hub.command("dquery");
+    command.arg("top");
+    let mut screen = Terminal::start(&command, 80, 24);
+    screen.shows("2 Workers 1,100");
+    screen.type_keys("2");
+    screen.shows("w0000");
+    // Until the page with all of them is there, the end is that of the first thousand.
+    eventually("the last one", || {
+        screen.type_keys("G");
+        screen.text().contains("w1099").then_some(())
+    });
+    screen.type_keys("g");
+    screen.shows("w0000");
 }
 
 #[test]

@@ -251,7 +251,11 @@ fn about(state: &State) -> String {
                 true => format!("{}, of the first 1,000", sort.describe()),
                 false => sort.describe(),
             };
-            let filter = if filter.is_empty() { filter } else { format!("only {filter}") };
+            let filter = match (filter.is_empty(), state.window.count()) {
+                (true, _) => filter,
+                (false, None) => format!("only {filter}"),
+                (false, Some(count)) => format!("only {filter} ({})", number(count as u64)),
+            };
             let parts = [filter, order].into_iter().filter(|part| !part.is_empty());
             parts.collect::<Vec<_>>().join(" · ")
         }
