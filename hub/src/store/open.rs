@@ -373,8 +373,30 @@ fn catch_up(
 }
 
 fn prepare(db: &Connection) -> rusqlite::Result<()> {
+    // A plan that depends on no value. Else SQLite compiles some statements anew each time that they are run.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.pragma_update(None, "cache_size", -CACHE_KIB)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::store::read::LOOK_UP;
+
+    #[test]
+    fn a_statement_is_compiled_once_whatever_it_is_run_with() {
+        let db = Connection::open_in_memory().expect("a database");
+        db.execute_batch(include_str!("schema.sql")).expect("the tables");
+        prepare(&db).expect("the settings");
+        let select = || db.prepare_cached(LOOK_UP).expect("a statement");
+        for name in ["a", "b", "c"] {
+            assert!(!select().exists([name]).expect("an answer"));
+        }
+        assert_eq!(select().get_status(StatementStatus::RePrepare), 0);
+    }
 }

@@ -15,6 +15,11 @@ use crate::scheduler::message::*;
 /// Rows of a page are read until they have so much.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
+/// The most frequent of all.
+pub(super) const LOOK_UP: &str = "SELECT t.id, t.state, t.definition, t.attempt, t.blame, a.worker
+     FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt
+     WHERE t.name = ?1";
+
 impl Store {
     /// A worker that memory has forgotten or never knew in this life of the hub, and its host.
     pub fn find_worker(&self, who: &Who) -> Result<Option<(WorkerId, Name)>, StoreError> {
@@ -36,11 +41,7 @@ impl Store {
     pub fn look_up(&self, name: &str) -> Result<Option<PastTask>, StoreError> {
         let db = self.db()?;
         let past = db
-            .prepare_cached(
-                "SELECT t.id, t.state, t.definition, t.attempt, t.blame, a.worker
-                 FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt
-                 WHERE t.name = ?1",
-            )?
+            .prepare_cached(LOOK_UP)?
             .query_row([name], |row| {
                 let id = row.get::<_, i64>(0)? as TaskId;
                 Ok(PastTask {
