@@ -45,6 +45,6 @@ rm -rf "$dist"
 "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --force-reinstall "$dist"/dhub-*.whl
 
 cd proto/python
-"$venv/bin/mypy" --cache-dir "$target/mypy-$version" src/dhub tests
+"$venv/bin/mypy" --cache-dir "$target/mypy-$version" src/dhub tests examples
 "$venv/bin/pytest" -q -p no:cacheprovider "$@"
 echo "python $version: all passed in $((SECONDS - begin)) s"

@@ -131,6 +131,21 @@ def test_threads_and_a_forked_child_share_a_hub(hub: dhub.Hub) -> None:
     assert hub.show("for the child").task.state is State.DONE
 
 
+def test_waiting_for_some_tasks(hub: dhub.Hub) -> None:
+    hub.create_many([Task("a"), Task("b"), Task("c", ["b"]), Task("other")])
+    with pytest.raises(TimeoutError):
+        hub.wait_for(["a", "b"], timeout=0.2)
+    hub.complete(hub.steal().leases[0], b"said a")
+    threading.Timer(0.2, lambda: hub.fail(hub.steal().leases[0], "no luck")).start()
+    ended = hub.wait_for(["a", "b", "c"], timeout=PATIENCE_S)
+    assert ended["a"].attempt is not None and ended["a"].attempt.output == b"said a"
+    assert [ended[name].task.state for name in "abc"] == [State.DONE, State.FAILED, State.SKIPPED]
+    assert ended["c"].attempt is None
+    with pytest.raises(dhub.NotFound) as unknown:
+        hub.wait_for(["a", "nope"])
+    assert unknown.value.names == ("nope",)
+
+
 def test_a_wait_goes_on_through_a_restart(server: Server, hub: dhub.Hub) -> None:
     hub.create("slow")
     lease = hub.steal().leases[0]

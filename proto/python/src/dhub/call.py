@@ -11,7 +11,6 @@ import sys
 
 from dhub import payload
 from dhub.hub import Hub
-from dhub.model import State
 
 COMMAND = "python3 -m dhub.call"
 OUTPUT_BYTES_MAX = 12_000
@@ -20,13 +19,9 @@ OUTPUT_BYTES_MAX = 12_000
 
 def results(names: list[str]) -> dict[str, bytes]:
     """The outputs of tasks that are done."""
-    found = {}
     with Hub(timeout=60.0) as hub:
-        for name in names:
-            shown = hub.show(name)
-            done = [it for it in shown.attempts if it.outcome == str(State.DONE)]
-            found[name] = done[-1].output if done else b""
-    return found
+        ended = hub.wait_for(names)
+    return {name: it.attempt.output if it.attempt is not None else b"" for name, it in ended.items()}
 
 
 def main() -> int:

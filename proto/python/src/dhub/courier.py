@@ -35,7 +35,7 @@ WATCH_TASKS = 1000
 """Of one Wait."""
 WAIT_S = 10.0
 """How long the hub keeps it."""
-GATHER_S = 0.01
+GATHER_S = 0.03
 """Results that come within this time after an answer share the next one."""
 PAUSE_S = 0.5
 """Before a hub that is busy is asked again."""
@@ -200,7 +200,7 @@ class Courier:
                 return
             for job in lost:
                 error = TaskSkipped(job.task.name, "the hub did not take what it needs")
-                error.__cause__ = next(filter(None, map(_error, job.needs)))
+                error.__cause__ = _root(next(filter(None, map(_error, job.needs))))
                 self._link.ask(_cancel_of([job.task.name]), lambda it: None)
                 self._end(job.task.name, None, error)
 
@@ -263,8 +263,13 @@ class Courier:
         if task.state == wire.STATE_CANCELLED:
             job.future.cancelled_elsewhere()
         elif task.state == wire.STATE_SKIPPED:
+            if not any(need.done() and (need.cancelled() or need.exception()) for need in job.needs):
+                # The reason is on its way.
+                if not all(need.done() for need in job.needs):
+                    self._at(GATHER_S, functools.partial(self._ended, it))
+                    return
             error = TaskSkipped(task.name, task.reason or "something that it needs failed or was cancelled")
-            error.__cause__ = next(filter(None, map(_error, job.needs)), None)
+            error.__cause__ = _root(next(filter(None, map(_error, job.needs)), None))
         elif task.state == wire.STATE_FAILED and not payload.has_result(output):
             error = TaskFailed(task.name, task.reason, task.exit_code)
         else:
@@ -307,3 +312,8 @@ def _cancel_of(names: list[str]) -> wire.Request:
 
 def _error(future: DhubFuture[Any]) -> BaseException | None:
     return future.exception() if future.done() and not future.cancelled() else None
+
+
+def _root(error: BaseException | None) -> BaseException | None:
+    """What failed first, if this is something that was skipped because of it."""
+    return error.__cause__ or error if isinstance(error, TaskSkipped) else error

@@ -89,6 +89,7 @@ class Hub(Client):
     heartbeat = _verb(verbs.heartbeat)
     exit = _verb(verbs.exit)
     wait = _verb(verbs.wait)
+    wait_for = _verb(verbs.wait_for)
     status = _verb(verbs.status)
     tasks = _pages(verbs.tasks)
     show = _verb(verbs.show)

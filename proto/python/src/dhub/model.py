@@ -306,6 +306,14 @@ class AttemptInfo(NamedTuple):
         )
 
 
+class Ended(NamedTuple):
+    """How a task ended."""
+
+    task: TaskInfo
+    attempt: AttemptInfo | None
+    """The last one. None: it never ran."""
+
+
 class Shown(NamedTuple):
     """A task with its neighbours and its history."""
 

@@ -28,6 +28,8 @@ WAIT_S = 10.0
 """How long one request for something that will come is parked. It is asked again until the time is over."""
 WAIT_MAX_S = 60.0
 """More the hub does not take."""
+WAIT_NAMES = 1000
+"""Tasks that one request waits for."""
 CREATE_BYTES = 4 * 1024 * 1024
 CREATE_TASKS = 8192
 CREATE_ENTRIES = 200_000
@@ -272,6 +274,27 @@ def _wait(me: Client, ask: wire.Wait, timeout: float | None, done: Callable[[wir
             doubt = False
         if until is not None and time.monotonic() >= until:
             raise TimeoutError(f"not finished within {timeout:g} s")
+
+
+def wait_for(me: Client, names: Iterable[str], timeout: float | None = None) -> Talk[dict[str, model.Ended]]:
+    """Waits until all of these tasks are finished: how each ended, and what it wrote (the last 64 KiB).
+
+    Goes on through restarts of the hub, as `wait`. Raises `NotFound`, and `TimeoutError` after `timeout` seconds.
+    """
+    until = None if timeout is None else time.monotonic() + timeout
+    left = list(dict.fromkeys(names))
+    found: dict[str, model.Ended] = {}
+    while left:
+        ask = wire.Wait(names=left[:WAIT_NAMES], output=True)
+        seconds = None if until is None else max(0.0, until - time.monotonic())
+        it = yield from _wait(me, ask, seconds, lambda it: bool(it.ended or it.unknown))
+        if it.unknown:
+            raise NotFound(f"no such task: {', '.join(it.unknown[:10])}", it.unknown)
+        for ended in it.ended:
+            attempt = model.AttemptInfo.of(ended.attempt) if ended.HasField("attempt") else None
+            found[ended.task.name] = model.Ended(model.TaskInfo.of(ended.task), attempt)
+        left = [name for name in left if name not in found]
+    return found
 
 
 def status(me: Client) -> Talk[model.Status]:
