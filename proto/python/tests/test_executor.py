@@ -277,6 +277,30 @@ def test_a_program_that_ends_leaves_its_tasks_to_the_hub(server: Server, pool: P
     assert dhub.Hub().status().counts.ready == 300
 
 
+@pytest.mark.parametrize("server", [["--worker-timeout", "2s"]], indirect=True)
+def test_over_encrypted_tcp_by_an_access_file(server: Server, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = server.home / "ada.access"
+    command = [BINARIES / "dhub", "access", "new", "ada", "--role", "submit", "--role", "work", "--to", file]
+    assert pool.start(*command).wait(PATIENCE_S) == 0, pool.log()
+    pool.workers("-j", 1, "--access", file)
+    with DhubExecutor(access=file) as executor:
+        assert executor.target.keys is not None
+        # Longer than a lease: heartbeats go through, too.
+        long = executor.submit(time.sleep, 3.5)
+        assert executor.submit(calls.square, 7).result(PATIENCE_S) == 49
+        assert long.result(PATIENCE_S) is None
+        assert dhub.Hub(access=file).show(long.name).task.reclaims == 0
+        # A task asks the same hub, in the same way.
+        assert executor.submit(calls.grow, 1).result(PATIENCE_S) == ["grown-1-0", "grown-1-1"]
+        for process in pool.processes[1:]:
+            process.terminate()
+            process.wait(PATIENCE_S)
+        server.kill()
+        server.start()
+        pool.workers("-j", 1, "--access", file)
+        assert executor.submit(calls.square, 8).result(PATIENCE_S) == 64
+
+
 def test_no_hub_ever_answers_again(server: Server) -> None:
     with DhubExecutor(hub_timeout=0.5) as executor:
         future = executor.submit(calls.square, 1)
