@@ -35,7 +35,7 @@ pub trait Archive {
         most: usize,
     ) -> Result<Vec<TaskRow>, Self::Error>;
 
-    /// Tasks after an id, or `back` before it, whose names one of the patterns fits. Some that do not
+    /// Up to `most` tasks after an id, or `back` before it, whose names one of the patterns fits. Some that do not
     /// fit may be among them, and some that are not of the page.
     fn matching(
         &self,
@@ -43,6 +43,7 @@ pub trait Archive {
         patterns: &[Name],
         from: TaskId,
         back: bool,
+        most: usize,
     ) -> Result<Matching, Self::Error>;
 
     /// The attempt of a task that ended last.
@@ -111,8 +112,9 @@ impl Archive for Store {
         patterns: &[Name],
         from: TaskId,
         back: bool,
+        most: usize,
     ) -> Result<Matching, StoreError> {
-        self.matching(which, patterns, from, back)
+        self.matching(which, patterns, from, back, most)
     }
 
     fn last_attempt(&self, task: TaskId, output: bool) -> Result<Option<AttemptRow>, StoreError> {

@@ -14,9 +14,7 @@ pub fn role(asked: &Asked) -> Option<Role> {
         Asked::Status
         | Asked::Show(_)
         | Asked::Workers { .. }
-        | Asked::Long(Long::List(_) | Long::Export(_) | Long::Count(_) | Long::Ended { .. }) => {
-            Role::Observe
-        }
+        | Asked::Long(Long::List(_) | Long::Export(_) | Long::Count(_)) => Role::Observe,
         Asked::Long(Long::Sweep { .. } | Long::Retry { .. }) => Role::Submit,
         Asked::Long(Long::Backup { .. } | Long::Steer { .. }) | Asked::Shutdown | Asked::Reload => {
             Role::Admin

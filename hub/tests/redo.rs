@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::*;
-use dhub::scheduler::Counts;
 use dhub::scheduler::message::*;
+use dhub::scheduler::{Counts, State};
 use dhub::store::{Access, OpenError, Store};
 use tempfile::TempDir;
 
@@ -97,6 +97,32 @@ fn what_was_not_folded_is_there_after_a_kill_and_one_file_has_all_after_a_stop()
     assert_eq!(found(&place.file), 5);
     assert!(!place.redo.exists());
     assert_eq!(found(&place.file), 5);
+}
+
+/// A log is folded before its file is brought to this version, and by a look at it too.
+#[test]
+fn a_log_that_version_3_left_is_folded_into_its_file() {
+    let place = Place::new();
+    let mut store = place.open_alone();
+    add(&mut store, 1..=3);
+    let (task, state, attempt) = (2, State::Cancelled, 0);
+    let (failures, reclaims, blame) = (0, 0, 0);
+    let end = Change::Finished { task, state, attempt, failures, reclaims, blame };
+    store.commit(vec![end], &Counts::default()).expect("a commit");
+    drop(store);
+    let db = rusqlite::Connection::open(&place.file).expect("a database");
+    db.execute_batch(
+        "DROP VIEW task_list; DROP VIEW dependencies; ALTER TABLE tasks DROP COLUMN held;
+         PRAGMA user_version = 3",
+    )
+    .expect("a file of version 3");
+    drop(db);
+    let store = place.open(Access::default()).expect("the file opens");
+    store.upgrade().expect("it is brought to this version");
+    let row = store.task("t2").expect("a look").expect("a task");
+    assert_eq!(row.finished, Some(State::Cancelled));
+    store.close().expect("a clean stop");
+    assert_eq!(found(&place.file), 3);
 }
 
 #[test]

@@ -62,3 +62,7 @@ pub const STDIN_BYTES_MAX: usize = 64 * 1024;
 pub const PATTERNS_MAX: usize = 1_000;
 /// Names of tasks that one Wait waits for.
 pub const WAIT_NAMES_MAX: usize = 10_000;
+/// All patterns of tasks, or of workers, in one selection.
+pub const PATTERNS_BYTES_MAX: usize = 64 * 1024;
+/// States in one selection; there are fewer.
+pub const STATES_MAX: usize = 100;

@@ -149,6 +149,10 @@ fn patterns(patterns: Vec<String>) -> Checked<Vec<Name>> {
     if patterns.len() > PATTERNS_MAX {
         return Err(over("patterns in one request", patterns.len(), PATTERNS_MAX));
     }
+    let bytes = patterns.iter().map(String::len).sum();
+    if bytes > PATTERNS_BYTES_MAX {
+        return Err(over("bytes of patterns in one request", bytes, PATTERNS_BYTES_MAX));
+    }
     patterns.iter().try_for_each(|one| name(one))?;
     Ok(patterns.into_iter().map(Name::from).collect())
 }
@@ -158,13 +162,19 @@ pub fn selection(selection: Option<wire::Selection>) -> Checked<Selection> {
     let state = |number: i32| {
         from_wire(number).ok_or_else(|| invalid(format!("there is no state {number}")))
     };
+    if selection.states.len() > STATES_MAX {
+        return Err(over("states in one request", selection.states.len(), STATES_MAX));
+    }
     if selection.exit_codes.len() > PATTERNS_MAX {
         return Err(over("exit codes in one request", selection.exit_codes.len(), PATTERNS_MAX));
     }
+    let mut states = selection.states.into_iter().map(state).collect::<Checked<Vec<_>>>()?;
+    states.sort_unstable_by_key(|&state| state as u8);
+    states.dedup();
     Ok(Selection {
         names: names(selection.names)?,
         patterns: patterns(selection.patterns)?,
-        states: selection.states.into_iter().map(state).collect::<Checked<_>>()?,
+        states,
         workers: patterns(selection.workers)?,
         since_unix_ms: selection.since_unix_ms,
         exit_codes: selection.exit_codes,
@@ -174,12 +184,12 @@ pub fn selection(selection: Option<wire::Selection>) -> Checked<Selection> {
 
 /// Of a request that changes tasks: it must say which.
 pub fn some_of(asked: Option<wire::Selection>) -> Checked<Selection> {
-    match selection(asked)? {
-        selection if selection.is_empty() => {
-            Err(invalid("which tasks? name them, or their states or what else they have"))
-        }
-        selection => Ok(selection),
+    let mut selection = selection(asked)?;
+    if selection.is_empty() {
+        return Err(invalid("which tasks? name them, or their states or what else they have"));
     }
+    without_repeats(&mut selection.names);
+    Ok(selection)
 }
 
 fn from_wire(state: i32) -> Option<State> {

@@ -36,28 +36,11 @@ pub enum Asked {
 pub enum Long {
     List(List),
     Export(Export),
-    Sweep {
-        selection: Selection,
-        deed: Deed,
-    },
+    Sweep { selection: Selection, deed: Deed },
     Count(Selection),
-    /// Of tasks that are finished; the names of others are passed over.
-    Ended {
-        names: Vec<Name>,
-        unknown: Vec<Name>,
-        output: bool,
-    },
-    Retry {
-        selection: Selection,
-        done: bool,
-    },
-    Steer {
-        workers: Vec<Name>,
-        order: Order,
-    },
-    Backup {
-        to: std::path::PathBuf,
-    },
+    Retry { selection: Selection, done: bool },
+    Steer { workers: Vec<Name>, order: Order },
+    Backup { to: std::path::PathBuf },
 }
 
 /// What is done to each task of a selection that is not finished.
@@ -82,7 +65,21 @@ pub struct Selection {
 impl Selection {
     /// Those of these names, whatever else is true of them.
     pub fn is_only_names(&self) -> bool {
-        !self.names.is_empty() && *self == Self { names: self.names.clone(), ..Self::default() }
+        let Self { names, patterns, states, workers, since_unix_ms, exit_codes, held } = self;
+        let others = patterns.len() + states.len() + workers.len() + exit_codes.len();
+        !names.is_empty() && others == 0 && *since_unix_ms == 0 && !held
+    }
+
+    /// Gone through in the order of the names, not in that of the tasks.
+    pub fn is_by_name(&self) -> bool {
+        !self.names.is_empty() && self.patterns.is_empty()
+    }
+
+    /// All tasks in some of the states that have totals of their own, of which none is held.
+    pub fn is_only_finished(&self) -> bool {
+        let states = self.states.clone();
+        let finished = states.iter().all(|state| state.is_finished());
+        finished && *self == Self { states, ..Self::default() }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -57,7 +57,11 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
             let selection = some_of(retry.selection)?;
             Asked::Long(Long::Retry { selection, done: retry.done })
         }
-        Body::Count(count) => Asked::Long(Long::Count(selection(count.selection)?)),
+        Body::Count(count) => {
+            let mut selection = selection(count.selection)?;
+            without_repeats(&mut selection.names);
+            Asked::Long(Long::Count(selection))
+        }
         Body::Status(_) => Asked::Status,
         Body::List(list) if list.before > 0 && list.after > 0 => {
             return Err(invalid("a page is after a task or before one, not both"));

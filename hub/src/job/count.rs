@@ -6,7 +6,7 @@ use super::walk::Walk;
 use super::{SLICE, Step};
 use crate::archive::Archive;
 use crate::convert::Selection;
-use crate::scheduler::{Counts, Scheduler};
+use crate::scheduler::{Counts, Scheduler, State};
 use crate::view;
 
 pub struct CountJob {
@@ -24,9 +24,17 @@ impl CountJob {
     }
 
     pub fn step<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<Step, A::Error> {
-        let by_states = Selection { states: self.selection.states.clone(), ..Selection::default() };
-        if self.selection == by_states {
-            return Ok(self.known(scheduler));
+        if self.selection.is_empty() {
+            self.counts = *scheduler.counts();
+            // They are no tasks.
+            self.counts.set(State::Missing, 0);
+            self.held = scheduler.held();
+            return Ok(self.done());
+        }
+        if self.selection.is_only_finished() {
+            let states = &self.selection.states;
+            states.iter().for_each(|&state| self.counts.set(state, scheduler.counts().of(state)));
+            return Ok(self.done());
         }
         let slice = self.walk.slice(scheduler, store, SLICE)?;
         for found in slice.found {
@@ -40,19 +48,6 @@ impl CountJob {
             }
         }
         Ok(if slice.all { self.done() } else { Step::Again })
-    }
-
-    /// The totals are there already.
-    fn known(&mut self, scheduler: &Scheduler) -> Step {
-        self.counts = *scheduler.counts();
-        self.held = scheduler.held();
-        let states = &self.selection.states;
-        if !states.is_empty() {
-            let mut chosen = Counts::default();
-            states.iter().for_each(|&state| chosen.set(state, self.counts.of(state)));
-            self.counts = chosen;
-        }
-        self.done()
     }
 
     fn done(&mut self) -> Step {

@@ -3,7 +3,6 @@
 use dhub_proto::limits::PAGE_BYTES_MAX;
 use dhub_proto::wire::{self, reply};
 
-use super::Step;
 use crate::archive::Archive;
 use crate::convert;
 use crate::scheduler::Scheduler;
@@ -26,10 +25,15 @@ impl EndedJob {
         Self { names: names.into_iter(), output, ended: Vec::new(), unknown, bytes: 0 }
     }
 
-    pub fn step<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<Step, A::Error> {
+    /// None: there is more to read.
+    pub fn step<A: Archive>(
+        &mut self,
+        scheduler: &Scheduler,
+        store: &A,
+    ) -> Result<Option<reply::Body>, A::Error> {
         for _ in 0..SLICE {
             let Some(name) = self.names.next().filter(|_| self.bytes < PAGE_BYTES_MAX) else {
-                return Ok(self.done(scheduler));
+                return Ok(Some(self.done(scheduler)));
             };
             let row = store.row(&name)?;
             // A retry may have come in between.
@@ -41,16 +45,21 @@ impl EndedJob {
             let (attempt, task) = (attempt.map(view::attempt), Some(view::task(scheduler, row)));
             self.ended.push(wire::EndedTask { task, attempt });
         }
-        Ok(Step::Again)
+        Ok(None)
     }
 
-    fn done(&mut self, scheduler: &Scheduler) -> Step {
-        Step::Done(Box::new(reply::Body::Waited(wire::Waited {
+    /// Nothing has to be read.
+    pub fn is_empty(&self) -> bool {
+        self.names.as_slice().is_empty()
+    }
+
+    pub fn done(&mut self, scheduler: &Scheduler) -> reply::Body {
+        reply::Body::Waited(wire::Waited {
             phase: convert::phase(scheduler.phase()).into(),
             counts: Some(view::counts(scheduler.counts(), scheduler.held())),
             done_per_s: 0.0,
             ended: std::mem::take(&mut self.ended),
             unknown: self.unknown.drain(..).map(String::from).collect(),
-        })))
+        })
     }
 }

@@ -50,12 +50,13 @@ impl ExportJob {
     pub fn new(export: Export) -> Self {
         let list = export.list;
         let (told, after) = (export.after_attempt, list.after);
+        let by_name = list.selection.is_by_name();
         let names = &list.selection.names;
         // Of names, `after` counts those that were on the pages before.
-        let resumed = match (told, names.is_empty()) {
+        let resumed = match (told, by_name) {
             (0, _) => None,
-            (_, true) => Some(Resumed::Id(after)),
-            (_, false) => usize::try_from(after)
+            (_, false) => Some(Resumed::Id(after)),
+            (_, true) => usize::try_from(after)
                 .ok()
                 .and_then(|count| names.get(count.checked_sub(1)?))
                 .map(|name| Resumed::Name(name.clone())),
@@ -237,6 +238,7 @@ mod tests {
             _: &[Name],
             _: TaskId,
             _: bool,
+            _: usize,
         ) -> Result<crate::store::Matching, Self::Error> {
             unreachable!("nobody asks for patterns")
         }
@@ -284,7 +286,7 @@ mod tests {
         }
     }
 
-    fn pages(past: &Past, names: &[Name]) -> Vec<wire::Exported> {
+    fn pages(past: &Past, selection: &Selection) -> Vec<wire::Exported> {
         let config = Config {
             worker_timeout_ms: 1,
             lease_ms: 1,
@@ -298,7 +300,7 @@ mod tests {
         let scheduler = Scheduler::new(config);
         let (mut after, mut after_attempt, mut pages) = (0, 0, Vec::new());
         loop {
-            let selection = Selection { names: names.to_vec(), ..Selection::default() };
+            let selection = selection.clone();
             let list = List { selection, limit: 10_000, after, before: 0 };
             let mut job = ExportJob::new(Export { list, after_attempt, brief: false });
             let page = loop {
@@ -328,8 +330,13 @@ mod tests {
             .flat_map(|(id, &count)| (1..=count).map(move |it| (id, it)))
             .collect();
         let mut count = 0;
-        for names in [Vec::new(), ids().map(|id| Name::from(id.to_string())).collect()] {
-            let pages = pages(&past, &names);
+        let names = ids().map(|id| Name::from(id.to_string())).collect();
+        let by_name = Selection { names, ..Selection::default() };
+        // Then the order is that of the tasks.
+        let (names, patterns) = (vec!["none of them".into()], vec!["*".into()]);
+        let by_either = Selection { names, patterns, ..Selection::default() };
+        for selection in [Selection::default(), by_either, by_name] {
+            let pages = pages(&past, &selection);
             count = pages.len();
             let mut told: Vec<(u64, u32)> = Vec::new();
             for task in pages.iter().flat_map(|page| &page.tasks) {

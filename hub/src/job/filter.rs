@@ -15,12 +15,16 @@ pub struct Filter {
     workers: Vec<WildMatch>,
     /// The names that nobody added too.
     missing: bool,
+    /// Of all patterns of names, and of workers.
+    pattern_bytes: (usize, usize),
 }
 
 impl Filter {
     pub fn new(selection: Selection, missing: bool) -> Self {
         let compile = |patterns: &[Name]| patterns.iter().map(|it| WildMatch::new(it)).collect();
+        let bytes = |patterns: &[Name]| patterns.iter().map(|it| it.len()).sum();
         Self {
+            pattern_bytes: (bytes(&selection.patterns), bytes(&selection.workers)),
             // Compared one by one only beside patterns.
             names: match selection.patterns.is_empty() {
                 true => Default::default(),
@@ -47,6 +51,12 @@ impl Filter {
             && (exit_codes.is_empty()
                 || (has_ended(state, row) && exit_codes.contains(&row.exit_code)))
             && (!held || row.held)
+    }
+
+    /// What `fits` may take, at most.
+    pub fn steps(&self, row: &TaskRow) -> usize {
+        let (names, workers) = self.pattern_bytes;
+        row.name.len() * names + row.worker.len() * workers
     }
 
     fn name_fits(&self, name: &str) -> bool {

@@ -15,6 +15,8 @@ pub struct ListJob {
     /// From the last to the first.
     back: bool,
     limit: usize,
+    /// To look at in a slice: no more than the page has, where all of them are on it.
+    rows: usize,
     tasks: Vec<wire::TaskInfo>,
     /// Of all that is on the page.
     bytes: usize,
@@ -23,16 +25,18 @@ pub struct ListJob {
 
 impl ListJob {
     pub fn new(list: List) -> Self {
-        let back = list.before > 0;
+        let (back, limit) = (list.before > 0, list.limit);
+        let rows = if list.selection.is_empty() { limit.min(SLICE) } else { SLICE };
         let walk = match back {
             false => Walk::new(list.selection, list.after, false),
             true => Walk::back(list.selection, list.before),
         };
-        Self { walk, back, limit: list.limit, tasks: Vec::new(), bytes: 0, unknown: Vec::new() }
+        let (tasks, unknown) = (Vec::new(), Vec::new());
+        Self { walk, back, limit, rows, tasks, bytes: 0, unknown }
     }
 
     pub fn step<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<Step, A::Error> {
-        let slice = self.walk.slice(scheduler, store, SLICE)?;
+        let slice = self.walk.slice(scheduler, store, self.rows)?;
         let mut left = slice.found.len();
         for Found { after, task } in slice.found {
             left -= 1;

@@ -22,7 +22,7 @@ use crate::scheduler::message::*;
 use crate::store::{Copying, Store};
 
 use count::CountJob;
-use ended::EndedJob;
+pub use ended::EndedJob;
 use export::ExportJob;
 use list::ListJob;
 pub use retry::RetryJob;
@@ -51,7 +51,6 @@ pub enum Job {
     Export(Box<ExportJob>),
     Sweep(Box<SweepJob>),
     Count(Box<CountJob>),
-    Ended(EndedJob),
     Retry(Box<RetryJob>),
     Steer(SteerJob),
     Backup(Copying),
@@ -67,9 +66,6 @@ impl Job {
                 Job::Sweep(Box::new(SweepJob::new(selection.clone(), *deed)))
             }
             Long::Count(selection) => Job::Count(Box::new(CountJob::new(selection.clone()))),
-            Long::Ended { names, unknown, output } => {
-                Job::Ended(EndedJob::new(names.clone(), unknown.clone(), *output))
-            }
             Long::Retry { selection, done } => {
                 Job::Retry(Box::new(RetryJob::new(selection.clone(), *done)))
             }
@@ -91,7 +87,6 @@ impl Job {
             Job::Export(job) => job.step(scheduler, store),
             Job::Sweep(job) => job.step(ticket, scheduler, store),
             Job::Count(job) => job.step(scheduler, store),
-            Job::Ended(job) => job.step(scheduler, store),
             Job::Retry(job) => job.step(ticket, scheduler, store),
             Job::Steer(job) => Ok(job.step(ticket, scheduler)),
             Job::Backup(copying) => Ok(match copying.step() {

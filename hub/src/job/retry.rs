@@ -49,7 +49,7 @@ pub struct RetryJob {
 
 impl RetryJob {
     pub fn new(selection: Selection, done: bool) -> Self {
-        let by_name = !selection.names.is_empty() && selection.patterns.is_empty();
+        let by_name = selection.is_by_name();
         Self {
             walk: Walk::new(selection, 0, false),
             by_name,
@@ -122,7 +122,7 @@ impl RetryJob {
                 }
             };
             let state = view::state(scheduler, &row);
-            if scheduler.retry_in_ms(&row.name).is_some() {
+            if self.by_name && scheduler.retry_in_ms(&row.name).is_some() {
                 self.put_off.push(row.name.as_str().into());
             }
             match self.by_name {

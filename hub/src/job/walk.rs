@@ -22,7 +22,13 @@ pub struct Walk {
     /// Of patterns: tasks whose names fit, and whether there may be more.
     matching: VecDeque<TaskId>,
     matched_upto: Option<TaskId>,
+    /// Read, and not looked at yet; and whether there is nothing after them.
+    read: VecDeque<Found>,
+    read_all: bool,
 }
+
+/// Steps that a slice may take to compare texts with patterns: some milliseconds.
+const COMPARE_MAX: usize = 4_000_000;
 
 pub struct Found {
     /// Where to go on after it.
@@ -40,8 +46,16 @@ pub struct Slice {
 impl Walk {
     pub fn new(selection: Selection, after: u64, missing: bool) -> Self {
         let filter = Filter::new(selection, missing);
-        let (matching, matched_upto) = (VecDeque::new(), Some(after));
-        Self { filter, after, missing, back: false, matching, matched_upto }
+        Self {
+            filter,
+            after,
+            missing,
+            back: false,
+            matching: VecDeque::new(),
+            matched_upto: Some(after),
+            read: VecDeque::new(),
+            read_all: false,
+        }
     }
 
     /// From the last task before that id to the first. Not of names.
@@ -61,15 +75,34 @@ impl Walk {
         store: &A,
         most: usize,
     ) -> Result<Slice, A::Error> {
-        let selection = &self.filter.selection;
-        let mut slice = match (selection.patterns.is_empty(), selection.names.is_empty()) {
-            (true, false) => self.names(scheduler, store, most)?,
-            (false, true) if self.page_or_memory().is_some() => self.matching(store, most)?,
-            _ => self.pages(scheduler, store, most)?,
-        };
-        let chosen = |row: &TaskRow| self.filter.fits(scheduler, row);
-        slice.found.retain(|found| found.task.as_ref().map_or(true, chosen));
-        Ok(slice)
+        if self.read.is_empty() && !self.read_all {
+            let selection = &self.filter.selection;
+            let read = match selection.is_by_name() {
+                true => self.names(scheduler, store, most)?,
+                false if selection.patterns.is_empty() || !selection.names.is_empty() => {
+                    self.pages(scheduler, store, most)?
+                }
+                false if self.page_or_memory().is_some() => self.matching(store, most)?,
+                false => self.pages(scheduler, store, most)?,
+            };
+            (self.read, self.read_all) = (read.found.into(), read.all);
+        }
+        let (mut found, mut steps) = (Vec::new(), 0);
+        while steps < COMPARE_MAX
+            && let Some(next) = self.read.pop_front()
+        {
+            let chosen = match &next.task {
+                Ok(row) => {
+                    steps += self.filter.steps(row);
+                    self.filter.fits(scheduler, row)
+                }
+                Err(_) => true,
+            };
+            if chosen {
+                found.push(next);
+            }
+        }
+        Ok(Slice { found, all: self.read.is_empty() && self.read_all })
     }
 
     fn names<A: Archive>(
@@ -135,7 +168,7 @@ impl Walk {
         if let (true, Some(upto)) = (self.matching.is_empty(), self.matched_upto) {
             let which = self.page_or_memory().unwrap_or(Page::Any);
             let matching =
-                store.matching(which, &self.filter.selection.patterns, upto, self.back)?;
+                store.matching(which, &self.filter.selection.patterns, upto, self.back, most)?;
             (self.matching, self.matched_upto) = (matching.ids.into(), matching.upto);
         }
         let mut bytes = 0;

@@ -9,7 +9,7 @@ use super::message::*;
 use super::task::{Slot, State};
 
 /// Names of all that wait, together.
-const AWAITED_MAX: usize = 2_000_000;
+const AWAITED_MAX: usize = 1_000_000;
 
 struct Awaited {
     ticket: Ticket,
@@ -22,7 +22,8 @@ struct Awaited {
 #[derive(Default)]
 pub struct Awaiting {
     requests: HashMap<u64, Awaited>,
-    by_task: HashMap<Slot, Vec<u64>>,
+    /// Of each task those that wait for it.
+    by_task: BTreeSet<(Slot, u64)>,
     deadlines: BTreeSet<(Millis, u64)>,
     /// Those of which some task is finished now, in the order of their arrival.
     met: BTreeSet<u64>,
@@ -40,17 +41,17 @@ impl Awaiting {
     }
 
     pub fn finished(&mut self, task: Slot) {
-        if let Some(requests) = self.by_task.get(&task) {
-            self.met.extend(requests);
+        // Most tasks are waited for by nobody.
+        if !self.by_task.is_empty() {
+            let waiting = self.by_task.range((task, 0)..=(task, u64::MAX));
+            self.met.extend(waiting.map(|&(_, key)| key));
         }
     }
 
     fn insert(&mut self, request: Awaited) {
         self.sequence += 1;
         let key = self.sequence;
-        for &task in &request.tasks {
-            self.by_task.entry(task).or_default().push(key);
-        }
+        self.by_task.extend(request.tasks.iter().map(|&task| (task, key)));
         self.names += request.tasks.len();
         self.deadlines.insert((request.until, key));
         self.requests.insert(key, request);
@@ -71,13 +72,8 @@ impl Awaiting {
         self.deadlines.remove(&(request.until, key));
         self.met.remove(&key);
         self.names -= request.tasks.len();
-        for task in &request.tasks {
-            if let Some(keys) = self.by_task.get_mut(task) {
-                keys.retain(|&other| other != key);
-                if keys.is_empty() {
-                    self.by_task.remove(task);
-                }
-            }
+        for &task in &request.tasks {
+            self.by_task.remove(&(task, key));
         }
         Some(request)
     }
@@ -107,11 +103,15 @@ impl Scheduler {
         if wait_ms == 0 || !finished.is_empty() || !unknown.is_empty() {
             return self.answer(ticket, Answer::Awaited { finished, unknown, output });
         }
-        let parked = self.parking.len() + self.awaiting.len();
-        if parked >= self.config.parked_requests_max
-            || self.awaiting.names + tasks.len() > AWAITED_MAX
-        {
+        if self.parked() >= self.config.parked_requests_max {
             return self.answer_busy(ticket);
+        }
+        if self.awaiting.names + tasks.len() > AWAITED_MAX {
+            let message = format!(
+                "{AWAITED_MAX} names are waited for already, which is the limit; ask again later"
+            );
+            return self
+                .answer(ticket, Answer::Error { code: Code::Busy, message, names: Vec::new() });
         }
         self.awaiting.insert(Awaited { ticket, until: now + wait_ms, output, tasks });
     }

@@ -1,6 +1,6 @@
 //! Failed tasks that wait for their next try, each until its time.
 //!
-//! One is here if and only if it waits and needs nothing that is not done. The times are not stored: after a
+//! One that is here waits, and needs nothing that is not done. The times are not stored: after a
 //! restart of the hub all are ready at once.
 
 use std::collections::BTreeSet;

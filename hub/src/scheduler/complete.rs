@@ -107,7 +107,7 @@ impl Scheduler {
                 _ => self.put_off(slot, now + delay_ms),
             };
         }
-        // Reclaimed before: it is ready already, only its counters change.
+        // Reclaimed before: it is ready already, or held; only its counters change.
         let (id, attempt, failures) = (task.id, task.attempt, task.failures);
         self.changes.push(Change::Back { task: id, attempt, failures, reclaims: 0 });
     }

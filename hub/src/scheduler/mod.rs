@@ -402,7 +402,7 @@ impl Scheduler {
     }
 
     fn wait(&mut self, now: Millis, ticket: Ticket, wait_ms: u64) {
-        if self.parking.len() + self.awaiting.len() >= self.config.parked_requests_max {
+        if self.parked() >= self.config.parked_requests_max {
             self.answer_busy(ticket);
         } else {
             self.parking.wait(ticket, now + wait_ms);
@@ -415,10 +415,15 @@ impl Scheduler {
         self.answers.push((ticket, answer));
     }
 
+    /// Requests that wait for something.
+    fn parked(&self) -> usize {
+        self.parking.len() + self.awaiting.len()
+    }
+
     fn answer_busy(&mut self, ticket: Ticket) {
         let message = format!(
             "{} requests are parked already, which is the limit; ask again later",
-            self.parking.len() + self.awaiting.len()
+            self.parked()
         );
         self.answer(ticket, Answer::Error { code: Code::Busy, message, names: Vec::new() });
     }

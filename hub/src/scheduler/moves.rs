@@ -83,7 +83,12 @@ impl Scheduler {
             _ => {}
         }
         self.set_state(slot, state);
-        self.set_held(slot, false);
+        if self.tasks.get(slot).held {
+            self.set_held(slot, false);
+            let task = self.tasks.get(slot);
+            let (held, priority) = (false, task.priority);
+            self.changes.push(Change::Adjusted { task: task.id, held, priority });
+        }
         if state != State::Skipped || !planted(Bug::AwaitedNotTold) {
             self.awaiting.finished(slot);
         }

@@ -60,7 +60,7 @@ impl Scheduler {
             // It gets nothing any more: it only listens.
             steal.n = 0;
         }
-        if self.parking.len() >= self.config.parked_requests_max {
+        if self.parked() >= self.config.parked_requests_max {
             return self.answer_busy(ticket);
         }
         let until = now + steal.wait_ms;

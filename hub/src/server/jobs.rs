@@ -8,12 +8,14 @@ use dhub_proto::wire;
 use super::{Fatal, Server, TURN_MS_MAX};
 use crate::convert::{Long, error};
 use crate::gate::Security;
-use crate::job::{Job, Step};
+use crate::job::{EndedJob, Job, Step};
 use crate::route::Route;
 use crate::scheduler::message::Ticket;
 
 /// Long requests under way at the same time.
 const JOBS_MAX: usize = 1_000;
+/// Spent a turn on answers to those that wait for tasks.
+const WAITS_MS: u64 = 5;
 /// How often to look whether what a job waits for has ended.
 const NAP_MS: u64 = 10;
 
@@ -28,6 +30,8 @@ struct Running {
 #[derive(Default)]
 pub struct Jobs {
     running: VecDeque<Running>,
+    /// Waits for tasks that have their answer, once it is read. As many as were parked.
+    ended: VecDeque<(Vec<Route>, EndedJob)>,
     /// The only job waits for something outside.
     nap: bool,
 }
@@ -35,11 +39,15 @@ pub struct Jobs {
 impl Jobs {
     /// How long the loop may wait.
     pub fn patience_ms(&self) -> u64 {
-        match (self.running.is_empty(), self.nap) {
+        match (self.running.is_empty() && self.ended.is_empty(), self.nap) {
             (true, _) => TURN_MS_MAX,
             (false, true) => NAP_MS,
             (false, false) => 0,
         }
+    }
+
+    pub fn tell_ended(&mut self, routes: Vec<Route>, job: EndedJob) {
+        self.ended.push_back((routes, job));
     }
 
     /// The job whose command has this ticket.
@@ -83,6 +91,7 @@ impl Server {
 
     /// One slice of one long request.
     pub(super) fn work(&mut self) -> Result<(), Fatal> {
+        self.work_for_waits()?;
         let Some(mut running) = self.jobs.running.pop_front() else {
             return Ok(());
         };
@@ -98,6 +107,31 @@ impl Server {
             Step::Done(body) => {
                 self.outbox.say(running.askers, *body);
                 self.busy = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Server {
+    /// Some of those that wait for tasks are told what became of them.
+    fn work_for_waits(&mut self) -> Result<(), Fatal> {
+        let begin = self.now();
+        while let Some((routes, mut job)) = self.jobs.ended.pop_front() {
+            let body = match job.is_empty() {
+                true => Some(job.done(&self.scheduler)),
+                false => {
+                    self.settle()?;
+                    job.step(&self.scheduler, &self.store)?
+                }
+            };
+            match body {
+                Some(body) => self.outbox.say(routes, body),
+                None => self.jobs.ended.push_back((routes, job)),
+            }
+            self.busy = true;
+            if self.now() > begin + WAITS_MS {
+                break;
             }
         }
         Ok(())

@@ -8,10 +8,11 @@ use hashbrown::HashMap;
 
 use super::read::Read;
 use super::{Fatal, Server};
-use crate::convert::{self, Long, error};
+use crate::convert::{self, error};
 use crate::delivery::{self, Delivery};
 use crate::dwork;
 use crate::gate::Denied;
+use crate::job::EndedJob;
 use crate::route::{Dialect, Route};
 use crate::scheduler::message::{Answer, Command, Ticket};
 use crate::store::unix_ms;
@@ -68,11 +69,9 @@ impl Server {
             match answer {
                 Answer::Joined { by } => self.outbox.join(routes, by),
                 // What these tasks are now has to be read.
-                Answer::Awaited { finished: names, unknown, output } => {
-                    for route in self.still_in(routes)? {
-                        let (names, unknown) = (names.clone(), unknown.clone());
-                        self.start_job(ticket, route, Long::Ended { names, unknown, output })?;
-                    }
+                Answer::Awaited { finished, unknown, output } => {
+                    let routes = self.still_in(routes)?;
+                    self.jobs.tell_ended(routes, EndedJob::new(finished, unknown, output));
                 }
                 answer => {
                     let routes = self.still_in(routes)?;

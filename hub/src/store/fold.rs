@@ -86,7 +86,7 @@ impl<'a, 'db> Rows<'a, 'db> {
                  VALUES (?1, ?2, ?3, ?4, max(0, ?5 - ?4), ?6, ?7, ?8, ?9, ?10)",
             )?,
             finish: db.prepare_cached(
-                "UPDATE tasks SET state = ?2, attempt = ?3, failures = ?4, reclaims = ?5, blame = ?6, held = 0
+                "UPDATE tasks SET state = ?2, attempt = ?3, failures = ?4, reclaims = ?5, blame = ?6
                  WHERE id = ?1",
             )?,
             end_lease: db.prepare_cached("DELETE FROM leases WHERE task = ?1")?,

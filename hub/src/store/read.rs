@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use std::time::{Duration, Instant};
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
@@ -160,7 +162,8 @@ impl Store {
         after: TaskId,
         most: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
-        self.page_of(which, "t.id > ?2", "ORDER BY t.id", after as i64, most)
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        self.page_of(which, "t.id > ?2", "ORDER BY t.id", after, most)
     }
 
     /// Up to `most` tasks with smaller ids than `before`, the largest first.
@@ -183,11 +186,11 @@ impl Store {
         most: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
         let db = self.db()?;
-        let (filter, value) = which.filter();
+        let filter = which.filter();
         let sql =
             format!("SELECT {TASK_LARGE}, {TASK_ROW} WHERE {ids} AND {filter} {order} LIMIT ?3");
         let mut select = db.prepare_cached(&sql)?;
-        let rows = select.query_map(params![unix_ms(), end, most as i64, value], task_row)?;
+        let rows = select.query_map(params![unix_ms(), end, most as i64], task_row)?;
         let (mut page, mut bytes) = (Vec::new(), 0);
         for row in rows {
             let row = row?;
@@ -200,7 +203,7 @@ impl Store {
         Ok(page)
     }
 
-    /// Tasks after an id, or `back` before it, whose names one of the patterns fits, the nearest ones
+    /// Up to `most` tasks after an id, or `back` before it, whose names one of the patterns fits, the nearest ones
     /// first, and how far has been looked.
     pub fn matching(
         &self,
@@ -208,18 +211,13 @@ impl Store {
         patterns: &[Name],
         from: TaskId,
         back: bool,
+        most: usize,
     ) -> Result<Matching, StoreError> {
         let db = self.db()?;
-        let (filter, value) = which.filter();
         let last: i64 = db
             .prepare_cached("SELECT coalesce(max(id), 0) FROM tasks")?
             .query_row([], |row| row.get(0))?;
-        let from = i64::try_from(from).unwrap_or(i64::MAX).min(last + 1);
-        // The ids to look at, and the one to go on from.
-        let (first, end, upto) = match back {
-            false => (from + 1, from + MATCH_ROWS, Some(from + MATCH_ROWS).filter(|it| *it < last)),
-            true => (from - MATCH_ROWS, from - 1, Some(from - MATCH_ROWS).filter(|it| *it > 1)),
-        };
+        let mut from = i64::try_from(from).unwrap_or(i64::MAX).min(last + 1);
         if let [pattern] = patterns
             && let Some(mut ids) = prefixed(&db, pattern)?
         {
@@ -232,20 +230,37 @@ impl Store {
         }
         // Those that fit one of many are found by the caller.
         let patterns = if patterns.len() <= MATCH_PATTERNS_MAX { patterns } else { &[] };
-        let globs: Vec<_> = (4..4 + patterns.len()).map(|i| format!("t.name GLOB ?{i}")).collect();
+        let globs: Vec<_> =
+            (1..=patterns.len()).map(|i| format!("t.name GLOB ?{}", i + 2)).collect();
         let globs = if globs.is_empty() { "1".to_owned() } else { globs.join(" OR ") };
-        let sql = format!(
-            "SELECT t.id FROM tasks t WHERE t.id >= ?1 AND t.id <= ?2 AND {filter_3} AND ({globs})
-             ORDER BY t.id {order}",
-            filter_3 = filter.replace("?4", "?3"),
-            order = if back { "DESC" } else { "ASC" },
-        );
-        let mut select = db.prepare_cached(&sql)?;
-        let mut values: Vec<Value> = vec![first.into(), end.into(), value.into()];
-        values.extend(patterns.iter().map(|pattern| glob(pattern).into()));
-        let ids = select.query_map(params_from_iter(values), |row| row.get::<_, i64>(0))?;
-        let ids = ids.map(|id| Ok(id? as TaskId)).collect::<rusqlite::Result<_>>()?;
-        Ok(Matching { ids, upto: upto.map(|id| id as TaskId) })
+        let mut select = db.prepare_cached(&format!(
+            "SELECT t.id FROM tasks t WHERE t.id >= ?1 AND t.id <= ?2 AND {} AND ({globs})
+             ORDER BY t.id {} LIMIT {most}",
+            which.filter(),
+            if back { "DESC" } else { "ASC" },
+        ))?;
+        let bytes: usize = patterns.iter().map(|pattern| pattern.len()).sum();
+        let rows = (MATCH_WORK / (1 + bytes as i64)).clamp(MATCH_ROWS_MIN, MATCH_ROWS_MAX);
+        let (mut ids, begin) = (Vec::new(), Instant::now());
+        while begin.elapsed() < MATCH_TIME {
+            let (first, end) = if back { (from - rows, from - 1) } else { (from + 1, from + rows) };
+            let mut values: Vec<Value> = vec![first.into(), end.into()];
+            values.extend(patterns.iter().map(|pattern| glob(pattern).into()));
+            let found = select.query_map(params_from_iter(values), |row| row.get::<_, i64>(0))?;
+            let before = ids.len();
+            for id in found {
+                ids.push(id? as TaskId);
+            }
+            // Only the first of those that fit: the next time after the last of them.
+            if ids.len() - before == most {
+                return Ok(Matching { upto: ids.last().copied(), ids });
+            }
+            from = if back { first } else { end };
+            if (back && from <= 1) || (!back && from >= last) {
+                return Ok(Matching { ids, upto: None });
+            }
+        }
+        Ok(Matching { ids, upto: Some(from as TaskId) })
     }
 
     /// Ids of the tasks that a task needs.
@@ -333,13 +348,13 @@ pub enum Page {
 }
 
 impl Page {
-    /// As SQL, with the value that stands in it as ?4.
-    fn filter(self) -> (&'static str, i64) {
+    /// As SQL. What the indices of states are for is said as they say it.
+    fn filter(self) -> String {
         match self {
-            Page::Any => ("t.state <> ?4", 0),
-            Page::All => ("t.state <> ?4", State::Missing as i64),
-            Page::Open => ("t.state = ?4 AND t.state <> 5", OPEN),
-            Page::Dead(state) => ("t.state = ?4 AND t.state <> 5", state as i64),
+            Page::Any => "1".into(),
+            Page::All => format!("t.state <> {}", State::Missing as i64),
+            Page::Open => format!("t.state = {OPEN} AND t.state <> 5"),
+            Page::Dead(state) => format!("t.state = {} AND t.state <> 5", state as i64),
         }
     }
 }
@@ -352,8 +367,12 @@ pub struct Matching {
     pub upto: Option<TaskId>,
 }
 
-/// Rows compared with patterns at a time: about 20 ms.
-const MATCH_ROWS: i64 = 50_000;
+/// How long rows are compared with patterns at a time, and how many until the next look at the clock: a
+/// long pattern can take as many steps as it has bytes for each byte of a name.
+const MATCH_TIME: Duration = Duration::from_millis(5);
+const MATCH_WORK: i64 = 20_000;
+const MATCH_ROWS_MIN: i64 = 8;
+const MATCH_ROWS_MAX: i64 = 1_000;
 /// Each row is compared with each.
 const MATCH_PATTERNS_MAX: usize = 8;
 /// Tasks that begin alike are looked up by that, if there are no more than these.

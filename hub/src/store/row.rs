@@ -70,7 +70,8 @@ pub(super) const TASK_ROW: &str = "t.id, t.name, t.state, t.priority, t.retries,
         t.time_limit_ms, t.created_ms, a.started_ms + a.run_ms, t.blame, octet_length(t.stdin), t.held
     FROM tasks t
         LEFT JOIN leases l ON l.task = t.id
-        LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt
+        LEFT JOIN attempts a ON a.task = t.id
+            AND a.attempt = (SELECT max(b.attempt) FROM attempts b WHERE b.task = t.id)
         LEFT JOIN workers w ON w.id = coalesce(l.worker, a.worker)";
 
 pub(super) fn state(number: i64) -> Option<State> {

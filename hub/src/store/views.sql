@@ -11,7 +11,7 @@ CREATE VIEW task_list AS
     SELECT t.id, t.name,
         CASE t.state WHEN 1 THEN 'missing' WHEN 5 THEN 'done' WHEN 6 THEN 'failed'
             WHEN 7 THEN 'skipped' WHEN 8 THEN 'cancelled'
-            ELSE CASE WHEN l.task IS NOT NULL THEN 'running'
+            ELSE CASE WHEN l.task IS NOT NULL THEN 'running' WHEN t.held THEN 'waiting'
                 WHEN EXISTS (SELECT 1 FROM dependencies d WHERE d.task = t.id AND d.needs_state <> 5)
                 THEN 'waiting' ELSE 'ready' END END AS state,
         t.priority, t.failures, t.held, t.command,

@@ -121,6 +121,7 @@ impl Archive for Nothing {
         _: &[Name],
         _: TaskId,
         _: bool,
+        _: usize,
     ) -> Result<dhub::store::Matching, Self::Error> {
         Ok(dhub::store::Matching::default())
     }

@@ -258,3 +258,121 @@ fn waits_for_large_outputs_are_answered_in_parts() {
     }
     assert!((2..10).contains(&parts), "{parts} parts");
 }
+
+/// As many as are parked, not as long requests are under way.
+#[test]
+fn thousands_who_wait_are_all_told() {
+    // A connection holds a thousand replies that nobody reads yet.
+    const CLIENTS: usize = 6;
+    const WAITS: usize = 500;
+    let hub = Hub::start();
+    let native = hub.native();
+    native.create(&(0..WAITS).map(|n| task(&format!("t{n}"), &[])).collect::<Vec<_>>());
+    let clients: Vec<Native> = (0..CLIENTS).map(|_| hub.native()).collect();
+    for client in &clients {
+        for n in 0..WAITS {
+            let names = vec![format!("t{n}"), "t0".into()];
+            client.send(Body::Wait(Wait { wait_ms: 60_000, names, output: false }));
+        }
+        // Requests of one connection are taken in their order.
+        client.send(Body::Hello(Hello::default()));
+        assert!(matches!(client.receive().body, Some(Answer::Welcome(_))));
+    }
+    native.ask(Body::Cancel(Cancel { selection: Some(patterns(&["t*"])) }));
+    for (told, client) in clients.iter().flat_map(|client| vec![client; WAITS]).enumerate() {
+        match client.receive().body {
+            Some(Answer::Waited(waited)) if !waited.ended.is_empty() => {}
+            other => panic!("after {told}: {other:?}"),
+        }
+    }
+}
+
+/// Slow to compare: others are answered in between.
+#[test]
+fn long_patterns_hold_up_nobody() {
+    let hub = Hub::start();
+    let native = hub.native();
+    let name = |n: usize| format!("{}{n:05}", "a".repeat(1_000));
+    native.create(&(0..3_000).map(|n| task(&name(n), &[])).collect::<Vec<_>>());
+    let slow = hub.native();
+    let pattern = format!("*{}b", "a".repeat(500));
+    let selection = Some(patterns(&[pattern.as_str(); 8]));
+    slow.send(Body::Count(Count { selection }));
+    let mut answers = 0;
+    while !slow.has_reply(0) {
+        assert!(matches!(native.ask(Body::Hello(Hello::default())), Answer::Welcome(_)));
+        answers += 1;
+    }
+    assert!(answers > 20, "{answers} answers meanwhile");
+    let Some(Answer::Counted(counted)) = slow.receive().body else { panic!("not counted") };
+    assert_eq!(counted.counts.unwrap().ready, 0);
+    let many = Selection { patterns: vec!["a".repeat(1_000); 100], ..Selection::default() };
+    assert_eq!(
+        refusal(&native, Body::Count(Count { selection: Some(many) })),
+        ErrorCode::ErrorLimit
+    );
+    let many = Selection { states: vec![State::Done.into(); 200], ..Selection::default() };
+    assert_eq!(
+        refusal(&native, Body::Count(Count { selection: Some(many) })),
+        ErrorCode::ErrorLimit
+    );
+}
+
+#[test]
+fn what_was_given_back_unstarted_still_says_who_ran_it_before() {
+    let hub = Hub::start();
+    let native = hub.native();
+    native.create(&[Task { retries: 5, ..task("a", &[]) }]);
+    let (one, two) = (worker(1), worker(2));
+    let lease = native.steal_one(&one);
+    native.report(&one, vec![Outcome { exit_code: 7, ..outcome_failed(&lease) }]);
+    native.ask(Body::Retry(Retry {
+        selection: Some(Selection { names: vec!["a".into()], ..Selection::default() }),
+        done: false,
+    }));
+    let lease = native.steal_one(&two);
+    let attempts = vec![Attempt { name: lease.name, attempt: lease.attempt, started: false }];
+    native.ask(Body::Release(Release { worker: Some(two), attempts }));
+    let by =
+        Selection { workers: vec![one.name.clone()], exit_codes: vec![7], ..Selection::default() };
+    assert_eq!(names(&native, by), "a");
+}
+
+#[test]
+fn held_is_counted_among_the_states_that_are_asked_for() {
+    let hub = Hub::start();
+    let native = hub.native();
+    native.create(&[task("a", &["nobody"]), task("b", &[])]);
+    adjust(&native, patterns(&["b"]), adjust::Change::Held(true));
+    let of = |states: &[State]| {
+        let states = states.iter().map(|&state| state.into()).collect();
+        let counts = count(&native, Selection { states, ..Selection::default() }).counts.unwrap();
+        (counts.waiting, counts.ready, counts.missing, counts.held)
+    };
+    assert_eq!(of(&[]), (2, 0, 0, 1));
+    assert_eq!(of(&[State::Done]), (0, 0, 0, 0));
+    assert_eq!(of(&[State::Waiting, State::Waiting]), (2, 0, 0, 1));
+    assert_eq!(of(&[State::Ready, State::Missing]), (0, 0, 1, 0));
+    let twice = Selection { names: vec!["a".into(), "a".into()], ..Selection::default() };
+    assert_eq!(count(&native, twice.clone()).counts.unwrap().waiting, 1);
+    assert_eq!(adjust(&native, twice, adjust::Change::Priority(1)).adjusted, 1);
+}
+
+/// Only who is named need not wait for its time.
+#[test]
+fn a_retry_by_state_hurries_no_next_try() {
+    let hub = Hub::with(&["--retry-delay", "60s"]);
+    let native = hub.native();
+    native.create(&[Task { retries: 5, ..task("a", &[]) }]);
+    let lease = native.steal_one(&worker(1));
+    native.report(&worker(1), vec![outcome_failed(&lease)]);
+    let retry = |selection| match native
+        .ask(Body::Retry(Retry { selection: Some(selection), done: false }))
+    {
+        Answer::Retried(retried) => retried.retried,
+        other => panic!("not retried: {other:?}"),
+    };
+    assert_eq!(retry(Selection { states: vec![State::Waiting.into()], ..Selection::default() }), 0);
+    assert_eq!(retry(patterns(&["*"])), 0);
+    assert_eq!(retry(Selection { names: vec!["a".into()], ..Selection::default() }), 1);
+}

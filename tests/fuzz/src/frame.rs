@@ -126,7 +126,6 @@ fn native_is_valid(asked: &Asked) {
             selection_is_valid(selection);
         }
         Asked::Long(Long::Count(selection)) => selection_is_valid(selection),
-        Asked::Long(Long::Ended { .. }) => panic!("nobody can ask for this: {asked:?}"),
         Asked::Workers { limit, .. } => assert!((1..=PAGE_WORKERS_MAX).contains(limit)),
         Asked::Long(Long::Steer { workers, order }) => {
             assert!((1..=STEER_NAMES_MAX).contains(&workers.len()) && *order != Order::None);

@@ -5,7 +5,7 @@ use dhub::scheduler::{Scheduler, State};
 
 use super::Check;
 use crate::message::Ask;
-use crate::store::Rows;
+use crate::store::{Row, Rows};
 
 /// An answer about to leave, beside what the store would have after a loss of power.
 pub fn is_committed(ask: &Ask, answer: &Answer, committed: &Rows) -> Check {
@@ -50,11 +50,16 @@ pub fn is_committed(ask: &Ask, answer: &Answer, committed: &Rows) -> Check {
                 _ => Err(format!("'{name}' is told cancelled and is not")),
             })
         }
-        (Command::Adjust { names, .. }, Answer::Adjusted { refused, .. }) => {
+        (Command::Adjust { names, to, .. }, Answer::Adjusted { refused, .. }) => {
             let taken = names.iter().filter(|name| !refused.iter().any(|r| r.name == **name));
+            // Or it was so before, and another has changed it since.
+            let is_so = |row: &Row| match *to {
+                Adjustment::Held(held) => row.held == held,
+                Adjustment::Priority(priority) => row.priority == priority,
+            };
             taken.into_iter().try_for_each(|name| match committed.find(name) {
-                Some(_) => Ok(()),
-                None => Err(format!("'{name}' is told adjusted and there is none")),
+                Some(row) if is_so(row) || row.adjusts > 0 => Ok(()),
+                _ => Err(format!("'{name}' is told adjusted and is not")),
             })
         }
         (Command::Await { names, .. }, Answer::Awaited { finished, unknown, .. }) => {
@@ -167,7 +172,7 @@ fn conflict_is_real(rows: &Rows, tasks: &[NewTask], name: &Name) -> Check {
     let mut definitions = tasks.iter().filter(|task| task.name == *name).map(|t| t.definition);
     let first = definitions.next();
     let stored = rows.find(name).filter(|row| row.state != State::Missing);
-    let differs = |row: &crate::store::Row| Some(row.definition) != first;
+    let differs = |row: &Row| Some(row.definition) != first;
     if !stored.is_some_and(differs) && definitions.all(|other| Some(other) == first) {
         return Err(format!("'{name}' is refused for a conflict that is none"));
     }

@@ -42,8 +42,10 @@ pub fn check(rows: &Rows, change: &Change, cause: Cause, at: Moment) -> Check {
             end_has_its_outcome(row, *state, cause)?;
             skip_has_a_dead_dependency(rows, row, *state, *blame)
         }
-        Change::Adjusted { task, .. } => match cause {
+        Change::Adjusted { task, held, .. } => match cause {
             Cause::Adjust => is_open(rows, *task).map(drop),
+            // With its end.
+            _ if !held && rows.get(*task).is_some_and(|row| row.held) => Ok(()),
             _ => Err(format!("'{}' is adjusted by a {cause:?}", name_of(rows, *task))),
         },
         Change::Reopened { task } => done_is_never_undone(rows, *task, cause),

@@ -131,6 +131,7 @@ impl Archive for Rows {
         patterns: &[Name],
         after: TaskId,
         back: bool,
+        _most: usize,
     ) -> Result<Matching, String> {
         assert!(!back, "nobody here goes back");
         let upto = after + MATCH_ROWS;

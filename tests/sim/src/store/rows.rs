@@ -29,6 +29,7 @@ pub struct Row {
     /// It was finished before.
     pub reopened: bool,
     pub cancels: u32,
+    pub adjusts: u32,
     /// Not stored: when it failed, if it waits for its next try.
     pub failed_at: Option<Millis>,
 }
@@ -176,7 +177,6 @@ impl Rows {
                 self.change(*task, |row| {
                     row.state = *state;
                     row.failed_at = None;
-                    row.held = false;
                     (row.attempt, row.failures, row.reclaims) = (*attempt, *failures, *reclaims);
                     row.blame = (*state == State::Skipped).then_some(*blame);
                     row.cancels += u32::from(*state == State::Cancelled);
@@ -190,6 +190,7 @@ impl Rows {
             }),
             Change::Adjusted { task, held, priority } => self.change(*task, |row| {
                 (row.held, row.priority) = (*held, *priority);
+                row.adjusts += 1;
             }),
             Change::Blamed { task, blame } => self.change(*task, |row| row.blame = Some(*blame)),
         }
@@ -243,6 +244,7 @@ fn missing(id: TaskId, name: &Name) -> Row {
         redone: false,
         reopened: false,
         cancels: 0,
+        adjusts: 0,
         failed_at: None,
     }
 }
