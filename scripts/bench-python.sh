@@ -31,5 +31,5 @@ if [ ! -e "$venv/complete" ]; then
 fi
 "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --force-reinstall ./proto/python
 mkdir -p "$dir"
-export DHUB_BENCH_HUB=$target/release/dhub DHUB_BENCH_DIR=$dir
+export DHUB_BENCH_HUB=$target/release/dhub DHUB_BENCH_DIR=$dir PYTHONPATH=$PWD/tests/bench/python
 exec "$venv/bin/python" tests/bench/python/table.py "$calls" "$runs"

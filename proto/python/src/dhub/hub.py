@@ -157,16 +157,20 @@ def _exchange(line: Line, step: talk.Try) -> bytes | None:
         line.socket.send(step.frame, zmq.DONTWAIT)
     except zmq.Again:
         return None
+    try:
+        if line.events is None:
+            line.socket.rcvtimeo = max(1, round(step.seconds * 1000))
+            return bytes(line.socket.recv())
+    except zmq.Again:
+        return None
     poller = zmq.Poller()
     poller.register(line.socket, zmq.POLLIN)
-    if line.events is not None:
-        poller.register(line.events, zmq.POLLIN)
+    poller.register(line.events, zmq.POLLIN)
     until = time.monotonic() + step.seconds
     while True:
         ready = dict(poller.poll(max(0, round((until - time.monotonic()) * 1000))))
         if line.socket in ready:
-            came: bytes = line.socket.recv()
-            return came
-        if not ready or line.events is None:
+            return bytes(line.socket.recv())
+        if not ready:
             return None
         line.denied(line.event(line.events.recv_multipart()))

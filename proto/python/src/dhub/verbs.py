@@ -54,15 +54,13 @@ class Client:
         self.target = target or find(server, access, timeout)
         host = socket.gethostname()
         self.worker = worker or os.environ.get("DHUB_WORKER") or f"{host}:{os.getpid()}"
+        self._me = wire.Worker(name=self.worker, host=host)
         self._batch: tuple[int, int] | None = None
         # Who steals, and how often it did: each is used by one request at a time, as a connection is.
         self._stealers: list[tuple[bytes, int]] = []
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.target.endpoint!r})"
-
-    def _me(self) -> wire.Worker:
-        return wire.Worker(name=self.worker, host=socket.gethostname())
 
 
 def hello(me: Client) -> Talk[model.Welcome]:
@@ -142,7 +140,7 @@ def steal(
     stealer, number = me._stealers.pop() if me._stealers else (os.urandom(16), 0)
     request = wire.Request(
         steal=wire.Steal(
-            worker=me._me(),
+            worker=me._me,
             client=stealer,
             number=number + 1,
             n=n,
@@ -166,7 +164,7 @@ def report(
     stealer, number = (me._stealers.pop() if me._stealers else (os.urandom(16), 0)) if want else (b"", -1)
     request = wire.Request(
         complete=wire.Complete(
-            worker=me._me(),
+            worker=me._me,
             outcomes=[outcome.to_wire() for outcome in outcomes],
             want=want,
             client=stealer,
@@ -212,14 +210,14 @@ def _one(me: Client, outcome: Outcome) -> Talk[None]:
 def release(me: Client, *leases: Lease) -> Talk[int]:
     """Gives back tasks that were not started; how many. Those that are somebody else's by now are passed over."""
     attempts = [wire.Attempt(name=lease.name, attempt=lease.attempt) for lease in leases]
-    it = yield Ask(wire.Request(release=wire.Release(worker=me._me(), attempts=attempts)), "released")
+    it = yield Ask(wire.Request(release=wire.Release(worker=me._me, attempts=attempts)), "released")
     return int(it.released)
 
 
 def heartbeat(me: Client, *leases: Lease, note: str = "") -> Talk[model.Heartbeaten]:
     """Renews leases of tasks that run, each to its full term. What it tells as lost has to be stopped."""
     attempts = [wire.Attempt(name=lease.name, attempt=lease.attempt, started=True) for lease in leases]
-    beat = wire.Heartbeat(worker=me._me(), attempts=attempts, note=note)
+    beat = wire.Heartbeat(worker=me._me, attempts=attempts, note=note)
     it = yield Ask(wire.Request(heartbeat=beat), "heartbeaten")
     return model.Heartbeaten([(lost.name, lost.attempt) for lost in it.lost], it.drain or it.stop, it.stop)
 
@@ -227,7 +225,7 @@ def heartbeat(me: Client, *leases: Lease, note: str = "") -> Talk[model.Heartbea
 def exit(me: Client) -> Talk[int]:
     """Gives back all that this worker's name holds; how many tasks."""
     try:
-        it = yield Ask(wire.Request(exit=wire.Exit(worker=me._me())), "exited")
+        it = yield Ask(wire.Request(exit=wire.Exit(worker=me._me)), "exited")
     except NotFound:
         return 0
     return int(it.released)
