@@ -24,6 +24,9 @@ PATIENCE_S = 2.5
 PING_S = 10.0
 """libzmq asks for a sign of life of the other side, so that a dead machine shows."""
 
+REPLACED_MAX = 100
+"""Requests that were replaced whose answers count if they still come."""
+
 Then = Callable[[Any], None]
 """Is called with the field of the reply, or with the `Refused` that it is."""
 
@@ -77,8 +80,10 @@ class Link:
         """The hub drops this request for one that follows."""
         old = self._open.pop(number, None)
         if old is not None:
-            # What was replaced before the last one is out of date.
-            self._replaced = {number: old}
+            # Its answer may be on the way, with leases that nothing else tells of; so may those of some before it.
+            self._replaced[number] = old
+            for outdated in list(self._replaced)[:-REPLACED_MAX]:
+                del self._replaced[outdated]
 
     def has(self, number: int) -> bool:
         """Is it unanswered?"""
