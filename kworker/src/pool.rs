@@ -95,7 +95,7 @@ struct Running {
 /// The parked request that the hub holds of us.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Parked {
-    Steal { since: Instant, n: u32 },
+    Steal { since: Instant, n: u32, number: u64 },
     Listen { since: Instant },
 }
 
@@ -137,6 +137,8 @@ pub struct Pool {
     /// Sent then; whether it steals.
     complete: Option<(Instant, bool)>,
     parked: Option<Parked>,
+    /// The first of the steals that were replaced, since one of their kind was answered; 0: there is none.
+    unheard: u64,
     /// Given back, not acknowledged.
     releasing: Vec<Attempt>,
     draining: bool,
@@ -178,6 +180,7 @@ impl Pool {
             number: 0,
             complete: None,
             parked: None,
+            unheard: 0,
             releasing: Vec::new(),
             draining: false,
             stopped: false,

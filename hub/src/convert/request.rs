@@ -238,6 +238,7 @@ fn decode_steal(ticket: Ticket, steal: wire::Steal) -> Checked<Command> {
         wait_ms: steal.wait_ms.min(WAIT_MS_MAX),
         lease_ms: lease_ms(steal.lease_ms)?,
         stay: steal.stay,
+        replaces: steal.replaces,
     };
     Ok(Command::Steal { ticket, who, steal })
 }
@@ -258,6 +259,7 @@ fn decode_complete(ticket: Ticket, complete: wire::Complete) -> Checked<Command>
             wait_ms: 0,
             lease_ms: lease_ms(complete.lease_ms)?,
             stay: false,
+            replaces: 0,
         }),
     };
     Ok(Command::Complete { ticket, who, outcomes, want })

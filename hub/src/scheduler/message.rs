@@ -100,6 +100,8 @@ pub struct Steal {
     /// 0: the default for this kind of worker.
     pub lease_ms: u64,
     pub stay: bool,
+    /// The first of those before it that were not answered; 0: they were.
+    pub replaces: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -39,7 +39,9 @@ impl Scheduler {
                     return self.park(now, ticket, worker, steal);
                 }
             }
-            if let Some(leases) = self.repeated(worker, &steal) {
+            if let Some(leases) =
+                self.unheard(worker, &steal).or_else(|| self.repeated(worker, &steal))
+            {
                 let stolen = Stolen { fresh: false, ..self.stolen(worker, leases) };
                 return self.answer(ticket, Answer::Stolen(stolen));
             }
@@ -65,6 +67,20 @@ impl Scheduler {
         }
         let until = now + steal.wait_ms;
         self.parking.park(ParkedSteal { ticket, worker, steal, until });
+    }
+
+    /// What steals whose place this one takes got, and nobody may have heard of.
+    fn unheard(&self, worker: WorkerId, steal: &Steal) -> Option<Vec<Leased>> {
+        if steal.replaces == 0 {
+            return None;
+        }
+        let worker = self.workers.get(worker)?;
+        let unheard = |lease: &&Lease| {
+            lease.client == steal.client && (steal.replaces..steal.number).contains(&lease.number)
+        };
+        let leases = worker.leases.iter().map(|&index| self.leases.get(index)).filter(unheard);
+        let leases: Vec<Leased> = leases.map(|lease| self.leased(lease)).collect();
+        (!leases.is_empty()).then_some(leases)
     }
 
     /// What a steal that was seen before got; None if this one is new. Number 0 is always new.

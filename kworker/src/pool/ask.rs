@@ -90,18 +90,24 @@ impl Pool {
             _ => {}
         }
         let replaces = self.parked.is_some();
+        // It may have been answered, and the answer be lost.
+        if let (Some(Parked::Steal { number, .. }), 0) = (self.parked, self.unheard) {
+            self.unheard = number;
+        }
+        let number = self.next_number();
         self.parked = Some(match n {
             0 => Parked::Listen { since: now },
-            n => Parked::Steal { since: now, n },
+            n => Parked::Steal { since: now, n, number },
         });
         let body = Body::Steal(Steal {
             worker: Some(self.worker.clone()),
             client: self.worker.id.clone(),
-            number: self.next_number(),
+            number,
             n,
             wait_ms: WAIT.as_millis() as u64,
             lease_ms: 0,
             stay: self.stay,
+            replaces: self.unheard,
         });
         let asked = if listen { Asked::Listen } else { Asked::Steal };
         Some(Ask { asked, body, parked: WAIT, replaces })

@@ -99,7 +99,7 @@ impl Pool {
         let nothing = stolen.leases.is_empty() && stolen.lost.is_empty() && !ordered;
         match (asked, self.parked) {
             (Asked::Steal, Some(Parked::Steal { since, .. })) => {
-                self.parked = None;
+                (self.parked, self.unheard) = (None, 0);
                 if !nothing {
                     self.backoff = BACKOFF_MIN;
                 } else if now.duration_since(since) < SOON {
@@ -109,7 +109,7 @@ impl Pool {
                 }
             }
             (Asked::Listen, Some(Parked::Listen { since })) => {
-                self.parked = None;
+                (self.parked, self.unheard) = (None, 0);
                 if nothing && now.duration_since(since) < SOON {
                     self.listen_after = Some(now + SOON);
                 }

@@ -382,3 +382,21 @@ fn a_task_that_cannot_start_now_stays_first() {
     pool.not_started(lease);
     assert_eq!(starts(&mut pool), ["c 1"]);
 }
+
+/// The answer to what is replaced may have been lost; the hub is told so until it answers.
+#[test]
+fn what_was_replaced_and_not_answered_is_named_until_the_hub_answers() {
+    let mut pool = pool(2, 0);
+    let now = Instant::now();
+    let steal = |pool: &mut Pool| match pool.next_ask(now).map(|ask| ask.body) {
+        Some(Body::Steal(steal)) => (steal.number, steal.n, steal.replaces),
+        other => panic!("no steal: {other:?}"),
+    };
+    assert_eq!(steal(&mut pool), (1, 2, 0));
+    pool.pause(true);
+    assert_eq!(steal(&mut pool), (2, 0, 1));
+    pool.pause(false);
+    assert_eq!(steal(&mut pool), (3, 2, 1));
+    pool.parked_answered(Asked::Steal, leases(&["a"]), now);
+    assert_eq!(steal(&mut pool), (4, 1, 0));
+}

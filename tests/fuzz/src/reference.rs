@@ -33,7 +33,15 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
             let n = u32::try_from(query.n.unwrap_or(1))
                 .ok()
                 .filter(|n| (1..=STEAL_TASKS_MAX as u32).contains(n))?;
-            let steal = Steal { client: None, number: 0, n, wait_ms: 0, lease_ms: 0, stay: false };
+            let steal = Steal {
+                client: None,
+                number: 0,
+                n,
+                wait_ms: 0,
+                lease_ms: 0,
+                stay: false,
+                replaces: 0,
+            };
             Some(Asked::Command(Command::Steal { ticket, who, steal }))
         }
         Type::Complete if has_tasks && !has_name && !has_n => {

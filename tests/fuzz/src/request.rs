@@ -186,6 +186,7 @@ impl Native {
                     wait_ms: u64::from(wait_s % 30) * 1000,
                     lease_ms: u64::from(lease_s % 20) * 1000,
                     stay: *stay,
+                    replaces: u64::from(n / 64),
                 })
             }
             Native::Complete(Complete { worker, outcomes, want, number }) => {

@@ -75,6 +75,10 @@ class Pool:
         self._releasing: list[wire.Attempt] = []
         self._number = 0
         self._parked: tuple[int, int, float] | None = None  # request, for how many tasks, asked when
+        self._steal_number = 0
+        """Of the parked request, if it steals."""
+        self._unheard = 0
+        """The first of the steals that were replaced since one of them was answered; 0: there is none."""
         self._completing: float | None = None
         self._completing_steals = False
         self._completed_at = 0.0
@@ -188,11 +192,14 @@ class Pool:
         if now < self._next_beat():
             return
         running = sum(1 for it in self.held.values() if it.since)
+        # The lease of what has ended lasts until the hub knows it.
+        ended = [wire.Attempt(name=it.name, attempt=it.attempt, started=True) for it in (*self._ended, *self._reporting)]
         beat = wire.Heartbeat(
             worker=self.me,
             attempts=[
                 wire.Attempt(name=it.key[0], attempt=it.key[1], started=bool(it.since)) for it in self.held.values()
-            ],
+            ]
+            + ended,
             sample=wire.Sample(slots=self.slots, running=running, load_1m=os.getloadavg()[0]),
         )
         self._beat_at, self._beats = now, self._beats + 1
@@ -284,6 +291,8 @@ class Pool:
             return
         if replaces:
             self.link.replace(replaces)
+            # It may have been answered, and the answer be lost.
+            self._unheard = self._unheard or self._steal_number
         steal = wire.Steal(
             worker=self.me,
             client=self.me.id,
@@ -291,12 +300,14 @@ class Pool:
             n=n,
             wait_ms=int(WAIT_S * 1000),
             stay=self.stay,
+            replaces=self._unheard,
         )
+        self._steal_number = steal.number if n else 0
         asked = now
 
         def then(it: Any) -> None:
             if self._parked is not None and self._parked[0] == number:
-                self._parked = None
+                self._parked, self._steal_number, self._unheard = None, 0, 0
             if isinstance(it, Refused):
                 self._later(it)
                 return
@@ -311,16 +322,22 @@ class Pool:
         self._parked = (number, n, now)
 
     def _took(self, it: Any) -> None:
+        known = self._told_of() if it.leases else set()
         for lease in it.leases:
             held = Held(lease)
-            # The answer to a repeat may tell again what is here already.
-            if held.key not in self.held:
+            # The answer to a repeat may tell again what is here already, or has been here.
+            if held.key not in self.held and held.key not in known:
                 self.held[held.key] = held
                 self.queue.append(held)
         self.phase, self.not_done = it.phase, it.not_done
         self._told(it)
         if self.draining and self.queue:
             self.drain()
+
+    def _told_of(self) -> set[Key]:
+        """What has ended or is given back, and the hub may not know it yet."""
+        outcomes = {(it.name, it.attempt) for it in (*self._ended, *self._reporting)}
+        return outcomes.union((it.name, it.attempt) for it in (*self._give_back, *self._releasing))
 
     def _later(self, error: Refused) -> None:
         if isinstance(error, Busy):

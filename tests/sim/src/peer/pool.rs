@@ -265,7 +265,15 @@ impl Pool {
     fn steal(&mut self, n: u32, wait_ms: u64) -> Steal {
         self.number += 1;
         let stay = self.plan.stay;
-        Steal { client: self.who.id, number: self.number, n, wait_ms, lease_ms: 0, stay }
+        Steal {
+            client: self.who.id,
+            number: self.number,
+            n,
+            wait_ms,
+            lease_ms: 0,
+            stay,
+            replaces: 0,
+        }
     }
 
     fn ask_complete(&mut self, at: &mut Surroundings) {

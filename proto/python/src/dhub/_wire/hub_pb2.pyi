@@ -280,7 +280,7 @@ class Created(_message.Message):
     def __init__(self, added: _Optional[int] = ..., existing: _Optional[int] = ..., ready: _Optional[int] = ...) -> None: ...
 
 class Steal(_message.Message):
-    __slots__ = ("worker", "client", "number", "n", "wait_ms", "lease_ms", "stay")
+    __slots__ = ("worker", "client", "number", "n", "wait_ms", "lease_ms", "stay", "replaces")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -288,6 +288,7 @@ class Steal(_message.Message):
     WAIT_MS_FIELD_NUMBER: _ClassVar[int]
     LEASE_MS_FIELD_NUMBER: _ClassVar[int]
     STAY_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_FIELD_NUMBER: _ClassVar[int]
     worker: Worker
     client: bytes
     number: int
@@ -295,7 +296,8 @@ class Steal(_message.Message):
     wait_ms: int
     lease_ms: int
     stay: bool
-    def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ..., client: _Optional[bytes] = ..., number: _Optional[int] = ..., n: _Optional[int] = ..., wait_ms: _Optional[int] = ..., lease_ms: _Optional[int] = ..., stay: bool = ...) -> None: ...
+    replaces: int
+    def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ..., client: _Optional[bytes] = ..., number: _Optional[int] = ..., n: _Optional[int] = ..., wait_ms: _Optional[int] = ..., lease_ms: _Optional[int] = ..., stay: bool = ..., replaces: _Optional[int] = ...) -> None: ...
 
 class Stolen(_message.Message):
     __slots__ = ("leases", "phase", "not_done", "lost", "drain", "stop")
