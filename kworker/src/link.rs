@@ -5,7 +5,7 @@
 //! Pirate"), and over the old one when libzmq tells that it has just come back. An answer counts
 //! once. Nothing here blocks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use dhub_proto::client::{self, Denial};
@@ -24,6 +24,8 @@ const PING: Duration = Duration::from_secs(10);
 /// Of the term of a lease: a dead way for reports has to show, by two pings, before the next
 /// heartbeat goes out, at a third of it. That one then goes as a request.
 const PINGS_PER_TERM: u32 = 8;
+/// Requests that were replaced whose answers count if they still come.
+const REPLACED_MAX: usize = 100;
 const CONNECT_TIMEOUT_MS: i32 = 5_000;
 /// How long an end may wait for what has not left yet.
 const FLUSH_MS: i32 = 1_000;
@@ -84,7 +86,7 @@ pub struct Link {
     /// By id: in the order in which they were sent.
     open: BTreeMap<u64, Request>,
     /// Not expected to be answered any more; if they are, it counts.
-    replaced: HashMap<u64, Asked>,
+    replaced: BTreeMap<u64, Asked>,
     heard: Instant,
     silence: Option<Silence>,
 }
@@ -107,7 +109,7 @@ impl Link {
             connections: 0,
             last_id: 0,
             open: BTreeMap::new(),
-            replaced: HashMap::new(),
+            replaced: BTreeMap::new(),
             heard: now,
             silence: None,
         };
@@ -241,13 +243,15 @@ impl Link {
     /// The hub drops the parked request for a new one, and so do we.
     fn replace_parked(&mut self) {
         let parked = |request: &Request| matches!(request.asked, Asked::Steal | Asked::Listen);
-        // What was replaced before the last one is out of date.
-        self.replaced.clear();
+        // An answer may be on the way, with leases that nothing else tells of: to each of them.
         self.replaced.extend(
             self.open
                 .extract_if(.., |_, request| parked(request))
                 .map(|(id, request)| (id, request.asked)),
         );
+        while self.replaced.len() > REPLACED_MAX {
+            self.replaced.pop_first();
+        }
     }
 
     fn silent(&mut self, since: Instant, now: Instant) {

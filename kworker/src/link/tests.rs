@@ -146,6 +146,25 @@ fn an_answer_counts_once_and_a_replaced_request_is_not_repeated() {
 }
 
 #[test]
+fn answers_to_all_that_was_replaced_count() {
+    let hub = Hub::new("tcp://127.0.0.1:*");
+    let start = Instant::now();
+    let mut link = Link::new(hub.endpoint.as_str(), "", TERM, start).unwrap();
+    // A pool that changes its mind twice before the hub answers.
+    for asked in [Asked::Steal, Asked::Listen, Asked::Steal] {
+        let mut ask = hello(asked);
+        ask.replaces = true;
+        link.ask(ask, start);
+    }
+    let asked: Vec<_> = (0..3).map(|_| hub.receive()).collect();
+    for (to, id) in &asked {
+        hub.answer(to, *id);
+    }
+    let heard: Vec<_> = (0..3).map(|_| await_answer(&mut link, Duration::ZERO)).collect();
+    assert_eq!(heard, [Asked::Steal, Asked::Listen, Asked::Steal]);
+}
+
+#[test]
 fn reports_go_out_only_when_somebody_takes_them() {
     let context = Context::new();
     let pull = context.socket(zmq::PULL).unwrap();
