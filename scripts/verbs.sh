@@ -144,7 +144,7 @@ wait $pool || true
 
 text "Nobody is left to run what comes now. It can be held, cancelled, and put first."
 shows "printf '%s\\n' late-1 late-2 late-3 | dquery addfile - --command 'sh sim.sh'"
-shows "dquery hold 'late-*' --yes"
+shows "dquery hold 'late-*'"
 shows "dquery unhold late-2"
 shows "dquery priority 10 late-2"
 shows "dquery status"

@@ -29,7 +29,7 @@ pub struct Filter {
     pub failed: bool,
 
     /// Whose names begin so
-    #[arg(long, value_name = "TEXT", value_parser = task_name)]
+    #[arg(long, value_name = "TEXT", value_parser = prefix)]
     pub prefix: Vec<String>,
 
     /// Run by this worker, or run last by it (a name or a pattern)
@@ -68,6 +68,13 @@ impl Filter {
             exit_codes: self.exit_code.clone(),
             held: self.held,
         }
+    }
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    match text.contains(['*', '?']) {
+        true => Err("* and ? stand for other text; write a pattern instead: 'TEXT*'".into()),
+        false => task_name(text),
     }
 }
 

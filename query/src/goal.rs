@@ -39,13 +39,13 @@ impl Goal {
         }
         let Selection { names, patterns, .. } = selection.clone();
         let lasting = Selection { names, patterns, ..Selection::default() } == selection;
+        let mut unknown = hub.unknown_names(&selection)?;
         let selections = match lasting && selection.names.len() <= NAMES_MAX {
             true => vec![selection],
             false => now(selection, hub)?,
         };
         let (counts, counted, took) = (Counts::default(), Instant::now(), Duration::ZERO);
         let mut goal = Self { selections, counts, counted, took };
-        let mut unknown = Vec::new();
         for selection in goal.selections.clone() {
             let Counted { counts, unknown: of_these } =
                 ask!(hub, Count(Count { selection: Some(selection) }) => Counted);

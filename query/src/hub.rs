@@ -5,7 +5,7 @@ use std::time::Duration;
 use dhub_proto::client::{Client, ClientError};
 use dhub_proto::options::HubOptions;
 use dhub_proto::wire::{
-    Export, ExportedTask, Hello, List, Listed, Selection, Welcome, reply, request,
+    Count, Export, ExportedTask, Hello, List, Listed, Selection, Welcome, reply, request,
 };
 
 use crate::failure::Failure;
@@ -82,6 +82,19 @@ impl Hub {
             if after == 0 {
                 return Ok(());
             }
+        }
+    }
+
+    /// Names that are not in the hub, where patterns are asked for beside them: then the hub does not say.
+    pub fn unknown_names(&mut self, selection: &Selection) -> Result<Vec<String>, Failure> {
+        if selection.names.is_empty() || selection.patterns.is_empty() {
+            return Ok(Vec::new());
+        }
+        let selection = Selection { names: selection.names.clone(), ..Selection::default() };
+        let count = Count { selection: Some(selection) };
+        match self.ask(request::Body::Count(count))? {
+            reply::Body::Counted(counted) => Ok(counted.unknown),
+            _ => Err(self.unexpected()),
         }
     }
 

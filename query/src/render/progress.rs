@@ -44,6 +44,8 @@ pub fn percent(counts: &Counts) -> String {
 pub fn left(counts: &Counts, per_s: f64, per_s_overall: f64) -> Option<Duration> {
     let left = total(counts) - finished(counts);
     let per_s = if per_s >= STEADY_PER_S || per_s_overall <= 0.0 { per_s } else { per_s_overall };
+    // Those that fail or are skipped are over too.
+    let per_s = per_s * finished(counts) as f64 / counts.done.max(1) as f64;
     if left == 0 || !per_s.is_finite() || per_s <= 0.0 {
         return None;
     }
@@ -123,7 +125,8 @@ pub fn brief(counts: &Counts, per_s: f64, overall: f64, columns: Option<usize>) 
 /// Is somebody there who could bring it to its end?
 pub fn goes_on(report: &StatusReport, counts: &Counts) -> bool {
     let works = |it: &WorkerInfo| !it.lost && it.order() == Order::Unspecified;
-    counts.running > 0 || report.workers.iter().any(works)
+    let may_run = counts.ready + report.retrying > 0;
+    counts.running > 0 || (may_run && report.workers.iter().any(works))
 }
 
 /// done at about 15:07
@@ -185,7 +188,7 @@ mod tests {
     #[test]
     fn a_line_fits_the_room() {
         let now: Zoned = "2026-05-04T14:00:00+00:00[UTC]".parse().unwrap();
-        let counts = Counts { done: 9_376, waiting: 2_624, ..Counts::default() };
+        let counts = Counts { done: 9_376, ready: 2_624, ..Counts::default() };
         let report = StatusReport {
             phase: Phase::Active.into(),
             done_per_s: 41.3,
@@ -203,9 +206,19 @@ mod tests {
         assert!(line(Some(80)).ends_with(short), "{}", line(Some(80)));
         let nobody = StatusReport { workers: Vec::new(), ..report.clone() };
         assert!(!super::line(&nobody, &counts, &now, None).contains("done at"));
+        // Held, or waiting for what nobody added.
+        let waiting = Counts { done: 9_376, waiting: 2_624, ..Counts::default() };
+        assert!(!super::line(&report, &waiting, &now, None).contains("done at"));
         for columns in 76..130 {
             assert!(crate::render::cut::width(&line(Some(columns))) <= columns, "{columns}");
         }
+    }
+
+    #[test]
+    fn what_fails_is_over_too() {
+        let counts = Counts { done: 10, failed: 40, ready: 50, ..Counts::default() };
+        assert_eq!(left(&counts, 1.0, 1.0), Some(Duration::from_secs(10)));
+        assert_eq!(left(&Counts { ready: 50, ..Counts::default() }, 1.0, 1.0), None);
     }
 
     #[test]

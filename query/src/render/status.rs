@@ -32,7 +32,7 @@ pub fn status(report: &StatusReport, now: &Zoned, timeout_ms: u64, room: Room) -
     }
     lines.extend(workers::line(report, timeout_ms));
     let mut text = String::new();
-    trouble::failures(&mut text, &report.failures);
+    trouble::failures(&mut text, &report.failures, counts.failed);
     trouble::slowest(&mut text, report.slowest.as_ref());
     lines.extend(text.lines().map(str::to_owned));
     lines.extend(blocked::lines(report, &counts));

@@ -6,7 +6,9 @@ use dhub_proto::wire::{FailureGroup, TaskInfo};
 
 use super::words::{BAD, number, paint, plain, some_names, span_ms};
 
-pub fn failures(text: &mut String, failures: &[FailureGroup]) {
+/// `failed` tasks in all: the hub looks at the last ones only.
+pub fn failures(text: &mut String, failures: &[FailureGroup], failed: u64) {
+    let looked_at: u64 = failures.iter().map(|group| group.count).sum();
     let whys: Vec<_> = failures.iter().map(|group| why(&group.reason)).collect();
     let width = whys.iter().map(|why| why.chars().count()).max().unwrap_or(0);
     let count_width = failures.iter().map(|it| number(it.count).len()).max().unwrap_or(0);
@@ -18,6 +20,10 @@ pub fn failures(text: &mut String, failures: &[FailureGroup]) {
             paint(BAD, format!("{:>count_width$}", number(group.count))),
             some_names(&group.names, group.count),
         );
+    }
+    if !failures.is_empty() && looked_at < failed {
+        let (looked_at, failed) = (number(looked_at), number(failed));
+        let _ = writeln!(text, "            (of {looked_at} of the {failed} that failed)");
     }
     if let Some(name) = failures.iter().find_map(|group| group.names.first()) {
         let _ = writeln!(

@@ -13,18 +13,22 @@ use crate::render::{json, words};
 
 #[derive(clap::Args, Debug)]
 pub struct Cancel {
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+
     #[command(flatten)]
     sweep: Sweep,
 }
 
-pub fn run(Cancel { sweep }: Cancel, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
+pub fn run(Cancel { yes, sweep }: Cancel, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     if sweep.dry_run {
         return sweep.tell("cancelled", &UNFINISHED, hub, out);
     }
-    if !sweep.is_meant(&UNFINISHED, hub)? {
+    if !yes && !sweep.is_meant(&UNFINISHED, hub)? {
         return Err(Failure::new(Exit::Usage, "nothing was cancelled"));
     }
-    let request = wire::Cancel { selection: Some(sweep.selection()?) };
+    let request = wire::Cancel { selection: Some(sweep.selection(hub)?) };
     let cancelled = ask!(hub, Cancel(request) => Cancelled);
     let value = json!({
         "cancelled": cancelled.cancelled,

@@ -94,8 +94,9 @@ pub fn run(args: List, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         true => pages(&selection, hub, &mut view),
         false => named(&selection, hub, &mut view),
     };
-    let unknown = looked?;
+    let mut unknown = looked?;
     let cut = view.end()?;
+    unknown.extend(hub.unknown_names(&selection)?);
     for name in &unknown {
         say(&format!("no task '{}' in the hub", plain(name)));
     }

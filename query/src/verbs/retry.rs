@@ -28,7 +28,7 @@ pub fn run(Retry { sweep, done }: Retry, hub: &mut Hub, out: Output) -> Result<E
         touches.extend(done.then_some(State::Done));
         return sweep.tell("run again, with what was skipped because of them", &touches, hub, out);
     }
-    let selection = Some(sweep.selection()?);
+    let selection = Some(sweep.selection(hub)?);
     let retried = ask!(hub, Retry(wire::Retry { selection, done }) => Retried);
     let sentence = || {
         let again = format!("{} to run again", words::tasks(retried.retried));

@@ -27,19 +27,22 @@ pub struct Sweep {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-
     // Last, for it has a heading of its own in the help.
     #[command(flatten)]
     filter: Filter,
 }
 
 impl Sweep {
-    /// Every task is never meant by saying nothing.
-    pub fn selection(&self) -> Result<Selection, Failure> {
-        match self.filter.selection() {
+    /// Every task is never meant by saying nothing, nor some of them by a name that is misspelt.
+    pub fn selection(&self, hub: &mut Hub) -> Result<Selection, Failure> {
+        let selection = self.filter.selection();
+        let unknown = hub.unknown_names(&selection)?;
+        if !unknown.is_empty() {
+            let few = some_names(&unknown[..unknown.len().min(10)], unknown.len() as u64);
+            let message = format!("not in the hub: {few}\n  (nothing was changed)");
+            return Err(Failure::new(Exit::Refused, message));
+        }
+        match selection {
             selection if selection == Selection::default() => {
                 Err(Failure::new(Exit::Usage, "which tasks?")
                     .hint("name them, or say --state, --failed, --prefix, --worker, --since, --exit-code or --held")
@@ -57,7 +60,7 @@ impl Sweep {
         hub: &mut Hub,
         out: Output,
     ) -> Result<Exit, Failure> {
-        let selection = touched(self.selection()?, touches);
+        let selection = touched(self.selection(hub)?, touches);
         let (counts, names) = match &selection {
             None => Default::default(),
             Some(selection) => {
@@ -72,7 +75,8 @@ impl Sweep {
             }
         };
         let n = total(&counts);
-        let value = json!({ "dry_run": true, "tasks": n, "counts": json::counts(&counts) });
+        let counted = json::counts(&counts);
+        let value = json!({ "dry_run": true, "tasks": n, "counts": counted, "names": names });
         let sentence = || match n {
             0 => format!("no task would be {verb}"),
             n => format!(
@@ -88,8 +92,8 @@ impl Sweep {
 
     /// A whole run is gone with one wrong word. Without a terminal nobody can be asked.
     pub fn is_meant(&self, touches: &[State], hub: &mut Hub) -> Result<bool, Failure> {
-        let selection = self.selection()?;
-        if self.yes || is_only_names(&selection) {
+        let selection = self.selection(hub)?;
+        if is_only_names(&selection) {
             return Ok(true);
         }
         if !stdin().is_terminal() || !stderr().is_terminal() {
@@ -144,7 +148,10 @@ pub fn adjust(
     if sweep.dry_run {
         return sweep.tell(done, &UNFINISHED, hub, out);
     }
-    let selection = Some(sweep.selection()?);
+    let mut selection = sweep.selection(hub)?;
+    // Only those have to be let go.
+    selection.held |= change == adjust::Change::Held(false) && !is_only_names(&selection);
+    let selection = Some(selection);
     let adjusted = ask!(hub, Adjust(wire::Adjust { selection, change: Some(change) }) => Adjusted);
     let value = json!({
         "adjusted": adjusted.adjusted,

@@ -49,7 +49,7 @@ pub fn run(args: Wait, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     let mut patience = Patience::new(args.patience, park, args.wait_limit);
     let mut meter = Meter::new(args.every);
     patience.show_above(meter.bar());
-    let mut told_empty = false;
+    let (mut told_empty, mut told_held) = (false, false);
     let mut last = Waited::default();
     loop {
         let wait = |wait_ms| request::Body::Wait(wire::Wait { wait_ms, ..Default::default() });
@@ -71,7 +71,15 @@ pub fn run(args: Wait, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
                         meter.note("the hub has no tasks yet; waiting for the first");
                     }
                     Phase::Empty => {}
-                    _ => meter.show(&waited.counts.unwrap_or_default(), waited.done_per_s),
+                    _ => {
+                        let counts = waited.counts.unwrap_or_default();
+                        let rests = counts.running + counts.ready == 0;
+                        if rests && counts.held > 0 && !std::mem::replace(&mut told_held, true) {
+                            let held = tasks(counts.held);
+                            meter.note(&format!("{held} held; go on with: dquery unhold --held"));
+                        }
+                        meter.show(&counts, waited.done_per_s);
+                    }
                 }
                 last = waited;
             }
@@ -139,7 +147,7 @@ fn print(
     });
     let text = || {
         let mut text = sentence(&counts) + "\n";
-        trouble::failures(&mut text, failures);
+        trouble::failures(&mut text, failures, counts.failed);
         text
     };
     out.result(text, value)

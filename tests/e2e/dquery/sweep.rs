@@ -28,6 +28,13 @@ fn a_dry_run_says_which_and_changes_nothing() {
 #[test]
 fn cancelling_by_pattern_takes_a_yes() {
     let hub = hub();
+    // A name that is misspelt beside a pattern.
+    for verb in
+        [&["cancel", "--yes"][..], &["hold"], &["priority", "1"], &["retry"], &["list"], &["wait"]]
+    {
+        let args = [verb, &["nosuch", "zz*"]].concat();
+        hub.query(&args).exits(6).says(&["nosuch"]);
+    }
     hub.query(&["cancel", "sim-?"]).exits(2).says(&["--yes", "--dry-run"]).is_one_message();
     hub.query(&["cancel", "sim-?", "--yes"]).exits(0).prints(&["3 tasks cancelled"]);
     assert_eq!((hub.count("cancelled"), hub.count("ready")), (3, 1));
@@ -48,8 +55,7 @@ fn what_is_held_is_not_given_out() {
     hub.query(&["hold", "nobody"]).exits(6).says(&["nobody", "no such task"]);
     hub.query(&["complete", "prep"]).ok();
     hub.query(&["hold", "prep"]).exits(6).says(&["prep", "done already"]);
-    for verb in
-        [&["hold"][..], &["unhold", "--yes"], &["cancel"], &["retry", "--done"], &["priority", "3"]]
+    for verb in [&["hold"][..], &["unhold"], &["cancel"], &["retry", "--done"], &["priority", "3"]]
     {
         hub.query(verb).exits(2).says(&["which tasks?", "--state"]).is_one_message();
     }
