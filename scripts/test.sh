@@ -83,9 +83,8 @@ cargo test --locked --workspace
 # but the hub and the simulation is built again.
 cargo test --quiet --locked --workspace --features simulation/planted --test planted -- --nocapture
 scripts/demo.sh --check
-[ -z "${DHUB_TMUX:-}" ] || scripts/top-recording.sh "${CARGO_TARGET_DIR:-target}/top.txt"
-scripts/verbs.sh --check
-# The Python package with the default Python, and with the oldest and the newest that are here, at the same time.
+# What is left waits more than it computes, so it is done at the same time: what the documents show, and the Python
+# package with the default Python, the oldest and the newest that are here.
 mapfile -t pythons < <(scripts/python-find.sh --all)
 mapfile -t pythons < <({ scripts/python-find.sh || true; printf '%s\n' "${pythons[@]:0:1}" "${pythons[@]: -1}"; } | awk 'NF && !seen[$0]++')
 if [ ${#pythons[@]} -eq 0 ]; then
@@ -94,20 +93,30 @@ else
     scripts/python-proto.sh --check
 fi
 logs=$(mktemp -d)
+commands=()
 running=()
-for index in "${!pythons[@]}"; do
-    scripts/python-test.sh --python "${pythons[index]}" >"$logs/$index" 2>&1 &
-    running[index]=$!
+beside() {
+    "$@" >"$logs/${#running[@]}" 2>&1 &
+    running+=($!)
+    commands+=("$*")
+}
+beside scripts/verbs.sh --check
+[ -z "${DHUB_TMUX:-}" ] || beside scripts/top-recording.sh "${CARGO_TARGET_DIR:-target}/top.txt"
+for python in "${pythons[@]}"; do
+    beside scripts/python-test.sh --python "$python"
 done
 failed=0
-for index in "${!pythons[@]}"; do
+for index in "${!running[@]}"; do
     tested=0
     wait "${running[index]}" || tested=$?
     cat "$logs/$index"
     case $tested in
         0) ;;
-        3) echo "test.sh: the tests of the Python package with ${pythons[index]} are skipped" >&2 ;;
-        *) failed=$tested ;;
+        3) echo "test.sh: ${commands[index]}: skipped" >&2 ;;
+        *)
+            echo "test.sh: ${commands[index]}: failed ($tested)" >&2
+            failed=$tested
+            ;;
     esac
 done
 rm -rf "$logs"

@@ -308,13 +308,17 @@ fn adjusting(seed: u64, calm_at: Millis) -> Vec<ClientPlan> {
         let by_pattern = Selection { patterns: vec![pattern], ..Selection::default() };
         let held = Adjustment::Held(random.chance(600));
         let priority = Adjustment::Priority(random.below(5) as i32 - 2);
-        let step = match random.below(8) {
+        let step = match random.below(12) {
             0..3 => Step::Adjust { names, to: held },
             3 => Step::Adjust { names, to: priority },
             4 => Step::Sweep { selection: one_state(random), deed: Deed::Adjust(held) },
             5 => Step::Sweep { selection: by_pattern, deed: Deed::Adjust(priority) },
             6 => Step::Retry { selection: by_pattern, done: false },
-            _ => Step::Await { names, wait_ms: random.within(SECOND, MINUTE) },
+            // One that is there most likely, and not finished yet.
+            _ => {
+                let names = vec![name(random.mostly_low(0, 12))];
+                Step::Await { names, wait_ms: random.within(20 * SECOND, MINUTE) }
+            }
         };
         steps.push((random.mostly_low(0, calm_at / 12), step));
     }
