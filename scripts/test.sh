@@ -101,7 +101,6 @@ beside() {
     commands+=("$*")
 }
 beside scripts/verbs.sh --check
-[ -z "${DHUB_TMUX:-}" ] || beside scripts/top-recording.sh "${CARGO_TARGET_DIR:-target}/top.txt"
 for python in "${pythons[@]}"; do
     beside scripts/python-test.sh --python "$python"
 done
