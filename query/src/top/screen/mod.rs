@@ -6,6 +6,7 @@ mod footer;
 mod graph;
 mod header;
 mod help;
+mod row;
 mod tasks;
 mod text;
 mod workers;

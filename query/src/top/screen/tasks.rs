@@ -6,8 +6,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::super::state::State;
+use super::row::{Fit, row};
 use super::text::{line, put};
-use crate::render::cut::{self, width};
 use crate::render::words::{FAINT, ODD, plain, span, span_ms, state as state_word, state_style};
 
 #[derive(Clone, Copy, PartialEq)]
@@ -19,6 +19,16 @@ pub enum Column {
     Worker,
     ExitCode,
     Why,
+}
+
+impl Column {
+    fn fit(self) -> Fit {
+        match self {
+            Self::Name | Self::Worker => Fit::Name,
+            Self::Tries | Self::ExitCode | Self::Time => Fit::Number,
+            Self::State | Self::Why => Fit::Text,
+        }
+    }
 }
 
 /// Those that have room, and how wide they are.
@@ -59,7 +69,7 @@ pub fn draw(state: &mut State, area: Rect, buffer: &mut Buffer) {
     let columns = columns(area.width);
     let faint = state.palette.style(FAINT);
     let titles = |column| columns.iter().find(|it| it.0 == column).map_or("", |it| it.1);
-    row(buffer, line(area, 0), &columns, |column| (titles(column).to_owned(), faint));
+    row(buffer, line(area, 0), &columns, Column::fit, |column| (titles(column).to_owned(), faint));
     let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     state.window.fit(rows.height.into());
     if state.window.visible().is_empty() {
@@ -67,7 +77,7 @@ pub fn draw(state: &mut State, area: Rect, buffer: &mut Buffer) {
     }
     for (number, task) in state.window.visible().iter().enumerate() {
         let place = line(rows, number as u16);
-        row(buffer, place, &columns, |column| cell(state, task, column));
+        row(buffer, place, &columns, Column::fit, |column| cell(state, task, column));
         if number == state.window.line() {
             buffer.set_style(place, state.palette.chosen());
         }
@@ -79,26 +89,6 @@ fn nothing(state: &State) -> &'static str {
         false => "asking the hub …",
         true if !state.window.filter().is_empty() => "no such task      Esc: all tasks",
         true => "no task was added yet",
-    }
-}
-
-fn row(
-    buffer: &mut Buffer,
-    place: Rect,
-    columns: &[(Column, &'static str, u16)],
-    cell: impl Fn(Column) -> (String, Style),
-) {
-    let mut begin = 0;
-    for &(column, _, room) in columns {
-        let (text, style) = cell(column);
-        let fit = match column {
-            Column::Name | Column::Worker => cut::middle(&text, room.into()),
-            _ => cut::end(&text, room.into()),
-        };
-        let is_number = matches!(column, Column::Tries | Column::ExitCode | Column::Time);
-        let shift = if is_number { usize::from(room) - width(&fit) } else { 0 };
-        put(buffer, place, begin + shift as u16, &fit, style);
-        begin += room + 2;
     }
 }
 

@@ -6,8 +6,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::super::state::State;
+use super::row::{Fit, row};
 use super::text::{line, put};
-use crate::render::cut::{self, width};
 use crate::render::words::{BAD, FAINT, ODD, number, plain, span_ms};
 
 #[derive(Clone, Copy, PartialEq)]
@@ -23,6 +23,16 @@ enum Column {
     Seen,
     Host,
     Note,
+}
+
+impl Column {
+    fn fit(self) -> Fit {
+        match self {
+            Self::Name | Self::Host => Fit::Name,
+            Self::State | Self::Note => Fit::Text,
+            _ => Fit::Number,
+        }
+    }
 }
 
 /// Those that have room, and how wide they are.
@@ -56,7 +66,7 @@ pub fn draw(state: &mut State, area: Rect, buffer: &mut Buffer) {
     let columns = columns(area.width);
     let faint = state.palette.style(FAINT);
     let titles = |column| columns.iter().find(|it| it.0 == column).map_or("", |it| it.1);
-    row(buffer, line(area, 0), &columns, |column| (titles(column).to_owned(), faint));
+    row(buffer, line(area, 0), &columns, Column::fit, |column| (titles(column).to_owned(), faint));
     let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     state.workers.fit(rows.height.into());
     if state.workers.visible().is_empty() {
@@ -70,30 +80,10 @@ pub fn draw(state: &mut State, area: Rect, buffer: &mut Buffer) {
     }
     for (number, worker) in state.workers.visible().iter().enumerate() {
         let place = line(rows, number as u16);
-        row(buffer, place, &columns, |column| cell(state, worker, column));
+        row(buffer, place, &columns, Column::fit, |column| cell(state, worker, column));
         if number == state.workers.line() {
             buffer.set_style(place, state.palette.chosen());
         }
-    }
-}
-
-fn row(
-    buffer: &mut Buffer,
-    place: Rect,
-    columns: &[(Column, &'static str, u16)],
-    cell: impl Fn(Column) -> (String, Style),
-) {
-    let mut begin = 0;
-    for &(column, _, room) in columns {
-        let (text, style) = cell(column);
-        let fit = match column {
-            Column::Name | Column::Host => cut::middle(&text, room.into()),
-            _ => cut::end(&text, room.into()),
-        };
-        let is_text = matches!(column, Column::Name | Column::State | Column::Host | Column::Note);
-        let shift = if is_text { 0 } else { usize::from(room) - width(&fit) };
-        put(buffer, place, begin + shift as u16, &fit, style);
-        begin += room + 2;
     }
 }
 
