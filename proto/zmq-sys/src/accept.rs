@@ -7,9 +7,17 @@
 //! again at once: a short sleep keeps that from using up a processor.
 
 use std::io::Error;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use libc::{c_int, sockaddr, socklen_t};
+
+static REFUSED: AtomicU64 = AtomicU64::new(0);
+
+/// How many connections were closed at once, because the process had too few descriptors left.
+pub fn zmq_connections_refused() -> u64 {
+    REFUSED.load(Ordering::Relaxed)
+}
 
 const PAUSE: Duration = Duration::from_millis(2);
 

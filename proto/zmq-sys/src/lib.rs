@@ -6,13 +6,15 @@
 // Linked for the libsodium archive, not for its API.
 extern crate libsodium_sys as _;
 
-#[cfg(target_os = "linux")]
 mod accept;
 pub mod errno;
 #[allow(non_camel_case_types, clippy::all)]
 mod ffi;
 mod monitor;
+mod peer;
 
+pub use accept::zmq_connections_refused;
 pub use ffi::*;
 pub use monitor::zmq_publish_events;
+pub use peer::{zmq_drop_peer, zmq_has_peer};
 pub use std::os::unix::io::RawFd;

@@ -1,0 +1,21 @@
+// What patches/02-drop-peer.patch gave to libzmq's ROUTER; see peer.rs.
+#include "precompiled.hpp"
+#include "router.hpp"
+
+static zmq::router_t *as_router(void *socket)
+{
+    // All handles of sockets are made from this class.
+    return dynamic_cast<zmq::router_t *>(static_cast<zmq::socket_base_t *>(socket));
+}
+
+extern "C" int dhub_zmq_has_peer(void *socket, const void *id, size_t size)
+{
+    const zmq::router_t *router = as_router(socket);
+    return router && router->has_peer(id, size);
+}
+
+extern "C" int dhub_zmq_drop_peer(void *socket, const void *id, size_t size)
+{
+    zmq::router_t *router = as_router(socket);
+    return router && router->drop_peer(id, size) == 0;
+}
