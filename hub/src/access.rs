@@ -203,10 +203,8 @@ fn new(home: &Home, name: &str, roles: &[Role], to: Option<&Path>) -> Result<(),
     let own = home.access_path(name);
     let to_stdout = to == Some(Path::new("-"));
     let path = to.filter(|_| !to_stdout).unwrap_or(&own);
-    let text = home.add(name, roles, path)?;
+    let text = home.add(name, roles, Some(path).filter(|_| !to_stdout))?;
     if to_stdout {
-        // It was written here only to be sure that it can be.
-        let _ = std::fs::remove_file(&own);
         io::stdout().lock().write_all(text.as_bytes())?;
     }
     tell(home, target(home))?;

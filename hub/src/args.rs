@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use dhub_proto::private::ModeOption;
 use dhub_proto::{cli, endpoint, exit, limits, options};
 
 use crate::scheduler::backoff::DELAY_MS_MAX;
@@ -89,6 +90,9 @@ pub struct Args {
     pub without_redo: bool,
 
     #[command(flatten)]
+    pub mode: ModeOption,
+
+    #[command(flatten)]
     pub color: cli::ColorOptions,
 
     /// Say more; twice: even more. RUST_LOG has the last word
@@ -128,6 +132,8 @@ pub enum Action {
         /// Accept a FILE on a network file system
         #[arg(long)]
         network_file: bool,
+        #[command(flatten)]
+        mode: ModeOption,
     },
 }
 

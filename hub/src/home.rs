@@ -11,11 +11,10 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use dhub_proto::access::{self, Access, AccessError, EXTENSION, LIVE, Live, OWNER, SecretKey};
-use dhub_proto::private::{self, PrivateError};
+use dhub_proto::private::{self, Mode, PrivateError};
 use dhub_proto::role::{Role, Roles};
 use serde::{Deserialize, Serialize};
 
@@ -172,7 +171,7 @@ impl Home {
             ("submit", Role::Submit.into()),
             ("worker", Role::Work.into()),
         ] {
-            self.grant(&mut grants, &server, name, roles, &self.access_path(name))?;
+            self.grant(&mut grants, &server, name, roles, Some(&self.access_path(name)))?;
         }
         write_json(&self.path(KEYS), &grants)?;
         // Last: with it the directory is complete.
@@ -196,8 +195,8 @@ impl Home {
         Ok(read_json::<Grants>(&self.path(KEYS))?.keys)
     }
 
-    /// Makes a key and its access file, and tells what is in it.
-    pub fn add(&self, name: &str, roles: Roles, to: &Path) -> Result<String, HomeError> {
+    /// Makes a key, and its access file if there is to be one, and tells what is in it.
+    pub fn add(&self, name: &str, roles: Roles, to: Option<&Path>) -> Result<String, HomeError> {
         let _lock = self.lock()?;
         let mut grants: Grants = read_json(&self.path(KEYS))?;
         if grants.keys.iter().any(|grant| grant.name == name && grant.revoked.is_none()) {
@@ -214,7 +213,7 @@ impl Home {
         server: &ServerKeys,
         name: &str,
         roles: Roles,
-        to: &Path,
+        to: Option<&Path>,
     ) -> Result<Access, HomeError> {
         let (public_key, secret_key) = new_pair()?;
         let grant = Grant {
@@ -242,7 +241,9 @@ impl Home {
             public_key,
             secret_key,
         };
-        access.write(to)?;
+        if let Some(to) = to {
+            access.write(to)?;
+        }
         grants.keys.push(grant);
         Ok(access)
     }
@@ -306,12 +307,9 @@ impl Home {
 
     fn lock(&self) -> Result<File, HomeError> {
         let path = self.path(LOCK);
-        let lock = || {
-            let file = File::options().create(true).append(true).mode(0o600).open(&path)?;
-            file.lock()?;
-            Ok(file)
-        };
-        lock().map_err(|source| HomeError::Io { path: path.clone(), source })
+        let file = private::keep(&path, Some(Mode::PRIVATE))?.file;
+        file.lock().map_err(|source| HomeError::Io { path, source })?;
+        Ok(file)
     }
 }
 

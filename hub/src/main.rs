@@ -17,7 +17,7 @@ use dhub::socket::{BindError, Socket};
 use dhub::store::{Access, CopyError, LockError, OpenError, Store, StoreError, copy_file};
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
-use dhub_proto::private::PrivateError;
+use dhub_proto::private::{Mode, PrivateError};
 use dhub_proto::{access, cli, limits};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 
@@ -104,6 +104,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
+    // Each file is made with the mode that it is to have; this is for those of the libraries.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     give_back_memory();
     log_to_stderr(args.verbose);
     let system = |source| Failure::System { what: "to catch signals", source };
@@ -111,7 +113,9 @@ fn run(args: &Args) -> Result<(), Failure> {
     signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(system)?;
     match &args.action {
         Some(Action::Check { file, network_file }) => return check(file, *network_file),
-        Some(Action::Backup { file, to, network_file }) => return backup(file, to, *network_file),
+        Some(Action::Backup { file, to, network_file, mode }) => {
+            return backup(file, to, *network_file, mode.file_mode);
+        }
         Some(Action::Access(verb)) => return Ok(dhub::access::run(verb)?),
         None => {}
     }
@@ -256,9 +260,9 @@ fn check(file: &Path, network: bool) -> Result<(), Failure> {
     store.close().map_err(|source| Failure::Restore { file: file.display().to_string(), source })
 }
 
-fn backup(file: &Path, to: &Path, network: bool) -> Result<(), Failure> {
+fn backup(file: &Path, to: &Path, network: bool, mode: Mode) -> Result<(), Failure> {
     let store = open_stopped(file, network)?;
-    let bytes = copy_file(&store, to)?;
+    let bytes = copy_file(&store, to, mode)?;
     println!("{} copied to {} ({bytes} bytes)", file.display(), to.display());
     store.close().map_err(|source| Failure::Restore { file: file.display().to_string(), source })
 }
@@ -273,8 +277,13 @@ fn open(args: &Args) -> Result<(Store, bool), Failure> {
         return Ok((Store::open_in_memory().map_err(Failure::Memory)?, true));
     };
     let (network, without_redo) = (args.network_file, args.without_redo);
-    let access = Access { network, without_redo, ..Access::default() };
+    let mode = Some(args.mode.file_mode);
+    let access = Access { network, without_redo, mode, ..Access::default() };
     let opened = Store::open_with(file, &since(), access)?;
+    if let Some(was) = opened.was {
+        let (file, mode) = (file.display(), args.mode.file_mode);
+        say!("dhub: others could read {file} (mode {was:04o}); it is {mode} now, see --file-mode");
+    }
     Ok((opened.store, opened.new))
 }
 

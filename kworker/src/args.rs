@@ -8,6 +8,7 @@ use clap::Parser;
 use dhub_proto::cli::ColorOptions;
 use dhub_proto::limits::{OUTPUT_BYTES_MAX, WORKER_NAME_BYTES_MAX};
 use dhub_proto::options::{HubOptions, parse_duration};
+use dhub_proto::private::ModeOption;
 
 use crate::codes::Codes;
 use crate::setting::parse_variable;
@@ -64,6 +65,9 @@ pub struct Args {
     /// (DIR/{name}.{attempt}.out) or a template with {name}, {attempt}, {worker}, {host}
     #[arg(long, value_name = "WHERE", default_value = "tail")]
     pub output: String,
+
+    #[command(flatten)]
+    pub mode: ModeOption,
 
     /// How much of a task's output to report: the last BYTES
     #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024,

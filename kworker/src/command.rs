@@ -4,15 +4,16 @@
 //! Invariant: a name is data, never code. In an argument vector it is put in as it is, because no
 //! shell reads it. A script never contains a name at all: `{}` becomes a reference to the
 //! variable DHUB_TASK, quoted as its place in the script demands.
-//! What the script itself hands to another interpreter (ssh, an inner `sh -c`) is its own affair.
+//! What would hand a name to a second interpreter (an inner `sh -c`, eval, ssh) is refused at the start, as
+//! far as `code` sees it.
 
+mod code;
 mod find;
 mod place;
 mod script;
 mod words;
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,8 +23,6 @@ pub use place::{Who, variables};
 use place::{fill, has_place};
 
 const SHELL: &str = "/bin/sh";
-/// Shells whose argument after -c is a script.
-const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "ksh", "ash"];
 
 /// Why the program cannot be run by anybody.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -40,6 +39,10 @@ pub enum ProgramError {
     NotExecutable(String),
     #[error("{0}: is a directory (looked up before any task was stolen)")]
     Directory(String),
+    #[error(
+        "{reader} would read what stands for {{}} as code, whatever a name contains\n  {advice}"
+    )]
+    Code { reader: String, advice: String },
 }
 
 /// What every task of this pool runs.
@@ -59,11 +62,18 @@ impl Program {
     /// Relative paths are relative to `dir`.
     pub fn new(shell: Option<&str>, argv: Vec<OsString>, dir: &Path) -> Result<Self, ProgramError> {
         if let Some(script) = shell {
+            if let Some(reader) = code::reader(script) {
+                return Err(refused(reader, None));
+            }
             return Ok(Self::Script(script::refer(script)));
         }
         let Some(program) = argv.first() else {
             return Ok(Self::OfTask);
         };
+        let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        if let Some(reader) = code::reader_of(&words) {
+            return Err(refused(reader, words.iter().find(|word| word.contains("{}"))));
+        }
         let file = if has_place(program) { None } else { Some(find(program, dir)?) };
         Ok(Self::Vector { file, argv })
     }
@@ -101,28 +111,26 @@ impl Program {
         command.arg0(program).args(args);
         Some(command)
     }
+}
 
-    /// Advice where a name would be read as code.
-    pub fn warning(&self) -> Option<String> {
-        let Self::Vector { argv, .. } = self else { return None };
-        argv.iter().enumerate().find_map(|(at, shell)| {
-            let shell = Path::new(shell).file_name()?.to_str()?;
-            if !SHELLS.contains(&shell) {
-                return None;
-            }
-            let mut rest = argv[at + 1..].iter();
-            let is_script = |option: &OsStr| {
-                let bytes = option.as_bytes();
-                bytes.starts_with(b"-") && !bytes.starts_with(b"--") && bytes.contains(&b'c')
-            };
-            rest.by_ref().take_while(|it| it.as_bytes().starts_with(b"-")).find(|it| is_script(it))?;
-            let script = rest.find(|it| !it.as_bytes().starts_with(b"-"))?;
-            has_place(script).then(|| {
-                format!("what stands for {{}} after {shell} -c is read as code, whatever a name contains; \
-                         safe is: --shell '{}'", script.to_string_lossy())
-            })
-        })
-    }
+/// How to do it instead. `script`: all that a shell of the command line was to run.
+fn refused(reader: String, script: Option<&String>) -> ProgramError {
+    let advice = match (reader.as_str(), script) {
+        ("ssh", _) => {
+            "let it read the name: printf '%s\\n' {} | ssh HOST 'read -r it; ./run \"$it\"'".into()
+        }
+        ("eval" | "trap", _) => "say \"$DHUB_TASK\" in its place, inside single quotes".into(),
+        (reader, Some(script)) if reader.ends_with("sh -c") => {
+            format!(
+                "safe is: --shell '{script}'      names that are commands: kworker without PROG"
+            )
+        }
+        (reader, _) if reader.ends_with("sh -c") => {
+            format!("give it as a word: {reader} './run \"$1\"' sh {{}}")
+        }
+        _ => "let it take the name from the variable DHUB_TASK, or as a further argument".into(),
+    };
+    ProgramError::Code { reader, advice }
 }
 
 /// An own command may be empty: then the name is it.
@@ -287,12 +295,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_after_sh_c_is_warned_about() {
-        let warning = |argv: &[&str]| program(None, argv).unwrap().warning();
-        assert!(warning(&["sh", "-c", "echo {}"]).unwrap().contains("--shell 'echo {}'"));
-        assert!(
-            warning(&["env", "X=1", "/bin/bash", "-e", "-lc", "--", "echo {slot}{}"]).is_some()
-        );
+    fn a_name_that_would_be_code_is_refused_with_what_to_do() {
+        let refused = |shell: Option<&str>, argv: &[&str]| match program(shell, argv) {
+            Err(error @ ProgramError::Code { .. }) => error.to_string(),
+            other => panic!("{argv:?}: {other:?}"),
+        };
+        assert!(refused(None, &["sh", "-c", "echo {}"]).contains("--shell 'echo {}'"));
+        refused(None, &["env", "X=1", "/bin/bash", "-e", "-lc", "--", "echo {slot}{}"]);
+        assert!(refused(Some("sh -c 'echo {}'"), &[]).contains("\"$1\"' sh {}"));
+        assert!(refused(Some("eval echo {}"), &[]).contains("DHUB_TASK"));
+        assert!(refused(None, &["ssh", "node", "./sim", "{}"]).contains("read -r"));
         for argv in [
             &["sh", "-c", "echo $1", "sh", "{}"][..],
             &["sh", "script", "-c", "{}"],
@@ -300,7 +312,7 @@ mod tests {
             &["echo", "-c", "{}"],
             &["sh", "-c", "echo {name}"],
         ] {
-            assert_eq!(warning(argv), None, "{argv:?}");
+            assert!(!matches!(program(None, argv), Err(ProgramError::Code { .. })), "{argv:?}");
         }
     }
 }

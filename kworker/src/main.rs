@@ -122,9 +122,6 @@ fn run(args: Args, guardian: Guardian) -> Result<Exit, Error> {
     let ahead = args.ahead.map_or(Ahead::Measured, |ahead| Ahead::Fixed(ahead as usize));
     make_room(slots).map_err(Error::Room)?;
     let name = args.name.clone().unwrap_or_else(|| format!("{}:{}", host_name(), guardian.pid()));
-    if let Some(warning) = program.warning() {
-        say(format_args!("kworker {name} · {warning}"));
-    }
 
     let start = Instant::now();
     let limits = limits(&args, &name, start);
@@ -150,6 +147,7 @@ fn run(args: Args, guardian: Guardian) -> Result<Exit, Error> {
         dir,
         env: args.env,
         output,
+        file_mode: args.mode.file_mode,
     };
     let config = Config {
         name,

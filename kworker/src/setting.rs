@@ -2,12 +2,13 @@
 //! where their output goes.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions, create_dir_all};
+use std::fs::File;
 use std::io::{self, Seek, Write};
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Component, Path, PathBuf, absolute};
 use std::process::{Command, Stdio};
 
 use dhub_proto::output;
+use dhub_proto::private::{self, Mode, PrivateError};
 use dhub_proto::wire::Lease;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
@@ -35,7 +36,13 @@ impl Where {
                 let place = absolute(place)?.into_os_string().into_string();
                 let place =
                     place.map_err(|_| io::Error::other("the current directory is not UTF-8"))?;
-                Self::Files(output::template(&place))
+                let template = output::template(&place);
+                let below = Path::new(&template).strip_prefix(output::fixed(&template));
+                if below.is_ok_and(|below| below.components().any(|it| it == Component::ParentDir))
+                {
+                    return Err(io::Error::other("--output: no '..' behind a placeholder"));
+                }
+                Self::Files(template)
             }
         })
     }
@@ -59,6 +66,8 @@ pub struct Setting {
     pub dir: Option<PathBuf>,
     pub env: Vec<(String, String)>,
     pub output: Where,
+    /// Of the files that tasks write their output to.
+    pub file_mode: Mode,
 }
 
 /// Why a task was not started.
@@ -150,32 +159,30 @@ impl Setting {
             Where::Files(template) => template,
         };
         let path = output::path(template, &lease.name, lease.attempt, &self.worker, &self.host);
-        match append(&path) {
+        match append(output::fixed(template), &path, self.file_mode) {
             Ok(file) => Ok(Output::File { file, path }),
             Err(error) => {
                 // No other machine would take such a name either.
-                let of_task = Errno::from_io_error(&error) == Some(Errno::NAMETOOLONG);
-                let told = io::Error::new(
-                    error.kind(),
-                    format!("its output goes to {}: {error}", path.display()),
-                );
+                let of_task = matches!(&error, PrivateError::Io { source, .. }
+                    if Errno::from_io_error(source) == Some(Errno::NAMETOOLONG));
+                let told = io::Error::other(format!("its output: {error}"));
                 Err(if of_task { NotStarted::Task(told) } else { NotStarted::System(told) })
             }
         }
     }
 }
 
-/// What is there already stays: it is of an earlier attempt, or of another run.
-fn append(path: &Path) -> io::Result<File> {
-    let open = || OpenOptions::new().read(true).append(true).create(true).open(path);
-    match open() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(parent) = path.parent() {
-                create_dir_all(parent)?;
-            }
-            open()
+/// What is there already stays: it is of an earlier attempt, or of another run. No link is followed below the
+/// directory that the user named: names of tasks come in there, and others may write there.
+fn append(fixed: &Path, path: &Path, mode: Mode) -> Result<File, PrivateError> {
+    let below = path.strip_prefix(fixed).unwrap_or(path);
+    let keep = || private::keep_below(fixed, below, mode).map(|kept| kept.file);
+    match keep() {
+        Err(PrivateError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            private::make_dirs(fixed, mode)?;
+            keep()
         }
-        result => result,
+        kept => kept,
     }
 }
 
@@ -211,6 +218,7 @@ mod tests {
             dir: Some("/work".into()),
             env: vec![("A".into(), "1".into()), ("PATH".into(), "/x".into())],
             output,
+            file_mode: Mode::PRIVATE,
         }
     }
 

@@ -14,8 +14,17 @@ _PROGRAM_complete() {
         rest=${rest#"${rest%%[![:blank:]]*}"}
         rest=${rest#"${COMP_WORDS[i]}"}
     done
+    # The quotes that are open at the cursor. Inside a command or a text with escapes of its own that is not certain.
+    local line=${COMP_LINE:0:COMP_POINT} quote=
+    for ((i = 0; i < ${#line}; i++)); do
+        case $quote${line:i:1} in
+            \\ | \"\\) ((i++)) ;;
+            \' | \") quote=${line:i:1} ;;
+            \'\' | \"\") quote= ;;
+        esac
+    done
+    case $line in *'`'* | *'$('* | *"$'"*) quote=unsure ;; esac
     # As typed, without quotes.
-    local quote=${COMP_WORDS[COMP_CWORD]:0:1}
     prefix=${prefix//\\/}
     for ((i = 0; i < ${#words[@]}; i++)); do
         word=${words[i]//\\/}
@@ -26,9 +35,19 @@ _PROGRAM_complete() {
     COMPREPLY=()
     while IFS= read -r word; do
         word=${word#"$prefix"}
-        case $quote in
-            [\"\']) ;;
-            *) case $word in *[!A-Za-z0-9_@%+=:,./~-]*) printf -v word %q "$word" ;; esac ;;
+        # As data where it is put; a name that cannot be that there is not offered.
+        case $word in
+            *[!A-Za-z0-9_@%+=:,./~-]*)
+                case $quote in
+                    unsure) continue ;;
+                    \') [[ $word == *\'* ]] && continue ;;
+                    \")
+                        [[ $word == *!* ]] && continue
+                        for i in \\ \$ \` \"; do word=${word//"$i"/"\\$i"}; done
+                        ;;
+                    *) printf -v word %q "$word" ;;
+                esac
+                ;;
         esac
         COMPREPLY+=("$word")
     done < <(VARIABLE=bash _CLAP_COMPLETE_INDEX=$((${#words[@]} - 1)) PROGRAM -- "${words[@]}" 2>/dev/null)

@@ -15,6 +15,7 @@ mod manual;
 pub mod options;
 pub mod output;
 pub mod parts;
+pub mod plain;
 pub mod private;
 pub mod role;
 mod say;
@@ -32,6 +33,7 @@ pub mod dwork {
     include!(concat!(env!("OUT_DIR"), "/dwork.rs"));
 }
 
+pub use plain::steers_terminal;
 pub use prost::Message;
 pub use say::say;
 
@@ -48,13 +50,6 @@ pub fn random_id() -> std::io::Result<Vec<u8>> {
     let mut id = vec![0; limits::CLIENT_ID_BYTES];
     getrandom::fill(&mut id).map_err(std::io::Error::other)?;
     Ok(id)
-}
-
-/// Does this character do something else to a terminal than to be shown? Control characters, and
-/// those that turn the direction of a line or end it.
-pub fn steers_terminal(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

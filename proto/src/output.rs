@@ -1,7 +1,8 @@
 //! Where a task's output goes, if its worker writes files: told by the worker as a template, so that whoever
 //! can read the file finds it while the task still runs.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 /// What a file is called where only a directory is given.
 const IN_DIRECTORY: &str = "{name}.{attempt}.out";
@@ -9,6 +10,8 @@ const IN_DIRECTORY: &str = "{name}.{attempt}.out";
 const FILE_NAME_BYTES_MAX: usize = 255;
 /// Of a name that is too long, this much of the end stays: the attempt and the suffix are there.
 const TAIL_BYTES: usize = 24;
+/// So much of a long name is in its file's in any case.
+const BEARS_BYTES: usize = 120;
 
 /// The template that a directory stands for; a template stays as it is.
 pub fn template(place: &str) -> String {
@@ -16,6 +19,13 @@ pub fn template(place: &str) -> String {
         true => place.to_owned(),
         false => format!("{}/{IN_DIRECTORY}", place.trim_end_matches('/')),
     }
+}
+
+/// The directory that the template names, before anything in it depends on a task.
+pub fn fixed(template: &str) -> &Path {
+    let end = template.find('{').unwrap_or(template.len());
+    let end = template[..end].rfind('/').map_or(0, |at| at.max(1));
+    Path::new(&template[..end])
 }
 
 /// The file of one attempt. `{name}`, `{attempt}`, `{worker}` and `{host}` in the template (or directory) are
@@ -31,6 +41,24 @@ pub fn path(template: &str, name: &str, attempt: u32, worker: &str, host: &str) 
     let parts: Vec<String> =
         template.split('/').map(|part| shorten(expand(part, &values))).collect();
     PathBuf::from(parts.join("/"))
+}
+
+/// Does the file have the task's name, so that a worker may well have made it for that task? A worker may name
+/// any file of its reader's. In the file's own name it stands alone, or it is the directory's.
+pub fn bears(file: &Path, name: &str) -> bool {
+    let name = encode(name);
+    let is_cut = name.len() > BEARS_BYTES;
+    let name = &name[..name.floor_char_boundary(BEARS_BYTES)];
+    let text = |part: Option<&OsStr>| part.and_then(OsStr::to_str).unwrap_or_default().to_owned();
+    let (dir, file) = (text(file.parent().and_then(Path::file_name)), text(file.file_name()));
+    if dir == name || is_cut && dir.starts_with(name) {
+        return true;
+    }
+    let ends = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    file.match_indices(name).any(|(at, _)| {
+        let (before, after) = (&file[..at], &file[at + name.len()..]);
+        ends(before.chars().next_back()) && (is_cut || ends(after.chars().next()))
+    })
 }
 
 /// In one pass: what a value brings in is not looked at again.
@@ -110,6 +138,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_fixed_depends_on_no_task() {
+        for (template, expected) in [
+            ("/o/{name}", "/o"),
+            ("/{name}", "/"),
+            ("/o/a{host}/x", "/o"),
+            ("/o/a/b-{name}", "/o/a"),
+        ] {
+            assert_eq!(fixed(template), Path::new(expected));
+        }
+    }
+
+    #[test]
     fn names_lead_nowhere_else() {
         assert_eq!(at("/out", "../../etc/passwd"), "/out/%2E.%2F..%2Fetc%2Fpasswd.3.out");
         assert_eq!(at("/out/{name}", ".."), "/out/%2E.");
@@ -119,6 +159,30 @@ mod tests {
         assert_eq!(at("/out/{name}", "a\nb\u{7f}\u{85}"), "/out/a%0Ab%7F%C2%85");
         let elsewhere = path("/o/{worker}/{host}/x", "a", 1, "../w", "");
         assert_eq!(elsewhere.to_str(), Some("/o/%2E.%2Fw/%/x"));
+    }
+
+    #[test]
+    fn a_file_is_known_by_the_name_of_its_task() {
+        let bears = |file: &str, name: &str| bears(Path::new(file), name);
+        for name in ["a", "sim-1", "../../etc/passwd", ".bashrc", "a b/c", "größe", "x.y"] {
+            for template in
+                ["/o", "/o/{name}/{attempt}", "/o/{host}_{name}", "/o/{worker}-{name}.log"]
+            {
+                assert!(bears(&at(template, name), name), "{template} {name}");
+            }
+        }
+        let long = "n".repeat(900);
+        assert!(bears(&at("/o/{worker}.{name}", &long), &long));
+        for (file, name) in [
+            ("/home/a/.ssh/id_rsa", "a"),
+            ("/home/u/.ssh/id_rsa", "sim-1"),
+            ("/home/u/.ssh/id_rsa", ".ssh"),
+            ("/dev/zero", "z"),
+            ("/o/sim-12.1.out", "sim-1"),
+            ("", "x"),
+        ] {
+            assert!(!bears(file, name), "{file} {name}");
+        }
     }
 
     #[test]

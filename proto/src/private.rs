@@ -1,9 +1,20 @@
 //! Files and directories that nobody but their user may enter or read.
+//!
+//! The one place where programs make files: `keep` opens one that stays (or makes it), `write` puts
+//! a whole one in its place. Whatever the umask is, nobody else can read or write either of them.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+mod keep;
+mod mode;
+mod write;
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+pub use keep::{Kept, keep, keep_below, look, make_dirs};
+pub use mode::{Mode, ModeOption};
+pub use write::{write, write_with};
 
 /// Why a file or directory cannot be trusted, or not be used.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +29,18 @@ pub enum PrivateError {
         "{path} has a key in it and can be read by others; mend it with: chmod 600 '{path}'\n  if somebody may have read it, take the key back: dhub access revoke"
     )]
     FileMode { path: PathBuf },
+    #[error(
+        "{path} can be written by others, so what is in it may be theirs; if you trust it, mend it with: chmod go-w '{path}'"
+    )]
+    Writable { path: PathBuf },
+    #[error("{path} is a link, which is not followed; name the file itself, or remove the link")]
+    Link { path: PathBuf },
+    #[error("{path} is no regular file; name another one, or remove it")]
+    NotRegular { path: PathBuf },
+    #[error(
+        "{path} has another name (a hard link), so somebody else may mean another file by it; put a copy in its place: cp -p '{path}' '{path}.copy' && mv '{path}.copy' '{path}'"
+    )]
+    OtherName { path: PathBuf },
 }
 
 /// What the system said, without its number.
@@ -69,25 +92,6 @@ pub fn read(path: &Path) -> Result<String, PrivateError> {
         return Err(PrivateError::FileMode { path: path.to_owned() });
     }
     io::read_to_string(file).map_err(io_error(path))
-}
-
-/// Writes it whole or not at all, for nobody else to read.
-pub fn write(path: &Path, text: &str) -> Result<(), PrivateError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let new = path.with_file_name(name);
-    let write = || {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    write().map_err(|error| {
-        // What could not be written is of no use to anybody.
-        let _ = fs::remove_file(&new);
-        io_error(path)(error)
-    })
 }
 
 #[cfg(test)]

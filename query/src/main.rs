@@ -36,6 +36,8 @@ use hub::Hub;
 use output::Output;
 
 fn main() -> ExitCode {
+    // Each file is made with the mode that it is to have; this is for those of the libraries.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     match run(cli::parse(completion::names)) {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -132,13 +132,12 @@ fn repaint(
 fn lines(last: &mut Last, events: &Receiver<Event>, out: Output) -> Result<Exit, Failure> {
     let mut told = String::new();
     loop {
-        let line = match out.json {
-            true => json::status(&last.report).to_string(),
-            false => status::brief(&last.report, &Zoned::now()),
-        };
         let change = change(&last.report);
         if change != told {
-            out.raw(&format!("{line}\n"))?;
+            match out.json {
+                true => out.documents(std::iter::once(json::status(&last.report)))?,
+                false => out.raw(&format!("{}\n", status::brief(&last.report, &Zoned::now())))?,
+            }
             told = change;
         }
         let answer = match events.recv() {

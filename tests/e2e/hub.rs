@@ -101,6 +101,9 @@ impl Hub {
     pub fn on(file: &Path, args: &[&str]) -> Self {
         let space = Space::new();
         fs::copy(file, space.path("run.db")).expect("a copy");
+        // Whatever umask it was checked out with.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(space.path("run.db"), mode).expect("its mode");
         Self::in_space(space, args, None)
     }
 

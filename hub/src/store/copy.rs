@@ -1,17 +1,21 @@
 //! Copies of the file, of a running hub in slices or of a stopped one at once.
 //!
-//! The copy grows as `TO.part` and gets its name when it is complete and on disk: a file `TO` is
-//! never half a copy. What is committed meanwhile goes into the copy too, so it is of one moment.
+//! The copy grows beside `TO`, under a name that nobody can guess, and gets its own when it is complete
+//! and on disk: a file `TO` is never half a copy. What is committed meanwhile goes into the copy too, so
+//! it is of one moment.
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use dhub_proto::private::Mode;
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
 use self_cell::{MutBorrow, self_cell};
+use tempfile::{Builder, TempPath};
 
 use super::{Store, StoreError, mark};
 
@@ -57,6 +61,9 @@ enum Stage {
 /// A copy under way.
 pub struct Copying {
     to: PathBuf,
+    /// Removed when it goes, unless it was given its name.
+    part: Option<TempPath>,
+    mode: Mode,
     stage: Stage,
 }
 
@@ -66,13 +73,13 @@ impl Store {
         if self.file().is_none() {
             return Err(CopyError::InMemory);
         }
-        Copying::new(self.db()?, to)
+        Copying::new(self.db()?, to, self.mode)
     }
 }
 
 /// The whole copy at once: of a stopped hub's file.
-pub fn copy_file(store: &Store, to: &Path) -> Result<u64, CopyError> {
-    let mut copying = store.copy_to(to)?;
+pub fn copy_file(store: &Store, to: &Path, mode: Mode) -> Result<u64, CopyError> {
+    let mut copying = Copying { mode, ..store.copy_to(to)? };
     loop {
         if let Some(bytes) = copying.step()? {
             return Ok(bytes);
@@ -84,22 +91,20 @@ pub fn copy_file(store: &Store, to: &Path) -> Result<u64, CopyError> {
 }
 
 impl Copying {
-    fn new(from: Rc<Connection>, to: &Path) -> Result<Self, CopyError> {
+    fn new(from: Rc<Connection>, to: &Path, mode: Mode) -> Result<Self, CopyError> {
         if fs::symlink_metadata(to).is_ok() {
             return Err(CopyError::Exists(to.to_owned()));
         }
+        let io = |source| CopyError::Io { to: to.to_owned(), source };
         let sqlite = |source| CopyError::Sqlite { to: to.to_owned(), source };
-        let part = part(to);
-        // Left behind by a copy that was cut off.
-        let _ = fs::remove_file(&part);
-        let target = Connection::open(&part).map_err(sqlite)?;
-        // It is synced as a whole at the end, and thrown away if it does not get there.
-        target.pragma_update(None, "journal_mode", "OFF").map_err(sqlite)?;
+        let part = make_part(to).map_err(io)?;
+        let target = open_part(&part).map_err(sqlite)?;
         target.pragma_update(None, "synchronous", "OFF").map_err(sqlite)?;
         let ends = Ends { from, to: MutBorrow::new(target) };
         let pages = Pages::try_new(ends, |ends| Backup::new(&ends.from, ends.to.borrow_mut()))
             .map_err(sqlite)?;
-        Ok(Self { to: to.to_owned(), stage: Stage::Pages(Box::new(pages)) })
+        let stage = Stage::Pages(Box::new(pages));
+        Ok(Self { to: to.to_owned(), part: Some(part), mode, stage })
     }
 
     pub fn is_syncing(&self) -> bool {
@@ -115,8 +120,10 @@ impl Copying {
                     Ok(StepResult::Done) => {
                         // Drops the connection, so that nothing is written behind the sync.
                         self.stage = Stage::Over;
-                        let to = self.to.clone();
-                        self.stage = Stage::Sync(std::thread::spawn(move || keep(&to)));
+                        let (to, part, mode) = (self.to.clone(), self.part.take(), self.mode);
+                        let lost = || io::Error::other("it was made already");
+                        let keep = move || keep(part.ok_or_else(lost)?, &to, mode);
+                        self.stage = Stage::Sync(std::thread::spawn(keep));
                         Ok(None)
                     }
                     Ok(_) => Ok(None),
@@ -136,38 +143,39 @@ impl Copying {
     }
 }
 
-impl Drop for Copying {
-    fn drop(&mut self) {
-        if matches!(self.stage, Stage::Pages(_)) {
-            // Cut off: half a copy is of no use to anybody.
-            let _ = fs::remove_file(part(&self.to));
-        }
-    }
+/// An empty file of its user's alone, in the directory where the copy is to be; by its real name, since
+/// SQLite is to follow no link.
+fn make_part(to: &Path) -> io::Result<TempPath> {
+    let dir = parent(to).canonicalize()?;
+    Ok(Builder::new().prefix(".dhub-").suffix(".part").tempfile_in(dir)?.into_temp_path())
 }
 
-fn part(to: &Path) -> PathBuf {
-    let mut part = to.as_os_str().to_owned();
-    part.push(".part");
-    part.into()
+/// It is synced as a whole at the end, and thrown away if it does not get there.
+fn open_part(part: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let db = Connection::open_with_flags(part, flags)?;
+    db.pragma_update(None, "journal_mode", "OFF")?;
+    Ok(db)
 }
 
 /// The redo log of the file is not that of its copy.
 fn stand_alone(part: &Path) -> rusqlite::Result<()> {
-    let db = Connection::open(part)?;
-    db.pragma_update(None, "journal_mode", "OFF")?;
+    let db = open_part(part)?;
     mark::mark_copy(&db)?;
     db.close().map_err(|(_, error)| error)
 }
 
 /// Syncs the copy and gives it its name, unless somebody else took that meanwhile.
-fn keep(to: &Path) -> io::Result<u64> {
-    let part = part(to);
+fn keep(part: TempPath, to: &Path, mode: Mode) -> io::Result<u64> {
     stand_alone(&part).map_err(io::Error::other)?;
     let file = File::open(&part)?;
+    file.set_permissions(fs::Permissions::from_mode(mode.bits()))?;
     file.sync_all()?;
-    fs::hard_link(&part, to)?;
-    fs::remove_file(&part)?;
-    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    part.persist_noclobber(to)?;
+    File::open(parent(to))?.sync_all()?;
     Ok(file.metadata()?.len())
+}
+
+fn parent(to: &Path) -> &Path {
+    to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -1,9 +1,10 @@
 //! FILE.lock: one hub a file. It says who has it, for the one that comes second.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use dhub_proto::private::{self, Mode, PrivateError};
 use rustix::fs::{FlockOperation, flock};
 
 /// Held until it is dropped; the kernel lets go if the process dies.
@@ -16,6 +17,8 @@ pub struct FileLock {
 pub enum LockError {
     #[error("{file} is in use by the hub {owner}")]
     InUse { file: String, owner: String },
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     #[error("cannot lock {}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
@@ -27,13 +30,8 @@ impl FileLock {
         path.push(".lock");
         let path = PathBuf::from(path);
         let io = |source| LockError::Io { path: path.clone(), source };
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(io)?;
+        // Others need not know: it is for their user that hubs tell of each other.
+        let mut lock = private::keep(&path, Some(Mode::PRIVATE))?.file;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut owner = String::new();
             // It may be empty if the other hub has just started: the name of the file is enough then.

@@ -25,6 +25,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use dhub_proto::private::Mode;
 use rusqlite::Connection;
 
 pub use copy::{CopyError, Copying, copy_file};
@@ -65,6 +66,8 @@ pub struct Store {
     /// The file says that it has a redo log.
     marked: bool,
     file: Option<std::path::PathBuf>,
+    /// Of the file, and of copies that are made of it.
+    mode: Mode,
     /// As they were at the last commit.
     totals: Counts,
     /// Committed and not folded, the oldest first.

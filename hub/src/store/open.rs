@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 
+use dhub_proto::private::{self, Mode, PrivateError};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
@@ -31,6 +32,8 @@ const CHECKPOINT_PAGES: u32 = 4000;
 pub enum OpenError {
     #[error(transparent)]
     Lock(#[from] LockError),
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     #[error("{} is of version {found}, this dhub knows {VERSION}; use the newer dhub that wrote it", .file.display())]
     Newer { file: PathBuf, found: i64 },
     #[error("{} is not a file of dhub; it was left as it is", .file.display())]
@@ -73,6 +76,8 @@ pub struct Access<'a> {
     pub vfs: Option<&'a str>,
     /// Pages of the log after which it is moved into the file.
     pub checkpoint_pages: u32,
+    /// Who may read the file and what lies beside it; None: what is there stays as it is.
+    pub mode: Option<Mode>,
 }
 
 impl Default for Access<'_> {
@@ -85,6 +90,7 @@ impl Default for Access<'_> {
             alone: false,
             vfs: None,
             checkpoint_pages: CHECKPOINT_PAGES,
+            mode: None,
         }
     }
 }
@@ -93,6 +99,8 @@ pub struct Opened {
     pub store: Store,
     /// The file did not exist before.
     pub new: bool,
+    /// The mode that the file had, if it let others read more than they are to.
+    pub was: Option<u32>,
 }
 
 impl Store {
@@ -123,11 +131,11 @@ impl Store {
             return Err(OpenError::Network { file: file.to_owned(), kind });
         }
         // Only what is there may be looked at before it is locked.
-        // By its real name: a link to it must not be a way around the lock.
-        let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let real = real_path(file, parent).map_err(io)?;
         let lock = FileLock::take(&real, since)?;
-        let absent = std::fs::metadata(file).map_or(true, |meta| meta.len() == 0);
-        let (db, new) = open_connection(file, access, absent)?;
+        let was = guard(&real, access)?;
+        let absent = std::fs::metadata(&real).map_or(true, |meta| meta.len() == 0);
+        let (db, new) = open_connection(&real, access, absent)?;
         if new {
             // The entry of the new file in its directory must survive a loss of power too.
             File::open(parent).and_then(|dir| dir.sync_all()).map_err(io)?;
@@ -135,11 +143,12 @@ impl Store {
         let (redo, turn, marked) = open_redo(&real, &db, access)?;
         let mut store = Store::new(db, Some(redo), turn);
         (store.file, store._lock) = (Some(file.to_owned()), Some(lock));
+        store.mode = access.mode.unwrap_or_default();
         (store.alone, store.marked) = (access.alone, marked);
         store.totals = store
             .read_totals()
             .map_err(|source| OpenError::Unreadable { file: file.to_owned(), source })?;
-        Ok(Opened { store, new })
+        Ok(Opened { store, new, was })
     }
 
     fn new(db: Connection, redo: Option<Redo>, turn: Turn) -> Self {
@@ -150,6 +159,7 @@ impl Store {
             marked: false,
             redo,
             file: None,
+            mode: Mode::PRIVATE,
             totals: Counts::default(),
             behind: VecDeque::new(),
             behind_changes: 0,
@@ -177,6 +187,39 @@ impl Store {
     }
 }
 
+/// The file that is meant, once and for all: a link to it must not be a way around the lock, and must
+/// not lead elsewhere later. What `parent` is called in it no longer matters.
+fn real_path(file: &Path, parent: &Path) -> io::Result<PathBuf> {
+    match file.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(parent.canonicalize()?.join(file.file_name().unwrap_or_default()))
+        }
+        real => real,
+    }
+}
+
+/// What SQLite puts beside a file; it takes the mode of the file, and follows no link.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Makes the file, or looks at it and at what is beside it, before anything in them is believed. The
+/// mode that the file had, if that changed. Nothing of it stays open: SQLite's locks would go with it.
+fn guard(file: &Path, access: Access) -> Result<Option<u32>, PrivateError> {
+    if access.vfs.is_some() {
+        return Ok(None);
+    }
+    let was = private::keep(file, access.mode)?.was;
+    for end in BESIDE {
+        private::look(&beside(file, end), access.mode)?;
+    }
+    Ok(was)
+}
+
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(end);
+    path.into()
+}
+
 /// The connection, and whether nothing was there.
 fn open_connection(
     file: &Path,
@@ -184,9 +227,10 @@ fn open_connection(
     absent: bool,
 ) -> Result<(Connection, bool), OpenError> {
     let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
+    let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut db = match access.vfs {
         Some(vfs) => Connection::open_with_flags_and_vfs(file, OpenFlags::default(), vfs),
-        None => Connection::open(file),
+        None => Connection::open_with_flags(file, flags),
     }
     .map_err(unusable)?;
     // Before the first access, so that the log's index lives in memory, not in a mapped file.
@@ -248,23 +292,18 @@ fn settle(db: &Connection, file: &Path, network: bool) -> Result<(), OpenError> 
         return db.pragma_update(None, "user_version", same).map_err(unusable);
     }
     let path = wal_path(file);
-    rewrite(&path).map_err(|source| OpenError::Io { path, source })
+    let Some(wal) = private::look(&path, None)? else { return Ok(()) };
+    rewrite(&wal.file).map_err(|source| OpenError::Io { path, source })
 }
 
 /// SQLite's log.
 pub fn wal_path(file: &Path) -> PathBuf {
-    let mut path = file.as_os_str().to_owned();
-    path.push("-wal");
-    path.into()
+    beside(file, "-wal")
 }
 
 /// Writes the same bytes again: after a sync that failed, the system holds them for written, and the
 /// next one would do nothing.
-fn rewrite(path: &Path) -> io::Result<()> {
-    let file = match OpenOptions::new().read(true).write(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        file => file?,
-    };
+fn rewrite(file: &File) -> io::Result<()> {
     let mut bytes = vec![0; 1 << 20];
     let mut at = 0;
     loop {
@@ -306,9 +345,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 pub fn redo_path(file: &Path) -> PathBuf {
-    let mut path = file.as_os_str().to_owned();
-    path.push(".redo");
-    PathBuf::from(path)
+    beside(file, ".redo")
 }
 
 /// Folds what a hub that died left in its redo log, and begins a new one. With the last turn, and
@@ -322,12 +359,13 @@ fn open_redo(
         marks(db).map_err(|source| OpenError::Unusable { file: file.to_owned(), source })?;
     let path = redo_path(file);
     let io = |source| OpenError::Io { path: path.clone(), source };
-    let is_there = path.exists();
+    // A link that leads nowhere is there, too.
+    let is_there = path.symlink_metadata().is_ok();
     if !is_there && !is_clean && !access.without_redo {
         return Err(OpenError::RedoMissing { file: file.to_owned(), redo: path });
     }
     let medium: Box<dyn Medium> = match access.medium {
-        None => Box::new(RedoFile::open(&path).map_err(io)?),
+        None => Box::new(RedoFile::open(&path, access.mode)?),
         Some(open) => open(&path).map_err(io)?,
     };
     if is_there && !access.without_redo {

@@ -10,10 +10,12 @@
 //! Whatever else is missing between two turns was there once: then the hub does not start.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+use dhub_proto::private::{self, Mode, PrivateError};
 
 use crate::scheduler::message::Turn;
 
@@ -49,11 +51,11 @@ pub struct RedoFile {
 
 impl RedoFile {
     /// Made if it is not there; then its name in the directory is safe too.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    pub fn open(path: &Path, mode: Option<Mode>) -> Result<Self, PrivateError> {
+        let file = private::keep(path, mode)?.file;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        let synced = File::open(parent.unwrap_or(Path::new("."))).and_then(|dir| dir.sync_all());
+        synced.map_err(|source| PrivateError::Io { path: path.to_owned(), source })?;
         Ok(Self { file, path: path.to_owned() })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use dhub_proto::steers_terminal;
 use dhub_proto::wire::State;
 use serde_json::{Value, json};
 
@@ -127,7 +128,7 @@ fn quoted(text: &str) -> String {
             '\\' => quoted.push_str("\\\\"),
             '&' => quoted.push_str("&amp;"),
             '\n' => quoted.push_str("\\n"),
-            c if c.is_control() => quoted.push('\u{fffd}'),
+            c if steers_terminal(c) => quoted.push('\u{fffd}'),
             c => quoted.push(c),
         }
     }

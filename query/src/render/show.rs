@@ -149,7 +149,7 @@ fn attempts(text: &mut String, attempts: &[AttemptInfo], zone: &TimeZone, room: 
         table.row([
             title_cell(if index == 0 { "attempts" } else { "" }),
             right(attempt.attempt),
-            Cell::new(attempt.outcome.clone()),
+            name_cell(&attempt.outcome),
             Cell::new(place(attempt)),
             Cell::new(when(attempt.started_unix_ms, zone)),
             Cell::new(match attempt.ended_unix_ms {

@@ -70,9 +70,9 @@ fn hub_line(hub: &HubInfo, now: &Zoned) -> String {
     };
     let mut parts = vec![paint(STRONG, plain(file))];
     parts.extend(hub.endpoints.iter().map(|endpoint| match endpoint.strip_prefix("tcp://") {
-        Some(address) => address.to_owned(),
-        None if endpoint.starts_with("ipc://") => format!("ipc on {}", hub.host),
-        None => endpoint.clone(),
+        Some(address) => plain(address).into_owned(),
+        None if endpoint.starts_with("ipc://") => format!("ipc on {}", plain(&hub.host)),
+        None => plain(endpoint).into_owned(),
     }));
     if hub.insecure {
         parts.push(paint(ODD, "insecure"));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use dhub_proto::exit::Exit;
+use dhub_proto::private::{self, Mode};
 use dhub_proto::wire;
 use serde_json::json;
 
@@ -14,14 +15,25 @@ use crate::output::Output;
 pub struct Backup {
     /// Where the copy goes, on the hub's machine; nothing may be there
     to: PathBuf,
+
+    /// Who may read the copy: 0600 (you), 0640 (your group too) or 0644 (everybody) [default: as the hub's
+    /// own --file-mode]
+    #[arg(long, value_name = "MODE", value_parser = Mode::parse)]
+    file_mode: Option<Mode>,
 }
 
 pub fn run(args: Backup, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     // The hub runs in another directory.
     let to = std::path::absolute(&args.to)
         .map_err(|error| Failure::new(Exit::System, format!("{}: {error}", args.to.display())))?;
-    let to = to.display().to_string();
+    let path = to;
+    let to = path.display().to_string();
     let copied = ask!(hub, Backup(wire::Backup { to: to.clone() }) => BackedUp);
+    if args.file_mode.is_some() {
+        // The hub is this user's, on this machine.
+        let kept = private::look(&path, args.file_mode);
+        kept.map_err(|error| Failure::new(Exit::System, error.to_string()))?;
+    }
     let value = json!({ "to": to, "bytes": copied.bytes });
     out.result(|| format!("copied to {to} ({} bytes)", copied.bytes), value)?;
     Ok(Exit::Ok)

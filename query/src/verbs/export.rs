@@ -1,9 +1,14 @@
 //! `export`: every task with its attempts, for other programs.
 
 use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use dhub_proto::exit::Exit;
+use dhub_proto::plain;
+use dhub_proto::private::{self, Mode, ModeOption, PrivateError};
 use dhub_proto::wire::{ExportedTask, State};
 use hashbrown::HashMap;
 
@@ -21,17 +26,20 @@ pub struct Export {
     /// Write a log of jobs as GNU parallel's --joblog does, to a file or (-) to standard output
     #[arg(long, value_name = "FILE")]
     joblog: Option<PathBuf>,
+
+    #[command(flatten)]
+    mode: ModeOption,
 }
 
 pub fn run(args: Export, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     match args.joblog {
-        Some(file) => joblog(&file, hub, out)?,
+        Some(file) => joblog(&file, args.mode.file_mode, hub, out)?,
         None => lines(hub, out)?,
     }
     Ok(Exit::Ok)
 }
 
-fn joblog(file: &Path, hub: &mut Hub, out: Output) -> Result<(), Failure> {
+fn joblog(file: &Path, mode: Mode, hub: &mut Hub, out: Output) -> Result<(), Failure> {
     let mut log = Joblog::default();
     hub.export(false, |task| {
         log.add(&task);
@@ -40,15 +48,33 @@ fn joblog(file: &Path, hub: &mut Hub, out: Output) -> Result<(), Failure> {
     let text: String = std::iter::once(HEADER.to_owned()).chain(log.lines()).collect();
     match file == Path::new("-") {
         true => out.raw(&text),
-        false => write(file, &text),
+        false => write(file, &text, mode),
     }
 }
 
-/// A file that the user named.
-pub fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(file, text).map_err(|error| {
-        let why = system(&error);
+/// A file that the user named, whole or not at all.
+pub fn write(file: &Path, text: &str, mode: Mode) -> Result<(), Failure> {
+    let wrong = |source: &io::Error| {
+        let why = system(source);
         Failure::new(Exit::System, format!("cannot write {}: {why}", file.display()))
+    };
+    if is_stream(file) {
+        let stream = File::options().write(true).open(file);
+        let written = stream.and_then(|mut stream| stream.write_all(text.as_bytes()));
+        return written.map_err(|error| wrong(&error));
+    }
+    private::write_with(file, text.as_bytes(), mode).map_err(|error| match error {
+        PrivateError::Io { source, .. } => wrong(&source),
+        error => Failure::new(Exit::System, format!("nothing was written: {error}")),
+    })
+}
+
+/// /dev/stdout, /dev/null, a pipe of the shell's: of this user or the system, and there is nothing to keep.
+fn is_stream(file: &Path) -> bool {
+    let own = [0, rustix::process::getuid().as_raw()];
+    fs::metadata(file).is_ok_and(|meta| {
+        let kind = meta.file_type();
+        (kind.is_fifo() || kind.is_char_device()) && own.contains(&meta.uid())
     })
 }
 
@@ -56,7 +82,7 @@ fn lines(hub: &mut Hub, out: Output) -> Result<(), Failure> {
     let (mut named, mut text) = (Named::default(), String::new());
     let print = |text: &mut String, exported: &ExportedTask, needs: &[&str]| {
         if exported.task.as_ref().is_some_and(|task| task.state() != State::Missing) {
-            *text += &json::exported(exported, needs).to_string();
+            *text += &plain::json(&json::exported(exported, needs).to_string());
             text.push('\n');
         }
         match text.len() < WRITE_BYTES {

@@ -244,8 +244,7 @@ impl View {
             return Ok(());
         }
         if self.out.json {
-            let line = |task| format!("{}\n", json::task(task));
-            return self.out.raw(&tasks.iter().map(line).collect::<String>());
+            return self.out.documents(tasks.iter().map(json::task));
         }
         let text = self.table.page(tasks, Room::of_stdout().columns);
         if std::mem::take(&mut self.paged) {

@@ -1,26 +1,24 @@
 //! `logs`: what a task wrote, from its file where that can be read, else the end that the hub keeps.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
 use std::thread::sleep;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use dhub_proto::exit::Exit;
 use dhub_proto::wire::{self, AttemptInfo, Shown, State, reply, request};
 
+use super::logfile::{self, Found};
 use crate::args::task_name;
 use crate::failure::{Failure, say, system};
 use crate::hub::{Hub, ask};
-use crate::output::Output;
+use crate::output::{Output, Written};
 use crate::patience::{Patience, PatienceOptions};
 use crate::render::words::{number, plain, state};
 
 /// Time between two looks at the file, and at the hub.
 const LOOK: Duration = Duration::from_millis(200);
 const ASK: Duration = Duration::from_secs(1);
-/// A file that is older than its attempt by this is another one, of the same name on this machine.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args, Debug)]
 pub struct Logs {
@@ -35,6 +33,11 @@ pub struct Logs {
     /// Go on as it writes, until the task is finished; with --attempt, until that one has ended
     #[arg(short, long)]
     follow: bool,
+
+    /// Print the file that the worker names also if it has not the task's name or is somebody else's. Whoever
+    /// may work can name any file that you can read: look at the path first, in `dquery show`
+    #[arg(long)]
+    file: bool,
 
     #[command(flatten)]
     patience: PatienceOptions,
@@ -53,8 +56,10 @@ pub fn run(args: Logs, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     let Some(attempt) = pick(&shown, args.attempt) else {
         return Err(no_attempt(&args, &shown));
     };
-    match open(attempt) {
-        Some(mut file) => copy(&mut file, out)?,
+    let (file, told) = open(&args, attempt);
+    told.iter().for_each(|told| say(told));
+    match file {
+        Some(mut file) => print_file(&mut file, out)?,
         None if attempt.ended_unix_ms == 0 => say(&no_file(attempt)),
         None => print_end(attempt, out)?,
     }
@@ -80,25 +85,32 @@ fn no_attempt(args: &Logs, shown: &Shown) -> Failure {
     )
 }
 
-/// Its file, if that is to be found here.
-fn open(attempt: &AttemptInfo) -> Option<File> {
-    let path = Path::new(&attempt.output_file);
-    let meta = fs::metadata(path).ok().filter(|meta| meta.is_file())?;
-    // On a shared file system it is the same one; on a disk of this machine it need not be.
-    if attempt.host != dhub_proto::host_name() {
-        let began = UNIX_EPOCH + Duration::from_millis(attempt.started_unix_ms);
-        meta.modified().ok().filter(|&written| written + CLOCKS_DIFFER >= began)?;
+/// Its file, if that is to be found here and may be printed, and what there is to tell of it.
+fn open(args: &Logs, attempt: &AttemptInfo) -> (Option<File>, Option<String>) {
+    let file = plain(&attempt.output_file);
+    match logfile::open(&args.name, attempt, args.file) {
+        Found::File(found) => {
+            let told = format!("all that attempt {} wrote, from {file}", attempt.attempt);
+            (Some(found), Some(told))
+        }
+        Found::Refused(why) => (None, Some(format!("{file} is not printed: {why}"))),
+        Found::Absent => (None, None),
     }
-    File::open(path).ok()
+}
+
+fn print_file(file: &mut File, out: Output) -> Result<(), Failure> {
+    let mut written = out.written();
+    copy(file, &mut written)?;
+    written.end()
 }
 
 /// What is there from where it was read last.
-fn copy(file: &mut File, out: Output) -> Result<(), Failure> {
+fn copy(file: &mut File, out: &mut Written) -> Result<(), Failure> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(read) => out.bytes(&buffer[..read])?,
+            Ok(read) => out.print(&buffer[..read])?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 let message = format!("cannot read the output: {}", system(&error));
@@ -145,12 +157,14 @@ struct Follow<'a> {
     /// The last attempt of which all was printed.
     printed: u32,
     told: String,
+    /// The same of its file.
+    file_told: String,
 }
 
 impl<'a> Follow<'a> {
     fn new(args: Logs, hub: &'a mut Hub, out: Output) -> Self {
         let patience = Patience::new(args.patience, Duration::ZERO, None);
-        Self { args, hub, out, patience, printed: 0, told: String::new() }
+        Self { args, hub, out, patience, printed: 0, told: String::new(), file_told: String::new() }
     }
 
     fn run(mut self) -> Result<Exit, Failure> {
@@ -177,9 +191,14 @@ impl<'a> Follow<'a> {
     }
 
     fn print(&mut self, attempt: &AttemptInfo) -> Result<(), Failure> {
-        match (open(attempt), attempt.ended_unix_ms) {
+        let (file, told) = open(&self.args, attempt);
+        if let Some(told) = told.filter(|told| *told != self.file_told) {
+            say(&told);
+            self.file_told = told;
+        }
+        match (file, attempt.ended_unix_ms) {
             (Some(mut file), 0) => self.follow(attempt.attempt, &mut file)?,
-            (Some(mut file), _) => copy(&mut file, self.out)?,
+            (Some(mut file), _) => print_file(&mut file, self.out)?,
             // Its worker may not have told yet where it writes.
             (None, 0) => {
                 self.tell(format!("{}; waiting", no_file(attempt)));
@@ -195,12 +214,14 @@ impl<'a> Follow<'a> {
     /// What is written is printed, until the attempt has ended.
     fn follow(&mut self, attempt: u32, file: &mut File) -> Result<(), Failure> {
         let mut asked = Instant::now();
+        let mut written = self.out.written();
         loop {
-            copy(file, self.out)?;
+            copy(file, &mut written)?;
             if asked.elapsed() >= ASK {
                 if !self.runs(attempt)? {
                     // What it wrote between the last look and its end.
-                    return copy(file, self.out);
+                    copy(file, &mut written)?;
+                    return written.end();
                 }
                 asked = Instant::now();
             }

@@ -14,6 +14,7 @@ pub mod heartbeat;
 mod held;
 pub mod hold;
 pub mod list;
+mod logfile;
 pub mod logs;
 pub mod priority;
 pub mod release;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dhub_proto::exit::Exit;
+use dhub_proto::private::ModeOption;
 use dhub_proto::wire;
 use serde_json::json;
 
@@ -19,6 +20,9 @@ pub struct Report {
     /// The page to write; - is standard output
     #[arg(value_name = "FILE.html")]
     file: PathBuf,
+
+    #[command(flatten)]
+    mode: ModeOption,
 }
 
 pub fn run(args: Report, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
@@ -36,7 +40,7 @@ pub fn run(args: Report, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         out.raw(&page)?;
         return Ok(Exit::Ok);
     }
-    write(&args.file, &page)?;
+    write(&args.file, &page, args.mode.file_mode)?;
     let (file, attempts) = (args.file.display().to_string(), run.attempts().count() as u64);
     let value = json!({
         "file": file,

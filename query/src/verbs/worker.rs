@@ -60,9 +60,8 @@ pub fn list(hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         let page = ask!(hub, Workers(wire::Workers { limit: 0, after }) => Workers);
         none &= page.workers.is_empty();
         if out.json {
-            let line =
-                |it| format!("{}\n", json::worker_line(it, workers::standing(it, timeout_ms)));
-            out.raw(&page.workers.iter().map(line).collect::<String>())?;
+            let line = |it| json::worker_line(it, workers::standing(it, timeout_ms));
+            out.documents(page.workers.iter().map(line))?;
         } else if !page.workers.is_empty() {
             for worker in &page.workers {
                 workers::row(&mut table, worker, timeout_ms);

@@ -109,6 +109,103 @@ fn fish_completes_names() {
     assert_eq!(offers("dhub acc"), ["access"]);
 }
 
+/// Names that are commands where a shell reads them, each with what it would leave behind.
+fn evil() -> Hub {
+    let hub = Hub::start();
+    for (at, name) in [
+        "d$(touch ran1)",
+        "b`touch ran2`",
+        "q\";touch ran3;\"",
+        "s';touch ran4;'",
+        "v${x:-$(touch ran5)}",
+        "w;touch ran6",
+        "e\\$(touch ran7)",
+        "h!!",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        hub.query(&["create", name, "--command", &at.to_string()]).ok();
+    }
+    hub
+}
+
+/// Completes each name in each kind of quotes, closes them, and runs the line.
+fn runs_nothing(hub: &Hub, shell: &mut Terminal, typed: &[&str]) {
+    for (at, typed) in typed.iter().enumerate() {
+        for letter in ["d", "b", "q", "s", "v", "w", "e", "h"] {
+            shell.type_keys("\x15clear\n");
+            eventually("an empty line", || (shell.text().trim() == "$").then_some(()));
+            shell.type_keys(&format!("dquery show {typed}{letter}\t"));
+            // What closes the quotes closes also those that the completion has left open.
+            let close: String = typed.chars().filter(|c| "'\"".contains(*c)).collect();
+            shell.type_keys(&format!("{close} >/dev/null 2>&1; echo end{at}$((1 + 1))\n"));
+            let end = format!("end{at}2");
+            let shown = eventually("the line to end", || {
+                let text = shell.text();
+                if !text.contains(&end) {
+                    // A quote that was closed twice is open again.
+                    shell.type_keys("\x03");
+                    shell.type_keys(&format!("echo end{at}$((1 + 1))\n"));
+                    std::thread::sleep(std::time::Duration::from_millis(100));
+                }
+                text.contains(&end).then_some(text)
+            });
+            let ran = std::fs::read_dir(hub.path("")).unwrap().flatten();
+            let ran: Vec<_> = ran.map(|it| it.file_name().into_string().unwrap()).collect();
+            assert!(
+                !ran.iter().any(|name| name.starts_with("ran")),
+                "{typed}{letter} ran: {shown}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_name_is_no_command_in_any_quotes_of_bash() {
+    let hub = evil();
+    let args = ["--norc", "--noprofile", "-i"];
+    let mut shell = shell(&hub, "bash", &args, "source <(dquery completions bash)");
+    completes(&mut shell, "dquery show \"d", "dquery show \"d\\$(touch ran1)\"");
+    completes(&mut shell, "dquery show \"b", "dquery show \"b\\`touch ran2\\`\"");
+    completes(&mut shell, "dquery show d", "dquery show d\\$\\(touch\\ ran1\\)");
+    completes(&mut shell, "dquery show 'd", "dquery show 'd$(touch ran1)'");
+    // It cannot be written there, and where other quotes are around it nobody knows.
+    for line in
+        ["dquery show 's", "dquery show \"h", "echo $(dquery show d", "echo `dquery show 'd"]
+    {
+        completes(&mut shell, line, line);
+    }
+    runs_nothing(&hub, &mut shell, &["", "\"", "'", "\"$(echo '\"' '"]);
+}
+
+#[test]
+fn a_name_is_no_command_in_any_quotes_of_zsh() {
+    if std::env::var_os("DHUB_ZSH").is_none() {
+        eprintln!("skipped: no zsh (DHUB_ZSH)");
+        return;
+    }
+    let hub = evil();
+    let script = "autoload -U compinit && compinit -u -D && source <(dquery completions zsh)";
+    let mut shell = shell(&hub, "zsh", &["-f", "-i"], script);
+    runs_nothing(&hub, &mut shell, &["", "\"", "'"]);
+}
+
+#[test]
+fn a_name_is_no_command_in_any_quotes_of_fish() {
+    if std::env::var_os("DHUB_FISH").is_none() {
+        eprintln!("skipped: no fish (DHUB_FISH)");
+        return;
+    }
+    let hub = evil();
+    let setup = "dquery completions fish | source; function fish_prompt; echo -n '$ '; end";
+    let mut command = hub.command("fish");
+    command.args(["--no-config", "-i", "-C", setup]).env("TERM", "xterm");
+    let mut shell = Terminal::start(&command, 100, 24);
+    shell.shows("$ ");
+    runs_nothing(&hub, &mut shell, &["", "\"", "'"]);
+}
+
 /// As a shell asks.
 fn asks(mut command: Command, words: &[&str]) -> String {
     command.env("_DHUB_COMPLETE", "bash").env_remove("DHUB_HUB").arg("--").args(words);

@@ -4,6 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use crate::render::words::plain;
+
 /// Pieces of one line.
 pub type Pieces = Vec<(String, Style)>;
 
@@ -13,7 +15,7 @@ pub fn put(buffer: &mut Buffer, area: Rect, column: u16, text: &str, style: Styl
         return column;
     }
     let room = usize::from(area.width - column);
-    let (end, _) = buffer.set_stringn(area.x + column, area.y, text, room, style);
+    let (end, _) = buffer.set_stringn(area.x + column, area.y, plain(text), room, style);
     end - area.x
 }
 
