@@ -36,6 +36,15 @@ pub enum Security {
 /// The number of a grant, as libzmq has it with each message.
 pub type User = u32;
 
+/// What was found when the keys were read again.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// How many are let in.
+    pub valid: usize,
+    /// Names of those that were let in before and are not any more.
+    pub revoked: Vec<String>,
+}
+
 /// Why a message is not answered with what it asks for.
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
@@ -89,16 +98,16 @@ impl Gate {
         self.reload().map(drop)
     }
 
-    /// Reads the keys again. How many are let in.
-    pub fn reload(&mut self) -> Result<usize, HomeError> {
-        let Some(home) = &self.home else { return Ok(0) };
+    /// Reads the keys again.
+    pub fn reload(&mut self) -> Result<Reloaded, HomeError> {
+        let Some(home) = &self.home else { return Ok(Reloaded::default()) };
         let read = home.grants()?;
-        let mut revoked = self.grants.clone();
-        for grant in &mut revoked {
+        let before = std::mem::take(&mut self.grants);
+        self.grants = before.clone();
+        for grant in &mut self.grants {
             // What is not in the file any more is not let in either.
             grant.revoked.get_or_insert_default();
         }
-        self.grants = revoked;
         for grant in read {
             match self.users.get(&grant.public_key) {
                 Some(&user) => self.grants[user as usize] = grant,
@@ -108,7 +117,26 @@ impl Gate {
                 }
             }
         }
-        Ok(self.grants.iter().filter(|grant| grant.revoked.is_none()).count())
+        let taken_back = before.iter().zip(&self.grants);
+        let taken_back = taken_back.filter(|(old, new)| old.is_valid() && !new.is_valid());
+        Ok(Reloaded {
+            valid: self.grants.iter().filter(|grant| grant.is_valid()).count(),
+            revoked: taken_back.map(|(old, _)| old.name.clone()).collect(),
+        })
+    }
+
+    /// In whose name a message asks: that of its key, also of one that was taken back. Empty for keys
+    /// with all roles, which are the owner's, and where everybody is let in.
+    pub fn key_name(&self, security: Security, user: Option<User>) -> &str {
+        if security != Security::Curve {
+            return "";
+        }
+        match user.and_then(|user| self.grants.get(user as usize)) {
+            // No key can be called that.
+            None => "?",
+            Some(grant) if grant.roles == Roles::all() => "",
+            Some(grant) => &grant.name,
+        }
     }
 
     /// May a message that came like this ask for something of that role?
@@ -167,7 +195,7 @@ impl Gate {
             }
             _ => None,
         };
-        let valid = user.filter(|user| self.grants[**user as usize].revoked.is_none());
+        let valid = user.filter(|user| self.grants[**user as usize].is_valid());
         let id = parts.get(1).map_or(Vec::new(), |id| id.to_vec());
         let (code, text, user) = match valid {
             Some(user) => ("200", "", user.to_string()),

@@ -66,6 +66,13 @@ pub struct Grant {
     pub revoked: Option<String>,
 }
 
+impl Grant {
+    /// Is who has the key let in?
+    pub fn is_valid(&self) -> bool {
+        self.revoked.is_none()
+    }
+}
+
 #[derive(Default, Serialize, Deserialize)]
 struct Grants {
     keys: Vec<Grant>,

@@ -134,7 +134,7 @@ impl Server {
             Asked::Long(asked) => self.start_job(ticket, route, asked)?,
             Asked::Reload => {
                 let body = match self.gate.reload() {
-                    Ok(keys) => reply::Body::Reloaded(wire::Reloaded { keys: keys as u32 }),
+                    Ok(keys) => reply::Body::Reloaded(wire::Reloaded { keys: keys.valid as u32 }),
                     Err(why) => {
                         reply::Body::Error(error(wire::ErrorCode::ErrorInvalid, why.to_string()))
                     }
