@@ -12,8 +12,9 @@ use dhub_proto::exit::Exit;
 use dhub_proto::find::{Target, by_access};
 use dhub_proto::role::{Role, Roles};
 use dhub_proto::wire::{Reload, reply, request};
+use serde_json::json;
 
-use crate::home::{Home, HomeError};
+use crate::home::{Grant, Home, HomeError};
 
 /// How long a hub that runs may take to read its keys again.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,10 +22,17 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Subcommand, Clone, Debug)]
 pub enum Verb {
     /// Show whom the hub lets in
-    #[command(after_help = "Examples:
-  dhub access show
-  dhub access show -f run.db           of several hubs: that one")]
-    Show {
+    #[command(
+        visible_alias = "show",
+        after_help = "Examples:
+  dhub access list
+  dhub access list -f run.db           of several hubs: that one
+  dhub access list --json | jq -r '.keys[] | select(.revoked == null).name'"
+    )]
+    List {
+        /// For programs: JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         which: Which,
     },
@@ -93,7 +101,7 @@ pub enum AccessFailure {
     #[error("there are keys of several hubs in {dir}; choose one with -f or --hub:\n  {there}")]
     Several { dir: PathBuf, there: String },
     #[error(
-        "the keys are changed, but the hub of {hub} could not be told: {source}\n  until it is told or started again, it goes by the old ones; tell it: dhub access reload"
+        "the keys are changed, but the hub of {hub} could not be told: {source}\n  it looks at them each second by itself; if it hangs, when it goes on"
     )]
     Untold { hub: String, source: ClientError },
     #[error("cannot write to standard output: {0}")]
@@ -122,7 +130,7 @@ fn parse_name(text: &str) -> Result<String, String> {
 
 pub fn run(verb: &Verb) -> Result<(), AccessFailure> {
     match verb {
-        Verb::Show { which } => show(&which.home()?),
+        Verb::List { json, which } => list(&which.home()?, *json),
         Verb::New { name, role, to, which } => new(&which.home()?, name, role, to.as_deref()),
         Verb::Revoke { name, which } => revoke(&which.home()?, name),
         Verb::Reload { which } => reload(&which.home()?),
@@ -149,9 +157,12 @@ impl Which {
             let home = all.iter().find(|home| home.name() == name).cloned();
             return home.ok_or_else(|| unknown(name.clone()));
         }
-        let live: Vec<&Home> = all.iter().filter(|home| home.live().is_some()).collect();
+        let mut live = Vec::new();
+        for home in &all {
+            live.extend(home.live().map_err(HomeError::from)?.map(|_| home.clone()));
+        }
         match (live.as_slice(), all.as_slice()) {
-            ([home], _) => Ok((*home).clone()),
+            ([home], _) => Ok(home.clone()),
             (_, [home]) => Ok(home.clone()),
             _ => Err(AccessFailure::Several { dir: dir.clone(), there: there() }),
         }
@@ -160,37 +171,61 @@ impl Which {
 
 /// Its name, its file, and whether it runs.
 fn about(home: &Home) -> String {
-    let file = access::Access::read(&home.path(OWNER)).map(|access| access.file);
-    let file = file.ok().filter(|file| !file.is_empty()).unwrap_or("in memory".into());
-    let live = match home.live() {
+    // Only for people: what cannot be read is told by what is done next.
+    let file = home.owner().ok().flatten().map(|access| access.file);
+    let file = file.filter(|file| !file.is_empty()).unwrap_or("in memory".into());
+    let live = match home.live().ok().flatten() {
         Some(live) => format!("process {} since {}", live.process, live.since),
         None => "stopped".into(),
     };
     format!("{}  {file}  {live}", home.name())
 }
 
-fn show(home: &Home) -> Result<(), AccessFailure> {
+fn list(home: &Home, json: bool) -> Result<(), AccessFailure> {
+    let grants = home.grants()?;
+    let owner = home.owner().map_err(HomeError::from)?;
+    let endpoints = owner.as_ref().map(|owner| owner.endpoints.as_slice()).unwrap_or_default();
+    let file = |grant: &Grant| {
+        let path = home.access_path(&grant.name);
+        (grant.is_valid() && path.exists()).then(|| path.display().to_string())
+    };
+    let mut out = io::stdout().lock();
+    if json {
+        let key = |grant: &Grant| {
+            json!({
+                "name": grant.name,
+                "roles": grant.roles,
+                "public_key": grant.public_key,
+                "made": grant.made,
+                "revoked": grant.revoked,
+                "access_file": file(grant),
+            })
+        };
+        let live = home.live().map_err(HomeError::from)?;
+        let hub = json!({
+            "hub": home.name(),
+            "file": owner.as_ref().map(|owner| &owner.file),
+            "process": live.map(|live| live.process),
+            "endpoints": endpoints,
+            "keys": grants.iter().map(key).collect::<Vec<_>>(),
+        });
+        writeln!(out, "{hub:#}")?;
+        return Ok(());
+    }
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["NAME", "ROLES", "MADE", "TAKEN BACK", "ACCESS FILE"]);
-    for grant in home.grants()? {
-        let path = home.access_path(&grant.name);
-        let there = grant.revoked.is_none() && path.exists();
-        table.add_row([
-            grant.name,
-            grant.roles.to_string(),
-            grant.made,
-            grant.revoked.unwrap_or_default(),
-            if there { path.display().to_string() } else { String::new() },
-        ]);
+    for grant in grants {
+        let file = file(&grant).unwrap_or_default();
+        let revoked = grant.revoked.unwrap_or_default();
+        table.add_row([grant.name, grant.roles.to_string(), grant.made, revoked, file]);
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    let mut out = io::stdout().lock();
     writeln!(out, "{}", about(home))?;
-    if let Ok(owner) = access::Access::read(&home.path(OWNER)) {
-        writeln!(out, "{}", owner.endpoints.join("  "))?;
+    if !endpoints.is_empty() {
+        writeln!(out, "{}", endpoints.join("  "))?;
     }
     for line in table.to_string().lines() {
         writeln!(out, "{}", line.trim_end())?;
@@ -207,7 +242,7 @@ fn new(home: &Home, name: &str, roles: &[Role], to: Option<&Path>) -> Result<(),
     if to_stdout {
         io::stdout().lock().write_all(text.as_bytes())?;
     }
-    tell(home, target(home))?;
+    tell(home, target(home)?)?;
     let at = if to_stdout { "standard output".into() } else { path.display().to_string() };
     // Standard output may be the file itself.
     dhub_proto::say(format_args!("dhub: the key '{name}' may {roles}; {at} lets in who has it"));
@@ -216,10 +251,14 @@ fn new(home: &Home, name: &str, roles: &[Role], to: Option<&Path>) -> Result<(),
 
 fn revoke(home: &Home, name: &str) -> Result<(), AccessFailure> {
     // It may be the key by which the hub is told.
-    let target = target(home);
+    let target = target(home)?;
     home.revoke(name)?;
-    let told = tell(home, target)?;
-    let when = if told { "from its next message on" } else { "when the hub runs again" };
+    let when = match (tell(home, target)?, home.live().map_err(HomeError::from)?) {
+        (true, _) => "from its next message on",
+        // There is no key to tell it with, or it is gone.
+        (false, Some(_)) => "within a second, if the hub runs",
+        (false, None) => "when the hub runs again",
+    };
     dhub_proto::say(format_args!(
         "dhub: the key '{name}' was taken back; who has it is refused {when}"
     ));
@@ -227,26 +266,25 @@ fn revoke(home: &Home, name: &str) -> Result<(), AccessFailure> {
 }
 
 fn reload(home: &Home) -> Result<(), AccessFailure> {
-    let told = tell(home, target(home))?;
+    let told = tell(home, target(home)?)?;
     let what = if told { "has read its keys again" } else { "does not run" };
     dhub_proto::say(format_args!("dhub: the hub of {} {what}", home.name()));
     Ok(())
 }
 
-/// The hub, if it runs.
-fn target(home: &Home) -> Option<Target> {
-    let live = home.live()?;
-    if live.ipc.strip_prefix("ipc://").is_some_and(access::takes_connections) {
-        return Some(live.ipc.into());
+/// The hub, if it runs and its owner's key opens it.
+fn target(home: &Home) -> Result<Option<Target>, AccessFailure> {
+    if home.live().map_err(HomeError::from)?.is_none() {
+        return Ok(None);
     }
-    let path = home.path(OWNER);
-    let is_here =
-        access::Access::read(&path).is_ok_and(|access| access.host == dhub_proto::host_name());
-    // On this machine it would have taken the connection.
-    if is_here { None } else { by_access(path).ok() }
+    let Some(owner) = home.owner().map_err(HomeError::from)? else { return Ok(None) };
+    // On this machine it would take the connection.
+    let is_gone =
+        owner.host == dhub_proto::host_name() && !owner.ipc_answers().map_err(HomeError::from)?;
+    Ok(if is_gone { None } else { by_access(home.path(OWNER)).ok() })
 }
 
-/// False if none runs.
+/// False if there is none to be told.
 fn tell(home: &Home, target: Option<Target>) -> Result<bool, AccessFailure> {
     let Some(target) = target else { return Ok(false) };
     let endpoint = target.endpoint.clone();

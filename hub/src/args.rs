@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long)]
     pub insecure: bool,
 
-    /// Listen on this machine only, over ipc, for its user
+    /// Listen on this machine only, over ipc
     #[arg(long, conflicts_with_all = ["insecure", "bind", "port", "curve"])]
     pub local: bool,
 
@@ -107,7 +107,7 @@ pub enum Action {
     #[command(
         subcommand,
         after_help = "Examples:
-  dhub access show
+  dhub access list
   dhub access new node --role work     for workers where your home is not
   dhub access revoke node"
     )]
@@ -161,7 +161,6 @@ pub enum Listen {
     Curve(String),
     /// Encrypted on all addresses, at the port of the last time or the next free one.
     CurveAnywhere,
-    Ipc(String),
 }
 
 impl Args {
@@ -170,12 +169,12 @@ impl Args {
         if self.local {
             return Vec::new();
         }
-        let tcp = |endpoint: &String| match (endpoint.starts_with("ipc://"), self.insecure) {
-            (true, _) => Listen::Ipc(endpoint.clone()),
-            (false, true) => Listen::Plain(endpoint.clone()),
-            (false, false) => Listen::Curve(endpoint.clone()),
-        };
-        let given = self.bind.iter().map(tcp);
+        let given = self.bind.iter().map(|endpoint| {
+            match self.insecure && endpoint.starts_with("tcp://") {
+                true => Listen::Plain(endpoint.clone()),
+                false => Listen::Curve(endpoint.clone()),
+            }
+        });
         let curve = self.curve.iter().map(|endpoint| Listen::Curve(endpoint.clone()));
         let given: Vec<_> = given.chain(curve).collect();
         if !self.bind.is_empty() {

@@ -6,6 +6,7 @@
 use dhub_proto::Message;
 use dhub_proto::dwork::{LogMsg, QueryMsg, TaskMsg, log_msg, query_msg::Type};
 use dhub_proto::limits::*;
+use dhub_proto::verb::Verb;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use crate::convert::{definition, name as check_name, without_repeats};
@@ -18,6 +19,22 @@ use crate::scheduler::{Counts, State};
 pub enum Asked {
     Command(Command),
     Status,
+}
+
+impl Asked {
+    /// What that is called in the native dialect; each needs the same role in both.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::Status => Verb::Status,
+            Self::Command(Command::Create { .. }) => Verb::Create,
+            Self::Command(Command::Steal { .. }) => Verb::Steal,
+            Self::Command(Command::Complete { .. }) => Verb::Complete,
+            Self::Command(Command::Release { .. }) => Verb::Release,
+            Self::Command(Command::Exit { .. }) => Verb::Exit,
+            // Nothing else is made of a dwork request.
+            Self::Command(_) => Verb::Shutdown,
+        }
+    }
 }
 
 /// Is the frame of this dialect? It has a field below 8 at top level, or is no protobuf at all.

@@ -11,6 +11,7 @@ use dhub_proto::role::{Role, Roles};
 use hashbrown::HashMap;
 
 use crate::home::{Grant, Home, HomeError};
+use crate::keyfile::KeyFile;
 use crate::socket::{Inlet, Socket};
 
 /// Where libzmq asks.
@@ -25,8 +26,6 @@ const TELL: Duration = Duration::from_secs(10);
 /// How those who connect to a socket are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
-    /// By the directory, which only the hub's user can enter.
-    Ipc,
     /// Not at all.
     Plain,
     /// By their keys.
@@ -57,7 +56,9 @@ pub enum Denied {
 }
 
 pub struct Gate {
-    home: Option<Home>,
+    keys: Option<KeyFile>,
+    /// The keys could not be read, and people were told.
+    is_stale: bool,
     zap: Inlet,
     /// By user id; never removed, for a connection may still have it.
     grants: Vec<Grant>,
@@ -76,7 +77,8 @@ impl Gate {
         zap.set_linger(0)?;
         zap.bind(ZAP)?;
         Ok(Self {
-            home: None,
+            keys: None,
+            is_stale: false,
             zap: Inlet::new(zap)?,
             grants: Vec::new(),
             users: HashMap::new(),
@@ -94,14 +96,15 @@ impl Gate {
 
     /// Whose keys count from now on.
     pub fn set_home(&mut self, home: Home) -> Result<(), HomeError> {
-        self.home = Some(home);
+        self.keys = Some(KeyFile::of(home));
         self.reload().map(drop)
     }
 
     /// Reads the keys again.
     pub fn reload(&mut self) -> Result<Reloaded, HomeError> {
-        let Some(home) = &self.home else { return Ok(Reloaded::default()) };
-        let read = home.grants()?;
+        let Some(keys) = &mut self.keys else { return Ok(Reloaded::default()) };
+        let read = keys.read()?;
+        self.is_stale = false;
         let before = std::mem::take(&mut self.grants);
         self.grants = before.clone();
         for grant in &mut self.grants {
@@ -125,6 +128,23 @@ impl Gate {
         })
     }
 
+    /// Reads the keys again if they are others by now; None: they are not. If they cannot be read, those
+    /// that are valid stay so: a file that is gone or damaged takes no key back, and adds none.
+    pub fn look(&mut self) -> Option<Reloaded> {
+        if !self.keys.as_ref().is_some_and(KeyFile::has_changed) {
+            return None;
+        }
+        match self.reload() {
+            Ok(reloaded) => Some(reloaded),
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_stale, true) {
+                    tracing::warn!("the keys cannot be read; those of before stay valid: {error}");
+                }
+                None
+            }
+        }
+    }
+
     /// In whose name a message asks: that of its key, also of one that was taken back. Empty for keys
     /// with all roles, which are the owner's, and where everybody is let in.
     pub fn key_name(&self, security: Security, user: Option<User>) -> &str {
@@ -139,15 +159,15 @@ impl Gate {
         }
     }
 
-    /// May a message that came like this ask for something of that role?
+    /// May a message that came like this ask for something that needs that role, if any?
     pub fn check(
         &self,
         security: Security,
         user: Option<User>,
-        needed: Role,
+        needed: Option<Role>,
     ) -> Result<(), Denied> {
-        match self.grant(security, user)? {
-            Some(grant) if !grant.roles.has(needed) => {
+        match (self.grant(security, user)?, needed) {
+            (Some(grant), Some(needed)) if !grant.roles.has(needed) => {
                 Err(Denied::Role { name: grant.name.clone(), roles: grant.roles, needed })
             }
             _ => Ok(()),

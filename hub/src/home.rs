@@ -17,10 +17,13 @@ use dhub_proto::access::{self, Access, AccessError, EXTENSION, LIVE, Live, OWNER
 use dhub_proto::private::{self, Mode, PrivateError};
 use dhub_proto::role::{Role, Roles};
 use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
 
 const SERVER: &str = "server.json";
 const KEYS: &str = "keys.json";
 const LOCK: &str = "lock";
+/// More than a file with a secret key has.
+const KEY_TEXT_BYTES: usize = 4 * 1024;
 /// Beginning of the names of hubs without a file.
 const MEMORY: &str = "memory-";
 
@@ -147,11 +150,16 @@ impl Home {
 
     /// Has a hub made its keys here?
     pub fn exists(&self) -> bool {
-        self.path(KEYS).exists()
+        self.keys_path().exists()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// Whom the hub lets in.
+    pub fn keys_path(&self) -> PathBuf {
+        self.path(KEYS)
     }
 
     pub fn access_path(&self, name: &str) -> PathBuf {
@@ -180,7 +188,7 @@ impl Home {
         ] {
             self.grant(&mut grants, &server, name, roles, Some(&self.access_path(name)))?;
         }
-        write_json(&self.path(KEYS), &grants)?;
+        write_json(&self.keys_path(), &grants)?;
         // Last: with it the directory is complete.
         write_json(&path, &server)?;
         Ok(server)
@@ -199,18 +207,23 @@ impl Home {
 
     /// All that were made, also those that were taken back.
     pub fn grants(&self) -> Result<Vec<Grant>, HomeError> {
-        Ok(read_json::<Grants>(&self.path(KEYS))?.keys)
+        Ok(read_json::<Grants>(&self.keys_path())?.keys)
     }
 
     /// Makes a key, and its access file if there is to be one, and tells what is in it.
-    pub fn add(&self, name: &str, roles: Roles, to: Option<&Path>) -> Result<String, HomeError> {
+    pub fn add(
+        &self,
+        name: &str,
+        roles: Roles,
+        to: Option<&Path>,
+    ) -> Result<Zeroizing<String>, HomeError> {
         let _lock = self.lock()?;
-        let mut grants: Grants = read_json(&self.path(KEYS))?;
+        let mut grants: Grants = read_json(&self.keys_path())?;
         if grants.keys.iter().any(|grant| grant.name == name && grant.revoked.is_none()) {
             return Err(HomeError::Exists { name: name.into() });
         }
         let access = self.grant(&mut grants, &self.server_keys()?, name, roles, to)?;
-        write_json(&self.path(KEYS), &grants)?;
+        write_json(&self.keys_path(), &grants)?;
         Ok(access.to_text())
     }
 
@@ -231,8 +244,8 @@ impl Home {
             revoked: None,
         };
         // Where the hub is, its owner's file says, once the hub was started.
-        let at = Access::read(&self.path(OWNER)).ok();
-        let at_endpoints = self.last_endpoints();
+        let at = self.owner()?;
+        let endpoints = at.as_ref().map(|at| at.endpoints.clone()).unwrap_or_default();
         let at = |field: fn(&Access) -> String| at.as_ref().map(field).unwrap_or_default();
         let access = Access {
             format: access::FORMAT,
@@ -241,7 +254,7 @@ impl Home {
             host: at(|at| at.host.clone()),
             boot_id: at(|at| at.boot_id.clone()),
             ipc: at(|at| at.ipc.clone()),
-            endpoints: at_endpoints,
+            endpoints,
             server_key: server.public_key.clone(),
             name: name.into(),
             roles,
@@ -258,7 +271,7 @@ impl Home {
     /// Takes a key back. A hub that runs has to be told.
     pub fn revoke(&self, name: &str) -> Result<(), HomeError> {
         let _lock = self.lock()?;
-        let mut grants: Grants = read_json(&self.path(KEYS))?;
+        let mut grants: Grants = read_json(&self.keys_path())?;
         let mut valid = grants.keys.iter_mut().filter(|grant| grant.revoked.is_none());
         let Some(grant) = valid.find(|grant| grant.name == name) else {
             let names = grants.keys.iter().filter(|grant| grant.revoked.is_none());
@@ -266,7 +279,7 @@ impl Home {
             return Err(HomeError::Unknown { name: name.into(), names: names.join(", ") });
         };
         grant.revoked = Some(today());
-        write_json(&self.path(KEYS), &grants)?;
+        write_json(&self.keys_path(), &grants)?;
         // It opens nothing any more.
         let _ = fs::remove_file(self.access_path(name));
         Ok(())
@@ -294,13 +307,14 @@ impl Home {
         write_json(&self.path(LIVE), &live)
     }
 
-    /// The encrypted endpoints that it had when it ran last.
-    pub fn last_endpoints(&self) -> Vec<String> {
-        Access::read(&self.path(OWNER)).map(|access| access.endpoints).unwrap_or_default()
+    /// What the owner's file says; None: the owner's key was taken back.
+    pub fn owner(&self) -> Result<Option<Access>, AccessError> {
+        let path = self.path(OWNER);
+        if path.exists() { Access::read(&path).map(Some) } else { Ok(None) }
     }
 
-    pub fn live(&self) -> Option<Live> {
-        read_json(&self.path(LIVE)).ok()
+    pub fn live(&self) -> Result<Option<Live>, PrivateError> {
+        access::live(&self.dir)
     }
 
     /// The hub stops as asked. Without a file there is nothing that its keys could be for.
@@ -323,7 +337,9 @@ impl Home {
 /// Those of hubs in memory that were killed.
 fn remove_remains(base: &Path) {
     for hub in access::hubs(base).into_iter().flatten() {
-        let is_here = hub.access.host == dhub_proto::host_name() && !hub.access.ipc_answers();
+        // Where somebody else has taken the directory of sockets, nothing is known.
+        let is_dead = hub.access.ipc_answers().is_ok_and(|answers| !answers);
+        let is_here = hub.access.host == dhub_proto::host_name() && is_dead;
         if is_here
             && hub.access.hub.starts_with(MEMORY)
             && let Some(dir) = hub.path.parent()
@@ -334,9 +350,11 @@ fn remove_remains(base: &Path) {
 }
 
 fn new_pair() -> Result<(String, SecretKey), HomeError> {
-    let pair = zmq::CurveKeyPair::new().map_err(HomeError::Key)?;
+    let mut pair = zmq::CurveKeyPair::new().map_err(HomeError::Key)?;
     let text = |key: &[u8]| zmq::z85_encode(key).map_err(|_| HomeError::Key(zmq::Error::EINVAL));
-    Ok((text(&pair.public_key)?, SecretKey::new(text(&pair.secret_key)?)))
+    let keys = (text(&pair.public_key)?, SecretKey::new(text(&pair.secret_key)?));
+    pair.secret_key.zeroize();
+    Ok(keys)
 }
 
 fn today() -> String {
@@ -344,7 +362,7 @@ fn today() -> String {
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, HomeError> {
-    let text = private::read(path)?;
+    let text = Zeroizing::new(private::read(path)?);
     // What serde says of a wrong value has the value in it, which may be a key.
     let wrong = |error: serde_json::Error| format!("line {} is wrong", error.line());
     serde_json::from_str(&text)
@@ -356,6 +374,11 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), HomeError> {
         path: path.to_owned(),
         why: error.to_string(),
     };
-    let text = serde_json::to_string_pretty(value).map_err(wrong)?;
-    Ok(private::write(path, &format!("{text}\n"))?)
+    // Room for the keys of a hub: what grows leaves copies behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(KEY_TEXT_BYTES));
+    serde_json::to_writer_pretty(&mut *text, value).map_err(wrong)?;
+    text.push(b'\n');
+    let text = std::str::from_utf8(&text)
+        .map_err(|error| HomeError::Wrong { path: path.to_owned(), why: error.to_string() })?;
+    Ok(private::write(path, text)?)
 }

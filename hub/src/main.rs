@@ -1,7 +1,7 @@
 //! dhub: start, say what was found, run until told to stop.
 
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,7 +18,7 @@ use dhub::store::{Access, CopyError, LockError, OpenError, Store, StoreError, co
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
 use dhub_proto::private::{Mode, PrivateError};
-use dhub_proto::{access, cli, limits};
+use dhub_proto::{access, cli, limits, secret};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 
 /// To standard error.
@@ -88,6 +88,8 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
+    // Before any key is read.
+    secret::forbid_dumps();
     let args: Args = cli::parse(|command| command);
     std::panic::set_hook(Box::new(|panic| {
         say!("dhub: stopped by an error of its own: {panic}");
@@ -106,6 +108,8 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Failure> {
     // Each file is made with the mode that it is to have; this is for those of the libraries.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    // Before anything that opens files.
+    raise_file_limit()?;
     give_back_memory();
     log_to_stderr(args.verbose);
     let system = |source| Failure::System { what: "to catch signals", source };
@@ -123,33 +127,25 @@ fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::NoCurve);
     }
     let (stop, wake) = catch_signals()?;
-    raise_file_limit()?;
     let (store, new) = open(args)?;
 
     let context = zmq::Context::new();
     // Before any socket that asks it.
     let mut gate = Gate::new(&context).map_err(BindError::from)?;
     let endpoints = args.endpoints();
-    let home =
-        match endpoints.iter().any(|it| matches!(it, Listen::Curve(_) | Listen::CurveAnywhere)) {
-            true => Some(home(args)?),
-            false => None,
-        };
-    let keys = home.as_ref().map(|home| home.open()).transpose()?;
-    if let Some(home) = &home {
-        gate.set_home(home.clone())?;
-    }
+    let home = home(args)?;
+    let keys = home.open()?;
+    gate.set_home(home.clone())?;
     let mut sockets = Vec::new();
     for listen in &endpoints {
         sockets.push(match listen {
-            Listen::Plain(endpoint) | Listen::Ipc(endpoint) => {
-                Socket::bind(&context, endpoint, None)?
-            }
-            Listen::Curve(endpoint) => Socket::bind(&context, endpoint, keys.as_ref())?,
-            Listen::CurveAnywhere => bind_anywhere(&context, home.as_ref(), keys.as_ref())?,
+            Listen::Plain(endpoint) => Socket::bind(&context, endpoint, None)?,
+            Listen::Curve(endpoint) => Socket::bind(&context, endpoint, Some(&keys))?,
+            Listen::CurveAnywhere => bind_anywhere(&context, &home, &keys)?,
         });
     }
-    let ipc = Socket::bind(&context, &own_ipc(args.file.as_deref())?, None)?;
+    let ipc = Socket::bind(&context, &own_ipc(&home)?, Some(&keys))?;
+    drop(keys);
     let host = args.host.clone().unwrap_or_else(dhub_proto::host_name);
     sockets.iter_mut().for_each(|socket| socket.call(&host));
     let place = Place {
@@ -179,11 +175,9 @@ fn run(args: &Args) -> Result<(), Failure> {
     for (i, endpoint) in listening.iter().enumerate() {
         say!("  {}   {endpoint}", if i == 0 { "listening" } else { "         " });
     }
-    if let Some(home) = &home {
-        home.announce(&place)?;
-        let path = home.path(access::OWNER);
-        say!("  access      {}  your tools find it by themselves", path.display());
-    }
+    home.announce(&place)?;
+    let owner = home.path(access::OWNER);
+    say!("  access      {}  your tools find it by themselves", owner.display());
     if is_plain {
         say!("  warning     plain TCP: whoever can connect can run commands as you");
     }
@@ -191,9 +185,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         say!("  warning     no file (-f): the tasks are lost when this hub stops");
     }
     server.run()?;
-    if let Some(home) = home {
-        home.withdraw();
-    }
+    home.withdraw();
     Ok(())
 }
 
@@ -212,17 +204,19 @@ const PORTS_TRIED: u16 = 100;
 /// At the port of the last time, where workers look for this hub, else at the first that is free.
 fn bind_anywhere(
     context: &zmq::Context,
-    home: Option<&Home>,
-    keys: Option<&ServerKeys>,
-) -> Result<Socket, BindError> {
-    let bind = |port: u16| match Socket::bind(context, &format!("tcp://0.0.0.0:{port}"), keys) {
+    home: &Home,
+    keys: &ServerKeys,
+) -> Result<Socket, Failure> {
+    let bind_at = |port: u16| Socket::bind(context, &format!("tcp://0.0.0.0:{port}"), Some(keys));
+    let bind = |port: u16| match bind_at(port) {
         Err(BindError::Bind { source: zmq::Error::EADDRINUSE, .. }) => None,
         bound => Some(bound),
     };
-    let last = home.map(Home::last_endpoints).unwrap_or_default();
+    let last =
+        home.owner().map_err(HomeError::from)?.map(|owner| owner.endpoints).unwrap_or_default();
     let last = last.first().and_then(|endpoint| endpoint.rsplit_once(':')?.1.parse().ok());
     if let Some(bound) = last.and_then(bind) {
-        return bound;
+        return Ok(bound?);
     }
     if let Some(port) = last {
         say!(
@@ -230,7 +224,7 @@ fn bind_anywhere(
         );
     }
     let mut ports = (0..PORTS_TRIED).map(|n| limits::PORT + 2 * n);
-    ports.find_map(bind).unwrap_or_else(|| Socket::bind(context, "tcp://0.0.0.0:0", keys))
+    Ok(ports.find_map(bind).unwrap_or_else(|| bind_at(0))?)
 }
 
 /// The file of a stopped hub; never made by looking at it.
@@ -288,20 +282,17 @@ fn open(args: &Args) -> Result<(Store, bool), Failure> {
 }
 
 /// The endpoint of this hub for its user on this machine; the same again after a restart.
-fn own_ipc(file: Option<&Path>) -> Result<String, Failure> {
+fn own_ipc(home: &Home) -> Result<String, Failure> {
     let dir = endpoint::make_socket_dir()?;
-    let what = "the path of the file";
-    let home =
-        Home::of(&PathBuf::new(), file).map_err(|source| Failure::System { what, source })?;
     Ok(format!("ipc://{}", dir.join(format!("{}.sock", home.name())).display()))
 }
 
 fn describe(socket: &Socket) -> String {
     let endpoint = &socket.endpoint;
     match socket.security {
+        Security::Curve if socket.is_ipc => format!("{endpoint}  encrypted, on this machine"),
         Security::Curve => format!("{endpoint}  encrypted"),
         Security::Plain => format!("{endpoint}  plain"),
-        Security::Ipc => format!("{endpoint}  you, on this machine"),
     }
 }
 

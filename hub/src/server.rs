@@ -37,6 +37,8 @@ const STOP_MS_MAX: u64 = 1_000;
 const STOP_QUIET_MS: u64 = 100;
 /// How often the free space on disk is looked at, and what is known of workers that are gone dropped.
 const CHECK_MS: u64 = 1_000;
+/// How often it is looked whether the keys are others.
+const KEYS_MS: u64 = 500;
 
 /// What stops the hub.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +77,7 @@ pub struct Server {
     jobs: Jobs,
     disk: Disk,
     checked: Millis,
+    keys_looked: Millis,
     /// Something is left to commit or to say: do not wait.
     busy: bool,
     stopping: bool,
@@ -110,6 +113,7 @@ impl Server {
             jobs: Jobs::default(),
             disk,
             checked: 0,
+            keys_looked: 0,
             busy: true,
             stopping: false,
         })
@@ -137,6 +141,8 @@ impl Server {
     }
 
     fn turn(&mut self) -> Result<(), Fatal> {
+        // First: what comes after a key was taken back is not let in by it.
+        self.look_at_keys();
         self.receive()?;
         self.pass_time();
         self.commit()?;
@@ -162,6 +168,23 @@ impl Server {
         let wake = until_signal.then_some(&self.wake);
         let inlets = self.sockets.iter().flat_map(Socket::inlets).chain([self.gate.zap()]);
         Ok(socket::wait(&inlets.collect::<Vec<_>>(), wake, timeout_ms)?)
+    }
+
+    fn look_at_keys(&mut self) {
+        let now = self.now();
+        if now >= self.keys_looked + KEYS_MS {
+            self.keys_looked = now;
+            if let Some(keys) = self.gate.look() {
+                self.take_back(&keys.revoked);
+            }
+        }
+    }
+
+    /// These keys are not let in any more.
+    fn take_back(&mut self, keys: &[String]) {
+        if !keys.is_empty() {
+            tracing::info!("taken back: {}", keys.join(", "));
+        }
     }
 
     fn pass_time(&mut self) {

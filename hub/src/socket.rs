@@ -1,7 +1,7 @@
 //! The hub's sockets: for each endpoint a ROUTER for requests and a PULL for reports.
 //!
-//! Encrypted TCP, plain TCP and ipc are sockets of their own: who is let in is settled by the socket,
-//! and then by the gate.
+//! Encrypted TCP, plain TCP and ipc are sockets of their own. All but those of plain TCP let in by key,
+//! ipc as well: a directory may be another user's by the time that somebody connects, a key is not.
 
 use std::cell::Cell;
 use std::ffi::CString;
@@ -72,20 +72,22 @@ pub struct Socket {
     /// Where reports go, as clients are told.
     pub report: String,
     pub security: Security,
+    /// Who connects is on this machine.
+    pub is_ipc: bool,
     files: Vec<PathBuf>,
     /// What libzmq tells of handshakes that failed, of each of the two.
     watches: Vec<Inlet>,
 }
 
 impl Socket {
-    /// Over TCP: encrypted for those who have a key, if the hub's own keys are given.
+    /// Encrypted for those who have a key, if the hub's own keys are given.
     pub fn bind(
         context: &zmq::Context,
         endpoint: &str,
         keys: Option<&ServerKeys>,
     ) -> Result<Self, BindError> {
         match endpoint.strip_prefix("ipc://") {
-            Some(path) => Self::bind_ipc(context, Path::new(path)),
+            Some(path) => Self::bind_ipc(context, Path::new(path), keys),
             None => Self::bind_tcp(context, endpoint, keys),
         }
     }
@@ -115,14 +117,7 @@ impl Socket {
     ) -> Result<Self, BindError> {
         let mut watches = Vec::new();
         let mut bind_one = |kind, endpoint: &str| -> Result<Inlet, BindError> {
-            let mut socket = open_one(context, kind)?;
-            if let Some(keys) = keys {
-                socket.set_curve_server(true)?;
-                socket.set_curve_secretkey(keys.secret_key.expose().as_bytes())?;
-                socket.set_zap_domain(DOMAIN)?;
-                watches.push(watch(context, &mut socket)?);
-            }
-            bind_open(socket, endpoint)
+            bind_open(open_one(context, kind, keys, &mut watches)?, endpoint)
         };
         let router = bind_one(zmq::ROUTER, endpoint)?;
         let bound = last_endpoint(&router, endpoint)?;
@@ -143,13 +138,18 @@ impl Socket {
             pull,
             endpoint: format!("{host}:{port}"),
             report: format!("tcp://:{report_port}"),
-            security: if keys.is_some() { Security::Curve } else { Security::Plain },
+            security: security(keys),
+            is_ipc: false,
             files: Vec::new(),
             watches,
         })
     }
 
-    fn bind_ipc(context: &zmq::Context, path: &Path) -> Result<Self, BindError> {
+    fn bind_ipc(
+        context: &zmq::Context,
+        path: &Path,
+        keys: Option<&ServerKeys>,
+    ) -> Result<Self, BindError> {
         let endpoint = format!("ipc://{}", path.display());
         let report_path = PathBuf::from(format!("{}.report", path.display()));
         let bytes = report_path.as_os_str().len();
@@ -161,14 +161,19 @@ impl Socket {
             return Err(BindError::Alive { endpoint });
         }
         let report = format!("ipc://{}", report_path.display());
+        let mut watches = Vec::new();
+        let mut bind_one = |kind, endpoint: &str| -> Result<Inlet, BindError> {
+            bind_open(open_one(context, kind, keys, &mut watches)?, endpoint)
+        };
         Ok(Self {
-            router: bind_open(open_one(context, zmq::ROUTER)?, &endpoint)?,
-            pull: bind_open(open_one(context, zmq::PULL)?, &report)?,
+            router: bind_one(zmq::ROUTER, &endpoint)?,
+            pull: bind_one(zmq::PULL, &report)?,
             endpoint,
             report,
-            security: Security::Ipc,
+            security: security(keys),
+            is_ipc: true,
             files: vec![path.to_owned(), report_path],
-            watches: Vec::new(),
+            watches,
         })
     }
 }
@@ -182,8 +187,19 @@ impl Drop for Socket {
     }
 }
 
-fn open_one(context: &zmq::Context, kind: zmq::SocketType) -> Result<zmq::Socket, zmq::Error> {
-    let socket = context.socket(kind)?;
+fn security(keys: Option<&ServerKeys>) -> Security {
+    if keys.is_some() { Security::Curve } else { Security::Plain }
+}
+
+/// Not bound yet. Of one with keys, what becomes of those who are not let in is told by another one
+/// of `watches`.
+fn open_one(
+    context: &zmq::Context,
+    kind: zmq::SocketType,
+    keys: Option<&ServerKeys>,
+    watches: &mut Vec<Inlet>,
+) -> Result<zmq::Socket, zmq::Error> {
+    let mut socket = context.socket(kind)?;
     socket.set_maxmsgsize(MESSAGE_BYTES_MAX as i64)?;
     socket.set_handshake_ivl(HANDSHAKE_MS)?;
     socket.set_backlog(BACKLOG)?;
@@ -196,6 +212,12 @@ fn open_one(context: &zmq::Context, kind: zmq::SocketType) -> Result<zmq::Socket
     if kind == zmq::ROUTER {
         // A reply to a client that is gone is an error that the hub can act on.
         socket.set_router_mandatory(true)?;
+    }
+    if let Some(keys) = keys {
+        socket.set_curve_server(true)?;
+        socket.set_curve_secretkey(keys.secret_key.expose().as_bytes())?;
+        socket.set_zap_domain(DOMAIN)?;
+        watches.push(watch(context, &mut socket)?);
     }
     Ok(socket)
 }

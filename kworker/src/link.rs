@@ -67,6 +67,8 @@ struct Connection {
     watched: Watched,
     /// None: not yet, Some(false): not any more.
     up: Option<bool>,
+    /// What the last handshake that failed said; it may pass when the hub is back.
+    stranger: Option<Event>,
 }
 
 /// Since when the hub does not answer.
@@ -94,12 +96,12 @@ pub struct Link {
 impl Link {
     /// Connects lazily: a hub that is down shows as silence. `term` is that of the leases.
     pub fn new(
-        target: impl Into<Target>,
+        target: Target,
         report: &str,
         term: Duration,
         now: Instant,
     ) -> Result<Self, LinkError> {
-        let (context, target) = (Context::new(), target.into());
+        let context = Context::new();
         let requests = connect(&context, zmq::DEALER, &target, PING, 0)?;
         let mut link = Self {
             context,
@@ -195,8 +197,9 @@ impl Link {
         }
         if self.next_timeout().is_some_and(|at| at <= now) {
             self.silent(self.heard, now);
-            let target = self.target.clone();
+            let (target, stranger) = (self.target.clone(), self.requests.stranger);
             self.requests = self.connect(zmq::DEALER, &target, PING)?;
+            self.requests.stranger = stranger;
             self.resend(now);
         }
         Ok(())
@@ -220,6 +223,11 @@ impl Link {
     pub fn long_silence(&self, now: Instant) -> Option<Instant> {
         let silence = self.silence?;
         (self.silence_told_at()? <= now).then_some(silence.since)
+    }
+
+    /// Who answers in place of a silent hub, if it is not the hub that is meant.
+    pub fn stranger(&self) -> Option<Denial> {
+        client::denial(&self.target, self.requests.stranger?)
     }
 
     pub fn silence_told_at(&self) -> Option<Instant> {
@@ -299,6 +307,7 @@ impl Connection {
                 Event::Up => {
                     news = Some(News::Up { again: self.up.is_some() });
                     self.up = Some(true);
+                    self.stranger = None;
                 }
                 Event::Down => {
                     // After a handshake that failed, this says no more than that.
@@ -308,7 +317,7 @@ impl Connection {
                     self.up = Some(false);
                 }
                 Event::Denied => news = Some(News::Denied),
-                Event::Mismatch | Event::BrokenOff => {}
+                Event::Mismatch | Event::BrokenOff => self.stranger = Some(event),
             }
         }
         news
@@ -334,7 +343,7 @@ fn connect(
         }
         let watched = Watched::new(context, socket, number)?;
         watched.socket().connect(&target.endpoint)?;
-        Ok(Connection { watched, up: None })
+        Ok(Connection { watched, up: None, stranger: None })
     };
     open().map_err(|source| LinkError::Socket { endpoint: target.endpoint.clone(), source })
 }

@@ -27,7 +27,7 @@ use dhub_proto::client::{Client, ClientError};
 use dhub_proto::exit::Exit;
 use dhub_proto::find::{FindError, Target};
 use dhub_proto::wire::{self, ErrorCode, Welcome, reply, request};
-use dhub_proto::{VERSION, host_name, random_id, say};
+use dhub_proto::{VERSION, host_name, random_id, say, secret};
 use tracing_subscriber::EnvFilter;
 
 use crate::allocation::{Allocation, End, usable};
@@ -110,6 +110,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, guardian: Guardian) -> Result<Exit, Error> {
+    // Before any key is read; the guardian reads none.
+    let core_limit = secret::forbid_dumps();
     let dir = args.dir.as_ref().map(absolute).transpose()?;
     if let Some(dir) = dir.as_ref().filter(|dir| !dir.is_dir()) {
         return Err(Error::NoDirectory(dir.clone()));
@@ -138,7 +140,7 @@ fn run(args: Args, guardian: Guardian) -> Result<Exit, Error> {
     let term = Duration::from_millis(welcome.worker_timeout_ms);
     let link = Link::new(target, &welcome.report_endpoint, term, Instant::now())?;
     adopt_orphans();
-    let processes = Processes::new(tail_bytes as usize)?;
+    let processes = Processes::new(tail_bytes as usize, core_limit)?;
     let setting = Setting {
         worker: name.clone(),
         host: host_name(),

@@ -20,12 +20,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dhub_proto::wire::{Attempt, Outcome, Result as Verdict};
 use rustix::event::epoll;
-use rustix::process::{Pid, RawPid, Signal, WaitOptions, WaitStatus, wait};
+use rustix::process::{
+    Pid, RawPid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getrlimit, setrlimit, wait,
+};
 
 use orphan::{Orphans, Traces};
 pub use room::make_room;
@@ -71,6 +73,8 @@ pub struct Start {
 /// All processes of this pool, by the number of their group.
 pub struct Processes {
     tail_bytes: usize,
+    /// How large core dumps of tasks may be, if that is another limit than this process has.
+    core_limit: Option<Rlimit>,
     alive: HashMap<Pid, Process>,
     names: HashMap<String, Pid>,
     slots: Slots,
@@ -86,9 +90,10 @@ pub struct Processes {
 }
 
 impl Processes {
-    pub fn new(tail_bytes: usize) -> io::Result<Self> {
+    pub fn new(tail_bytes: usize, core_limit: Option<Rlimit>) -> io::Result<Self> {
         Ok(Self {
             tail_bytes,
+            core_limit,
             alive: HashMap::new(),
             names: HashMap::new(),
             slots: Slots::default(),
@@ -111,7 +116,7 @@ impl Processes {
         let Start { mut command, attempt, time_limit, stdin, output } = start;
         let ([stdout, stderr], sink) = output.open(self.tail_bytes)?;
         command.stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
-        let child = command.spawn()?;
+        let child = self.spawn(&mut command)?;
         let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
             return Err(io::Error::other("the system gave a process number that is none"));
         };
@@ -144,6 +149,17 @@ impl Processes {
             self.set_timer(pid, now.checked_add(limit));
         }
         Ok(())
+    }
+
+    /// With the limit of core dumps that tasks have. It is this process's own for that moment, which does
+    /// no harm: nothing is dumped of it anyway.
+    fn spawn(&self, command: &mut Command) -> io::Result<Child> {
+        let Some(limit) = self.core_limit else { return command.spawn() };
+        let own = getrlimit(Resource::Core);
+        setrlimit(Resource::Core, limit)?;
+        let child = command.spawn();
+        setrlimit(Resource::Core, own)?;
+        child
     }
 
     /// Asks the task's processes to stop; after the grace they are killed.

@@ -7,6 +7,7 @@ use std::io::{self, Seek, Write};
 use std::path::{Component, Path, PathBuf, absolute};
 use std::process::{Command, Stdio};
 
+use dhub_proto::find::INSECURE;
 use dhub_proto::output;
 use dhub_proto::private::{self, Mode, PrivateError};
 use dhub_proto::wire::Lease;
@@ -122,8 +123,8 @@ impl Setting {
         command.envs(lease.env.iter().filter_map(|variable| variable.split_once('=')));
         command.envs(variables(who)).env("DHUB_HUB", &self.hub);
         match &self.access {
-            Some(access) => command.env("DHUB_ACCESS", access),
-            None => command.env_remove("DHUB_ACCESS"),
+            Some(access) => command.env("DHUB_ACCESS", access).env_remove(INSECURE),
+            None => command.env_remove("DHUB_ACCESS").env(INSECURE, "1"),
         };
         if let Some(dir) = dir {
             command.current_dir(dir);

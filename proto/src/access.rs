@@ -3,14 +3,17 @@
 //! JSON, mode 0600. The hub writes those of its user below `~/.dhub`, where the tools find them;
 //! `dhub access new` writes others, to be carried to other machines or given to other people.
 
-use std::fmt;
+use std::io::ErrorKind::NotFound;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
+use crate::endpoint;
 use crate::private::{self, PrivateError};
 use crate::role::Roles;
+pub use crate::secret::SecretKey;
 
 /// Length of a key in Z85, ZeroMQ's way to write 32 bytes.
 pub const KEY_CHARS: usize = 40;
@@ -18,27 +21,9 @@ pub const KEY_CHARS: usize = 40;
 pub const FORMAT: u32 = 1;
 /// What files of this kind are called.
 pub const EXTENSION: &str = "access";
+/// More than what such a file has.
+const TEXT_BYTES: usize = 16 * 1024;
 const ADVICE: &str = "set DHUB_DIR to a directory of yours";
-
-/// Half of a key pair, in Z85. Only `expose` shows it.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub struct SecretKey(String);
-
-impl SecretKey {
-    pub fn new(z85: String) -> Self {
-        Self(z85)
-    }
-
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
 
 /// What an access file says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,7 +81,7 @@ impl Keys {
 
 impl Access {
     pub fn read(path: &Path) -> Result<Self, AccessError> {
-        let text = private::read(path)?;
+        let text = Zeroizing::new(private::read(path)?);
         let wrong = |why: String| AccessError::Wrong { path: path.to_owned(), why };
         #[derive(Deserialize)]
         struct Format {
@@ -126,10 +111,12 @@ impl Access {
         private::write(path, &self.to_text())
     }
 
-    pub fn to_text(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("strings and numbers");
-        text.push('\n');
-        text
+    pub fn to_text(&self) -> Zeroizing<String> {
+        // Room for all of it: what grows leaves copies behind.
+        let mut text = Zeroizing::new(Vec::with_capacity(TEXT_BYTES));
+        serde_json::to_writer_pretty(&mut *text, self).expect("strings and numbers");
+        text.push(b'\n');
+        Zeroizing::new(String::from_utf8(std::mem::take(&mut *text)).expect("JSON"))
     }
 
     pub fn keys(&self) -> Keys {
@@ -142,9 +129,20 @@ impl Access {
         !self.boot_id.is_empty() && self.boot_id == boot_id() && self.host == crate::host_name()
     }
 
-    /// Does the hub take connections on this machine?
-    pub fn ipc_answers(&self) -> bool {
-        self.is_here() && self.ipc.strip_prefix("ipc://").is_some_and(takes_connections)
+    /// Does something take connections where the hub did on this machine? Who that is, its key tells; but
+    /// a directory that is not this user's any more is an error.
+    pub fn ipc_answers(&self) -> Result<bool, PrivateError> {
+        let path = self.ipc.strip_prefix("ipc://").filter(|_| self.is_here()).map(Path::new);
+        let Some(path) = path.filter(|path| takes_connections(path)) else { return Ok(false) };
+        match path.parent() {
+            Some(dir) => endpoint::check_socket_dir(dir).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Is it the hub that this endpoint leads to?
+    pub fn is_at(&self, endpoint: &str) -> bool {
+        self.ipc == endpoint || self.endpoints.iter().any(|it| endpoint::is_same(it, endpoint))
     }
 }
 
@@ -152,7 +150,7 @@ pub fn is_key(text: &str) -> bool {
     text.len() == KEY_CHARS && zmq::z85_decode(text).is_ok()
 }
 
-pub fn takes_connections(path: &str) -> bool {
+fn takes_connections(path: &Path) -> bool {
     UnixStream::connect(path).is_ok()
 }
 
@@ -191,13 +189,14 @@ pub struct Live {
 pub const LIVE: &str = "live.json";
 pub const OWNER: &str = "owner.access";
 
-/// One hub of this user that runs, or that did not stop as asked.
+/// One hub of this user.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// Its owner's access file.
     pub path: PathBuf,
     pub access: Access,
-    pub live: Live,
+    /// None: it stopped as asked.
+    pub live: Option<Live>,
 }
 
 impl Found {
@@ -205,12 +204,16 @@ impl Found {
     pub fn about(&self) -> String {
         let Access { file, host, .. } = &self.access;
         let file = if file.is_empty() { "in memory" } else { file };
-        let Live { process, since, .. } = &self.live;
-        format!("{file}, on {host}, process {process} since {since}")
+        match &self.live {
+            Some(Live { process, since, .. }) => {
+                format!("{file}, on {host}, process {process} since {since}")
+            }
+            None => format!("{file}, on {host}"),
+        }
     }
 }
 
-/// The hubs of this user, by their directories.
+/// The hubs of this user, by their directories: those first that run, or did not stop as asked.
 pub fn hubs(dir: &Path) -> Result<Vec<Found>, AccessError> {
     let Ok(entries) = std::fs::read_dir(dir) else {
         return Ok(Vec::new());
@@ -220,17 +223,30 @@ pub fn hubs(dir: &Path) -> Result<Vec<Found>, AccessError> {
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for hub in paths {
-        let Ok(live) = private::read(&hub.join(LIVE)) else { continue };
         let path = hub.join(OWNER);
         // Its owner's key was taken back: for others to reach, by a file that they name.
         if !path.exists() {
             continue;
         }
-        if let Ok(live) = serde_json::from_str(&live) {
-            found.push(Found { access: Access::read(&path)?, path, live });
+        match (Access::read(&path), live(&hub)?) {
+            (Ok(access), live) => found.push(Found { path, access, live }),
+            // What a hub that stopped long ago wrote need not be of use.
+            (Err(AccessError::Wrong { .. } | AccessError::Newer { .. }), None) => {}
+            (Err(error), _) => return Err(error),
         }
     }
+    found.sort_by_key(|hub| hub.live.is_none());
     Ok(found)
+}
+
+/// What the hub of this directory says of itself; None: it does not run.
+pub fn live(hub: &Path) -> Result<Option<Live>, PrivateError> {
+    let path = hub.join(LIVE);
+    match private::read(&path) {
+        Ok(text) => Ok(serde_json::from_str(&text).ok()),
+        Err(PrivateError::Io { source, .. }) if source.kind() == NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
@@ -292,6 +308,6 @@ mod tests {
         assert!(!Access { host: "elsewhere".into(), ..here.clone() }.is_here());
         assert!(!Access { boot_id: "x".into(), ..here.clone() }.is_here());
         assert!(!Access { boot_id: String::new(), ..here.clone() }.is_here());
-        assert!(!here.ipc_answers());
+        assert!(!here.ipc_answers().unwrap());
     }
 }

@@ -53,11 +53,11 @@ pub enum Denial {
     )]
     NoKey { endpoint: String },
     #[error(
-        "what answers at {endpoint} is not encrypted, or no hub at all; {access} is for one that is\n  to a hub with --insecure: -s ENDPOINT without --access and DHUB_ACCESS"
+        "what answers at {endpoint} is another hub than {access} is for, or none: it is not encrypted\n  to a hub with --insecure: -s ENDPOINT --insecure, without --access and DHUB_ACCESS"
     )]
     Plain { endpoint: String, access: String },
     #[error(
-        "what listens at {endpoint} breaks the encrypted handshake off: it is another hub than {access} is for, or none"
+        "what answers at {endpoint} is another hub than {access} is for, or none: it breaks the encrypted handshake off"
     )]
     Stranger { endpoint: String, access: String },
 }
@@ -96,8 +96,8 @@ pub struct Client {
 
 impl Client {
     /// Connects lazily: a hub that is down shows at the first request.
-    pub fn new(target: impl Into<Target>, timeout: Duration) -> Self {
-        let (context, target) = (zmq::Context::new(), target.into());
+    pub fn new(target: Target, timeout: Duration) -> Self {
+        let context = zmq::Context::new();
         let (socket, connections, last_id, denial) = (None, 0, 0, None);
         Self { context, target, timeout, socket, connections, last_id, denial }
     }

@@ -1,8 +1,8 @@
 //! Where a hub is found when nobody says so: in a directory of this user that only it can enter.
 
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs, UdpSocket};
 use std::path::{Path, PathBuf};
 
-use crate::access::takes_connections;
 use crate::limits::PORT;
 use crate::private::{self, PrivateError};
 
@@ -25,22 +25,45 @@ pub fn make_socket_dir() -> Result<PathBuf, PrivateError> {
     Ok(path)
 }
 
-/// Endpoints of this user's hubs on this machine that take connections now.
-pub fn live_hubs() -> Result<Vec<String>, PrivateError> {
-    let dir = socket_dir();
-    let Ok(entries) = std::fs::read_dir(&dir) else {
-        return Ok(Vec::new());
+/// Makes sure that nobody else can enter the directory that a hub's socket is in.
+pub fn check_socket_dir(path: &Path) -> Result<(), PrivateError> {
+    private::check_dir(path, ADVICE)
+}
+
+/// Do both lead to the same place? Names are looked up, and this machine is one place, whatever it is called.
+/// If not, no harm is done by a yes: the key of one hub opens no other.
+pub fn is_same(a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    let port =
+        |endpoint: &str| Some(endpoint.strip_prefix("tcp://")?.rsplit_once(':')?.1.to_owned());
+    match (port(a), port(b)) {
+        // Names are looked up only if they matter.
+        (Some(one), Some(other)) if one == other => {}
+        _ => return false,
+    }
+    let (a, b) = (addresses(a), addresses(b));
+    let shared = a.iter().any(|it| b.contains(it));
+    shared || (a.iter().any(is_here) && b.iter().any(is_here))
+}
+
+fn addresses(endpoint: &str) -> Vec<IpAddr> {
+    let Some((host, _)) = endpoint.trim_start_matches("tcp://").rsplit_once(':') else {
+        return Vec::new();
     };
-    private::check_dir(&dir, ADVICE)?;
-    let mut live: Vec<String> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "sock"))
-        .filter(|path| path.to_str().is_some_and(takes_connections))
-        .map(|path| format!("ipc://{}", path.display()))
-        .collect();
-    live.sort();
-    Ok(live)
+    let host = host.trim_matches(['[', ']']);
+    // This machine's own name may be known to nobody else.
+    if host.eq_ignore_ascii_case(&crate::host_name()) || host == "*" {
+        return vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+    }
+    let found = (host, 0).to_socket_addrs().into_iter().flatten();
+    found.map(|address| address.ip()).collect()
+}
+
+/// Is it an address of this machine? Only of one's own one can take a port.
+fn is_here(address: &IpAddr) -> bool {
+    address.is_loopback() || UdpSocket::bind((*address, 0)).is_ok()
 }
 
 /// Where reports go, for a hub that answers at `request` and named `report` in its Welcome.
@@ -99,6 +122,24 @@ mod tests {
         assert!(parse("tcp://login3:70000").is_err());
         assert!(parse("udp://login3:1").is_err());
         assert!(parse("").is_err());
+    }
+
+    #[test]
+    fn a_place_is_the_same_by_whatever_name() {
+        let here = format!("tcp://{}:7", crate::host_name());
+        let names =
+            ["tcp://localhost:7", "tcp://127.0.0.1:7", "tcp://127.0.0.2:7", "tcp://0.0.0.0:7"];
+        for one in names.into_iter().chain([here.as_str(), "tcp://[::1]:7"]) {
+            for other in names.into_iter().chain([here.as_str()]) {
+                assert!(is_same(one, other), "{one} and {other}");
+            }
+            // Addresses for documentation: of no machine.
+            for other in ["tcp://127.0.0.1:8", "tcp://192.0.2.1:7", "ipc:///run/x.sock"] {
+                assert!(!is_same(one, other), "{one} and {other}");
+            }
+        }
+        assert!(is_same("tcp://192.0.2.1:7", "tcp://192.0.2.1:7"));
+        assert!(!is_same("tcp://192.0.2.1:7", "tcp://192.0.2.2:7"));
     }
 
     #[test]

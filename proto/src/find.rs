@@ -1,7 +1,8 @@
 //! Which hub is meant, and how to reach it.
 //!
 //! What is said on the command line counts first, then the environment, then the hubs that this
-//! user runs: on this machine over ipc, on others by the access files in `~/.dhub`.
+//! user runs, by the access files in `~/.dhub`: on this machine over ipc, on others over TCP. The key
+//! of the access file decides who is talked to; without one only `--insecure` says that nobody does.
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -11,8 +12,9 @@ use crate::access::{self, Access, AccessError, Found, Keys};
 use crate::endpoint;
 use crate::options::HubOptions;
 use crate::private::PrivateError;
-use crate::role::Roles;
 
+/// For scripts: what --insecure says.
+pub const INSECURE: &str = "DHUB_INSECURE";
 /// How long another machine may take to show that a hub runs there.
 const PROBE: Duration = Duration::from_secs(1);
 /// A hub that was started just now is there soon.
@@ -22,7 +24,7 @@ const AGAIN: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Target {
     pub endpoint: String,
-    /// None: over ipc, or plain.
+    /// None: plain, because somebody said so.
     pub keys: Option<Keys>,
     /// The access file that it is known by.
     pub access: Option<PathBuf>,
@@ -31,6 +33,17 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whoever answers there.
+    pub fn plain(endpoint: impl Into<String>) -> Self {
+        Self { endpoint: endpoint.into(), ..Self::default() }
+    }
+
+    /// At this endpoint, which may be a tunnel to where the access file says.
+    fn keyed(endpoint: String, path: PathBuf, access: &Access) -> Self {
+        let (keys, about) = (Some(access.keys()), about(access, &path));
+        Self { endpoint, keys, access: Some(path), about }
+    }
+
     /// The endpoint, and why it is looked for there.
     pub fn place(&self) -> String {
         let Self { endpoint, about, .. } = self;
@@ -38,22 +51,10 @@ impl Target {
     }
 }
 
-impl From<&str> for Target {
-    fn from(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.into(), ..Self::default() }
-    }
-}
-
-impl From<String> for Target {
-    fn from(endpoint: String) -> Self {
-        Self { endpoint, ..Self::default() }
-    }
-}
-
 /// No single hub can be meant.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    #[error("several of your hubs run; choose one with -s or --access:\n  {}", .0.join("\n  "))]
+    #[error("several of your hubs run; choose one with --access:\n  {}", .0.join("\n  "))]
     Several(Vec<String>),
     #[error("none of your hubs runs (looked on this machine and in {})\n  start one with: dhub -f FILE      another: -s or --access", .dir.display())]
     None { dir: PathBuf },
@@ -65,6 +66,11 @@ pub enum FindError {
     Environment(String),
     #[error("{path} names no encrypted endpoint of the hub, and the hub is not on this machine")]
     Unreachable { path: PathBuf },
+    #[error(
+        "no key is known for the hub at {endpoint}: none of your hubs is there, by {dir}\n  give its access file with --access FILE or DHUB_ACCESS; dhub access new makes it, by the hub's user{}",
+        if .endpoint.starts_with("ipc://") { "" } else { "\n  a hub that was started with --insecure wants no key: --insecure or DHUB_INSECURE=1, and whoever answers there is believed" }
+    )]
+    NoKey { endpoint: String, dir: String },
     #[error(transparent)]
     Access(#[from] AccessError),
     #[error(transparent)]
@@ -82,6 +88,7 @@ impl FindError {
         match self {
             FindError::Several(_) | FindError::Environment(_) => Exit::Usage,
             FindError::None { .. } | FindError::Gone { .. } => Exit::NoHub,
+            FindError::NoKey { .. } => Exit::Denied,
             FindError::Unreachable { .. } | FindError::Access(_) | FindError::Private(_) => {
                 Exit::System
             }
@@ -119,29 +126,33 @@ impl HubOptions {
         match (server, access) {
             (Some(server), Some(path)) => {
                 let access = Access::read(&path)?;
-                Ok(at(server, Some((path, access))))
+                Ok(Target::keyed(server, path, &access))
             }
             (None, Some(path)) => by_access(path),
-            (Some(server), None) => {
-                let hubs = dir.as_deref().map_or(Ok(Vec::new()), access::hubs)?;
-                let known = hubs.into_iter().find(|hub| hub.access.endpoints.contains(&server));
-                Ok(at(server, known.map(|hub| (hub.path, hub.access))))
-            }
+            (Some(server), None) => known(server, dir.as_deref(), self.is_insecure()),
             (None, None) => only(dir.as_deref()),
         }
     }
+
+    fn is_insecure(&self) -> bool {
+        let set = || std::env::var_os(INSECURE).is_some_and(|it| !it.is_empty() && it != "0");
+        self.insecure || set()
+    }
 }
 
-/// At this endpoint, which may be a tunnel to where the access file says.
-fn at(endpoint: String, known: Option<(PathBuf, Access)>) -> Target {
-    match known {
-        Some((path, access)) if endpoint.starts_with("tcp://") => Target {
-            endpoint,
-            keys: Some(access.keys()),
-            about: about(&access, &path),
-            access: Some(path),
-        },
-        _ => endpoint.into(),
+/// By the key of that of this user's hubs that is there. Plain only if none is, and plain is allowed.
+fn known(server: String, dir: Option<&Path>, insecure: bool) -> Result<Target, FindError> {
+    let hubs = dir.map_or(Ok(Vec::new()), access::hubs)?;
+    let is_tcp = server.starts_with("tcp://");
+    // One that was stopped has left its port to others.
+    let mut hubs = hubs.into_iter().filter(|hub| !insecure || hub.live.is_some());
+    match hubs.find(|hub| hub.access.is_at(&server)) {
+        Some(hub) => Ok(Target::keyed(server, hub.path, &hub.access)),
+        None if insecure && is_tcp => Ok(Target::plain(server)),
+        None => {
+            let dir = dir.unwrap_or(Path::new("~/.dhub")).display().to_string();
+            Err(FindError::NoKey { endpoint: server, dir })
+        }
     }
 }
 
@@ -151,51 +162,48 @@ fn about(access: &Access, path: &Path) -> String {
     format!("{} says that {file} is, on {host}", path.display())
 }
 
-/// Over ipc if the hub is on this machine and everything may be asked, as over ipc it may; else at
-/// the first endpoint that the file names, where the hub holds the key to its roles.
+/// Over ipc if the hub is on this machine and its socket can be entered; else at the first endpoint that
+/// the file names.
 pub fn by_access(path: PathBuf) -> Result<Target, FindError> {
     let access = Access::read(&path)?;
-    if access.roles == Roles::all() && access.ipc_answers() {
-        let about = about(&access, &path);
-        return Ok(Target { endpoint: access.ipc, keys: None, access: Some(path), about });
+    if access.ipc_answers()? {
+        return Ok(Target::keyed(access.ipc.clone(), path, &access));
     }
-    match access.endpoints.first() {
-        Some(endpoint) => Ok(at(endpoint.clone(), Some((path, access)))),
+    match access.endpoints.iter().find(|endpoint| endpoint.starts_with("tcp://")) {
+        Some(endpoint) => Ok(Target::keyed(endpoint.clone(), path, &access)),
         None => Err(FindError::Unreachable { path }),
     }
 }
 
 /// The only hub of this user that runs.
 fn only(dir: Option<&Path>) -> Result<Target, FindError> {
-    let mut here = endpoint::live_hubs()?;
-    let (mut away, mut gone) = (Vec::new(), Vec::new());
-    for hub in dir.map_or(Ok(Vec::new()), access::hubs)? {
+    let (mut here, mut away, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+    let hubs = dir.map_or(Ok(Vec::new()), access::hubs)?;
+    for hub in hubs.into_iter().filter(|hub| hub.live.is_some()) {
         let access = &hub.access;
-        match access.is_here() {
-            true if here.contains(&access.ipc) => {}
-            true if access.ipc_answers() => here.push(access.ipc.clone()),
-            false if access.host != crate::host_name() && !access.endpoints.is_empty() => {
-                away.push(hub);
-            }
-            _ => gone.push(hub),
+        if access.ipc_answers()? {
+            here.push(hub);
+        } else if access.host != crate::host_name() && !access.endpoints.is_empty() {
+            away.push(hub);
+        } else {
+            gone.push(hub);
         }
     }
     if here.len() + away.len() > 1 {
         // One that was killed on another machine is still listed.
         away.retain(|hub| hub.access.endpoints.iter().any(|endpoint| answers(endpoint)));
     }
-    match (here.as_slice(), away.as_slice()) {
-        ([endpoint], []) => Ok(endpoint.as_str().into()),
-        ([], [hub]) => by_access(hub.path.clone()),
-        ([], []) => Err(match gone.pop() {
+    here.append(&mut away);
+    match here.as_slice() {
+        [hub] => by_access(hub.path.clone()),
+        [] => Err(match gone.pop() {
             Some(hub) => gone_error(&hub),
             None => FindError::None { dir: dir.unwrap_or(Path::new("~/.dhub")).to_owned() },
         }),
-        _ => {
-            let away = away
-                .iter()
-                .map(|hub| format!("--access {}  ({})", hub.path.display(), hub.about()));
-            Err(FindError::Several(here.iter().map(|it| format!("-s {it}")).chain(away).collect()))
+        several => {
+            let choice =
+                |hub: &Found| format!("--access {}  ({})", hub.path.display(), hub.about());
+            Err(FindError::Several(several.iter().map(choice).collect()))
         }
     }
 }

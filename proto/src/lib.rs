@@ -19,6 +19,8 @@ pub mod plain;
 pub mod private;
 pub mod role;
 mod say;
+pub mod secret;
+pub mod verb;
 pub mod watch;
 
 /// The native dialect, generated from hub.proto.

@@ -21,6 +21,11 @@ pub struct HubOptions {
     #[arg(long, value_name = "FILE", global = true, help_heading = HUB)]
     pub access: Option<PathBuf>,
 
+    /// Talk to a hub at -s that lets in without a key (dhub --insecure), if none is known for it
+    /// [env: DHUB_INSECURE=1]. Whoever answers there is believed
+    #[arg(long, global = true, help_heading = HUB, conflicts_with = "access")]
+    pub insecure: bool,
+
     /// How long to wait for an answer, in all, before giving up
     #[arg(long, value_name = "TIME", default_value = "5s", global = true, help_heading = HUB,
           value_parser = parse_duration)]

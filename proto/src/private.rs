@@ -9,7 +9,7 @@ mod write;
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 pub use keep::{Kept, keep, keep_below, look, make_dirs};
@@ -23,6 +23,8 @@ pub enum PrivateError {
     Io { path: PathBuf, source: io::Error },
     #[error("{path} belongs to user {owner}, not to you; {advice}")]
     Owner { path: PathBuf, owner: u32, advice: &'static str },
+    #[error("{path} is neither a file nor a pipe")]
+    Kind { path: PathBuf },
     #[error("{path} can be entered by others; mend it with: chmod 700 '{path}'")]
     DirMode { path: PathBuf },
     #[error(
@@ -88,8 +90,16 @@ pub fn read(path: &Path) -> Result<String, PrivateError> {
     let file = File::open(path).map_err(io_error(path))?;
     // Of the open file: what is read is what was looked at.
     let meta = file.metadata().map_err(io_error(path))?;
-    if meta.is_file() && meta.mode() & 0o077 != 0 {
+    if !meta.is_file() && !meta.file_type().is_fifo() {
+        return Err(PrivateError::Kind { path: path.to_owned() });
+    }
+    if meta.mode() & 0o077 != 0 {
         return Err(PrivateError::FileMode { path: path.to_owned() });
+    }
+    // Whoever made a pipe, as <(...) does, decides what comes out of it.
+    if !meta.is_file() && meta.uid() != rustix::process::getuid().as_raw() {
+        let (path, owner) = (path.to_owned(), meta.uid());
+        return Err(PrivateError::Owner { path, owner, advice: "give a file or a pipe of yours" });
     }
     io::read_to_string(file).map_err(io_error(path))
 }

@@ -172,9 +172,10 @@ fn asked(
 /// The hub that the line so far means, behind the `--` of who asks.
 fn hub_options(args: impl Iterator<Item = OsString>) -> Option<HubOptions> {
     let mut args = args.skip_while(|arg| arg != "--").skip(1).map(|it| it.into_string().ok());
-    let mut options = HubOptions { server: None, access: None, timeout: LIMIT };
+    let mut options = HubOptions { server: None, access: None, insecure: false, timeout: LIMIT };
     while let Some(arg) = args.next() {
         let arg = arg?;
+        options.insecure |= arg == "--insecure";
         let mut value = |long: &str, short: &str| {
             let with_long = arg.strip_prefix(long).and_then(|it| it.strip_prefix('='));
             let with_short = (!short.is_empty())

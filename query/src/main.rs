@@ -38,6 +38,8 @@ use output::Output;
 fn main() -> ExitCode {
     // Each file is made with the mode that it is to have; this is for those of the libraries.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    // Before any key is read.
+    dhub_proto::secret::forbid_dumps();
     match run(cli::parse(completion::names)) {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -14,7 +14,7 @@ pub struct Dwork {
 
 impl Dwork {
     pub fn connect(endpoint: &str) -> Self {
-        Self::to(&endpoint.into())
+        Self::to(&Target::plain(endpoint))
     }
 
     /// With a key, if the hub wants one.

@@ -19,7 +19,7 @@ pub struct Native {
 
 impl Native {
     pub fn connect(endpoint: &str) -> Self {
-        Self::to(&endpoint.into())
+        Self::to(&Target::plain(endpoint))
     }
 
     /// With a key, if the hub wants one.

@@ -1,7 +1,7 @@
 //! What has arrived: taken in, checked, and handed on by its dialect.
 
 use dhub_proto::Message;
-use dhub_proto::role::Role;
+use dhub_proto::verb::{Verb, Way};
 use dhub_proto::wire::{self, reply};
 
 use super::read::Read;
@@ -13,7 +13,6 @@ use crate::gate::Denied;
 use crate::route::{Dialect, Route};
 use crate::scheduler::message::{Command, Ticket};
 use crate::socket::Received;
-use crate::verb;
 
 /// Messages taken in before a commit.
 const TURN_MESSAGES_MAX: usize = 1_000;
@@ -79,7 +78,7 @@ impl Server {
         let Some(asked) = frame.and_then(|frame| dwork::decode(ticket, frame)) else {
             return self.refuse_dwork(&route);
         };
-        if let Err(denied) = self.check(&route, Some(verb::dwork_role(&asked))) {
+        if let Err(denied) = self.check(&route, asked.verb()) {
             return self.deny(&route, &denied);
         }
         match asked {
@@ -105,14 +104,21 @@ impl Server {
             return self.refuse_dwork(&route);
         };
         route.dialect = Dialect::Native { id: request.id };
+        if let Some(verb) = request.body.as_ref().map(Verb::of) {
+            if let Err(denied) = self.check(&route, verb) {
+                return self.deny(&route, &denied);
+            }
+            if verb.way() == Way::Ipc && !self.sockets[route.socket].is_ipc {
+                let why =
+                    format!("{} can be asked for over ipc only, on the hub's machine", verb.name());
+                return self.refuse(&route, error(wire::ErrorCode::ErrorInvalid, why));
+            }
+        }
         let ticket = self.next_ticket();
         let asked = match convert::decode(ticket, request.body) {
             Ok(asked) => asked,
             Err(why) => return self.refuse(&route, why),
         };
-        if let Err(denied) = self.check(&route, verb::role(&asked)) {
-            return self.deny(&route, &denied);
-        }
         match asked {
             Asked::Command(Command::Create { .. }) if self.disk.is_full() => {
                 self.refuse(&route, self.disk.refusal())?;
@@ -134,7 +140,10 @@ impl Server {
             Asked::Long(asked) => self.start_job(ticket, route, asked)?,
             Asked::Reload => {
                 let body = match self.gate.reload() {
-                    Ok(keys) => reply::Body::Reloaded(wire::Reloaded { keys: keys.valid as u32 }),
+                    Ok(keys) => {
+                        self.take_back(&keys.revoked);
+                        reply::Body::Reloaded(wire::Reloaded { keys: keys.valid as u32 })
+                    }
                     Err(why) => {
                         reply::Body::Error(error(wire::ErrorCode::ErrorInvalid, why.to_string()))
                     }
@@ -153,7 +162,7 @@ impl Server {
     /// Reports have no reply: what cannot be read is dropped.
     fn take_report(&mut self, socket: usize, received: &Received) -> Result<(), Fatal> {
         let security = self.sockets[socket].security;
-        if let Err(denied) = self.gate.check(security, received.user, Role::Work) {
+        if let Err(denied) = self.gate.check(security, received.user, Verb::Heartbeat.role()) {
             self.gate.requests_denied += 1;
             tracing::debug!("a report was dropped: {denied}");
             return Ok(());
@@ -185,9 +194,8 @@ impl Server {
     }
 
     /// May that be asked by who asks?
-    fn check(&self, route: &Route, role: Option<Role>) -> Result<(), Denied> {
-        let security = self.sockets[route.socket].security;
-        role.map_or(Ok(()), |role| self.gate.check(security, route.user, role))
+    fn check(&self, route: &Route, verb: Verb) -> Result<(), Denied> {
+        self.gate.check(self.sockets[route.socket].security, route.user, verb.role())
     }
 
     fn next_ticket(&mut self) -> Ticket {

@@ -59,7 +59,7 @@ fn await_answer(link: &mut Link, early: Duration) -> Asked {
 fn a_request_without_answer_is_sent_again_over_a_new_connection() {
     let hub = Hub::new("tcp://127.0.0.1:*");
     let start = Instant::now();
-    let mut link = Link::new(hub.endpoint.as_str(), "", TERM, start).unwrap();
+    let mut link = Link::new(Target::plain(&hub.endpoint), "", TERM, start).unwrap();
     link.ask(hello(Asked::Hello), start);
     link.ask(hello(Asked::Release), start);
     let (first, id) = hub.receive();
@@ -88,7 +88,7 @@ fn a_request_without_answer_is_sent_again_over_a_new_connection() {
 #[test]
 fn a_hub_that_comes_back_is_asked_again_at_once() {
     let hub = Hub::new("tcp://127.0.0.1:*");
-    let mut link = Link::new(hub.endpoint.as_str(), "", TERM, Instant::now()).unwrap();
+    let mut link = Link::new(Target::plain(&hub.endpoint), "", TERM, Instant::now()).unwrap();
     let mut ask = hello(Asked::Steal);
     ask.parked = Duration::from_secs(3600);
     link.ask(ask, Instant::now());
@@ -127,7 +127,7 @@ fn a_hub_that_comes_back_is_asked_again_at_once() {
 fn an_answer_counts_once_and_a_replaced_request_is_not_repeated() {
     let hub = Hub::new("tcp://127.0.0.1:*");
     let start = Instant::now();
-    let mut link = Link::new(hub.endpoint.as_str(), "", TERM, start).unwrap();
+    let mut link = Link::new(Target::plain(&hub.endpoint), "", TERM, start).unwrap();
     link.ask(hello(Asked::Listen), start);
     let mut ask = hello(Asked::Steal);
     ask.replaces = true;
@@ -149,7 +149,7 @@ fn an_answer_counts_once_and_a_replaced_request_is_not_repeated() {
 fn answers_to_all_that_was_replaced_count() {
     let hub = Hub::new("tcp://127.0.0.1:*");
     let start = Instant::now();
-    let mut link = Link::new(hub.endpoint.as_str(), "", TERM, start).unwrap();
+    let mut link = Link::new(Target::plain(&hub.endpoint), "", TERM, start).unwrap();
     // A pool that changes its mind twice before the hub answers.
     for asked in [Asked::Steal, Asked::Listen, Asked::Steal] {
         let mut ask = hello(asked);
@@ -171,10 +171,10 @@ fn reports_go_out_only_when_somebody_takes_them() {
     pull.bind("tcp://127.0.0.1:*").unwrap();
     let endpoint = pull.get_last_endpoint().unwrap().unwrap();
     let port = endpoint.rsplit_once(':').unwrap().1;
-    let request = "tcp://127.0.0.1:1";
-    let mut deaf = Link::new(request, "", TERM, Instant::now()).unwrap();
+    let request = || Target::plain("tcp://127.0.0.1:1");
+    let mut deaf = Link::new(request(), "", TERM, Instant::now()).unwrap();
     assert!(!deaf.report(&wire::Report::default()));
-    let mut link = Link::new(request, &format!("tcp://:{port}"), TERM, Instant::now()).unwrap();
+    let mut link = Link::new(request(), &format!("tcp://:{port}"), TERM, Instant::now()).unwrap();
     let until = Instant::now() + Duration::from_secs(10);
     while !link.report(&wire::Report::default()) {
         assert!(Instant::now() < until);

@@ -52,7 +52,7 @@ fn await_end(processes: &mut Processes) -> Ended {
 }
 
 fn outcome(script: &str, limit: Option<Duration>) -> Outcome {
-    let mut processes = Processes::new(100).unwrap();
+    let mut processes = Processes::new(100, None).unwrap();
     start(&mut processes, script, limit);
     await_end(&mut processes).outcome.unwrap()
 }
@@ -161,7 +161,7 @@ fn orphans_of_one_task_end_with_it_and_not_with_another() {
     let _alone = alone();
     crate::children::adopt_orphans();
     let dir = tempfile::tempdir().unwrap();
-    let mut processes = Processes::new(100).unwrap();
+    let mut processes = Processes::new(100, None).unwrap();
     for name in ["a", "b"] {
         let file = dir.path().join(name);
         let mut command = sh(&format!(
@@ -201,7 +201,7 @@ fn a_file_gets_all_of_the_output_and_its_end_is_reported() {
     let path = dir.path().join("out");
     std::fs::write(&path, "of an earlier attempt\n").unwrap();
     let file = std::fs::OpenOptions::new().read(true).append(true).open(&path).unwrap();
-    let mut processes = Processes::new(100).unwrap();
+    let mut processes = Processes::new(100, None).unwrap();
     let script = "seq 1000; echo err >&2";
     let output = Output::File { file, path: path.clone() };
     processes.start(Start { output, ..to_start(sh(script), None) }, Instant::now()).unwrap();
@@ -246,7 +246,7 @@ fn a_program_below_a_shell_may_save_its_work() {
     );
     // The outer shell dies at once, the inner one half a second later.
     let script = format!("/bin/sh -c '{saves}' & wait");
-    let mut processes = Processes::new(100).unwrap();
+    let mut processes = Processes::new(100, None).unwrap();
     start(&mut processes, &script, None);
     await_file(&dir.path().join("saved.up"));
     processes.stop("a", Instant::now());
@@ -260,7 +260,7 @@ fn who_does_not_listen_is_killed_after_the_grace() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pid");
     let script = format!("trap '' TERM; sleep 60 & echo $! > {}; wait; sleep 60", file.display());
-    let mut processes = Processes::new(100).unwrap();
+    let mut processes = Processes::new(100, None).unwrap();
     start(&mut processes, &script, None);
     let grandchild = await_file(&file);
     let now = Instant::now();
@@ -281,7 +281,7 @@ fn killing_at_once_takes_the_group_and_forgets_the_outcome() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pid");
     let script = format!("trap '' TERM; sleep 60 & echo $! > {}; wait", file.display());
-    let mut processes = Processes::new(100).unwrap();
+    let mut processes = Processes::new(100, None).unwrap();
     start(&mut processes, &script, Some(Duration::from_secs(60)));
     let grandchild = await_file(&file);
     processes.kill("a", Instant::now());
@@ -292,7 +292,7 @@ fn killing_at_once_takes_the_group_and_forgets_the_outcome() {
 #[test]
 fn what_does_not_exist_is_an_error_and_leaves_nothing() {
     let _alone = alone();
-    let mut processes = Processes::new(100).unwrap();
+    let mut processes = Processes::new(100, None).unwrap();
     let error = processes.start(to_start(Command::new("/no/such/program"), None), Instant::now());
     assert_eq!(error.unwrap_err().kind(), io::ErrorKind::NotFound);
     assert!(processes.alive.is_empty());

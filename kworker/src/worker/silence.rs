@@ -11,6 +11,8 @@ pub(super) struct Silence {
     since: Instant,
     /// The hub answers again, but does not know yet what ended meanwhile.
     over: Option<Duration>,
+    /// People were told that somebody else answers.
+    stranger_told: bool,
     pub(super) reported: usize,
 }
 
@@ -27,7 +29,8 @@ impl Worker {
     pub(super) fn watch_silence(&mut self, now: Instant) {
         match (&mut self.silence, self.link.long_silence(now)) {
             (None, Some(since)) => {
-                self.silence = Some(Silence { since, over: None, reported: 0 });
+                let (over, stranger_told) = (None, false);
+                self.silence = Some(Silence { since, over, stranger_told, reported: 0 });
                 let at = clock_time(now.duration_since(since));
                 let running = match self.pool.running() {
                     0 => String::new(),
@@ -43,6 +46,12 @@ impl Worker {
                     let results = count(silence.reported, "result");
                     self.say(&format!("hub is back after {}; {results} reported", rounded(over)));
                     self.silence = None;
+                }
+            }
+            (Some(silence), Some(_)) if !silence.stranger_told => {
+                if let Some(denial) = self.link.stranger() {
+                    silence.stranger_told = true;
+                    self.say(&denial.to_string());
                 }
             }
             _ => {}

@@ -196,11 +196,11 @@ impl Bench {
     }
 }
 
-pub fn fill(target: impl Into<Target>, graph: impl Graph + 'static, tasks: u64) {
+pub fn fill(target: Target, graph: impl Graph + 'static, tasks: u64) {
     drive(target, vec![Create::lane(graph, tasks, 1_000)]);
 }
 
-fn dwork_workers(target: impl Into<Target>, workers: usize, n: u32, tasks: u64) -> Measured {
+fn dwork_workers(target: Target, workers: usize, n: u32, tasks: u64) -> Measured {
     let done = Arc::new(AtomicU64::new(0));
     drive(target, (0..workers).map(|w| DworkLoop::lane(w, n, &done, tasks)).collect())
 }
@@ -209,8 +209,8 @@ fn loops(bench: &Bench, tasks: u64, workers: usize, n: u32) -> (f64, f64) {
     let tasks = bench.scale.tasks(tasks);
     beside_echo(bench, || {
         let (_hub, endpoint) = bench.hub();
-        fill(endpoint.as_str(), bench.bag(), tasks);
-        dwork_workers(endpoint.as_str(), workers, n, tasks).per_second(tasks)
+        fill(Target::plain(&endpoint), bench.bag(), tasks);
+        dwork_workers(Target::plain(&endpoint), workers, n, tasks).per_second(tasks)
     })
 }
 
@@ -218,7 +218,7 @@ fn loops(bench: &Bench, tasks: u64, workers: usize, n: u32) -> (f64, f64) {
 fn encrypted(bench: &Bench, tasks: u64, workers: usize, n: u32) -> (f64, f64) {
     let tasks = bench.scale.tasks(tasks);
     let (hub, guarded) = Server::both_ways(&bench.programs.join("dhub"), &bench.below);
-    let plain = Target::from(hub.endpoint.as_str());
+    let plain = Target::plain(&hub.endpoint);
     let rate = |target: &Target| {
         fill(target.clone(), bench.bag(), tasks);
         dwork_workers(target.clone(), workers, n, tasks).per_second(tasks)
@@ -232,8 +232,8 @@ fn native(bench: &Bench) -> (f64, f64) {
     let tasks = bench.scale.tasks(150_000);
     beside_echo(bench, || {
         let (_hub, endpoint) = bench.hub();
-        fill(endpoint.as_str(), bench.bag(), tasks);
-        drive(endpoint.as_str(), (0..16).map(NativeLoop::lane).collect()).per_second(tasks)
+        fill(Target::plain(&endpoint), bench.bag(), tasks);
+        drive(Target::plain(&endpoint), (0..16).map(NativeLoop::lane).collect()).per_second(tasks)
     })
 }
 
@@ -241,7 +241,8 @@ fn create(bench: &Bench, tasks: u64, batch: u64) -> (f64, f64) {
     let tasks = bench.scale.tasks(tasks);
     beside_echo(bench, || {
         let (_hub, endpoint) = bench.hub();
-        let measured = drive(endpoint.as_str(), vec![Create::lane(bench.bag(), tasks, batch)]);
+        let measured =
+            drive(Target::plain(&endpoint), vec![Create::lane(bench.bag(), tasks, batch)]);
         measured.per_second(tasks)
     })
 }
@@ -251,8 +252,8 @@ fn stencil(bench: &Bench) -> (f64, f64) {
     beside_echo(bench, || {
         let (_hub, endpoint) = bench.hub();
         let prefix = bench.bag().prefix;
-        fill(endpoint.as_str(), Stencil { prefix, width: 1_000 }, tasks);
-        dwork_workers(endpoint.as_str(), 4, 16, tasks).per_second(tasks)
+        fill(Target::plain(&endpoint), Stencil { prefix, width: 1_000 }, tasks);
+        dwork_workers(Target::plain(&endpoint), 4, 16, tasks).per_second(tasks)
     })
 }
 
@@ -280,7 +281,7 @@ fn addfile(bench: &Bench) -> (f64, f64) {
 fn dquery(programs: &Path, endpoint: &str, file: &Path, lines: u64) -> f64 {
     let begin = Instant::now();
     let mut command = Command::new(programs.join("dquery"));
-    command.args(["-s", endpoint, "addfile"]).arg(file).stdout(Stdio::null());
+    command.args(["--insecure", "-s", endpoint, "addfile"]).arg(file).stdout(Stdio::null());
     let status = command.status().expect("dquery");
     assert!(status.success(), "dquery addfile: {status}");
     lines as f64 / begin.elapsed().as_secs_f64()
@@ -290,7 +291,7 @@ fn latency(bench: &Bench) -> (f64, f64) {
     let echo = echo::measure(1, Duration::from_millis(1_000 / bench.scale.0)).micros(0.5);
     let (_hub, endpoint) = bench.hub();
     let tasks = bench.scale.tasks(10_000);
-    fill(endpoint.as_str(), bench.bag(), tasks);
+    fill(Target::plain(&endpoint), bench.bag(), tasks);
     let micros = parked::steals(&endpoint, tasks).micros(0.5);
     (micros, micros / echo)
 }

@@ -1,5 +1,6 @@
 //! The baseline: a ROUTER that sends back each request. No hub on this machine can be faster.
 
+use dhub_proto::find::Target;
 use std::time::Duration;
 
 use crate::client::Echo;
@@ -33,5 +34,5 @@ pub fn measure(clients: usize, time: Duration) -> Measured {
     let server = Server::echo();
     let frame = vec![b'x'; FRAME_BYTES];
     let lanes = (0..clients).map(|_| Echo::lane(frame.clone(), time)).collect();
-    drive(server.endpoint.as_str(), lanes)
+    drive(Target::plain(&server.endpoint), lanes)
 }

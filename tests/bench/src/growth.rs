@@ -1,6 +1,7 @@
 //! What a hub needs when there are many tasks: memory, time, file. Not a ratio to anything: sizes
 //! do not depend on the machine, and times are compared with those of fewer tasks.
 
+use dhub_proto::find::Target;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -102,7 +103,10 @@ impl Times {
 
 fn create(hub: &Server, tasks: u64) -> Times {
     Times::take(hub, tasks, |from, until| {
-        drive(hub.endpoint.as_str(), vec![Create::lane(Rows { from }, until - from, BATCH.into())]);
+        drive(
+            Target::plain(&hub.endpoint),
+            vec![Create::lane(Rows { from }, until - from, BATCH.into())],
+        );
         until - from
     })
 }
@@ -112,7 +116,10 @@ fn work_off(hub: &Server, tasks: u64) -> Times {
     let lane = |worker, until| DworkLoop::lane(worker, BATCH, &done, until);
     Times::take(hub, tasks, |_, until| {
         let before = done.load(Ordering::Relaxed);
-        drive(hub.endpoint.as_str(), (0..WORKERS).map(|worker| lane(worker, until)).collect());
+        drive(
+            Target::plain(&hub.endpoint),
+            (0..WORKERS).map(|worker| lane(worker, until)).collect(),
+        );
         done.load(Ordering::Relaxed) - before
     })
 }

@@ -38,8 +38,8 @@ fn histogram() -> Histogram<u64> {
 }
 
 /// All of them to their end. Panics if the server falls silent: there is nothing to measure then.
-pub fn drive(target: impl Into<Target>, lanes: Vec<Box<dyn Lane>>) -> Measured {
-    let (context, target) = (zmq::Context::new(), target.into());
+pub fn drive(target: Target, lanes: Vec<Box<dyn Lane>>) -> Measured {
+    let context = zmq::Context::new();
     let connect = |lane| {
         let socket = client::open(&context, &target, zmq::REQ).expect("a socket");
         socket.set_rcvtimeo(PATIENCE_MS).expect("an option");

@@ -1,6 +1,7 @@
 //! What looking costs: how fast `dquery status` and `dquery list` answer while a large run goes on,
 //! and what that run loses by it.
 
+use dhub_proto::find::Target;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -63,7 +64,11 @@ impl Look<'_> {
     fn millis(&self, args: &[&str]) -> f64 {
         let begin = Instant::now();
         let mut command = Command::new(self.programs.join("dquery"));
-        command.args(["-s", &self.endpoint]).args(args).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["--insecure", "-s", &self.endpoint])
+            .args(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let status = command.status().expect("dquery");
         assert!(status.success(), "dquery {args:?}: {status}");
         begin.elapsed().as_secs_f64() * 1000.0
@@ -95,7 +100,7 @@ impl Look<'_> {
         };
         std::thread::scope(|scope| {
             let looking = scope.spawn(|| self.all(&over, &mut looks[..many]));
-            let measured = drive(self.endpoint.as_str(), (0..WORKERS).map(lane).collect());
+            let measured = drive(Target::plain(&self.endpoint), (0..WORKERS).map(lane).collect());
             over.store(true, Ordering::Relaxed);
             looking.join().expect("the looks");
             measured.per_second(done.load(Ordering::Relaxed))
@@ -133,7 +138,7 @@ fn ask(endpoint: &str, body: Body) -> Option<reply::Body> {
         }
     }
     let reply = Arc::default();
-    drive(endpoint, vec![Box::new(Once(Some(request(body)), Arc::clone(&reply)))]);
+    drive(Target::plain(endpoint), vec![Box::new(Once(Some(request(body)), Arc::clone(&reply)))]);
     let reply = reply.lock().expect("a lock");
     wire::Reply::decode(reply.as_slice()).expect("a reply").body
 }
@@ -145,7 +150,7 @@ pub fn measure(programs: &Path, below: &Path, divide: u64) -> bool {
     let tasks = TASKS / divide;
     let (mut filled, mut fills) = (0, 0);
     let mut refill = |many| {
-        fill(look.endpoint.as_str(), Bag { prefix: format!("run{fills}.task") }, many);
+        fill(Target::plain(&look.endpoint), Bag { prefix: format!("run{fills}.task") }, many);
         (filled, fills) = (filled + many, fills + 1);
     };
     refill(tasks);

@@ -1,5 +1,6 @@
 //! Steals of one busy worker while thousands of idle ones are parked.
 
+use dhub_proto::find::Target;
 use dhub_proto::limits::WAIT_MS_MAX;
 use dhub_proto::wire::{self, request::Body};
 
@@ -49,12 +50,15 @@ fn steal(who: &wire::Worker, number: u64, wait_ms: u64) -> Vec<u8> {
 
 /// One worker steals one task after the other.
 pub fn steals(endpoint: &str, tasks: u64) -> Measured {
-    drive(endpoint, vec![Box::new(Timed { worker: worker(usize::MAX), number: 0, left: tasks })])
+    drive(
+        Target::plain(endpoint),
+        vec![Box::new(Timed { worker: worker(usize::MAX), number: 0, left: tasks })],
+    )
 }
 
 pub fn measure(bench: &Bench) -> (f64, f64) {
     let (_hub, endpoint) = bench.hub();
-    fill(endpoint.as_str(), bench.bag(), 2 * TASKS);
+    fill(Target::plain(&endpoint), bench.bag(), 2 * TASKS);
     let without = steals(&endpoint, TASKS).micros(0.99);
     // They listen (n = 0), so that they do not take the tasks that are measured.
     let contexts: Vec<zmq::Context> =

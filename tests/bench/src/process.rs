@@ -54,10 +54,7 @@ impl Server {
         let dir = TempDir::with_prefix_in("dhub-bench", below).expect("a directory");
         let keys = dir.path().join("keys");
         let (mut command, endpoint) = Self::command(program, dir.path());
-        command
-            .args(["--curve", &format!("tcp://127.0.0.1:{}", free_port())])
-            .arg("--dir")
-            .arg(&keys);
+        command.args(["--curve", &format!("tcp://127.0.0.1:{}", free_port())]);
         let hub = Self::start(command, endpoint, Some(dir));
         let begin = Instant::now();
         let found = loop {
@@ -74,7 +71,7 @@ impl Server {
     fn command(program: &Path, dir: &Path) -> (Command, String) {
         let port = free_port();
         let mut command = Command::new(program);
-        command.current_dir(dir).env("XDG_RUNTIME_DIR", dir);
+        command.current_dir(dir).env("XDG_RUNTIME_DIR", dir).arg("--dir").arg(dir.join("keys"));
         command.args(["-f", "run.db", "--insecure", "-p", &port.to_string()]);
         (command, format!("tcp://127.0.0.1:{port}"))
     }

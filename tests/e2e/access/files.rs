@@ -142,16 +142,22 @@ fn of_several_hubs_one_is_chosen() {
 }
 
 #[test]
-fn a_hub_for_this_machine_only_has_no_port_and_no_keys() {
+fn a_hub_for_this_machine_only_has_keys_and_no_port() {
     let space = e2e::Space::new();
     let mut command = space.command("dhub");
     command.args(["-f", "run.db", "--local"]);
     let mut hub = Process::start(command);
-    hub.hear("you, on this machine");
+    hub.hear("encrypted, on this machine");
     assert!(!hub.stderr().contains("tcp://"), "{}", hub.stderr());
-    assert!(!space.path(".dhub").exists());
     space.run("dquery", &["status"]).exits(0);
-    space.run("dhub", &["access", "show"]).exits(2).says(&["no hub has made keys"]);
+    space.run("dhub", &["access", "list"]).exits(0).prints(&["owner"]);
+    // A key with few roles opens no more over ipc than elsewhere.
+    space.run("dhub", &["access", "new", "eye", "--role", "observe"]).exits(0);
+    let eye = space.run("sh", &["-c", "echo .dhub/*/eye.access"]);
+    let eye = eye.ok().trim();
+    space.run("dquery", &["status", "--access", eye]).exits(0).prints(&["ipc on"]);
+    let said = space.run("dquery", &["create", "a", "--access", eye]);
+    said.exits(11).says(&["'eye' has the role observe", "needs submit"]);
 }
 
 #[test]

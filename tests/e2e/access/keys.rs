@@ -27,8 +27,10 @@ fn without_a_key_nothing_is_answered() {
     native.send(Body::Status(Status {}));
     assert!(!native.has_reply(500));
     await_failures(&hub, 1);
-    let said =
-        hub.space.run("dquery", &["status", "-s", &endpoint.replace("127.0.0.1", "localhost")]);
+    // Of a user who knows no hub.
+    let mut command = hub.space.command("dquery");
+    command.args(["status", "--insecure", "-s", &endpoint]).env("DHUB_DIR", "elsewhere");
+    let said = Process::start(command).end();
     said.exits(DENIED).says(&["lets only known keys in", "--access"]).is_one_message();
     let log = hub.process().stderr();
     assert!(log.contains("not let in") && log.contains("tcp://127.0.0.1:"), "{log}");

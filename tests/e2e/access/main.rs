@@ -1,11 +1,13 @@
 //! Who gets in, and how far: keys, roles, files, and what travels.
 
+mod dumps;
 mod files;
 mod flood;
 mod keys;
 mod python;
 mod roles;
 mod secrets;
+mod stranger;
 mod wire;
 
 use std::fs;

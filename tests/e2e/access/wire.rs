@@ -130,7 +130,9 @@ fn who_is_encrypted_and_who_is_not_do_not_understand_each_other() {
     let access = guarded.abroad("owner").display().to_string();
     let args = ["status", "-s", &plain.tcp(), "--access", &access];
     let said = guarded.space.run("dquery", &args);
-    said.exits(11).says(&["is not encrypted", &plain.tcp(), "without --access"]).is_one_message();
+    said.exits(11)
+        .says(&["another hub than", "is not encrypted", &plain.tcp(), "without --access"])
+        .is_one_message();
     let tcp = format!("tcp://127.0.0.1:{}", guarded.port);
     plain.query(&["status", "-s", &tcp]).exits(11).says(&["lets only known keys in", &tcp]);
     let worker = plain.worker(&["-s", &tcp]);

@@ -11,8 +11,8 @@ fn a_new_file_is_announced_with_its_endpoints() {
     assert!(first.starts_with(&format!("dhub {}", dhub_proto::VERSION)), "{said}");
     assert!(first.contains("run.db: new"), "{said}");
     assert!(said.contains(&hub.tcp()) && said.contains("warning"), "{said}");
-    let ipc = hub.ipc();
-    Native::connect(&ipc).create(&[task("a", &[])]);
+    assert!(said.contains(&hub.ipc_target().endpoint), "{said}");
+    Native::to(&hub.ipc_target()).create(&[task("a", &[])]);
     assert_eq!(hub.native().counts().ready, 1, "one hub at both");
 }
 
@@ -60,7 +60,7 @@ fn two_hubs_of_one_user_want_a_choice() {
     };
     let (_one, _two) = (start("one.db"), start("two.db"));
     let output = space.run("dquery", &["status"]);
-    output.exits(2).says(&["several", "one-", "two-", "-s"]).is_one_message();
+    output.exits(2).says(&["several", "one-", "two-", "--access"]).is_one_message();
 }
 
 #[test]

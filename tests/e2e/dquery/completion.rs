@@ -219,12 +219,18 @@ fn the_hub_of_the_line_is_asked_and_a_silent_one_does_not_keep_the_shell() {
     let mut hub = named();
     let asks = |hub: &Hub, words: &[&str]| asks(hub.space.command("dquery"), words);
     let there = hub.tcp();
-    assert_eq!(asks(&hub, &["dquery", "-s", &there, "show", "sim-"]), "sim-1\nsim-2\n");
-    assert_eq!(asks(&hub, &["dquery", "show", "--server", &there, "two"]), "two words\n");
+    assert_eq!(
+        asks(&hub, &["dquery", "--insecure", "-s", &there, "show", "sim-"]),
+        "sim-1\nsim-2\n"
+    );
+    assert_eq!(
+        asks(&hub, &["dquery", "show", "--insecure", "--server", &there, "two"]),
+        "two words\n"
+    );
     hub.kill9();
-    assert_eq!(asks(&hub, &["dquery", "-s", &there, "show", "sim-"]), "");
+    assert_eq!(asks(&hub, &["dquery", "--insecure", "-s", &there, "show", "sim-"]), "");
     assert_eq!(asks(&hub, &["dquery", "-s", "nosuch://x", "show", "sim-"]), "");
-    assert_eq!(asks(&hub, &["dquery", "-s", &there, "list", "--st"]), "--state\n");
+    assert_eq!(asks(&hub, &["dquery", "--insecure", "-s", &there, "list", "--st"]), "--state\n");
 }
 
 #[test]

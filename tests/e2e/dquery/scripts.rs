@@ -41,7 +41,8 @@ fn two_shell_loops_share_the_work() {
 fn command_lines_of_dwork_work_unchanged() {
     let hub = Hub::start();
     let tcp = hub.tcp();
-    let dquery = |args: &[&str]| hub.space.run("dquery", &[&["-s", &tcp], args].concat());
+    let dquery =
+        |args: &[&str]| hub.space.run("dquery", &[&["--insecure", "-s", &tcp], args].concat());
     dquery(&["create", "a"]).ok();
     dquery(&["create", "b", "a"]).ok();
     assert_eq!(dquery(&["steal", "-q", "node12"]).ok(), "a\n");

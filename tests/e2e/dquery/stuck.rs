@@ -71,7 +71,7 @@ fn tasks_that_are_held() {
 #[test]
 fn hubs_that_are_not_there() {
     let space = Space::new();
-    let gone = ["-s", "tcp://127.0.0.1:9", "--timeout", "100ms", "status"];
+    let gone = ["--insecure", "-s", "tcp://127.0.0.1:9", "--timeout", "100ms", "status"];
     says(&space.run("dquery", &gone), 7, "no hub answers at");
     says(&space.run("dquery", &["status"]), 7, "none of your hubs runs");
     let hub = Hub::start();
@@ -81,6 +81,6 @@ fn hubs_that_are_not_there() {
     let port = hub.port().to_string();
     let other = ["-f", "other.db", "--insecure", "-p", &port];
     says(&hub.space.run("dhub", &other), 23, "the address is in use");
-    let program = ["-s", &hub.tcp(), "--", "./simulat"];
+    let program = ["--insecure", "-s", &hub.tcp(), "--", "./simulat"];
     says(&hub.space.run("kworker", &program), 2, "looked up before any task was stolen");
 }

@@ -21,7 +21,7 @@ fn a_table_is_one_write() {
 fn a_failure_and_its_advice_are_one_write() {
     let space = Space::new();
     let writes = Writes::new();
-    let args = ["-s", "tcp://127.0.0.1:9", "--timeout", "100ms", "status"];
+    let args = ["--insecure", "-s", "tcp://127.0.0.1:9", "--timeout", "100ms", "status"];
     let status = space.command("dquery").args(args).stderr(writes.end()).status();
     assert_eq!(status.expect("dquery").code(), Some(7));
     let said = writes.read();

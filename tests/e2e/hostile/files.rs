@@ -3,6 +3,8 @@
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
+use dhub_proto::access::Access;
+use dhub_proto::find::Target;
 use e2e::{Native, Process, Space, eventually, free_ports, plain_worker, task};
 
 /// A hub that may open so many files.
@@ -44,8 +46,12 @@ fn exhaust<T>(connect: impl Fn(&str, u16) -> std::io::Result<T>) {
     assert_eq!(native.counts().ready, 2_000);
     assert!(hub.is_running(), "{}", hub.stderr());
     // Who comes now waits until others leave.
-    let late = [format!("tcp://127.0.0.1:{port}"), format!("ipc://{ipc}")].map(|endpoint| {
-        let late = Native::connect(&endpoint);
+    let owner = space.run("sh", &["-c", "ls .dhub/*/owner.access"]);
+    let access = Access::read(&space.path(owner.ok().trim())).expect("an access file");
+    let keys = Some(access.keys());
+    let over_ipc = Target { endpoint: format!("ipc://{ipc}"), keys, ..Target::default() };
+    let late = [Target::plain(format!("tcp://127.0.0.1:{port}")), over_ipc].map(|target| {
+        let late = Native::to(&target);
         late.send(dhub_proto::wire::request::Body::Status(Default::default()));
         late
     });

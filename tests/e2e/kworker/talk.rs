@@ -40,7 +40,15 @@ fn a_failure_and_its_advice_are_one_write() {
     let writes = Writes::new();
     let pools = ["one", "two"].map(|name| {
         let mut command = space.command("kworker");
-        command.args(["-s", "tcp://127.0.0.1:9", "--timeout", "100ms", "--name", name]);
+        command.args([
+            "--insecure",
+            "-s",
+            "tcp://127.0.0.1:9",
+            "--timeout",
+            "100ms",
+            "--name",
+            name,
+        ]);
         command.args(["--", "true"]).stderr(writes.end()).spawn().expect("kworker")
     });
     let said = said(pools, writes);

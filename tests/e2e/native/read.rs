@@ -16,7 +16,7 @@ fn list(native: &Native, list: List) -> Listed {
 
 #[test]
 fn the_welcome_names_limits_and_where_reports_go() {
-    let mut hub = Hub::with(&["--worker-timeout", "7s", "--lease", "3h"]);
+    let hub = Hub::with(&["--worker-timeout", "7s", "--lease", "3h"]);
     let hello = || Body::Hello(Hello { version: "test".into() });
     let Answer::Welcome(welcome) = hub.native().ask(hello()) else { panic!("no welcome") };
     assert_eq!(welcome.version, dhub_proto::VERSION);
@@ -25,8 +25,8 @@ fn the_welcome_names_limits_and_where_reports_go() {
     assert_eq!(welcome.steal_tasks_max as usize, STEAL_TASKS_MAX);
     assert_eq!(welcome.message_bytes_max as usize, MESSAGE_BYTES_MAX);
     assert_eq!(welcome.report_endpoint, format!("tcp://:{}", hub.port() + 1));
-    let ipc = hub.ipc();
-    let Answer::Welcome(welcome) = Native::connect(&ipc).ask(hello()) else {
+    let ipc = hub.ipc_target().endpoint;
+    let Answer::Welcome(welcome) = Native::to(&hub.ipc_target()).ask(hello()) else {
         panic!("no welcome");
     };
     assert_eq!(welcome.report_endpoint, format!("{ipc}.report"));
