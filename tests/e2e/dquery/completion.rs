@@ -110,73 +110,69 @@ fn fish_completes_names() {
 }
 
 /// Names that are commands where a shell reads them, each with what it would leave behind.
+const EVIL: [(&str, &str); 4] = [
+    ("ev1", "ev1$(touch ran)`touch ran`"),
+    ("ev2", "ev2\";touch ran;\"${x:-$(touch ran)}"),
+    ("ev3", "ev3';touch ran;'"),
+    ("ev4", "ev4\\$(touch ran);touch ran"),
+];
+
 fn evil() -> Hub {
     let hub = Hub::start();
-    for (at, name) in [
-        "d$(touch ran1)",
-        "b`touch ran2`",
-        "q\";touch ran3;\"",
-        "s';touch ran4;'",
-        "v${x:-$(touch ran5)}",
-        "w;touch ran6",
-        "e\\$(touch ran7)",
-        "h!!",
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        hub.query(&["create", name, "--command", &at.to_string()]).ok();
+    for (_, name) in EVIL {
+        hub.query(&["create", name, "--command", "true"]).ok();
     }
     hub
 }
 
-/// Completes each name in each kind of quotes, closes them, and runs the line.
-fn runs_nothing(hub: &Hub, shell: &mut Terminal, typed: &[&str]) {
-    for (at, typed) in typed.iter().enumerate() {
-        for letter in ["d", "b", "q", "s", "v", "w", "e", "h"] {
-            shell.type_keys("\x15clear\n");
-            eventually("an empty line", || (shell.text().trim() == "$").then_some(()));
-            shell.type_keys(&format!("dquery show {typed}{letter}\t"));
-            // What closes the quotes closes also those that the completion has left open.
-            let close: String = typed.chars().filter(|c| "'\"".contains(*c)).collect();
-            shell.type_keys(&format!("{close} >/dev/null 2>&1; echo end{at}$((1 + 1))\n"));
-            let end = format!("end{at}2");
-            let shown = eventually("the line to end", || {
-                let text = shell.text();
-                if !text.contains(&end) {
-                    // A quote that was closed twice is open again.
-                    shell.type_keys("\x03");
-                    shell.type_keys(&format!("echo end{at}$((1 + 1))\n"));
-                    std::thread::sleep(std::time::Duration::from_millis(100));
-                }
-                text.contains(&end).then_some(text)
-            });
-            let ran = std::fs::read_dir(hub.path("")).unwrap().flatten();
-            let ran: Vec<_> = ran.map(|it| it.file_name().into_string().unwrap()).collect();
-            assert!(
-                !ran.iter().any(|name| name.starts_with("ran")),
-                "{typed}{letter} ran: {shown}"
-            );
+/// Completes each name behind what was typed, as far as it is offered there, closes the quotes, and runs the line.
+fn runs_nothing(hub: &Hub, start: impl Fn() -> Terminal, typed: &str, not_offered: &[&str]) {
+    for (begin, name) in EVIL {
+        let mut shell = start();
+        shell.type_keys(&format!("dquery show {typed}{begin}\t"));
+        if !not_offered.contains(&begin) {
+            shell.shows("touch");
         }
+        shell.type_keys(" >/dev/null 2>&1; printf 'en%s\\n' d2\n");
+        // The shell itself has closed the quotes, or it waits for them.
+        let mut looks = 0;
+        eventually("the line to end", || {
+            looks += 1;
+            if looks == 50 {
+                shell.type_keys(&format!("{typed} >/dev/null 2>&1; printf 'en%s\\n' d2\n"));
+            }
+            shell.text().contains("end2").then_some(())
+        });
+        let ran = hub.path("ran").exists();
+        assert!(!ran, "{typed}{name} was run:\n{}", shell.text());
     }
 }
 
 #[test]
 fn a_name_is_no_command_in_any_quotes_of_bash() {
     let hub = evil();
-    let args = ["--norc", "--noprofile", "-i"];
-    let mut shell = shell(&hub, "bash", &args, "source <(dquery completions bash)");
-    completes(&mut shell, "dquery show \"d", "dquery show \"d\\$(touch ran1)\"");
-    completes(&mut shell, "dquery show \"b", "dquery show \"b\\`touch ran2\\`\"");
-    completes(&mut shell, "dquery show d", "dquery show d\\$\\(touch\\ ran1\\)");
-    completes(&mut shell, "dquery show 'd", "dquery show 'd$(touch ran1)'");
-    // It cannot be written there, and where other quotes are around it nobody knows.
-    for line in
-        ["dquery show 's", "dquery show \"h", "echo $(dquery show d", "echo `dquery show 'd"]
-    {
-        completes(&mut shell, line, line);
+    hub.query(&["create", "ev8!"]).ok();
+    let start = || {
+        let args = ["--norc", "--noprofile", "-i"];
+        shell(&hub, "bash", &args, "source <(dquery completions bash)")
+    };
+    let mut shell = start();
+    for (line, expected) in [
+        ("dquery show \"ev1", "dquery show \"ev1\\$(touch ran)\\`touch ran\\`\""),
+        ("dquery show ev1", "dquery show ev1\\$\\(touch\\ ran\\)\\`touch\\ ran\\`"),
+        ("dquery show 'ev1", "dquery show 'ev1$(touch ran)`touch ran`'"),
+        // It cannot be written there.
+        ("dquery show 'ev3", "dquery show 'ev3"),
+        ("dquery show \"ev8", "dquery show \"ev8"),
+        // Where other quotes are around it nobody knows.
+        ("echo $(dquery show ev1", "echo $(dquery show ev1"),
+        ("echo `dquery show 'ev1", "echo `dquery show 'ev1"),
+    ] {
+        completes(&mut shell, line, expected);
     }
-    runs_nothing(&hub, &mut shell, &["", "\"", "'", "\"$(echo '\"' '"]);
+    runs_nothing(&hub, start, "", &[]);
+    runs_nothing(&hub, start, "\"", &[]);
+    runs_nothing(&hub, start, "'", &["ev3"]);
 }
 
 #[test]
@@ -186,9 +182,15 @@ fn a_name_is_no_command_in_any_quotes_of_zsh() {
         return;
     }
     let hub = evil();
-    let script = "autoload -U compinit && compinit -u -D && source <(dquery completions zsh)";
-    let mut shell = shell(&hub, "zsh", &["-f", "-i"], script);
-    runs_nothing(&hub, &mut shell, &["", "\"", "'"]);
+    let start = || {
+        let script = "autoload -U compinit && compinit -u -D && source <(dquery completions zsh)";
+        shell(&hub, "zsh", &["-f", "-i"], script)
+    };
+    runs_nothing(&hub, start, "", &[]);
+    // Behind a quote it offers nothing.
+    let all = EVIL.map(|(begin, _)| begin);
+    runs_nothing(&hub, start, "\"", &all);
+    runs_nothing(&hub, start, "'", &all);
 }
 
 #[test]
@@ -198,12 +200,21 @@ fn a_name_is_no_command_in_any_quotes_of_fish() {
         return;
     }
     let hub = evil();
-    let setup = "dquery completions fish | source; function fish_prompt; echo -n '$ '; end";
-    let mut command = hub.command("fish");
-    command.args(["--no-config", "-i", "-C", setup]).env("TERM", "xterm");
-    let mut shell = Terminal::start(&command, 100, 24);
-    shell.shows("$ ");
-    runs_nothing(&hub, &mut shell, &["", "\"", "'"]);
+    let prompt = "function fish_prompt; echo -n '$ '; end\nfunction fish_greeting; end\n";
+    hub.write("prompt.fish", prompt);
+    let start = || {
+        let setup = "source prompt.fish; dquery completions fish | source; printf 're%s\\n' ad2";
+        let mut command = hub.command("fish");
+        command.args(["--no-config", "-i", "-C", setup]);
+        let shell = Terminal::start(&command, 100, 24);
+        shell
+            .becomes("the prompt", |text| text.contains("read2") && text.trim_end().ends_with('$'));
+        shell
+    };
+    runs_nothing(&hub, start, "", &[]);
+    let all = EVIL.map(|(begin, _)| begin);
+    runs_nothing(&hub, start, "\"", &all);
+    runs_nothing(&hub, start, "'", &all);
 }
 
 /// As a shell asks.
