@@ -20,6 +20,9 @@ if [ -z "${PBS_JOBID:-}" ]; then
     echo "pbs-pool.sh: this is for qsub: qsub $0" >&2
     exit 2
 fi
+# What the pool says goes to a file that PBS has made: it names tasks, and is nobody else's.
+[ ! -f /dev/stdout ] || chmod go-rwx /dev/stdout
+[ ! -f /dev/stderr ] || chmod go-rwx /dev/stderr
 cd "$PBS_O_WORKDIR"
 # OpenPBS says NCPUS, Torque PBS_NUM_PPN.
 set -- -j "${NCPUS:-${PBS_NUM_PPN:?neither NCPUS nor PBS_NUM_PPN is set}}" --until-done --wait-for-hub

@@ -24,6 +24,9 @@ if [ -z "${SLURM_JOB_ID:-}" ]; then
     echo "slurm-pool.sh: this is for sbatch: sbatch $0" >&2
     exit 2
 fi
+# What the pool says goes to a file that Slurm has made: it names tasks, and is nobody else's.
+[ ! -f /dev/stdout ] || chmod go-rwx /dev/stdout
+[ ! -f /dev/stderr ] || chmod go-rwx /dev/stderr
 case "$*" in
 *--idle-timeout*) ;;
 *) set -- --idle-timeout 10m "$@" ;;

@@ -178,14 +178,28 @@ fn much_input_blocks_nobody_whether_it_is_read_or_not() {
 }
 
 #[test]
-fn a_name_that_would_be_code_is_warned_about() {
+fn a_name_that_would_be_code_is_refused_before_anything_is_stolen() {
     let hub = Hub::start();
-    hub.query(&["create", "a"]).ok();
-    let output = hub.worker(&["--until-done", "--", "sh", "-c", "echo {}"]).end();
-    output.exits(0).says(&["sh -c is read as code", "--shell 'echo {}'"]);
-    hub.query(&["create", "b"]).ok();
-    let output = hub.worker(&["--until-done", "--", "sh", "-c", "echo $1", "sh", "{}"]).end();
-    assert!(!output.exits(0).stderr.contains("code"), "{output:?}");
+    hub.query(&["create", "$(touch ran)"]).ok();
+    for args in [
+        &["--", "sh", "-c", "echo {}"][..],
+        &["--shell", "sh -c 'echo {}'"],
+        &["--shell", "eval \"echo {}\""],
+        &["--", "ssh", "node", "./sim", "{}"],
+    ] {
+        let output = hub.worker(&[&["--until-done"], args].concat()).end();
+        output.exits(2).says(&["as code, whatever a name contains"]).is_one_message();
+    }
+    let output = hub.worker(&["--until-done", "--", "sh", "-c", "echo \"$1\"", "sh", "{}"]).end();
+    output.exits(0);
+    assert_eq!(hub.show("$(touch ran)")["attempts"][0]["output"], "$(touch ran)\n");
+    // As it was advised.
+    hub.query(&["create", "b;touch ran"]).ok();
+    let script =
+        "sh -c 'echo \"$DHUB_TASK\"'; eval 'echo \"$DHUB_TASK\"'; sh -c 'echo \"$1\"' sh {}";
+    hub.worker(&["--until-done", "--shell", script]).end().exits(0);
+    assert_eq!(hub.show("b;touch ran")["attempts"][0]["output"], "b;touch ran\n".repeat(3));
+    assert!(!hub.path("ran").exists());
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 from dhub.errors import AccessError
@@ -30,8 +32,9 @@ def check_dir(path: Path, advice: str) -> None:
 def make_dir(path: Path, advice: str) -> None:
     """Makes the directory and its parents if they are missing; nobody else can enter it. Raises `AccessError`."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.mkdir(exist_ok=True, mode=0o700)
+        # mkdir's own `parents` would make those as the umask says.
+        for directory in (*reversed(path.parents), path):
+            directory.mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise AccessError(f"{path}: {error.strerror}") from error
     check_dir(path, advice)
@@ -56,11 +59,16 @@ def read(path: Path) -> str:
 def write(path: Path, data: bytes) -> None:
     """Writes a file whole or not at all, for nobody else to read, and waits until it is on disk.
 
-    Raises `OSError`.
+    Until then it has a name that nobody can guess. What is there is replaced if it is a file. Raises `OSError`.
     """
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise OSError(errno.EEXIST, "a link, or no regular file, is there", str(path))
+    except FileNotFoundError:
+        pass
+    # O_EXCL, and of mode 0600 from the first byte.
+    descriptor, new = tempfile.mkstemp(prefix=".dhub-", dir=path.parent)
+    try:
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
