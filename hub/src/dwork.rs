@@ -164,7 +164,7 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
 fn who(location: Option<&str>) -> Option<Who> {
     let name = location?;
     let valid = (1..=WORKER_NAME_BYTES_MAX).contains(&name.len()) && !name.contains('\0');
-    valid.then(|| Who { name: name.into(), id: None, host: Name::default() })
+    valid.then(|| Who { name: name.into(), ..Who::default() })
 }
 
 fn checked(name: &str) -> Option<Name> {

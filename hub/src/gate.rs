@@ -159,6 +159,12 @@ impl Gate {
         }
     }
 
+    /// Is some key of that name let in? Whatever it is, where none is asked for.
+    pub fn lets_in(&self, name: &str) -> bool {
+        let valid = |grant: &Grant| grant.is_valid() && grant.name == name;
+        self.keys.is_none() || self.grants.iter().any(valid)
+    }
+
     /// May a message that came like this ask for something that needs that role, if any?
     pub fn check(
         &self,

@@ -55,13 +55,18 @@ impl Roster<'_> {
         let Some(worker) = self.scheduler.worker(task.holder) else {
             return wire::AttemptInfo::default();
         };
-        let Who { name: of, host, .. } = &worker.who;
+        let Who { name: of, host, key, .. } = &worker.who;
         let template = self.monitor.load(task.holder).map_or("", |load| &load.output_files);
         let file = match template {
             "" => String::new(),
             template => output::path(template, name, task.attempt, of, host).display().to_string(),
         };
-        wire::AttemptInfo { host: host.to_string(), output_file: file, ..Default::default() }
+        wire::AttemptInfo {
+            host: host.to_string(),
+            output_file: file,
+            key: key.to_string(),
+            ..Default::default()
+        }
     }
 
     fn info(&self, id: WorkerId, worker: &Worker) -> wire::WorkerInfo {
@@ -85,6 +90,7 @@ impl Roster<'_> {
             host: worker.who.host.to_string(),
             order: order.into(),
             output_files: load.output_files,
+            key: worker.who.key.to_string(),
         }
     }
 

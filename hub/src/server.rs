@@ -92,7 +92,11 @@ impl Server {
         stop: Arc<AtomicBool>,
         wake: UnixStream,
     ) -> Result<Self, StoreError> {
-        let scheduler = restore(&store, &options)?;
+        let mut scheduler = restore(&store, &options)?;
+        // Of those that were taken back meanwhile.
+        let keys = scheduler.keys().into_iter().filter(|key| !gate.lets_in(key));
+        let keys: Vec<Name> = keys.cloned().collect();
+        scheduler.apply(0, Command::Revoked { keys }, &Past::new());
         // One that cannot be read stays as it is.
         store.upgrade()?;
         let monitor = Monitor::new(0, scheduler.counts().of(State::Done));
@@ -142,7 +146,7 @@ impl Server {
 
     fn turn(&mut self) -> Result<(), Fatal> {
         // First: what comes after a key was taken back is not let in by it.
-        self.look_at_keys();
+        self.look_at_keys()?;
         self.receive()?;
         self.pass_time();
         self.commit()?;
@@ -170,21 +174,25 @@ impl Server {
         Ok(socket::wait(&inlets.collect::<Vec<_>>(), wake, timeout_ms)?)
     }
 
-    fn look_at_keys(&mut self) {
+    fn look_at_keys(&mut self) -> Result<(), Fatal> {
         let now = self.now();
         if now >= self.keys_looked + KEYS_MS {
             self.keys_looked = now;
             if let Some(keys) = self.gate.look() {
-                self.take_back(&keys.revoked);
+                self.take_back(&keys.revoked)?;
             }
         }
+        Ok(())
     }
 
-    /// These keys are not let in any more.
-    fn take_back(&mut self, keys: &[String]) {
-        if !keys.is_empty() {
-            tracing::info!("taken back: {}", keys.join(", "));
+    /// These keys are not let in any more; what their workers hold goes to others.
+    fn take_back(&mut self, keys: &[String]) -> Result<(), Fatal> {
+        if keys.is_empty() {
+            return Ok(());
         }
+        tracing::info!("taken back: {}", keys.join(", "));
+        let keys = keys.iter().map(Name::from).collect();
+        self.apply(Command::Revoked { keys })
     }
 
     fn pass_time(&mut self) {

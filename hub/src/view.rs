@@ -78,6 +78,7 @@ pub fn attempt(row: AttemptRow) -> wire::AttemptInfo {
         output: row.output,
         host: row.host,
         output_file: row.output_file,
+        key: row.key,
     }
 }
 

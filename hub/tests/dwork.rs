@@ -57,7 +57,7 @@ fn command(query: &QueryMsg) -> Command {
 }
 
 fn host(name: &str) -> Who {
-    Who { name: name.into(), id: None, host: Name::default() }
+    Who { name: name.into(), ..Who::default() }
 }
 
 /// The table of requests: which fields make a type valid. All other combinations are errors.

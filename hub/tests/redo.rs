@@ -273,7 +273,10 @@ fn the_format_of_a_record_is_known() {
         Change::Missing { id: 1, name: "x".into() },
         Change::Added { id: 2, task, needs: vec![1], adopted: false },
         Change::Needs { task: 2, needs: vec![1] },
-        Change::Worker { id: 1, who: Who { name: "w".into(), id: client, host: Name::default() } },
+        Change::Worker {
+            id: 1,
+            who: Who { name: "w".into(), id: client, key: "k".into(), ..Who::default() },
+        },
         Change::Host { id: 1, host: "h".into() },
         Change::Leased { task: 2, attempt: 1, worker: 1, client, number: 4, term_ms: 5 },
         Change::Ended { task: 2, attempt: 1, worker: 1, how: Ended::Failed, report },
@@ -286,7 +289,7 @@ fn the_format_of_a_record_is_known() {
     let bytes = place.log();
     let size =
         u64::from_le_bytes(bytes[PAGE + 32..PAGE + 40].try_into().expect("eight bytes")) as usize;
-    assert_eq!((&bytes[..8], &bytes[PAGE..PAGE + 8]), (&b"dhubred2"[..], &b"dhubred2"[..]));
+    assert_eq!((&bytes[..8], &bytes[PAGE..PAGE + 8]), (&b"dhubred3"[..], &b"dhubred3"[..]));
     // The time of the turn comes first; the name's definition is a hash.
     let body: String =
         bytes[PAGE + 46..PAGE + 40 + size].iter().map(|byte| format!("{byte:02x}")).collect();

@@ -77,7 +77,12 @@ pub fn who(worker: Option<wire::Worker>) -> Checked<Who> {
             WORKER_NAME_BYTES_MAX,
         ));
     }
-    Ok(Who { name: worker.name.into(), id: client(&worker.id)?, host: worker.host.into() })
+    Ok(Who {
+        name: worker.name.into(),
+        id: client(&worker.id)?,
+        host: worker.host.into(),
+        ..Who::default()
+    })
 }
 
 pub fn client(id: &[u8]) -> Checked<Option<ClientId>> {

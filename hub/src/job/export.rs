@@ -9,7 +9,7 @@ use super::Step;
 use super::walk::{Found, Walk};
 use crate::archive::Archive;
 use crate::convert::Export;
-use crate::scheduler::message::Name;
+use crate::scheduler::message::*;
 use crate::scheduler::{Scheduler, State};
 use crate::store::{AttemptRow, TaskRow};
 use crate::view;
@@ -159,8 +159,9 @@ impl ExportJob {
         }
         if view::state(scheduler, row) == State::Running {
             let holder = scheduler.find(&row.name).and_then(|task| scheduler.worker(task.holder));
-            let host = holder.map(|worker| worker.who.host.to_string()).unwrap_or_default();
-            let there = wire::AttemptInfo { host, ..wire::AttemptInfo::default() };
+            let Who { host, key, .. } = holder.map(|it| it.who.clone()).unwrap_or_default();
+            let (host, key) = (host.to_string(), key.to_string());
+            let there = wire::AttemptInfo { host, key, ..wire::AttemptInfo::default() };
             page.push(view::running(row, there));
         }
         Ok(true)
@@ -177,7 +178,8 @@ impl ExportJob {
 }
 
 fn attempt_bytes(attempt: &AttemptRow) -> usize {
-    let texts = [&attempt.worker, &attempt.reason, &attempt.host, &attempt.output_file];
+    let AttemptRow { worker, key, reason, host, output_file, .. } = attempt;
+    let texts = [worker, key, reason, host, output_file];
     ATTEMPT_BYTES + texts.map(String::len).iter().sum::<usize>()
 }
 
@@ -188,7 +190,6 @@ mod tests {
     use super::*;
     use crate::convert::{List, Selection};
     use crate::scheduler::Config;
-    use crate::scheduler::message::*;
     use crate::store::Page;
 
     /// Tasks that are done, each after so many attempts, with reasons of so many bytes.

@@ -19,20 +19,24 @@ impl Scheduler {
         want: Option<Steal>,
         past: &Past,
     ) {
-        let worker = self.see(now, who);
+        let own = self.see(now, who);
         let mut refused = Vec::new();
         let found = self.tasks.find_all(outcomes.iter().map(|outcome| &outcome.name));
         for (mut outcome, slot) in outcomes.into_iter().zip(found) {
-            if let Err((code, message)) = self.record(now, worker, &mut outcome, slot, past) {
+            if let Err((code, message)) = self.record(now, who, own, &mut outcome, slot, past) {
                 let Outcome { name, attempt, .. } = outcome;
                 refused.push(Refused { name, attempt, code, message });
             }
         }
-        let stolen = want.map(|steal| {
+        let stolen = want.and_then(|steal| {
+            if let Some(client) = steal.client {
+                self.workers.check_client(&(who.key.clone(), client)).ok()?;
+            }
+            let worker = self.see_or_add(now, who).ok()?;
             let repeated = self.repeated(worker, &steal);
             let fresh = repeated.is_none();
             let leases = repeated.unwrap_or_else(|| self.grant(now, worker, &steal));
-            Stolen { fresh, ..self.stolen(worker, leases) }
+            Some(Stolen { fresh, ..self.stolen(worker, leases) })
         });
         self.answer(ticket, Answer::Completed { refused, stolen });
     }
@@ -41,19 +45,20 @@ impl Scheduler {
     fn record(
         &mut self,
         now: Millis,
-        worker: WorkerId,
+        who: &Who,
+        own: Option<WorkerId>,
         outcome: &mut Outcome,
         slot: Option<Slot>,
         past: &Past,
     ) -> Result<(), Refusal> {
         let Some(slot) = slot else {
             return match past.get(&outcome.name) {
-                Some(finished) => repeat_of_finished(worker, outcome, finished),
+                Some(finished) => self.repeat_of_finished(who, own, outcome, finished),
                 None => Err((Code::NotFound, "there is no such task")),
             };
         };
         if self.tasks.get(slot).state.is_finished() {
-            return repeat_of_finished(worker, outcome, &self.finished(slot));
+            return self.repeat_of_finished(who, own, outcome, &self.finished(slot));
         }
         let task = self.tasks.get(slot);
         match (task.state, task.newest) {
@@ -67,7 +72,9 @@ impl Scheduler {
             }
             _ if task.attempt == 0 => return Err((Code::State, "it was never stolen")),
             (_, Newest::Void) => return Err((Code::Stale, "it was given back")),
-            _ if task.holder != worker => return Err((Code::Stale, "another worker held it last")),
+            _ if !self.may_act(who, own, task.holder) => {
+                return Err((Code::Stale, "another worker held it last"));
+            }
             _ if planted(Bug::FailureCountedTwice) => {}
             (_, Newest::Failed) if outcome.verdict == Verdict::Failed => return Ok(()),
             (_, Newest::Failed) => return Err((Code::Stale, "it has failed already")),
@@ -82,6 +89,35 @@ impl Scheduler {
             Verdict::Failed => self.failed(now, slot, outcome.is_final, report),
         }
         Ok(())
+    }
+
+    /// The same outcome again is fine; any other comes too late.
+    fn repeat_of_finished(
+        &self,
+        who: &Who,
+        own: Option<WorkerId>,
+        outcome: &Outcome,
+        past: &PastTask,
+    ) -> Result<(), Refusal> {
+        let state = match outcome.verdict {
+            Verdict::Done => State::Done,
+            Verdict::Failed => State::Failed,
+        };
+        let is_it = |holder| self.may_act(who, own, holder);
+        match past.state {
+            State::Missing => Err((Code::NotFound, "there is no such task")),
+            _ if outcome.attempt > past.attempt => {
+                Err((Code::NotFound, "that attempt was never given out"))
+            }
+            _ if outcome.attempt != 0 && outcome.attempt < past.attempt => {
+                Err((Code::Stale, "it was stolen again meanwhile"))
+            }
+            _ if past.state == state && past.holder.is_some_and(is_it) => Ok(()),
+            State::Done => Err((Code::Stale, "it is done already")),
+            State::Failed => Err((Code::Stale, "it has failed already")),
+            State::Cancelled => Err((Code::Stale, "it was cancelled")),
+            _ => Err((Code::Stale, "it was skipped")),
+        }
     }
 
     fn done(&mut self, slot: Slot, report: Report) {
@@ -161,28 +197,6 @@ impl Scheduler {
         } else if state == State::Waiting && self.backoff.until(slot).is_none() {
             self.make_ready(slot, Origin::New);
         }
-    }
-}
-
-/// The same outcome again is fine; any other comes too late.
-fn repeat_of_finished(worker: WorkerId, outcome: &Outcome, past: &PastTask) -> Result<(), Refusal> {
-    let state = match outcome.verdict {
-        Verdict::Done => State::Done,
-        Verdict::Failed => State::Failed,
-    };
-    match past.state {
-        State::Missing => Err((Code::NotFound, "there is no such task")),
-        _ if outcome.attempt > past.attempt => {
-            Err((Code::NotFound, "that attempt was never given out"))
-        }
-        _ if outcome.attempt != 0 && outcome.attempt < past.attempt => {
-            Err((Code::Stale, "it was stolen again meanwhile"))
-        }
-        _ if past.state == state && past.holder == Some(worker) => Ok(()),
-        State::Done => Err((Code::Stale, "it is done already")),
-        State::Failed => Err((Code::Stale, "it has failed already")),
-        State::Cancelled => Err((Code::Stale, "it was cancelled")),
-        _ => Err((Code::Stale, "it was skipped")),
     }
 }
 

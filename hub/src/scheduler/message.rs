@@ -25,16 +25,32 @@ pub type Turn = u64;
 pub type WorkerId = u32;
 /// Identity of a client process.
 pub type ClientId = [u8; 16];
+/// A client process, and the key that it asks with: another key's is another client.
+pub type Caller = (Name, ClientId);
 /// Short ones, up to 23 bytes, need no memory of their own, and copies of longer ones share it.
 pub type Name = smol_str::SmolStr;
 
-/// Who asks. With an id it is known by that and heartbeats; without, by its name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Who asks. With an id it is known by that and heartbeats; without, by its name. With another key it
+/// is another worker, whatever it calls itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Who {
     pub name: Name,
     pub id: Option<ClientId>,
     /// The machine that it runs on, if it says so.
     pub host: Name,
+    /// The name of its key. Empty: the owner's, which acts for the workers of all, or none is needed.
+    pub key: Name,
+}
+
+impl Who {
+    pub fn is_owner(&self) -> bool {
+        self.key.is_empty()
+    }
+
+    /// What it calls itself is what the other does.
+    pub fn is_called(&self, other: &Who) -> bool {
+        self.id == other.id && (self.id.is_some() || self.name == other.name)
+    }
 }
 
 /// What a worker is told to do, from outside. The larger one counts.

@@ -22,9 +22,11 @@ pub mod message;
 mod moves;
 mod names;
 mod park;
+mod quota;
 mod ready;
 mod restore;
 mod retry;
+mod revoke;
 mod slab;
 mod steal;
 mod steer;
@@ -43,13 +45,14 @@ use hashbrown::HashMap;
 use awaiting::Awaiting;
 use backoff::Backoff;
 use graph::Edges;
-use lease::Leases;
+use lease::{Lease, Leases};
 use list::List;
 use message::*;
 use park::Parking;
+use quota::Full;
 use ready::{Origin, ReadySet};
 use task::{NONE, Tasks};
-use worker::{Seen, Workers};
+use worker::Workers;
 
 use crate::planted::{Bug, planted};
 
@@ -155,6 +158,7 @@ impl Scheduler {
             Command::Await { ticket, names, wait_ms, output } => {
                 self.wait_for_tasks(now, ticket, names, wait_ms, output, past);
             }
+            Command::Revoked { keys } => self.revoked(&keys),
             Command::Undelivered { leases } => self.undelivered(&leases),
             Command::Tick => self.tick(now),
         }
@@ -355,8 +359,15 @@ impl Scheduler {
             let stolen = self.stolen(parked.worker, Vec::new());
             self.answer(parked.ticket, Answer::Stolen(stolen));
         }
-        let leases = &self.leases;
-        self.workers.sweep(now, || leases.iter().filter_map(|(_, lease)| lease.client).collect());
+        let (leases, parking) = (&self.leases, &self.parking);
+        let needed = |workers: &Workers| {
+            let caller = |lease: &Lease| {
+                let key = workers.get(lease.worker).map(|worker| worker.who.key.clone());
+                Some((key.unwrap_or_default(), lease.client?))
+            };
+            leases.iter().filter_map(|(_, lease)| caller(lease)).collect()
+        };
+        self.workers.sweep(now, needed, |worker| parking.has_worker(worker));
     }
 
     /// After each command: whoever can be answered now is.
@@ -421,17 +432,15 @@ impl Scheduler {
     }
 
     fn answer_busy(&mut self, ticket: Ticket) {
-        let message = format!(
-            "{} requests are parked already, which is the limit; ask again later",
-            self.parked()
-        );
+        let parked = self.parked();
+        let message =
+            format!("{parked} requests are parked already, which is the limit; ask again later");
         self.answer(ticket, Answer::Error { code: Code::Busy, message, names: Vec::new() });
     }
 
     fn stolen(&mut self, worker: WorkerId, leases: Vec<Leased>) -> Stolen {
-        let worker = self.workers.get_mut(worker);
-        let (lost, order) =
-            worker.map(|worker| (worker.take_lost(), worker.take_order())).unwrap_or_default();
+        let lost = self.workers.take_lost(worker);
+        let order = self.workers.get_mut(worker).map(Worker::take_order).unwrap_or_default();
         Stolen {
             leases,
             fresh: true,
@@ -442,15 +451,29 @@ impl Scheduler {
         }
     }
 
-    /// Notes that the worker lives; a new one is stored, since leases refer to it.
-    fn see(&mut self, now: Millis, who: &Who) -> WorkerId {
-        let (id, seen) = self.workers.see(now, who);
-        match seen {
-            Seen::Known => {}
-            Seen::Host => self.changes.push(Change::Host { id, host: who.host.clone() }),
-            Seen::New => self.changes.push(Change::Worker { id, who: who.clone() }),
+    /// Notes that a worker lives. One that nobody has heard of is not remembered for that: only a
+    /// steal makes it one to remember.
+    fn see(&mut self, now: Millis, who: &Who) -> Option<WorkerId> {
+        let (id, says_host) = self.workers.see(now, who)?;
+        if says_host && self.workers.get(id).is_some_and(|worker| worker.stored) {
+            self.changes.push(Change::Host { id, host: who.host.clone() });
         }
-        id
+        Some(id)
+    }
+
+    /// Of one that steals.
+    fn see_or_add(&mut self, now: Millis, who: &Who) -> Result<WorkerId, Full> {
+        if let Some(id) = self.see(now, who) {
+            return Ok(id);
+        }
+        let parking = &self.parking;
+        self.workers.add(now, who, |worker| parking.has_worker(worker))
+    }
+
+    /// May who asks act for this holder: as it itself, or as the owner, who names it as it names itself?
+    fn may_act(&self, who: &Who, own: Option<WorkerId>, holder: WorkerId) -> bool {
+        let named = || self.workers.get(holder).is_some_and(|it| it.who.is_called(who));
+        own == Some(holder) || (who.is_owner() && named())
     }
 
     /// A finished task in memory, as the store will have it.

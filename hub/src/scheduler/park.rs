@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 
-use super::message::{ClientId, Millis, Steal, Ticket, WorkerId};
+use super::message::{Caller, Millis, Steal, Ticket, WorkerId};
 
 #[derive(Clone, Debug)]
 pub struct ParkedSteal {
     pub ticket: Ticket,
     pub worker: WorkerId,
+    /// Whose steal it is, if it says so.
+    pub caller: Option<Caller>,
     pub steal: Steal,
     pub until: Millis,
 }
@@ -22,7 +24,7 @@ pub struct Parking {
     hungry: BTreeSet<u64>,
     /// Of the hungry: those that do not outlive the graph.
     leaving: BTreeSet<u64>,
-    by_client: HashMap<ClientId, u64>,
+    by_caller: HashMap<Caller, u64>,
     by_worker: HashMap<WorkerId, BTreeSet<u64>>,
     deadlines: BTreeSet<(Millis, u64)>,
     waits: BTreeMap<(Millis, u64), Ticket>,
@@ -39,8 +41,8 @@ impl Parking {
         let key = self.sequence;
         self.deadlines.insert((parked.until, key));
         self.by_worker.entry(parked.worker).or_default().insert(key);
-        if let Some(client) = parked.steal.client {
-            self.by_client.insert(client, key);
+        if let Some(caller) = &parked.caller {
+            self.by_caller.insert(caller.clone(), key);
         }
         if parked.steal.n > 0 {
             self.hungry.insert(key);
@@ -52,14 +54,14 @@ impl Parking {
     }
 
     /// The steal of this client that is parked, if any: a newer one takes its place.
-    pub fn take_client(&mut self, client: &ClientId) -> Option<ParkedSteal> {
-        self.by_client.get(client).copied().and_then(|key| self.take(key))
+    pub fn take_caller(&mut self, caller: &Caller) -> Option<ParkedSteal> {
+        self.by_caller.get(caller).copied().and_then(|key| self.take(key))
     }
 
     /// The number of this client's parked steal.
-    pub fn number(&self, client: &ClientId) -> Option<u64> {
-        self.by_client
-            .get(client)
+    pub fn number(&self, caller: &Caller) -> Option<u64> {
+        self.by_caller
+            .get(caller)
             .and_then(|key| self.steals.get(key))
             .map(|parked| parked.steal.number)
     }
@@ -73,6 +75,10 @@ impl Parking {
     pub fn take_worker(&mut self, worker: WorkerId) -> Option<ParkedSteal> {
         let key = self.by_worker.get(&worker)?.first().copied()?;
         self.take(key)
+    }
+
+    pub fn has_worker(&self, worker: WorkerId) -> bool {
+        self.by_worker.contains_key(&worker)
     }
 
     /// A steal that need not wait any longer when nothing is going to be ready.
@@ -91,8 +97,8 @@ impl Parking {
         self.hungry.remove(&key);
         self.leaving.remove(&key);
         self.deadlines.remove(&(parked.until, key));
-        if let Some(client) = parked.steal.client {
-            self.by_client.remove(&client);
+        if let Some(caller) = &parked.caller {
+            self.by_caller.remove(caller);
         }
         if let Some(keys) = self.by_worker.get_mut(&parked.worker) {
             keys.remove(&key);

@@ -116,7 +116,9 @@ impl Scheduler {
         task.holder = stored.worker;
         task.newest = Newest::Held;
         if let Some(client) = stored.client {
-            self.workers.note_number(now, client, stored.number);
+            let worker = self.workers.get(stored.worker);
+            let key = worker.map(|worker| worker.who.key.clone()).unwrap_or_default();
+            self.workers.note_number(now, &(key, client), stored.number);
         }
         self.hold(
             slot,

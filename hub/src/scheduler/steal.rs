@@ -10,8 +10,6 @@ use super::task::{Newest, Slot, State};
 use super::worker::Worker;
 use crate::planted::{Bug, planted};
 
-/// Lost attempts that are kept for a worker until it can be told.
-const LOST_MAX: usize = 65_536;
 /// What a lease takes in a reply besides name and command, at most.
 const LEASE_BYTES: usize = 128;
 
@@ -19,14 +17,22 @@ const TOOK_WORKERS_DOWN: &str = "took down 5 workers in a row";
 
 impl Scheduler {
     pub(super) fn steal(&mut self, now: Millis, ticket: Ticket, who: &Who, steal: Steal) {
-        let worker = self.see(now, who);
-        if let Some(client) = steal.client {
+        let caller = steal.client.map(|client| (who.key.clone(), client));
+        let seen = caller.as_ref().map_or(Ok(()), |caller| self.workers.check_client(caller));
+        let worker = match seen.and_then(|()| self.see_or_add(now, who)) {
+            Ok(worker) => worker,
+            Err(full) => {
+                let (code, message) = (Code::Busy, full.to_string());
+                return self.answer(ticket, Answer::Error { code, message, names: Vec::new() });
+            }
+        };
+        if let Some(caller) = &caller {
             // A late copy of an older steal must not take the place of the one that waits.
-            if steal.number != 0 && self.parking.number(&client) > Some(steal.number) {
+            if steal.number != 0 && self.parking.number(caller) > Some(steal.number) {
                 return self.answer(ticket, Answer::Replaced);
             }
             // A repeat takes the place of its original, and so does a newer steal.
-            if let Some(parked) = self.parking.take_client(&client) {
+            if let Some(parked) = self.parking.take_caller(caller) {
                 let repeat = parked.steal.number == steal.number;
                 let (old, ticket) = match planted(Bug::OriginalStaysParked) {
                     false => (parked.ticket, ticket),
@@ -36,7 +42,7 @@ impl Scheduler {
                     if repeat { Answer::Joined { by: ticket } } else { Answer::Replaced };
                 self.answer(old, replaced);
                 if repeat {
-                    return self.park(now, ticket, worker, steal);
+                    return self.park(now, ticket, worker, Some(caller.clone()), steal);
                 }
             }
             if let Some(leases) =
@@ -51,13 +57,20 @@ impl Scheduler {
         let has_news = self.workers.get(worker).is_some_and(Worker::has_news);
         let may_wait = steal.wait_ms > 0 && (steal.n == 0 || !at_rest);
         if leases.is_empty() && may_wait && !has_news {
-            return self.park(now, ticket, worker, steal);
+            return self.park(now, ticket, worker, caller, steal);
         }
         let stolen = self.stolen(worker, leases);
         self.answer(ticket, Answer::Stolen(stolen));
     }
 
-    fn park(&mut self, now: Millis, ticket: Ticket, worker: WorkerId, mut steal: Steal) {
+    fn park(
+        &mut self,
+        now: Millis,
+        ticket: Ticket,
+        worker: WorkerId,
+        caller: Option<Caller>,
+        mut steal: Steal,
+    ) {
         if self.workers.get(worker).is_some_and(|worker| worker.order != Order::None) {
             // It gets nothing any more: it only listens.
             steal.n = 0;
@@ -66,7 +79,7 @@ impl Scheduler {
             return self.answer_busy(ticket);
         }
         let until = now + steal.wait_ms;
-        self.parking.park(ParkedSteal { ticket, worker, steal, until });
+        self.parking.park(ParkedSteal { ticket, worker, caller, steal, until });
     }
 
     /// What steals whose place this one takes got, and nobody may have heard of.
@@ -86,7 +99,8 @@ impl Scheduler {
     /// What a steal that was seen before got; None if this one is new. Number 0 is always new.
     pub(super) fn repeated(&self, worker: WorkerId, steal: &Steal) -> Option<Vec<Leased>> {
         let client = steal.client?;
-        let newest = self.workers.newest_number(&client)?;
+        let worker = self.workers.get(worker)?;
+        let newest = self.workers.newest_number(&(worker.who.key.clone(), client))?;
         if planted(Bug::StealNotIdempotent)
             || steal.n == 0
             || steal.number == 0
@@ -97,7 +111,6 @@ impl Scheduler {
         if steal.number < newest {
             return Some(Vec::new());
         }
-        let worker = self.workers.get(worker)?;
         let same = |lease: &&Lease| lease.client == Some(client) && lease.number == steal.number;
         let leases = worker.leases.iter().map(|&index| self.leases.get(index)).filter(same);
         Some(leases.map(|lease| self.leased(lease)).collect())
@@ -120,13 +133,13 @@ impl Scheduler {
         let Some(to) = self.workers.get(worker).filter(|worker| worker.order == Order::None) else {
             return leased;
         };
-        let has_id = to.who.id.is_some();
+        let (has_id, key) = (to.who.id.is_some(), to.who.key.clone());
         // Noted here, also for a parked steal: a pause of the hub may be longer than a client's
         // silence is remembered.
         if let Some(client) = steal.client
             && steal.n > 0
         {
-            self.workers.note_number(now, client, steal.number);
+            self.workers.note_number(now, &(key, client), steal.number);
         }
         let term_ms = match steal.lease_ms {
             0 if has_id => self.config.worker_timeout_ms,
@@ -164,6 +177,9 @@ impl Scheduler {
                     started: false,
                 },
             );
+            if let Some(who) = self.workers.store(worker) {
+                self.changes.push(Change::Worker { id: worker, who: who.clone() });
+            }
             self.changes.push(Change::Leased {
                 task: id,
                 attempt,
@@ -189,12 +205,18 @@ impl Scheduler {
     }
 
     /// The task that this worker holds under this attempt; 0 is the one that it holds.
-    fn leased_to(&self, worker: WorkerId, name: &str, attempt: u32) -> Option<Slot> {
+    fn leased_to(
+        &self,
+        who: &Who,
+        own: Option<WorkerId>,
+        name: &str,
+        attempt: u32,
+    ) -> Option<Slot> {
         let slot = self.tasks.find(name)?;
         let task = self.tasks.get(slot);
         let same = task.state == State::Running
-            && task.holder == worker
-            && (attempt == 0 || attempt == task.attempt);
+            && (attempt == 0 || attempt == task.attempt)
+            && self.may_act(who, own, task.holder);
         same.then_some(slot)
     }
 
@@ -205,19 +227,21 @@ impl Scheduler {
         who: &Who,
         attempts: Vec<AttemptRef>,
     ) {
-        let gone =
-            self.workers.find(who).and_then(|id| self.workers.get(id)).is_some_and(|it| it.left);
-        let id = self.see(now, who);
+        let is_gone = |id| self.workers.get(id).is_some_and(|worker| worker.left);
+        let gone = self.workers.find(who).filter(|&id| is_gone(id));
+        let own = self.see(now, who);
         // One that was on its way when its worker said goodbye.
-        if gone && let Some(worker) = self.workers.get_mut(id) {
+        if let Some(worker) = gone.and_then(|id| self.workers.get_mut(id)) {
             worker.left = true;
         }
-        if planted(Bug::HeartbeatRenewsAll) {
+        if planted(Bug::HeartbeatRenewsAll)
+            && let Some(id) = own
+        {
             self.leases.renew_all_of(id, now);
         }
         let mut lost = Vec::new();
         for attempt in attempts {
-            match self.leased_to(id, &attempt.name, attempt.attempt) {
+            match self.leased_to(who, own, &attempt.name, attempt.attempt) {
                 Some(slot) => {
                     let lease = self.leases.get_mut(self.tasks.get(slot).lease);
                     lease.expires = now + lease.term_ms;
@@ -226,34 +250,29 @@ impl Scheduler {
                 None => lost.push((attempt.name, attempt.attempt)),
             }
         }
-        match ticket {
-            Some(ticket) => {
+        match (ticket, own) {
+            (Some(ticket), own) => {
                 let mut order = Order::None;
-                if let Some(worker) = self.workers.get_mut(id) {
-                    lost.extend(worker.take_lost());
-                    order = worker.take_order();
+                if let Some(id) = own {
+                    lost.extend(self.workers.take_lost(id));
+                    order = self.workers.get_mut(id).map(Worker::take_order).unwrap_or_default();
                 }
                 self.answer(ticket, Answer::Heartbeaten { lost, order });
             }
-            None => {
+            (None, Some(id)) => {
                 for (name, attempt) in lost {
                     self.tell_lost(id, name, attempt);
                 }
             }
+            (None, None) => {}
         }
     }
 
-    /// The worker should kill what it has lost; without an id there is nobody to tell.
+    /// The worker should kill what it has lost. What there is no room for is told when a heartbeat
+    /// lists it again.
     pub(super) fn tell_lost(&mut self, id: WorkerId, name: Name, attempt: u32) {
-        let Some(worker) = self.workers.get_mut(id) else {
-            return;
-        };
-        // What does not fit is told when a heartbeat lists it again.
-        if worker.who.id.is_some() && worker.lost.len() < LOST_MAX {
-            worker.lost.insert((name, attempt));
-            if !planted(Bug::LossNotTold) {
-                self.to_tell.push(id);
-            }
+        if self.workers.add_lost(id, (name, attempt)) && !planted(Bug::LossNotTold) {
+            self.to_tell.push(id);
         }
     }
 
@@ -266,7 +285,7 @@ impl Scheduler {
         needs: Vec<Vec<Name>>,
         past: &Past,
     ) {
-        let worker = self.see(now, who);
+        let own = self.see(now, who);
         let mut released = 0;
         let mut refused = Vec::new();
         // Names to wait for are a request's own, so a cycle refuses all of it before anything moves.
@@ -277,13 +296,13 @@ impl Scheduler {
             return self.answer(ticket, answer);
         }
         for attempt in attempts {
-            match self.leased_to(worker, &attempt.name, attempt.attempt) {
+            match self.leased_to(who, own, &attempt.name, attempt.attempt) {
                 Some(slot) => {
                     self.put_back(slot);
                     released += 1;
                 }
                 None => {
-                    if let Err((code, message)) = self.not_held(worker, attempt, past) {
+                    if let Err((code, message)) = self.not_held(who, own, attempt, past) {
                         let (name, attempt) = (attempt.name.clone(), attempt.attempt);
                         refused.push(Refused { name, attempt, code, message });
                     }
@@ -302,7 +321,8 @@ impl Scheduler {
     /// Why a task that is not held cannot be given back; Ok if it was given back before.
     fn not_held(
         &self,
-        worker: WorkerId,
+        who: &Who,
+        own: Option<WorkerId>,
         attempt: &AttemptRef,
         past: &Past,
     ) -> Result<(), (Code, &'static str)> {
@@ -313,16 +333,13 @@ impl Scheduler {
             });
         };
         let task = self.tasks.get(slot);
-        let newest = attempt.attempt == 0 && task.holder == worker;
+        let held = self.may_act(who, own, task.holder);
+        let newest = attempt.attempt == 0 && held;
         let same = (task.attempt == attempt.attempt || newest) && task.attempt > 0;
         match task.state {
             State::Missing => Err((Code::NotFound, "there is no such task")),
             State::Ready | State::Waiting if same && task.newest == Newest::Void => Ok(()),
-            State::Ready | State::Waiting
-                if task.newest == Newest::Reclaimed && task.holder == worker =>
-            {
-                Ok(())
-            }
+            State::Ready | State::Waiting if task.newest == Newest::Reclaimed && held => Ok(()),
             State::Running => Err((Code::Stale, "another worker holds it")),
             State::Ready | State::Waiting => Err((Code::Stale, "no worker holds it")),
             _ => Err((Code::Stale, "it is finished")),
@@ -338,12 +355,18 @@ impl Scheduler {
     }
 
     pub(super) fn exit(&mut self, now: Millis, ticket: Ticket, who: &Who) {
-        let Some(id) = self.workers.find(who) else {
+        let Some(id) = self.workers.find_for(who) else {
             let message = format!("no worker '{}' is known", who.name);
             let names = vec![who.name.clone()];
             return self.answer(ticket, Answer::Error { code: Code::NotFound, message, names });
         };
         self.see(now, who);
+        let released = self.dismiss(id);
+        self.answer(ticket, Answer::Exited { released });
+    }
+
+    /// All that the worker holds is ready again; how much that is.
+    pub(super) fn dismiss(&mut self, id: WorkerId) -> u64 {
         // Its own parked steals must not get what it gives back.
         while let Some(parked) = self.parking.take_worker(id) {
             let stolen = self.stolen(id, Vec::new());
@@ -356,12 +379,8 @@ impl Scheduler {
             self.put_back(self.leases.get(lease).task);
             released += 1;
         }
-        if let Some(worker) = self.workers.get_mut(id) {
-            worker.left = true;
-            worker.lost.clear();
-            (worker.order, worker.told) = (Order::None, Order::None);
-        }
-        self.answer(ticket, Answer::Exited { released });
+        self.workers.leave(id);
+        released
     }
 
     /// Takes a task back from a worker that went silent.
@@ -415,7 +434,8 @@ impl Scheduler {
             if let Some(worker) = self.workers.get(worker)
                 && worker.leases.iter().find(of_it).is_none()
             {
-                self.workers.forget_number(&client, number);
+                let caller = (worker.who.key.clone(), client);
+                self.workers.forget_number(&caller, number);
             }
         }
     }

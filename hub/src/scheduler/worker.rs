@@ -1,18 +1,24 @@
 //! Who has been heard of.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
-use super::message::{ClientId, Millis, Name, Order, Who, WorkerId};
+use super::message::{Caller, ClientId, Millis, Name, Order, Who, WorkerId};
+use super::quota::{Full, Quotas};
+use super::task::NONE;
 
 /// A worker that holds nothing and has been silent for this long is forgotten.
 const FORGET_WORKER_MS: u64 = 3_600_000;
+/// Sooner if it never held anything; not one of the owner's.
+const FORGET_IDLE_MS: u64 = 60_000;
 /// So is the last steal of a client: a repeat does not come later.
 const FORGET_CLIENT_MS: u64 = 120_000;
 /// How often to look for what can be forgotten.
 const SWEEP_MS: u64 = 30_000;
+/// Lost attempts that are kept for a worker until it can be told.
+const LOST_MAX: usize = 65_536;
 
 #[derive(Debug)]
 pub struct Worker {
@@ -22,7 +28,9 @@ pub struct Worker {
     pub done: u64,
     pub failed: u64,
     /// Attempts that it should kill, to be told at the next opportunity.
-    pub lost: BTreeSet<(Name, u32)>,
+    lost: BTreeSet<(Name, u32)>,
+    /// The store has it, since it was given something.
+    pub stored: bool,
     /// It said Exit.
     pub left: bool,
     /// What it is to do, and what of that it has been told.
@@ -33,18 +41,14 @@ pub struct Worker {
 /// Names of lost attempts told at a time; the rest comes with the next answer.
 const LOST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+fn lost_bytes((name, _): &(Name, u32)) -> usize {
+    name.len() + 64
+}
+
 impl Worker {
-    /// What it is told now of what it has lost.
-    pub fn take_lost(&mut self) -> Vec<(Name, u32)> {
-        let mut bytes = 0;
-        let mut told = Vec::new();
-        while bytes < LOST_BYTES_MAX
-            && let Some(lost) = self.lost.pop_first()
-        {
-            bytes += lost.0.len() + 32;
-            told.push(lost);
-        }
-        told
+    /// What it is still to be told of.
+    pub fn lost(&self) -> &BTreeSet<(Name, u32)> {
+        &self.lost
     }
 
     /// What it is to do; from now on it has been told.
@@ -61,66 +65,91 @@ impl Worker {
     }
 }
 
-/// What is new about a worker that was heard of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
-    Known,
-    /// It says for the first time where it runs.
-    Host,
-    New,
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Client {
     number: u64,
     last_seen: Millis,
 }
 
-/// A worker with an id is that id, whatever its name; without, it is its name.
+/// A worker with an id is that id, whatever its name; without, it is its name. Each within its key.
 #[derive(Default)]
 pub struct Workers {
     by_id: HashMap<WorkerId, Worker>,
     /// In the order in which they were first heard of.
     ids: BTreeSet<WorkerId>,
-    by_client: HashMap<ClientId, WorkerId>,
-    by_name: HashMap<Name, WorkerId>,
-    clients: HashMap<ClientId, Client>,
+    /// With their keys, of which the owner's comes first.
+    by_client: BTreeMap<(ClientId, Name), WorkerId>,
+    by_name: BTreeMap<(Name, Name), WorkerId>,
+    clients: HashMap<Caller, Client>,
+    quotas: Quotas,
     last_id: WorkerId,
+    /// Those up to this one are the store's for ever.
+    last_stored: WorkerId,
     next_sweep: Millis,
 }
 
 impl Workers {
     pub fn find(&self, who: &Who) -> Option<WorkerId> {
         match &who.id {
-            Some(client) => self.by_client.get(client).copied(),
-            None => self.by_name.get(&who.name).copied(),
+            Some(client) => self.by_client.get(&(*client, who.key.clone())).copied(),
+            None => self.by_name.get(&(who.name.clone(), who.key.clone())).copied(),
         }
     }
 
-    /// Notes that the worker lives, and what is new about it.
-    pub fn see(&mut self, now: Millis, who: &Who) -> (WorkerId, Seen) {
-        if let Some(id) = self.find(who) {
-            if let Some(worker) = self.by_id.get_mut(&id) {
-                worker.last_seen = now;
-                worker.left = false;
-                if worker.who.host.is_empty() && !who.host.is_empty() {
-                    worker.who.host = who.host.clone();
-                    return (id, Seen::Host);
-                }
-            }
-            return (id, Seen::Known);
+    /// Whom the owner means: a worker of its own, or the only one of another key that is called so.
+    pub fn find_for(&self, who: &Who) -> Option<WorkerId> {
+        let found = self.find(who);
+        if found.is_some() || !who.is_owner() {
+            return found;
         }
-        let id = self.last_id + 1;
-        self.restore(now, id, who.clone());
-        (id, Seen::New)
+        let called: Vec<WorkerId> = match &who.id {
+            Some(client) => first_two(&self.by_client, client),
+            None => first_two(&self.by_name, &who.name),
+        };
+        (called.len() == 1).then(|| called[0])
+    }
+
+    /// Notes that the worker lives, and whether it says for the first time where it runs.
+    pub fn see(&mut self, now: Millis, who: &Who) -> Option<(WorkerId, bool)> {
+        let id = self.find(who)?;
+        let worker = self.by_id.get_mut(&id)?;
+        worker.last_seen = now;
+        worker.left = false;
+        let is_news = worker.who.host.is_empty() && !who.host.is_empty();
+        if is_news {
+            worker.who.host = who.host.clone();
+        }
+        Some((id, is_news))
+    }
+
+    /// One that was not heard of before, unless there are too many of its key. `is_parked` tells whose steals
+    /// wait: these are not forgotten.
+    pub fn add(
+        &mut self,
+        now: Millis,
+        who: &Who,
+        is_parked: impl Fn(WorkerId) -> bool,
+    ) -> Result<WorkerId, Full> {
+        if self.quotas.is_crowded(&who.key) {
+            self.forget_idle(&who.key, is_parked);
+        }
+        self.quotas.check_workers(&who.key)?;
+        let id = self.next_id();
+        self.insert(now, id, who.clone(), false);
+        Ok(id)
     }
 
     /// A worker that the store knows.
     pub fn restore(&mut self, now: Millis, id: WorkerId, who: Who) {
-        self.last_id = self.last_id.max(id);
+        self.reserve(id);
+        self.insert(now, id, who, true);
+    }
+
+    fn insert(&mut self, now: Millis, id: WorkerId, mut who: Who, stored: bool) {
+        who.key = self.quotas.add_worker(&who.key, stored);
         match who.id {
-            Some(client) => self.by_client.insert(client, id),
-            None => self.by_name.insert(who.name.clone(), id),
+            Some(client) => self.by_client.insert((client, who.key.clone()), id),
+            None => self.by_name.insert((who.name.clone(), who.key.clone()), id),
         };
         let worker = Worker {
             who,
@@ -129,6 +158,7 @@ impl Workers {
             done: 0,
             failed: 0,
             lost: BTreeSet::new(),
+            stored,
             left: false,
             order: Order::None,
             told: Order::None,
@@ -137,9 +167,30 @@ impl Workers {
         self.by_id.insert(id, worker);
     }
 
-    /// Ids below this one are taken.
+    /// When they come to their end, those that the store never had are used again.
+    fn next_id(&mut self) -> WorkerId {
+        loop {
+            self.last_id =
+                if self.last_id + 1 < NONE { self.last_id } else { self.last_stored } + 1;
+            if !self.by_id.contains_key(&self.last_id) {
+                return self.last_id;
+            }
+        }
+    }
+
+    /// Ids up to this one are taken.
     pub fn reserve(&mut self, last_id: WorkerId) {
         self.last_id = self.last_id.max(last_id);
+        self.last_stored = self.last_stored.max(last_id);
+    }
+
+    /// It is given something for the first time: from now on the store has it. None: it had it before.
+    pub fn store(&mut self, id: WorkerId) -> Option<&Who> {
+        let worker = self.by_id.get_mut(&id).filter(|worker| !worker.stored)?;
+        worker.stored = true;
+        self.last_stored = self.last_stored.max(id);
+        self.quotas.not_idle(&worker.who.key);
+        Some(&worker.who)
     }
 
     pub fn get(&self, id: WorkerId) -> Option<&Worker> {
@@ -160,47 +211,157 @@ impl Workers {
         ids.filter_map(|&id| Some((id, self.by_id.get(&id)?)))
     }
 
-    /// The newest steal of a client.
-    pub fn newest_number(&self, client: &ClientId) -> Option<u64> {
-        self.clients.get(client).map(|client| client.number)
+    // --- what they have lost -----------------------------------------------------------------
+
+    /// To be told when there is an opportunity; false: there is no room for it.
+    pub fn add_lost(&mut self, id: WorkerId, lost: (Name, u32)) -> bool {
+        let Some(worker) = self.by_id.get_mut(&id) else {
+            return false;
+        };
+        let bytes = lost_bytes(&lost);
+        let key = &worker.who.key;
+        // Without an id there is nobody to tell.
+        if worker.who.id.is_none()
+            || worker.lost.len() >= LOST_MAX
+            || !self.quotas.has_room(key, bytes)
+        {
+            return false;
+        }
+        if worker.lost.insert(lost) {
+            self.quotas.add_lost(key, bytes);
+        }
+        true
     }
 
-    pub fn note_number(&mut self, now: Millis, client: ClientId, number: u64) {
-        let entry = self.clients.entry(client).or_insert(Client { number, last_seen: now });
-        entry.number = entry.number.max(number);
-        entry.last_seen = now;
+    /// What a worker is told now of what it has lost.
+    pub fn take_lost(&mut self, id: WorkerId) -> Vec<(Name, u32)> {
+        let mut told = Vec::new();
+        let Some(worker) = self.by_id.get_mut(&id) else {
+            return told;
+        };
+        let mut bytes = 0;
+        while bytes < LOST_BYTES_MAX
+            && let Some(lost) = worker.lost.pop_first()
+        {
+            bytes += lost_bytes(&lost);
+            told.push(lost);
+        }
+        self.quotas.remove_lost(&worker.who.key, bytes);
+        told
+    }
+
+    fn forget_lost(&mut self, id: WorkerId) {
+        if let Some(worker) = self.by_id.get_mut(&id) {
+            let lost = std::mem::take(&mut worker.lost);
+            self.quotas.remove_lost(&worker.who.key, lost.iter().map(lost_bytes).sum());
+        }
+    }
+
+    /// It has said that it leaves, or may not come back: there is nothing to tell it.
+    pub fn leave(&mut self, id: WorkerId) {
+        self.forget_lost(id);
+        if let Some(worker) = self.by_id.get_mut(&id) {
+            worker.left = true;
+            (worker.order, worker.told) = (Order::None, Order::None);
+        }
+    }
+
+    // --- the steals of clients ---------------------------------------------------------------
+
+    /// The newest steal of a client.
+    pub fn newest_number(&self, caller: &Caller) -> Option<u64> {
+        self.clients.get(caller).map(|client| client.number)
+    }
+
+    /// May this client steal, or are there too many of its key?
+    pub fn check_client(&self, caller: &Caller) -> Result<(), Full> {
+        match self.clients.contains_key(caller) {
+            true => Ok(()),
+            false => self.quotas.check_clients(&caller.0),
+        }
+    }
+
+    pub fn note_number(&mut self, now: Millis, caller: &Caller, number: u64) {
+        if let Some(client) = self.clients.get_mut(caller) {
+            client.number = client.number.max(number);
+            client.last_seen = now;
+            return;
+        }
+        let key = self.quotas.add_client(&caller.0);
+        self.clients.insert((key, caller.1), Client { number, last_seen: now });
     }
 
     /// A steal that came to nothing: it may come again.
-    pub fn forget_number(&mut self, client: &ClientId, number: u64) {
-        if let Some(client) = self.clients.get_mut(client)
+    pub fn forget_number(&mut self, caller: &Caller, number: u64) {
+        if let Some(client) = self.clients.get_mut(caller)
             && client.number == number
         {
             client.number = number.saturating_sub(1);
         }
     }
 
+    // --- what is forgotten -------------------------------------------------------------------
+
     /// Keeps memory from growing with every shell that ever stole a task.
-    pub fn sweep(&mut self, now: Millis, needed: impl FnOnce() -> HashSet<ClientId>) {
+    pub fn sweep(
+        &mut self,
+        now: Millis,
+        needed: impl FnOnce(&Self) -> HashSet<Caller>,
+        is_parked: impl Fn(WorkerId) -> bool,
+    ) {
         if now < self.next_sweep {
             return;
         }
         self.next_sweep = now + SWEEP_MS;
-        let needed = needed();
-        self.clients
-            .retain(|id, client| now < client.last_seen + FORGET_CLIENT_MS || needed.contains(id));
-        let (by_client, by_name) = (&mut self.by_client, &mut self.by_name);
-        let ids = &mut self.ids;
-        self.by_id.retain(|id, worker| {
-            let keep = !worker.leases.is_empty() || now < worker.last_seen + FORGET_WORKER_MS;
+        let needed = needed(self);
+        let quotas = &mut self.quotas;
+        self.clients.retain(|caller, client| {
+            let keep = now < client.last_seen + FORGET_CLIENT_MS || needed.contains(caller);
             if !keep {
-                ids.remove(id);
-                match &worker.who.id {
-                    Some(client) => by_client.remove(client),
-                    None => by_name.remove(&worker.who.name),
-                };
+                quotas.remove_client(&caller.0);
             }
             keep
         });
+        let is_over = |&(&id, worker): &(&WorkerId, &Worker)| {
+            let passing = !worker.stored && !worker.who.is_owner() && !is_parked(id);
+            let patience = if passing { FORGET_IDLE_MS } else { FORGET_WORKER_MS };
+            worker.leases.is_empty() && now >= worker.last_seen + patience
+        };
+        let over: Vec<WorkerId> = self.by_id.iter().filter(is_over).map(|(&id, _)| id).collect();
+        over.into_iter().for_each(|id| self.remove(id));
+        self.quotas.sweep();
     }
+
+    /// Of a key's workers that never held anything, the half that has been silent for longest.
+    fn forget_idle(&mut self, key: &Name, is_parked: impl Fn(WorkerId) -> bool) {
+        let idle = self
+            .by_id
+            .iter()
+            .filter(|(id, worker)| worker.who.key == *key && !worker.stored && !is_parked(**id));
+        let mut idle: Vec<_> = idle.map(|(&id, worker)| (worker.last_seen, id)).collect();
+        idle.sort_unstable();
+        idle.truncate(idle.len().div_ceil(2));
+        idle.into_iter().for_each(|(_, id)| self.remove(id));
+        self.quotas.looked(key);
+    }
+
+    fn remove(&mut self, id: WorkerId) {
+        self.forget_lost(id);
+        let Some(worker) = self.by_id.remove(&id) else {
+            return;
+        };
+        self.ids.remove(&id);
+        self.quotas.remove_worker(&worker.who.key, worker.stored);
+        let Who { name, id, key, .. } = worker.who;
+        match id {
+            Some(client) => self.by_client.remove(&(client, key)),
+            None => self.by_name.remove(&(name, key)),
+        };
+    }
+}
+
+/// Those that are called so, with whatever key.
+fn first_two<K: Ord + Clone>(called: &BTreeMap<(K, Name), WorkerId>, by: &K) -> Vec<WorkerId> {
+    let from = called.range((by.clone(), Name::default())..);
+    from.take_while(|((it, _), _)| it == by).take(2).map(|(_, &id)| id).collect()
 }

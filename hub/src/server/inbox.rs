@@ -86,6 +86,7 @@ impl Server {
                 self.refuse_dwork(&route)?;
             }
             dwork::Asked::Command(command) => {
+                let command = command.with_key(self.key_name(&route));
                 self.outbox.owe(ticket, route);
                 self.apply(command)?;
             }
@@ -124,10 +125,12 @@ impl Server {
                 self.refuse(&route, self.disk.refusal())?;
             }
             Asked::Command(command) => {
+                let command = command.with_key(self.key_name(&route));
                 self.outbox.owe(ticket, route);
                 self.apply(command)?;
             }
             Asked::Heartbeat(command, load) => {
+                let command = command.with_key(self.key_name(&route));
                 self.outbox.owe(ticket, route);
                 self.apply_heartbeat(command, load)?;
             }
@@ -141,7 +144,7 @@ impl Server {
             Asked::Reload => {
                 let body = match self.gate.reload() {
                     Ok(keys) => {
-                        self.take_back(&keys.revoked);
+                        self.take_back(&keys.revoked)?;
                         reply::Body::Reloaded(wire::Reloaded { keys: keys.valid as u32 })
                     }
                     Err(why) => {
@@ -178,7 +181,10 @@ impl Server {
             }
         };
         match convert::decode_heartbeat(None, heartbeat) {
-            Ok((command, load)) => self.apply_heartbeat(command, load)?,
+            Ok((command, load)) => {
+                let command = command.with_key(self.gate.key_name(security, received.user));
+                self.apply_heartbeat(command, load)?;
+            }
             Err(why) => tracing::debug!("a heartbeat was dropped: {}", why.message),
         }
         Ok(())
@@ -191,6 +197,10 @@ impl Server {
             self.monitor.note_load(id, load);
         }
         Ok(())
+    }
+
+    fn key_name(&self, route: &Route) -> &str {
+        self.gate.key_name(self.sockets[route.socket].security, route.user)
     }
 
     /// May that be asked by who asks?

@@ -112,9 +112,9 @@ impl<'a, 'db> Rows<'a, 'db> {
             }
             Change::Worker { id, who } => {
                 self.change(
-                    "INSERT INTO workers (id, name, client, seen_ms, host)
-                     VALUES (?1, ?2, ?3, ?4, nullif(?5, ''))",
-                    params![id, &*who.name, who.id, now, &*who.host],
+                    "INSERT INTO workers (id, name, client, seen_ms, host, key)
+                     VALUES (?1, ?2, ?3, ?4, nullif(?5, ''), ?6)",
+                    params![id, &*who.name, who.id, now, &*who.host, &*who.key],
                 )?;
             }
             Change::Host { id, host } => {

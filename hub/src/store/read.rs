@@ -26,15 +26,16 @@ impl Store {
     /// A worker that memory has forgotten or never knew in this life of the hub, and its host.
     pub fn find_worker(&self, who: &Who) -> Result<Option<(WorkerId, Name)>, StoreError> {
         let db = self.db()?;
-        let mut select =
-            db.prepare_cached("SELECT id, host FROM workers WHERE coalesce(client, name) = ?1")?;
+        let mut select = db.prepare_cached(
+            "SELECT id, host FROM workers WHERE key = ?2 AND coalesce(client, name) = ?1",
+        )?;
         let known = |row: &Row| {
             let host: Option<String> = row.get(1)?;
             Ok((row.get(0)?, host.unwrap_or_default().into()))
         };
         let id = match who.id {
-            Some(client) => select.query_row([client], known).optional()?,
-            None => select.query_row([&*who.name], known).optional()?,
+            Some(client) => select.query_row(params![client, &*who.key], known).optional()?,
+            None => select.query_row(params![&*who.name, &*who.key], known).optional()?,
         };
         Ok(id)
     }

@@ -22,7 +22,7 @@ use crate::scheduler::message::Turn;
 /// Records begin at multiples of this: none is written over by its successor.
 const PAGE: usize = 4096;
 /// Changes with the format of a record or of what is in it.
-const MAGIC: [u8; 8] = *b"dhubred2";
+const MAGIC: [u8; 8] = *b"dhubred3";
 /// What it has in all versions.
 const MAGIC_BYTES: usize = 7;
 const HEADER: usize = 40;

@@ -50,11 +50,13 @@ impl Store {
         scheduler: &mut Scheduler,
     ) -> Result<Vec<StoredLease>, StoreError> {
         let db = self.db()?;
-        let host = if version(&db)? < 3 { "NULL" } else { "w.host" };
+        let version = version(&db)?;
+        let host = if version < 3 { "NULL" } else { "w.host" };
+        let key = if version < 5 { "''" } else { "w.key" };
         let mut select = db.prepare(
             &format!(
                 "SELECT l.task, l.attempt, l.worker, l.client, l.number, l.term_ms, l.started_ms, w.name, w.client,
-                    {host}
+                    {host}, {key}
                  FROM leases l JOIN workers w ON w.id = l.worker"
             ),
         )?;
@@ -68,7 +70,8 @@ impl Store {
                 let name: String = row.get(7)?;
                 let host: Option<String> = row.get(9)?;
                 let host = host.unwrap_or_default().into();
-                scheduler.restore_worker(now, worker, Who { name: name.into(), id, host });
+                let key = row.get::<_, String>(10)?.into();
+                scheduler.restore_worker(now, worker, Who { name: name.into(), id, host, key });
             }
             leases.push(StoredLease {
                 task: row.get::<_, i64>(0)? as TaskId,

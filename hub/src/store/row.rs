@@ -45,6 +45,8 @@ impl TaskRow {
 pub struct AttemptRow {
     pub attempt: u32,
     pub worker: String,
+    /// The name of the key of that worker.
+    pub key: String,
     pub started_ms: u64,
     pub ended_ms: u64,
     pub outcome: &'static str,
@@ -118,7 +120,7 @@ pub(super) fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
 /// After its output, or NULL without that.
 pub(super) const ATTEMPT_ROW: &str =
     "a.attempt, w.name, a.started_ms, a.run_ms, a.outcome, a.exit_code, a.reason,
-        w.host, a.output_file
+        w.host, a.output_file, w.key
     FROM attempts a LEFT JOIN workers w ON w.id = a.worker";
 
 pub(super) fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {
@@ -140,5 +142,6 @@ pub(super) fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {
         reason: text(7)?,
         host: text(8)?,
         output_file: text(9)?,
+        key: text(10)?,
     })
 }

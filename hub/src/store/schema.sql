@@ -1,4 +1,4 @@
--- Version 4. Readable with the sqlite3 shell, of a stopped hub's file or of a backup.
+-- Version 5. Readable with the sqlite3 shell, of a stopped hub's file or of a backup.
 --
 -- States: 1 missing, 2 open, 5 done, 6 failed, 7 skipped, 8 cancelled. An open task runs if it has
 -- a lease, waits if something that it needs is not done, and is ready otherwise; these follow from
@@ -32,9 +32,10 @@ CREATE TABLE workers (
     name      TEXT NOT NULL,
     client    BLOB,                            -- 16 bytes; NULL: known by its name
     seen_ms   INTEGER NOT NULL,                -- first heard of, since 1970
-    host      TEXT                             -- the machine that it runs on, if it said so
+    host      TEXT,                            -- the machine that it runs on, if it said so
+    key       TEXT NOT NULL DEFAULT ''         -- the name of its key; empty: the owner's, or none was needed
 );
-CREATE UNIQUE INDEX workers_key ON workers (coalesce(client, name));
+CREATE UNIQUE INDEX workers_key ON workers (key, coalesce(client, name));
 
 -- Who holds what now.
 CREATE TABLE leases (

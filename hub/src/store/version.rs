@@ -6,7 +6,7 @@ use super::{Store, StoreError};
 
 /// "dhub" in ASCII: marks the file as ours.
 pub const APPLICATION_ID: i64 = 0x6468_7562;
-pub const VERSION: i64 = 4;
+pub const VERSION: i64 = 5;
 const TABLES: &str = include_str!("schema.sql");
 const VIEWS: &str = include_str!("views.sql");
 
@@ -72,6 +72,13 @@ pub fn migrate(db: &Connection) -> rusqlite::Result<()> {
     }
     if found < 4 {
         db.execute_batch("ALTER TABLE tasks ADD COLUMN held INTEGER NOT NULL DEFAULT 0")?;
+    }
+    if found < 5 {
+        db.execute_batch(
+            "ALTER TABLE workers ADD COLUMN key TEXT NOT NULL DEFAULT '';
+            DROP INDEX workers_key;
+            CREATE UNIQUE INDEX workers_key ON workers (key, coalesce(client, name));",
+        )?;
     }
     if found < VERSION {
         db.execute_batch(VIEWS)?;

@@ -50,13 +50,22 @@ pub fn task(name: &str, needs: &[&str]) -> NewTask {
     NewTask { name: name.into(), needs, definition, priority: 0, retries: 0, details: None }
 }
 
-/// Workers whose name starts with w have an id, as kworker has; others are known by their name.
+/// Workers whose name starts with w have an id, as kworker has; others are known by their name. With a key that is
+/// not the owner's: KEY/NAME.
 pub fn who(name: &str) -> Who {
+    let (key, name) = name.split_once('/').unwrap_or(("", name));
     Who {
         name: name.into(),
         id: name.starts_with('w').then(|| client(name)),
         host: Name::default(),
+        key: key.into(),
     }
+}
+
+/// The same, for people.
+pub fn called(who: &Who) -> String {
+    let slash = if who.is_owner() { "" } else { "/" };
+    format!("{}{slash}{}", who.key, who.name)
 }
 
 pub fn client(name: &str) -> ClientId {

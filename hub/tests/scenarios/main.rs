@@ -12,10 +12,12 @@
 //!     cancel a     retry a (done)     hold a     unhold a     priority 5 a b
 //!     wait 5s     await 5s a b (until some of them are finished)
 //!     delay 1s (--retry-delay of this hub; without it 0)
+//!     revoke lab (its key is taken back)
 //!     advance 31s (a turn each second)     pause 60s (none meanwhile)     restart
 //!     state     counts     attempts a     tasks NAME from 1 to 9 ...
 //!
-//! A worker w1 has an id and counts its steals; any other, such as h1, is known by its name alone.
+//! A worker w1 has an id and counts its steals; any other, such as h1, is known by its name alone. lab/w1 calls itself
+//! w1 too, with the key lab, which is not the owner's.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -72,7 +74,7 @@ struct Runner {
     /// Requests that have no answer yet, and how to call them.
     open: BTreeMap<Ticket, String>,
     /// The last number of each client.
-    numbers: HashMap<Name, u64>,
+    numbers: HashMap<String, u64>,
     names: BTreeSet<Name>,
     /// What was last shown of each task.
     shown: BTreeMap<Name, String>,
@@ -155,7 +157,7 @@ impl Runner {
         match self.hub.scheduler.find(name) {
             Some(task) if state == State::Running => {
                 let worker = self.hub.scheduler.worker(task.holder).expect("a known worker");
-                format!("{word} {}#{}", worker.who.name, task.attempt)
+                format!("{word} {}#{}", called(&worker.who), task.attempt)
             }
             _ if state == State::Skipped => {
                 let store = self.hub.store();
@@ -199,7 +201,7 @@ impl Runner {
                 steal.number = self.number(&who, words.find("number"));
                 let number =
                     if steal.number > 0 { format!(" {}", steal.number) } else { "".into() };
-                let label = format!("steal {}{number}", who.name);
+                let label = format!("steal {}{number}", called(&who));
                 self.ask(label, |ticket| Command::Steal { ticket, who, steal });
             }
             "complete" | "fail" => {
@@ -220,7 +222,7 @@ impl Runner {
                     Outcome { name, attempt, verdict, is_final, report: report.clone() }
                 });
                 let outcomes = outcomes.collect();
-                let label = format!("{verb} {}", who.name);
+                let label = format!("{verb} {}", called(&who));
                 self.ask(label, |ticket| Command::Complete { ticket, who, outcomes, want });
             }
             "release" => {
@@ -229,7 +231,7 @@ impl Runner {
                 self.names.extend(needs.iter().cloned());
                 let attempts: Vec<_> = words.words.iter().map(|word| attempt(word)).collect();
                 let needs = if needs.is_empty() { Vec::new() } else { vec![needs; attempts.len()] };
-                let label = format!("release {}", who.name);
+                let label = format!("release {}", called(&who));
                 self.ask(label, |ticket| Command::Release { ticket, who, attempts, needs });
             }
             "heartbeat" => {
@@ -237,7 +239,7 @@ impl Runner {
                 let reply = words.flag("reply");
                 let attempts = words.words.iter().map(|word| attempt(word)).collect();
                 if reply {
-                    self.ask(format!("heartbeat {}", who.name), |ticket| Command::Heartbeat {
+                    self.ask(format!("heartbeat {}", called(&who)), |ticket| Command::Heartbeat {
                         ticket: Some(ticket),
                         who,
                         attempts,
@@ -248,7 +250,7 @@ impl Runner {
             }
             "exit" => {
                 let who = who(words.next());
-                self.ask(format!("exit {}", who.name), |ticket| Command::Exit { ticket, who });
+                self.ask(format!("exit {}", called(&who)), |ticket| Command::Exit { ticket, who });
             }
             "steer" => {
                 let order = match words.next() {
@@ -259,6 +261,10 @@ impl Runner {
                 let find = |name: &&str| self.hub.scheduler.worker_id(&who(name));
                 let workers = words.words.iter().filter_map(find).collect();
                 self.ask("steer".into(), |ticket| Command::Steer { ticket, workers, order });
+            }
+            "revoke" => {
+                let keys = words.words.iter().map(|&key| key.into()).collect();
+                self.hub.apply(Command::Revoked { keys });
             }
             "undelivered" => {
                 let leases = words.words.iter().map(|word| attempt(word));
@@ -350,7 +356,7 @@ impl Runner {
 
     /// Numbers are counted for clients with an id, unless the line says which.
     fn number(&mut self, who: &Who, said: Option<u64>) -> u64 {
-        let last = self.numbers.entry(who.name.clone()).or_default();
+        let last = self.numbers.entry(called(who)).or_default();
         match (said, who.id) {
             (Some(number), _) => {
                 *last = number.max(*last);

@@ -132,22 +132,22 @@ fn an_unwanted_name_stays_out_of_memory() {
 fn workers_are_found_by_id_or_by_name() {
     let same_name = Change::Worker {
         id: 3,
-        who: Who { name: "h1".into(), id: Some(client("other")), host: Name::default() },
+        who: Who { name: "h1".into(), id: Some(client("other")), ..Who::default() },
     };
     let (store, ..) = reopened(&[worker(1, "w1"), worker(2, "h1"), same_name], &[]);
     let find = |who: &Who| store.find_worker(who).expect("a look").map(|(id, _)| id);
     assert_eq!(find(&who("w1")), Some(1));
     assert_eq!(
-        find(&Who { name: "another name".into(), id: who("w1").id, host: Name::default() }),
+        find(&Who { name: "another name".into(), id: who("w1").id, ..Who::default() }),
         Some(1)
     );
     assert_eq!(find(&who("h1")), Some(2));
     assert_eq!(
-        find(&Who { name: "h1".into(), id: Some(client("other")), host: Name::default() }),
+        find(&Who { name: "h1".into(), id: Some(client("other")), ..Who::default() }),
         Some(3)
     );
     assert_eq!(find(&who("h2")), None);
-    assert_eq!(find(&Who { name: "w1".into(), id: None, host: Name::default() }), None);
+    assert_eq!(find(&Who { name: "w1".into(), ..Who::default() }), None);
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn attempt_info(attempt: &AttemptInfo) -> Value {
         "output": String::from_utf8_lossy(&attempt.output),
         "host": attempt.host,
         "output_file": attempt.output_file,
+        "key": attempt.key,
     })
 }
 
@@ -136,6 +137,7 @@ fn worker(worker: &WorkerInfo) -> Value {
     json!({
         "name": worker.name,
         "id": id,
+        "key": worker.key,
         "leases": worker.leases,
         "started": worker.started,
         "done": worker.done,

@@ -243,6 +243,7 @@ mod tests {
                 output: b"reading\nno such file\n".to_vec(),
                 host: "rack 3".into(),
                 output_file: "/scratch/merge-12.1.out".into(),
+                key: "lab".into(),
             }],
         };
         let text = anstream::adapter::strip_str(&show(&shown, &TimeZone::UTC, Room::default()))

@@ -50,6 +50,7 @@ fn without_output(shown: &Shown) -> Shown {
         outcome: it.outcome.clone(),
         reason: it.reason.clone(),
         host: it.host.clone(),
+        key: it.key.clone(),
         ..*it
     });
     Shown {

@@ -144,5 +144,5 @@ fn a_pool_whose_key_is_taken_back_stops() {
     hub.dhub(&["access", "revoke", "node"]).exits(0);
     worker.end().exits(DENIED).says(&["taken back"]);
     assert_eq!(std::fs::read_to_string(hub.space.path("code")).unwrap().trim(), "11");
-    assert_eq!(hub.status()["counts"]["running"], 1, "until its lease is over");
+    assert_eq!(hub.status()["counts"]["ready"], 1, "at once");
 }

@@ -4,6 +4,7 @@ mod dumps;
 mod files;
 mod flood;
 mod keys;
+mod leases;
 mod modes;
 mod python;
 mod roles;

@@ -169,6 +169,7 @@ fn command_is_valid(command: &Command) {
         Command::Steer { .. }
         | Command::Revive { .. }
         | Command::Hasten { .. }
+        | Command::Revoked { .. }
         | Command::Undelivered { .. }
         | Command::Tick => {
             panic!("nobody can ask for this: {command:?}");

@@ -90,6 +90,7 @@ impl Display for Brief<'_, Command> {
                 tasks.iter().try_for_each(|one| write!(f, " {}", one.task.name))
             }
             Command::Hasten { names, .. } => write!(f, "hasten {}", names.join(" ")),
+            Command::Revoked { keys } => write!(f, "revoked {}", keys.join(" ")),
             Command::Wait { wait_ms, .. } => write!(f, "wait {wait_ms}"),
             Command::Undelivered { leases } => {
                 write!(f, "undelivered")?;

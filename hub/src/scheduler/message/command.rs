@@ -71,6 +71,10 @@ pub enum Command {
         /// The answer is to have what they wrote.
         output: bool,
     },
+    /// These keys were taken back: what their workers hold is given to others.
+    Revoked {
+        keys: Vec<Name>,
+    },
     /// A reply with these leases could not be delivered: the client is gone.
     Undelivered {
         leases: Vec<(Name, u32)>,
@@ -91,6 +95,19 @@ impl Command {
         }
     }
 
+    /// In the name of the key that it was asked for with.
+    pub fn with_key(mut self, name: &str) -> Self {
+        if let Command::Steal { who, .. }
+        | Command::Complete { who, .. }
+        | Command::Release { who, .. }
+        | Command::Heartbeat { who, .. }
+        | Command::Exit { who, .. } = &mut self
+        {
+            who.key = name.into();
+        }
+        self
+    }
+
     /// The same, asked for under another ticket: a copy that arrived.
     pub fn with_ticket(mut self, new: Ticket) -> Self {
         match &mut self {
@@ -107,7 +124,7 @@ impl Command {
             | Command::Hasten { ticket, .. }
             | Command::Wait { ticket, .. } => *ticket = new,
             Command::Heartbeat { ticket, .. } => *ticket = ticket.map(|_| new),
-            Command::Undelivered { .. } | Command::Tick => {}
+            Command::Undelivered { .. } | Command::Revoked { .. } | Command::Tick => {}
         }
         self
     }

@@ -123,11 +123,10 @@ fn outcome_is_there(rows: &Rows, who: &Who, outcome: &Outcome) -> Check {
         Verdict::Done => Ended::Done,
         Verdict::Failed => Ended::Failed,
     };
-    let worker = rows.worker(who);
     let is_stored = rows.find(&outcome.name).is_some_and(|row| {
         row.attempts.iter().any(|ended| {
             ended.how == how
-                && Some(ended.worker) == worker
+                && rows.may_act(who, ended.worker)
                 && (outcome.attempt == 0 || outcome.attempt == ended.attempt)
         })
     });
@@ -146,9 +145,7 @@ fn lease_is_gone(rows: &Rows, who: &Who, attempt: &AttemptRef) -> Check {
         return Ok(());
     };
     match rows.leases.get(&row.id) {
-        Some(lease)
-            if lease.attempt == attempt.attempt && rows.worker(who) == Some(lease.worker) =>
-        {
+        Some(lease) if lease.attempt == attempt.attempt && rows.may_act(who, lease.worker) => {
             Err(format!("'{}' is told released and is leased", attempt.name))
         }
         _ => Ok(()),
@@ -241,7 +238,7 @@ fn none_is_finished(scheduler: &Scheduler, names: &[Name]) -> Check {
 
 fn losses_are_told(scheduler: &Scheduler, who: &Who) -> Check {
     let worker = scheduler.worker_id(who).and_then(|id| scheduler.worker(id));
-    match worker.and_then(|worker| worker.lost.first()) {
+    match worker.and_then(|worker| worker.lost().first()) {
         Some((name, attempt)) if who.id.is_some() => Err(format!(
             "{} is parked and is not told that it lost attempt {attempt} of '{name}'",
             who.name

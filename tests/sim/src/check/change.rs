@@ -152,7 +152,8 @@ fn number_is_granted_once(
 
 fn lease_ends_for_a_reason(rows: &Rows, row: &Row, cause: Cause) -> Check {
     let has_ended = row.ended(row.leased).is_some();
-    let given_back = matches!(cause, Cause::Release | Cause::Exit | Cause::Undelivered);
+    let given_back =
+        matches!(cause, Cause::Release | Cause::Exit | Cause::Revoked | Cause::Undelivered);
     if rows.leases.contains_key(&row.id) && !has_ended && !given_back {
         return Err(format!("'{}' loses its lease by a {cause:?}", row.name));
     }

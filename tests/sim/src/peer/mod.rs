@@ -5,7 +5,7 @@ mod link;
 mod pool;
 mod shell;
 
-use dhub::scheduler::message::{ClientId, Millis};
+use dhub::scheduler::message::{ClientId, Millis, Name};
 
 pub use client::Client;
 pub use link::Act;
@@ -92,6 +92,12 @@ fn client_id(seat: PeerId, life: u32, count: u32) -> ClientId {
     id[4..8].copy_from_slice(&life.to_le_bytes());
     id[8..12].copy_from_slice(&count.to_le_bytes());
     id
+}
+
+/// Every other one has a key that is not the owner's. Of two shells on one machine, which are called the
+/// same, the owner's may act for the other.
+fn key(seat: PeerId) -> Name {
+    if seat % 2 == 0 { Name::default() } else { "lab".into() }
 }
 
 fn earliest(times: impl IntoIterator<Item = Option<Millis>>) -> Option<Millis> {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use dhub::scheduler::message::*;
 
 use super::link::{Act, Link};
-use super::{Surroundings, client_id, earliest};
+use super::{Surroundings, client_id, earliest, key};
 use crate::message::{Ask, Body, PeerId};
 use crate::plan::PoolPlan;
 
@@ -324,5 +324,6 @@ fn who(seat: PeerId, life: u32, left: u32) -> Who {
         name: format!("pool{seat}").into(),
         id: Some(client_id(seat, life, left)),
         host: Name::default(),
+        key: key(seat),
     }
 }

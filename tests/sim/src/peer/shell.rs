@@ -4,7 +4,7 @@
 use dhub::scheduler::message::*;
 
 use super::link::{Act, Link};
-use super::{Surroundings, client_id, earliest};
+use super::{Surroundings, client_id, earliest, key};
 use crate::message::{Ask, Body, PeerId};
 use crate::plan::LoopPlan;
 
@@ -33,7 +33,8 @@ pub struct Shell {
 impl Shell {
     pub fn new(plan: LoopPlan, seat: PeerId, life: u32) -> Self {
         // Two on one host have one name.
-        let who = Who { name: format!("host{}", seat / 2).into(), id: None, host: Name::default() };
+        let who =
+            Who { name: format!("host{}", seat / 2).into(), key: key(seat), ..Who::default() };
         Self {
             link: Link::new(life, plan.patience_ms),
             plan,

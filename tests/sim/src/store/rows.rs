@@ -107,11 +107,14 @@ impl Rows {
     }
 
     pub fn worker(&self, who: &Who) -> Option<WorkerId> {
-        let same = |known: &Who| match who.id {
-            Some(id) => known.id == Some(id),
-            None => known.id.is_none() && known.name == who.name,
-        };
+        let same = |known: &Who| known.is_called(who) && known.key == who.key;
         self.workers.iter().find(|(_, known)| same(known)).map(|(&id, _)| id)
+    }
+
+    /// As the worker itself, or as the owner in its place.
+    pub fn may_act(&self, who: &Who, worker: WorkerId) -> bool {
+        let is_one = |it: &Who| it.is_called(who) && (it.key == who.key || who.is_owner());
+        self.workers.get(&worker).is_some_and(is_one)
     }
 
     /// Carries out a change as the store does, with as few questions.

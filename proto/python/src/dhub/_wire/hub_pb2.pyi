@@ -638,7 +638,7 @@ class FailureGroup(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., count: _Optional[int] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class WorkerInfo(_message.Message):
-    __slots__ = ("name", "id", "leases", "started", "done", "failed", "last_seen_ago_ms", "lost", "sample", "note", "host", "order", "output_files")
+    __slots__ = ("name", "id", "leases", "started", "done", "failed", "last_seen_ago_ms", "lost", "sample", "note", "host", "order", "output_files", "key")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     LEASES_FIELD_NUMBER: _ClassVar[int]
@@ -652,6 +652,7 @@ class WorkerInfo(_message.Message):
     HOST_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FILES_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
     name: str
     id: bytes
     leases: int
@@ -665,7 +666,8 @@ class WorkerInfo(_message.Message):
     host: str
     order: Order
     output_files: str
-    def __init__(self, name: _Optional[str] = ..., id: _Optional[bytes] = ..., leases: _Optional[int] = ..., started: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., last_seen_ago_ms: _Optional[int] = ..., lost: bool = ..., sample: _Optional[_Union[Sample, _Mapping]] = ..., note: _Optional[str] = ..., host: _Optional[str] = ..., order: _Optional[_Union[Order, str]] = ..., output_files: _Optional[str] = ...) -> None: ...
+    key: str
+    def __init__(self, name: _Optional[str] = ..., id: _Optional[bytes] = ..., leases: _Optional[int] = ..., started: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., last_seen_ago_ms: _Optional[int] = ..., lost: bool = ..., sample: _Optional[_Union[Sample, _Mapping]] = ..., note: _Optional[str] = ..., host: _Optional[str] = ..., order: _Optional[_Union[Order, str]] = ..., output_files: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
 
 class TaskInfo(_message.Message):
     __slots__ = ("name", "state", "priority", "retries", "attempt", "failures", "reclaims", "worker", "run_ms", "exit_code", "reason", "command", "time_limit_ms", "created_unix_ms", "ended_unix_ms", "dir", "env", "stdin_bytes", "retry_in_ms", "held", "id")
@@ -792,7 +794,7 @@ class Shown(_message.Message):
     def __init__(self, task: _Optional[_Union[TaskInfo, _Mapping]] = ..., needs: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., needed_by: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptInfo, _Mapping]]] = ...) -> None: ...
 
 class AttemptInfo(_message.Message):
-    __slots__ = ("attempt", "worker", "started_unix_ms", "ended_unix_ms", "outcome", "exit_code", "reason", "output", "host", "output_file")
+    __slots__ = ("attempt", "worker", "started_unix_ms", "ended_unix_ms", "outcome", "exit_code", "reason", "output", "host", "output_file", "key")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     STARTED_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
@@ -803,6 +805,7 @@ class AttemptInfo(_message.Message):
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FILE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
     attempt: int
     worker: str
     started_unix_ms: int
@@ -813,7 +816,8 @@ class AttemptInfo(_message.Message):
     output: bytes
     host: str
     output_file: str
-    def __init__(self, attempt: _Optional[int] = ..., worker: _Optional[str] = ..., started_unix_ms: _Optional[int] = ..., ended_unix_ms: _Optional[int] = ..., outcome: _Optional[str] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., output: _Optional[bytes] = ..., host: _Optional[str] = ..., output_file: _Optional[str] = ...) -> None: ...
+    key: str
+    def __init__(self, attempt: _Optional[int] = ..., worker: _Optional[str] = ..., started_unix_ms: _Optional[int] = ..., ended_unix_ms: _Optional[int] = ..., outcome: _Optional[str] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., output: _Optional[bytes] = ..., host: _Optional[str] = ..., output_file: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
 
 class Wait(_message.Message):
     __slots__ = ("wait_ms", "names", "output")
