@@ -35,6 +35,14 @@ impl Asked {
             Self::Command(_) => Verb::Shutdown,
         }
     }
+
+    /// In the name of the key that it was asked for with.
+    pub fn with_key(self, name: &str) -> Self {
+        match self {
+            Asked::Command(command) => Asked::Command(command.with_key(name)),
+            Asked::Status => Asked::Status,
+        }
+    }
 }
 
 /// Is the frame of this dialect? It has a field below 8 at top level, or is no protobuf at all.

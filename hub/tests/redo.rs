@@ -113,6 +113,8 @@ fn a_log_that_version_3_left_is_folded_into_its_file() {
     let db = rusqlite::Connection::open(&place.file).expect("a database");
     db.execute_batch(
         "DROP VIEW task_list; DROP VIEW dependencies; ALTER TABLE tasks DROP COLUMN held;
+         DROP INDEX workers_key; ALTER TABLE workers DROP COLUMN key;
+         CREATE UNIQUE INDEX workers_key ON workers (coalesce(client, name));
          PRAGMA user_version = 3",
     )
     .expect("a file of version 3");

@@ -31,6 +31,17 @@ pub enum Asked {
     Shutdown,
 }
 
+impl Asked {
+    /// In the name of the key that it was asked for with.
+    pub fn with_key(self, name: &str) -> Self {
+        match self {
+            Asked::Command(command) => Asked::Command(command.with_key(name)),
+            Asked::Heartbeat(command, load) => Asked::Heartbeat(command.with_key(name), load),
+            asked => asked,
+        }
+    }
+}
+
 /// What may touch millions of tasks. Equal ones are the same request, sent again.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Long {

@@ -81,12 +81,12 @@ impl Server {
         if let Err(denied) = self.check(&route, asked.verb()) {
             return self.deny(&route, &denied);
         }
+        let asked = asked.with_key(self.key_name(&route));
         match asked {
             dwork::Asked::Command(Command::Create { .. }) if self.disk.is_full() => {
                 self.refuse_dwork(&route)?;
             }
             dwork::Asked::Command(command) => {
-                let command = command.with_key(self.key_name(&route));
                 self.outbox.owe(ticket, route);
                 self.apply(command)?;
             }
@@ -120,17 +120,16 @@ impl Server {
             Ok(asked) => asked,
             Err(why) => return self.refuse(&route, why),
         };
+        let asked = asked.with_key(self.key_name(&route));
         match asked {
             Asked::Command(Command::Create { .. }) if self.disk.is_full() => {
                 self.refuse(&route, self.disk.refusal())?;
             }
             Asked::Command(command) => {
-                let command = command.with_key(self.key_name(&route));
                 self.outbox.owe(ticket, route);
                 self.apply(command)?;
             }
             Asked::Heartbeat(command, load) => {
-                let command = command.with_key(self.key_name(&route));
                 self.outbox.owe(ticket, route);
                 self.apply_heartbeat(command, load)?;
             }

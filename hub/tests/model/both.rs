@@ -10,7 +10,7 @@ use dhub::scheduler::message::*;
 use crate::common::*;
 use crate::model::{Model, Newest, Task};
 use crate::operation::{Definition, Op};
-use crate::{NAMES, WORKERS, name};
+use crate::{NAMES, WORKERS, may_act, name};
 
 pub struct Both {
     pub hub: Hub,
@@ -156,11 +156,14 @@ impl Both {
     }
 
     fn complete(&mut self, worker: usize, name: &str, attempt: u32, verdict: Verdict, want: u32) {
-        if self.model.tasks[name].vague {
+        let task = &self.model.tasks[name];
+        let in_place = task.holder.is_some_and(|it| it != worker && may_act(worker, it));
+        // For whom the owner acts is known while that one holds something.
+        if task.vague || (in_place && task.held.is_none()) {
             return;
         }
         let who = who(WORKERS[worker]);
-        self.model.known[worker] = true;
+        self.model.known[worker] |= want > 0;
         let accepted = self.model.outcome(worker, name, attempt, verdict);
         self.model.numbers[worker] += u64::from(want > 0);
         let want = (want > 0).then(|| steal(&who, self.model.numbers[worker], want));
@@ -231,10 +234,9 @@ impl Both {
             }
             Op::Release { worker, lease } => {
                 let Some((_, name, attempt)) = self.one(lease) else { return };
-                self.model.known[worker] = true;
                 let task = &self.model.tasks[&name];
-                let held =
-                    task.held.is_some() && (task.holder, task.attempt) == (Some(worker), attempt);
+                let holds = task.holder.is_some_and(|it| may_act(worker, it));
+                let held = task.held.is_some() && holds && task.attempt == attempt;
                 if held {
                     self.model.lease_ended(&name, Newest::Void);
                 }
@@ -248,7 +250,6 @@ impl Both {
                 }
             }
             Op::Heartbeat { worker, started } => {
-                self.model.known[worker] = true;
                 let mut attempts = Vec::new();
                 for (name, task) in &mut self.model.tasks {
                     if let Some(held) = &mut task.held
@@ -274,6 +275,11 @@ impl Both {
                 self.answers(None);
             }
             Op::Exit { worker } => {
+                let asked = worker;
+                // The owner's, if there is one, else the other that is called so.
+                let other = |&it: &usize| it != worker && may_act(worker, it);
+                let other = (0..WORKERS.len()).find(other).filter(|&it| self.model.known[it]);
+                let worker = if self.model.known[worker] { None } else { other }.unwrap_or(worker);
                 let mut held = 0;
                 for task in self.model.tasks.values_mut() {
                     if task.held.is_some() && task.holder == Some(worker) {
@@ -281,11 +287,14 @@ impl Both {
                         held += 1;
                     }
                 }
-                let who = who(WORKERS[worker]);
+                let who = who(WORKERS[asked]);
                 match self.ask(|ticket| Command::Exit { ticket, who }) {
                     Some(Answer::Exited { released }) => assert_eq!(released, held),
                     Some(Answer::Error { code: Code::NotFound, .. }) => {
-                        assert!(!self.model.known[worker]);
+                        // The other was forgotten, or one that never held anything.
+                        let passing = WORKERS[worker].contains('/') && !self.model.stored[worker];
+                        let forgotten = held == 0 && (worker != asked || passing);
+                        assert!(!self.model.known[worker] || forgotten);
                     }
                     answer => panic!("an exit was answered with {answer:?}"),
                 }
@@ -341,6 +350,7 @@ impl Both {
             Op::Restart => {
                 self.hub.commit();
                 self.hub.restart();
+                self.model.known = self.model.stored;
                 self.model.parked.clear();
                 for task in self.model.tasks.values_mut() {
                     task.retry_at = None;

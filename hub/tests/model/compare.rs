@@ -7,7 +7,7 @@ use dhub::scheduler::message::Phase;
 
 use crate::WORKERS;
 use crate::both::Both;
-use crate::common::STATES;
+use crate::common::{STATES, called};
 
 impl Both {
     /// The hub and the model say the same of every task, and of all of them.
@@ -41,7 +41,7 @@ impl Both {
         let mut running: Vec<(String, usize)> = Vec::new();
         for (task, worker, ..) in self.hub.scheduler.running(self.hub.now) {
             let worker = self.hub.scheduler.worker(worker).expect("a known worker");
-            let of = WORKERS.iter().position(|name| **name == *worker.who.name);
+            let of = WORKERS.iter().position(|name| **name == *called(&worker.who));
             running.push((task.name.to_string(), of.expect("one of ours")));
         }
         running.sort();

@@ -18,7 +18,14 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
 const NAMES: usize = 12;
-const WORKERS: [&str; 4] = ["w0", "w1", "h0", "h1"];
+/// Two of them with another key than the owner's, and called as others are.
+const WORKERS: [&str; 6] = ["w0", "w1", "h0", "h1", "lab/w0", "lab/h0"];
+
+/// As the holder itself, or as the owner in its place.
+fn may_act(worker: usize, holder: usize) -> bool {
+    let called = WORKERS[holder].trim_start_matches("lab/");
+    worker == holder || WORKERS[worker] == called
+}
 
 fn name(i: usize) -> String {
     format!("t{i}")

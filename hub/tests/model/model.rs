@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use dhub::scheduler::State;
 use dhub::scheduler::message::*;
 
-use crate::WORKERS;
 use crate::common::{LEASE_MS, WORKER_TIMEOUT_MS, who};
+use crate::{WORKERS, may_act};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Newest {
@@ -53,7 +53,9 @@ pub struct Model {
     /// All leases ever given out.
     pub given: Vec<(usize, String, u32)>,
     pub numbers: [u64; WORKERS.len()],
+    /// Has stolen, and has been given something.
     pub known: [bool; WORKERS.len()],
+    pub stored: [bool; WORKERS.len()],
     pub retry_delay_ms: u64,
 }
 
@@ -138,7 +140,7 @@ impl Model {
         if state.is_finished() {
             return state == end && task.holder == Some(worker);
         }
-        if task.newest == Newest::Void || task.holder != Some(worker) {
+        if task.newest == Newest::Void || !task.holder.is_some_and(|it| may_act(worker, it)) {
             return false;
         }
         if task.newest == Newest::Failed {
@@ -184,6 +186,7 @@ impl Model {
     pub fn stolen(&mut self, worker: usize, steal: &Steal, stolen: &Stolen) {
         assert!(stolen.leases.len() <= steal.n as usize);
         let mut lowest = i32::MAX;
+        self.stored[worker] |= !stolen.leases.is_empty();
         for lease in &stolen.leases {
             let states = self.states();
             let task = self.tasks.get_mut(&*lease.name).expect("a known task");
