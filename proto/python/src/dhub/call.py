@@ -6,10 +6,14 @@ tasks, so that any kworker can run them, at the price of one interpreter each.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from pathlib import Path
 
 from dhub import payload
+from dhub.errors import AccessError
+from dhub.find import ALL_ROLES, Access
 from dhub.hub import Hub
 
 COMMAND = "python3 -m dhub.call"
@@ -17,16 +21,33 @@ OUTPUT_BYTES_MAX = 12_000
 """Below what a kworker keeps of the output of a task, unless it is told otherwise."""
 
 
-def results(names: list[str]) -> dict[str, bytes]:
-    """The outputs of tasks that are done."""
+def results(names: list[str]) -> dict[str, payload.Result]:
+    """What tasks that are done have left."""
     with Hub(timeout=60.0) as hub:
         ended = hub.wait_for(names)
-    return {name: it.attempt.output if it.attempt is not None else b"" for name, it in ended.items()}
+    left = {}
+    for name, it in ended.items():
+        attempt = it.attempt
+        if attempt is None:
+            left[name] = payload.Result(name, 0, "", b"")
+        else:
+            left[name] = payload.Result(name, attempt.attempt, attempt.key, attempt.output)
+    return left
+
+
+@functools.lru_cache(maxsize=1)
+def is_guest() -> bool:
+    """Has this worker a key with fewer than all roles? Then nobody unpickles what it hands in, unless they trust it."""
+    file = os.environ.get("DHUB_ACCESS")
+    try:
+        return bool(file) and Access(Path(os.path.abspath(file or ""))).roles != ALL_ROLES
+    except AccessError:
+        return False
 
 
 def main() -> int:
     task, attempt = os.environ.get("DHUB_TASK", "call"), int(os.environ.get("DHUB_ATTEMPT", "0"))
-    done, output, _ = payload.run_call(sys.stdin.buffer.read(), task, attempt, results, OUTPUT_BYTES_MAX)
+    done, output, _ = payload.run_call(sys.stdin.buffer.read(), task, attempt, results, OUTPUT_BYTES_MAX, is_guest())
     sys.stdout.flush()
     sys.stderr.flush()
     # The end of the output is the result: nothing may come after it.

@@ -14,13 +14,13 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import zmq
 
-from dhub import payload
+from dhub import payload, private
 from dhub._wire import hub_pb2 as wire
 from dhub.errors import Busy, DhubError, NoHub, NotFound, Refused, TaskFailed, TaskSkipped
 from dhub.find import Target
@@ -55,8 +55,9 @@ class Job(NamedTuple):
 class Courier:
     """Starts its thread with the first task, ends it when it is closed and nothing is left to carry."""
 
-    def __init__(self, target: Target, hub_timeout: float) -> None:
+    def __init__(self, target: Target, hub_timeout: float, shared: Path, trust: Collection[str]) -> None:
         self.target, self.hub_timeout = target, hub_timeout
+        self.shared, self.trust = shared, trust
         self.error: BaseException | None = None
         """Why nothing can be carried any more."""
         self._inbox: deque[Job] = deque()
@@ -273,13 +274,14 @@ class Courier:
         elif task.state == wire.STATE_FAILED and not payload.has_result(output):
             error = TaskFailed(task.name, task.reason, task.exit_code)
         else:
-            file = payload.result_file(output)
+            result = payload.Result(task.name, it.attempt.attempt, it.attempt.key, output)
+            file = payload.result_file(result)
             if file is not None:
                 # As long as somebody can give it to another call.
-                job.future.result_file = file
-                weakref.finalize(job.future, payload.unlink, [file])
+                job.future.result_file = self.shared / file
+                weakref.finalize(job.future, private.remove_own, self.shared, file)
             try:
-                value = payload.loads_result(task.name, output)
+                value = payload.loads_result(result, self.shared, self.trust)
             except BaseException as raised:
                 error = raised
         self._end(task.name, value, error)

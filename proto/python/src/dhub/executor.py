@@ -40,6 +40,9 @@ class DhubExecutor(Executor):
     that is silent for `hub_timeout` seconds is given up; until then everything goes on when it is back. Calls that are
     not waited for go on when the program ends.
 
+    A result is unpickled, which runs code here, if it was handed in with a key that has all roles, or with one of the
+    names in `trust`. Workers with other keys hand in plain data as JSON; anything else of theirs is `TaskFailed`.
+
     Raises what `Hub` raises. Futures raise what the call raised, with the remote traceback as the cause, `TaskFailed`
     (a crash, a time limit), `TaskSkipped` (a dependency failed) or `CancelledError`.
     """
@@ -55,8 +58,12 @@ class DhubExecutor(Executor):
         time_limit: float | None = None,
         timeout: float = 5.0,
         hub_timeout: float = 600.0,
+        trust: Iterable[str] = (),
         target: Target | None = None,
     ) -> None:
+        if isinstance(trust, str):
+            raise TypeError(f"trust is a list of names of keys: trust=[{trust!r}]")
+        self.trust = frozenset(trust)
         self.target = target or find(server, access, timeout)
         self.shared = Path(shared or os.environ.get("DHUB_SHARED") or directory() / "shared").absolute()
         self.retries, self.priority, self.time_limit = retries, priority, time_limit
@@ -70,7 +77,7 @@ class DhubExecutor(Executor):
         self._session = os.urandom(6).hex()
         self._number = itertools.count(1)
         self._made_shared = False
-        self._courier = Courier(self.target, self.hub_timeout)
+        self._courier = Courier(self.target, self.hub_timeout, self.shared, self.trust)
         _couriers.add(self._courier)
         weakref.finalize(self, self._courier.close)
 
@@ -127,7 +134,7 @@ class DhubExecutor(Executor):
         if not self._made_shared:
             private.make_dir(self.shared, "set DHUB_SHARED to a directory of yours")
             self._made_shared = True
-        stdin, file = payload.dumps_call(kind, function, data, names, self.shared, name)
+        stdin, file = payload.dumps_call(kind, function, data, names, self.shared, self.trust, name)
         future: DhubFuture[Any] = DhubFuture(name, self._courier.cancel)
         task = wire.Task(
             name=name,

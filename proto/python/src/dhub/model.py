@@ -289,6 +289,8 @@ class AttemptInfo(NamedTuple):
     output: bytes
     output_file: str
     """The file that has all of its output, on `host`. Empty: there is none."""
+    key: str = ""
+    """The name of the key that it was handed in with. Empty: one with all roles, or the hub wants none."""
 
     @classmethod
     def of(cls, it: wire.AttemptInfo) -> AttemptInfo:
@@ -303,6 +305,7 @@ class AttemptInfo(NamedTuple):
             it.reason,
             it.output,
             it.output_file,
+            it.key,
         )
 
 
@@ -341,6 +344,8 @@ class WorkerInfo(NamedTuple):
     """Silent for too long; what it held was taken back."""
     draining: bool
     note: str
+    key: str = ""
+    """The name of its key. Empty: one with all roles, or the hub wants none."""
 
     @classmethod
     def of(cls, it: wire.WorkerInfo) -> WorkerInfo:
@@ -356,6 +361,7 @@ class WorkerInfo(NamedTuple):
             it.lost,
             it.order != wire.ORDER_UNSPECIFIED,
             it.note,
+            it.key,
         )
 
 

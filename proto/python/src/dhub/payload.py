@@ -1,20 +1,25 @@
 """How a call travels: function and arguments as the standard input of a task, its result as the output.
 
 Small ones are in the hub. What is larger than `CALL_BYTES_MAX` or the worker's limit for results lies in a file of the
-shared directory, and only its path travels. Whoever can write these bytes runs code as the worker's user: the hub lets
-in only who may submit tasks, and the shared directory is private.
+shared directory, which is private; a result's file is named by its task and attempt, so no path of a worker's travels.
+
+Pickles run code. Those of a call come from who may submit tasks, and so run code in workers anyway. Results come from
+workers: they are unpickled only if the hub says that they were handed in with a key of the hub's owner, or one that
+the executor trusts. What others hand in has to be JSON.
 """
 
 from __future__ import annotations
 
 import functools
 import io
+import json
+import math
 import os
 import pickle
 import struct
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,13 +43,26 @@ _CALL = struct.Struct("<4sBBB")  # magic, Python's major and minor, kind
 _RESULT = struct.Struct("<BI4s")  # kind, bytes before this, magic; at the end, so that anything may be printed before
 _MAGIC = b"dhub"
 ONE, CHUNK, FILE = 0, 1, 2
-_VALUE, _VALUE_FILE, _ERROR = 0, 1, 2
+_VALUE, _VALUE_FILE, _ERROR, _JSON, _JSON_FILE = 0, 1, 2, 3, 4
+_HEAD = struct.Struct("<I")  # of an error: bytes of [reason, traceback] in JSON; the pickled exception is after them
+PLAIN_DEPTH = 50
+"""How deep what is handed in as JSON may be."""
 
 
 class Remote(NamedTuple):
     """Stands for the result of another task among the arguments of a call."""
 
     name: str
+
+
+class Result(NamedTuple):
+    """What a task left, as the hub tells it."""
+
+    task: str
+    attempt: int
+    key: str
+    """The name of the key that it was handed in with; empty: the owner's, or the hub wants none."""
+    output: bytes
 
 
 class RemoteTraceback(Exception):
@@ -121,10 +139,10 @@ def _dumps(item: Any, remote: Callable[[Any], Remote | None], what: str) -> byte
 
 
 def dumps_call(
-    kind: int, function: bytes, arguments: bytes, names: list[str], shared: Path, task: str
+    kind: int, function: bytes, arguments: bytes, names: list[str], shared: Path, trust: Collection[str], task: str
 ) -> tuple[bytes, Path | None]:
     """The standard input of a task, and the file that it needs, if it is too large. Raises `OSError`."""
-    body = pickle.dumps((str(shared), function, arguments, names), PROTOCOL)
+    body = pickle.dumps((str(shared), function, arguments, names, sorted(trust) if names else []), PROTOCOL)
     data = _CALL.pack(_MAGIC, sys.version_info[0], sys.version_info[1], kind) + body
     if len(data) <= CALL_BYTES_MAX:
         return data, None
@@ -138,11 +156,17 @@ def is_call(stdin: bytes) -> bool:
 
 
 def run_call(
-    stdin: bytes, task: str, attempt: int, results: Callable[[list[str]], dict[str, bytes]], limit: int
+    stdin: bytes,
+    task: str,
+    attempt: int,
+    results: Callable[[list[str]], dict[str, Result]],
+    limit: int,
+    as_json: bool,
 ) -> tuple[bool, bytes, str]:
     """Makes the call: whether it returned, the output of the task, and why it failed.
 
-    `results` fetches the outputs of other tasks by name; a result of more than `limit` bytes goes to a file.
+    `results` fetches what other tasks left, by name; a result of more than `limit` bytes goes to a file. With `as_json`
+    plain data goes as JSON, which nobody needs to trust.
     """
     try:
         _, major, minor, kind = _CALL.unpack_from(stdin)
@@ -150,12 +174,13 @@ def run_call(
             here = "{}.{}".format(*sys.version_info[:2])
             raise DhubError(f"the call comes from Python {major}.{minor}, and this worker is Python {here}")
         if kind == FILE:
-            stdin = Path(os.fsdecode(stdin[_CALL.size :])).read_bytes()
+            file = Path(os.fsdecode(stdin[_CALL.size :]))
+            stdin = private.read_own(file.parent, file.name)
             kind = _CALL.unpack_from(stdin)[3]
-        shared, function_data, arguments_data, names = pickle.loads(memoryview(stdin)[_CALL.size :])
+        shared, function_data, arguments_data, names, trust = pickle.loads(memoryview(stdin)[_CALL.size :])
         function = _function(function_data)
         if names:
-            found = {name: loads_result(name, output) for name, output in results(names).items()}
+            found = {name: loads_result(it, Path(shared), trust) for name, it in results(names).items()}
             arguments = _RemoteUnpickler(arguments_data, found).load()
         else:
             arguments = pickle.loads(arguments_data)
@@ -166,22 +191,55 @@ def run_call(
     except BaseException as error:  # also SystemExit and KeyboardInterrupt: they are the call's
         return _failure(error)
     try:
-        try:
-            data = pickle.dumps(value, PROTOCOL)
-            if b"__main__" in data:
-                data = _dumps(value, lambda item: None, "the result")
-        except CannotPickle:
-            raise
-        except Exception:
-            data = _dumps(value, lambda item: None, "the result")
+        data = _dumps_plain(value) if as_json else None
+        in_hub, in_file = (_JSON, _JSON_FILE) if data is not None else (_VALUE, _VALUE_FILE)
+        if data is None:
+            data = _dumps_value(value)
         if len(data) <= limit:
-            return True, data + _RESULT.pack(_VALUE, len(data), _MAGIC), ""
-        path = Path(shared) / f"{task}.{attempt}.result"
-        private.write(path, data)
-        data = os.fsencode(path)
-        return True, data + _RESULT.pack(_VALUE_FILE, len(data), _MAGIC), ""
+            return True, data + _RESULT.pack(in_hub, len(data), _MAGIC), ""
+        private.write(Path(shared) / _file_name(task, attempt), data)
+        return True, _RESULT.pack(in_file, 0, _MAGIC), ""
     except BaseException as error:
         return _failure(error)
+
+
+def _dumps_value(value: Any) -> bytes:
+    try:
+        data = pickle.dumps(value, PROTOCOL)
+        if b"__main__" not in data:
+            return data
+    except Exception:  # whatever a class of somebody else's raises here, the slow way tells
+        pass
+    return _dumps(value, lambda item: None, "the result")
+
+
+def _dumps_plain(value: Any) -> bytes | None:
+    """As JSON; None: that would be another value."""
+    try:
+        return json.dumps(value, allow_nan=False).encode() if _is_plain(value, PLAIN_DEPTH) else None
+    except ValueError:  # an integer of thousands of digits
+        return None
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    kind = type(value)
+    if value is None or kind is bool or kind is int:
+        return True
+    if kind is str:
+        return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
+    if kind is float:
+        return math.isfinite(value)
+    if kind is list:
+        return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
+    if kind is dict:
+        is_text = all(type(key) is str and _is_plain(key, 0) for key in value)
+        return depth > 0 and is_text and all(_is_plain(item, depth - 1) for item in value.values())
+    return False
+
+
+def _file_name(task: str, attempt: int) -> str:
+    """Of a result, in the shared directory: what a worker says has no part in it."""
+    return f"{task}.{attempt}.result".replace("/", "%")
 
 
 @functools.lru_cache(maxsize=64)
@@ -204,7 +262,8 @@ def _failure(error: BaseException) -> tuple[bool, bytes, str]:
             pickled = b""
     except Exception:
         pickled = b""
-    data = pickle.dumps((pickled, reason, text), PROTOCOL)
+    told = json.dumps([reason, text]).encode()
+    data = _HEAD.pack(len(told)) + told + pickled
     return False, data + _RESULT.pack(_ERROR, len(data), _MAGIC), reason
 
 
@@ -212,38 +271,70 @@ def has_result(output: bytes) -> bool:
     return len(output) >= _RESULT.size and output.endswith(_MAGIC)
 
 
-def result_file(output: bytes) -> Path | None:
-    """Where the result lies, if it is not in the output itself."""
-    if has_result(output):
-        kind, size, _ = _RESULT.unpack_from(output, len(output) - _RESULT.size)
-        if kind == _VALUE_FILE:
-            return Path(os.fsdecode(output[-_RESULT.size - size : -_RESULT.size]))
-    return None
+def result_file(result: Result) -> str | None:
+    """The name of the file in the shared directory that has the result, if it is not in the output itself."""
+    found = _parts(result.output)
+    return _file_name(result.task, result.attempt) if found and found[0] in (_VALUE_FILE, _JSON_FILE) else None
 
 
-def loads_result(task: str, output: bytes) -> Any:
-    """What the call returned. Raises what it raised, with the traceback as its cause, or `TaskFailed`."""
+def _parts(output: bytes) -> tuple[int, Any] | None:
+    """The kind of a result, and its bytes."""
     if not has_result(output):
+        return None
+    end = len(output) - _RESULT.size
+    kind, size, _ = _RESULT.unpack_from(output, end)
+    return (kind, memoryview(output)[end - size : end]) if size <= end else None
+
+
+def loads_result(result: Result, shared: Path, trust: Collection[str]) -> Any:
+    """What the call returned. Raises what it raised, with the traceback as its cause, or `TaskFailed`.
+
+    Nothing is unpickled that was handed in with a key which is neither the owner's nor in `trust`.
+    """
+    task, key = result.task, result.key
+    found = _parts(result.output)
+    if found is None:
         raise TaskFailed(task, "it left no result")
-    kind, size, _ = _RESULT.unpack_from(output, len(output) - _RESULT.size)
-    data: Any = memoryview(output)[len(output) - _RESULT.size - size : len(output) - _RESULT.size]
-    if kind == _VALUE:
-        return pickle.loads(data)
-    if kind == _VALUE_FILE:
+    kind, data = found
+    trusted = not key or key in trust
+    if kind == _ERROR:
+        raise _raised(task, data, trusted)
+    if kind not in (_JSON, _JSON_FILE) and not trusted:
+        raise TaskFailed(
+            task,
+            f"its result was handed in with the key '{key}' and is no plain data, so it could run code here; "
+            f"if you trust whoever has that key: DhubExecutor(trust=[{key!r}])",
+        )
+    if kind in (_VALUE_FILE, _JSON_FILE):
         try:
-            data = Path(os.fsdecode(bytes(data))).read_bytes()
+            data = private.read_own(shared, _file_name(task, result.attempt))
         except OSError as error:
             raise TaskFailed(task, f"its result cannot be read: {error}") from error
+    if kind in (_VALUE, _VALUE_FILE):
         return pickle.loads(data)
-    pickled, reason, text = pickle.loads(data)
     try:
-        error_ = pickle.loads(pickled) if pickled else None
-    except Exception:
-        error_ = None
-    if not isinstance(error_, BaseException):
-        error_ = TaskFailed(task, reason)
-    error_.__cause__ = RemoteTraceback(text)
-    raise error_
+        return json.loads(bytes(data))
+    except (ValueError, RecursionError) as error:
+        raise TaskFailed(task, f"its result cannot be read: {error}") from error
+
+
+def _raised(task: str, data: Any, trusted: bool) -> BaseException:
+    try:
+        size = _HEAD.unpack_from(data)[0]
+        reason, text = (str(said) for said in json.loads(bytes(data[_HEAD.size : _HEAD.size + size])))
+    except (struct.error, ValueError, TypeError, RecursionError):
+        return TaskFailed(task, "it failed, and how cannot be read")
+    error: Any = None
+    pickled = data[_HEAD.size + size :]
+    if trusted and pickled:
+        try:
+            error = pickle.loads(pickled)
+        except Exception:
+            pass
+    if not isinstance(error, BaseException):
+        error = TaskFailed(task, reason)
+    error.__cause__ = RemoteTraceback(text)
+    return error
 
 
 def unlink(paths: Iterable[Path]) -> None:

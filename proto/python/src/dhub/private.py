@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from dhub.errors import AccessError
@@ -54,6 +56,41 @@ def read(path: Path) -> str:
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise AccessError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def read_own(directory: Path, name: str) -> bytes:
+    """A file of this user's own in a directory of this user's own; no link is followed there. Raises `OSError`."""
+    with _opened(directory, name) as parent:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+        with open(descriptor, "rb") as file:
+            meta = os.fstat(descriptor)
+            if not stat.S_ISREG(meta.st_mode) or meta.st_uid != os.getuid():
+                raise PermissionError(f"{directory / name} is no file of yours")
+            return file.read()
+
+
+def remove_own(directory: Path, name: str) -> None:
+    """Takes such a file away; nothing happens if there is none, or something else."""
+    try:
+        with _opened(directory, name) as parent:
+            meta = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if stat.S_ISREG(meta.st_mode) and meta.st_uid == os.getuid():
+                os.unlink(name, dir_fd=parent)
+    except OSError:
+        pass
+
+
+@contextlib.contextmanager
+def _opened(directory: Path, name: str) -> Iterator[int]:
+    if "/" in name or name in ("", ".", ".."):
+        raise ValueError(f"{name!r} is not the name of a file")
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(descriptor).st_uid != os.getuid():
+            raise PermissionError(f"{directory} is no directory of yours")
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def write(path: Path, data: bytes) -> None:

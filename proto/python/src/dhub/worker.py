@@ -62,7 +62,7 @@ def run(lease: wire.Lease) -> wire.Outcome:
     if lease.command != call.COMMAND or not payload.is_call(lease.stdin):
         return _command(lease)
     done, output, reason = payload.run_call(
-        lease.stdin, lease.name, lease.attempt, call.results, payload.RESULT_BYTES_MAX
+        lease.stdin, lease.name, lease.attempt, call.results, payload.RESULT_BYTES_MAX, call.is_guest()
     )
     sys.stdout.flush()
     sys.stderr.flush()
