@@ -13,12 +13,17 @@ pub enum Dialect {
     Dwork,
 }
 
+/// A connection: index of the socket, and the identity there.
+pub type At = (usize, Box<[u8]>);
+
 pub struct Route {
     /// Index of the socket that the request came by.
     pub socket: usize,
     pub peer: Peer,
     /// Who asked, by its key.
     pub user: Option<User>,
+    /// The same, unless all is the owner's: whose requests are counted.
+    pub guest: Option<User>,
     pub dialect: Dialect,
 }
 
@@ -38,6 +43,15 @@ impl Route {
             Err(zmq::Error::EHOSTUNREACH | zmq::Error::EAGAIN | zmq::Error::EINTR) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    pub fn at(&self) -> At {
+        (self.socket, Box::from(&self.peer.identity[..]))
+    }
+
+    /// Whether its connection still is.
+    pub fn is_there(&self, sockets: &mut [Socket]) -> bool {
+        sockets[self.socket].router.has_peer(&self.peer.identity)
     }
 
     /// A native reply, under the id of its request.

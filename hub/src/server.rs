@@ -8,7 +8,11 @@ mod disk;
 mod inbox;
 mod jobs;
 mod outbox;
+mod peers;
+mod quota;
 mod read;
+mod sweep;
+mod turns;
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -20,6 +24,8 @@ use dhub_proto::limits::*;
 use self::disk::Disk;
 use self::jobs::Jobs;
 use self::outbox::Outbox;
+use self::peers::Peers;
+use self::quota::Quotas;
 use crate::archive;
 use crate::gate::Gate;
 use crate::monitor::Monitor;
@@ -75,9 +81,15 @@ pub struct Server {
     last_ticket: Ticket,
     outbox: Outbox,
     jobs: Jobs,
+    quotas: Quotas,
+    peers: Peers,
     disk: Disk,
     checked: Millis,
     keys_looked: Millis,
+    /// When those that are gone were looked for; None: at once.
+    swept: Option<Millis>,
+    /// How far they were, of those that wait.
+    swept_upto: Ticket,
     /// Something is left to commit or to say: do not wait.
     busy: bool,
     stopping: bool,
@@ -115,9 +127,13 @@ impl Server {
             last_ticket: 0,
             outbox: Outbox::default(),
             jobs: Jobs::default(),
+            quotas: Quotas::default(),
+            peers: Peers::default(),
             disk,
             checked: 0,
             keys_looked: 0,
+            swept: Some(0),
+            swept_upto: 0,
             busy: true,
             stopping: false,
         })
@@ -136,7 +152,9 @@ impl Server {
             self.turn()?;
         }
         let until = self.now() + STOP_MS_MAX;
-        while self.poll(STOP_QUIET_MS, false)? && self.now() < until {
+        while (self.poll(if self.busy { 0 } else { STOP_QUIET_MS }, false)? || self.busy)
+            && self.now() < until
+        {
             self.turn()?;
         }
         tracing::info!("stopping; the file is complete");
@@ -151,6 +169,7 @@ impl Server {
         self.pass_time();
         self.commit()?;
         self.answer()?;
+        self.sweep()?;
         self.fold()?;
         self.work()
     }

@@ -260,6 +260,21 @@ impl Inlet {
         Ok(Self { socket, fd, is_quiet: Cell::new(false), is_curve })
     }
 
+    /// Whether a router's peer is connected, as far as libzmq knows.
+    #[allow(unsafe_code, reason = "libzmq has no published way to ask")]
+    pub fn has_peer(&mut self, identity: &[u8]) -> bool {
+        // SAFETY: the socket is open as long as it is borrowed, and borrowed by this thread alone.
+        unsafe { zmq_sys::zmq_has_peer(self.socket.as_mut_ptr(), identity) }
+    }
+
+    /// Ends the connection of a router's peer; what it has not read is lost.
+    #[allow(unsafe_code, reason = "libzmq has no published way to do so")]
+    pub fn drop_peer(&mut self, identity: &[u8]) {
+        self.is_quiet.set(false);
+        // SAFETY: the socket is open as long as it is borrowed, and borrowed by this thread alone.
+        unsafe { zmq_sys::zmq_drop_peer(self.socket.as_mut_ptr(), identity) };
+    }
+
     /// Readable when libzmq has news for this socket, messages or not; told once.
     #[allow(unsafe_code, reason = "libzmq hands out a plain number")]
     fn fd(&self) -> BorrowedFd<'_> {

@@ -66,3 +66,26 @@ pub const WAIT_NAMES_MAX: usize = 10_000;
 pub const PATTERNS_BYTES_MAX: usize = 64 * 1024;
 /// States in one selection; there are fewer.
 pub const STATES_MAX: usize = 100;
+/// Names that all Waits wait for, together.
+pub const AWAITED_NAMES_MAX: usize = 1_000_000;
+/// Long requests under way: List, Count, Export, Retry, and what is done to a selection.
+pub const LONG_REQUESTS_MAX: usize = 1_000;
+
+// Of one key that is not the owner's, at the same time. docs/security.md lists them.
+
+/// Requests parked, for a key without the role work.
+pub const KEY_PARKED_REQUESTS_MAX: usize = 1_000;
+/// The same for a key with it: whole pools share one.
+pub const WORK_KEY_PARKED_REQUESTS_MAX: usize = 50_000;
+/// Names waited for.
+pub const KEY_AWAITED_NAMES_MAX: usize = 100_000;
+/// Long requests under way, and the bytes of what they ask.
+pub const KEY_LONG_REQUESTS_MAX: usize = 16;
+pub const KEY_LONG_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Questions that are not answered yet: Status, Show, Workers.
+pub const KEY_QUESTIONS_MAX: usize = 1_000;
+
+// Of all such keys together.
+
+pub const GUESTS_LONG_BYTES_MAX: usize = 128 * 1024 * 1024;
+pub const GUESTS_QUESTIONS_MAX: usize = 10_000;

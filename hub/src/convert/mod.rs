@@ -54,6 +54,30 @@ pub enum Long {
     Backup { to: std::path::PathBuf },
 }
 
+impl Long {
+    /// What is looked at, and nothing changed.
+    pub fn is_reading(&self) -> bool {
+        matches!(self, Long::List(_) | Long::Export(_) | Long::Count(_))
+    }
+
+    /// Of its texts, about as they lie in memory.
+    pub fn bytes(&self) -> usize {
+        let texts = |texts: &[Name]| texts.iter().map(|it| size_of::<Name>() + it.len()).sum();
+        match self {
+            Long::List(List { selection, .. })
+            | Long::Export(Export { list: List { selection, .. }, .. })
+            | Long::Sweep { selection, .. }
+            | Long::Count(selection)
+            | Long::Retry { selection, .. } => {
+                let Selection { names, patterns, workers, .. } = selection;
+                [names, patterns, workers].into_iter().map(|it| -> usize { texts(it) }).sum()
+            }
+            Long::Steer { workers, .. } => texts(workers),
+            Long::Backup { .. } => 0,
+        }
+    }
+}
+
 /// What is done to each task of a selection that is not finished.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Deed {

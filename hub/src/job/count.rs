@@ -10,7 +10,6 @@ use crate::scheduler::{Counts, Scheduler, State};
 use crate::view;
 
 pub struct CountJob {
-    selection: Selection,
     walk: Walk,
     counts: Counts,
     held: u64,
@@ -19,20 +18,25 @@ pub struct CountJob {
 
 impl CountJob {
     pub fn new(selection: Selection) -> Self {
-        let walk = Walk::new(selection.clone(), 0, false);
-        Self { selection, walk, counts: Counts::default(), held: 0, unknown: Vec::new() }
+        Self {
+            walk: Walk::new(selection, 0, false),
+            counts: Counts::default(),
+            held: 0,
+            unknown: Vec::new(),
+        }
     }
 
     pub fn step<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<Step, A::Error> {
-        if self.selection.is_empty() {
+        let selection = self.walk.selection();
+        if selection.is_empty() {
             self.counts = *scheduler.counts();
             // They are no tasks.
             self.counts.set(State::Missing, 0);
             self.held = scheduler.held();
             return Ok(self.done());
         }
-        if self.selection.is_only_finished() {
-            let states = &self.selection.states;
+        if selection.is_only_finished() {
+            let states = &selection.states;
             states.iter().for_each(|&state| self.counts.set(state, scheduler.counts().of(state)));
             return Ok(self.done());
         }

@@ -1,5 +1,7 @@
 //! Which rows a selection chooses, once their names are known to fit or need not.
 
+use std::time::{Duration, Instant};
+
 use wildmatch::WildMatch;
 
 use crate::convert::Selection;
@@ -8,6 +10,12 @@ use crate::scheduler::{Scheduler, State};
 use crate::store::{TaskRow, unix_ms};
 use crate::view;
 
+/// How long a slice compares texts with patterns, and after how many steps the clock is looked at.
+const COMPARE_TIME: Duration = Duration::from_millis(5);
+const LOOK_STEPS: usize = 200_000;
+/// Of names, as they mostly are.
+const TEXT_BYTES: usize = 32;
+
 pub struct Filter {
     pub selection: Selection,
     names: hashbrown::HashSet<Name>,
@@ -15,16 +23,20 @@ pub struct Filter {
     workers: Vec<WildMatch>,
     /// The names that nobody added too.
     missing: bool,
-    /// Of all patterns of names, and of workers.
-    pattern_bytes: (usize, usize),
+    /// Of all patterns.
+    pattern_bytes: usize,
 }
 
 impl Filter {
     pub fn new(selection: Selection, missing: bool) -> Self {
         let compile = |patterns: &[Name]| patterns.iter().map(|it| WildMatch::new(it)).collect();
-        let bytes = |patterns: &[Name]| patterns.iter().map(|it| it.len()).sum();
         Self {
-            pattern_bytes: (bytes(&selection.patterns), bytes(&selection.workers)),
+            pattern_bytes: selection
+                .patterns
+                .iter()
+                .chain(&selection.workers)
+                .map(|it| it.len())
+                .sum(),
             // Compared one by one only beside patterns.
             names: match selection.patterns.is_empty() {
                 true => Default::default(),
@@ -37,7 +49,26 @@ impl Filter {
         }
     }
 
-    pub fn fits(&self, scheduler: &Scheduler, row: &TaskRow) -> bool {
+    /// Whether it is chosen; None: no time is left, go on with it later, at the same place.
+    pub fn fits(
+        &self,
+        scheduler: &Scheduler,
+        row: &TaskRow,
+        place: &mut Place,
+        pace: &mut Pace,
+    ) -> Option<bool> {
+        let fits = self.fits_otherwise(scheduler, row)
+            && (self.patterns.is_empty()
+                || self.names.contains(row.name.as_str())
+                || some(&self.patterns, &row.name, &mut place.names, pace)?)
+            && (self.workers.is_empty()
+                || some(&self.workers, &row.worker, &mut place.workers, pace)?);
+        *place = Place::default();
+        Some(fits)
+    }
+
+    /// By all but texts.
+    fn fits_otherwise(&self, scheduler: &Scheduler, row: &TaskRow) -> bool {
         let Selection { states, since_unix_ms, exit_codes, held, .. } = &self.selection;
         let state = view::state(scheduler, row);
         let by_state = match states.is_empty() {
@@ -45,25 +76,60 @@ impl Filter {
             false => states.contains(&state),
         };
         by_state
-            && self.name_fits(&row.name)
-            && (self.workers.is_empty() || self.workers.iter().any(|it| it.matches(&row.worker)))
             && (*since_unix_ms == 0 || last_event_ms(state, row) >= *since_unix_ms)
             && (exit_codes.is_empty()
                 || (has_ended(state, row) && exit_codes.contains(&row.exit_code)))
             && (!held || row.held)
     }
 
-    /// What `fits` may take, at most.
-    pub fn steps(&self, row: &TaskRow) -> usize {
-        let (names, workers) = self.pattern_bytes;
-        row.name.len() * names + row.worker.len() * workers
+    /// What `fits` may take for a row with short texts, at most.
+    pub fn steps(&self) -> usize {
+        TEXT_BYTES * self.pattern_bytes
+    }
+}
+
+/// How far the patterns of names, and of workers, have been compared with a row: they do not fit.
+#[derive(Default)]
+pub struct Place {
+    names: usize,
+    workers: usize,
+}
+
+/// Time for comparing texts with patterns. One of some hundred bytes can take a hundred thousand steps. The
+/// clock is only looked at after so many: few and short patterns take the same slices at any speed.
+pub struct Pace {
+    until: Instant,
+    steps: usize,
+}
+
+impl Pace {
+    pub fn begin() -> Self {
+        Self { until: Instant::now() + COMPARE_TIME, steps: 0 }
     }
 
-    fn name_fits(&self, name: &str) -> bool {
-        self.patterns.is_empty()
-            || self.names.contains(name)
-            || self.patterns.iter().any(|pattern| pattern.matches(name))
+    /// Whether there is time for so many steps more.
+    fn allows(&mut self, steps: usize) -> bool {
+        self.steps += steps;
+        if self.steps < LOOK_STEPS {
+            return true;
+        }
+        self.steps = 0;
+        Instant::now() < self.until
     }
+}
+
+/// Whether one of the patterns fits, from a place on.
+fn some(patterns: &[WildMatch], text: &str, place: &mut usize, pace: &mut Pace) -> Option<bool> {
+    while let Some(pattern) = patterns.get(*place) {
+        if !pace.allows(1 + text.len() * pattern.pattern_chars().len()) {
+            return None;
+        }
+        if pattern.matches(text) {
+            return Some(true);
+        }
+        *place += 1;
+    }
+    Some(false)
 }
 
 /// Its last attempt has; a running one has no end.

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 
 use super::SLICE_BYTES;
-use super::filter::Filter;
+use super::filter::{Filter, Pace, Place};
 use crate::archive::Archive;
 use crate::convert::Selection;
 use crate::scheduler::message::{Name, TaskId};
 use crate::scheduler::{Scheduler, State};
-use crate::store::{Page, TaskRow};
+use crate::store::{MATCH_PATTERNS_MAX, Page, TaskRow};
 use crate::view;
 
 pub struct Walk {
@@ -25,9 +25,13 @@ pub struct Walk {
     /// Read, and not looked at yet; and whether there is nothing after them.
     read: VecDeque<Found>,
     read_all: bool,
+    /// How far the first of them has been compared.
+    place: Place,
+    /// To read for a slice: as many as there is time to compare, so that not much is kept until the next one.
+    rows: usize,
 }
 
-/// Steps that a slice may take to compare texts with patterns: some milliseconds.
+/// Steps that the first rows may take to be compared with patterns: some milliseconds.
 const COMPARE_MAX: usize = 4_000_000;
 
 pub struct Found {
@@ -46,6 +50,7 @@ pub struct Slice {
 impl Walk {
     pub fn new(selection: Selection, after: u64, missing: bool) -> Self {
         let filter = Filter::new(selection, missing);
+        let rows = 1 + COMPARE_MAX / (1 + filter.steps());
         Self {
             filter,
             after,
@@ -55,7 +60,13 @@ impl Walk {
             matched_upto: Some(after),
             read: VecDeque::new(),
             read_all: false,
+            place: Place::default(),
+            rows,
         }
+    }
+
+    pub fn selection(&self) -> &Selection {
+        &self.filter.selection
     }
 
     /// From the last task before that id to the first. Not of names.
@@ -76,33 +87,36 @@ impl Walk {
         most: usize,
     ) -> Result<Slice, A::Error> {
         if self.read.is_empty() && !self.read_all {
+            let most = self.rows.min(most);
             let selection = &self.filter.selection;
+            let by_pattern = (1..=MATCH_PATTERNS_MAX).contains(&selection.patterns.len());
             let read = match selection.is_by_name() {
                 true => self.names(scheduler, store, most)?,
-                false if selection.patterns.is_empty() || !selection.names.is_empty() => {
-                    self.pages(scheduler, store, most)?
+                false
+                    if by_pattern
+                        && selection.names.is_empty()
+                        && self.page_or_memory().is_some() =>
+                {
+                    self.matching(store, most)?
                 }
-                false if self.page_or_memory().is_some() => self.matching(store, most)?,
                 false => self.pages(scheduler, store, most)?,
             };
             (self.read, self.read_all) = (read.found.into(), read.all);
         }
-        let (mut found, mut steps) = (Vec::new(), 0);
-        while steps < COMPARE_MAX
-            && let Some(next) = self.read.pop_front()
-        {
-            let chosen = match &next.task {
-                Ok(row) => {
-                    steps += self.filter.steps(row);
-                    self.filter.fits(scheduler, row)
-                }
-                Err(_) => true,
+        let (mut found, mut pace) = (Vec::new(), Pace::begin());
+        while let Some(next) = self.read.front() {
+            let fits = match &next.task {
+                Ok(row) => self.filter.fits(scheduler, row, &mut self.place, &mut pace),
+                Err(_) => Some(true),
             };
-            if chosen {
-                found.push(next);
-            }
+            let Some(fits) = fits else {
+                self.rows = (self.rows / 2).max(1);
+                return Ok(Slice { found, all: false });
+            };
+            found.extend(self.read.pop_front().filter(|_| fits));
         }
-        Ok(Slice { found, all: self.read.is_empty() && self.read_all })
+        self.rows = self.rows.saturating_mul(2);
+        Ok(Slice { found, all: self.read_all })
     }
 
     fn names<A: Archive>(

@@ -1,15 +1,14 @@
 //! Requests that wait for some of the tasks that they name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+
+use dhub_proto::limits::AWAITED_NAMES_MAX;
 
 use hashbrown::HashMap;
 
 use super::Scheduler;
 use super::message::*;
 use super::task::{Slot, State};
-
-/// Names of all that wait, together.
-const AWAITED_MAX: usize = 1_000_000;
 
 struct Awaited {
     ticket: Ticket,
@@ -67,6 +66,13 @@ impl Awaiting {
         (until <= now).then(|| self.take(key)).flatten()
     }
 
+    pub fn forget(&mut self, tickets: &HashSet<Ticket>) {
+        let forgotten = self.requests.iter().filter(|(_, it)| tickets.contains(&it.ticket));
+        for key in forgotten.map(|(&key, _)| key).collect::<Vec<_>>() {
+            self.take(key);
+        }
+    }
+
     fn take(&mut self, key: u64) -> Option<Awaited> {
         let request = self.requests.remove(&key)?;
         self.deadlines.remove(&(request.until, key));
@@ -106,9 +112,9 @@ impl Scheduler {
         if self.parked() >= self.config.parked_requests_max {
             return self.answer_busy(ticket);
         }
-        if self.awaiting.names + tasks.len() > AWAITED_MAX {
+        if self.awaiting.names + tasks.len() > AWAITED_NAMES_MAX {
             let message = format!(
-                "{AWAITED_MAX} names are waited for already, which is the limit; ask again later"
+                "{AWAITED_NAMES_MAX} names are waited for already, which is the limit; ask again later"
             );
             return self
                 .answer(ticket, Answer::Error { code: Code::Busy, message, names: Vec::new() });

@@ -33,7 +33,7 @@ mod steer;
 mod task;
 mod worker;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 pub use counts::Counts;
 pub use slab::CHUNK_BYTES;
@@ -48,7 +48,7 @@ use graph::Edges;
 use lease::{Lease, Leases};
 use list::List;
 use message::*;
-use park::Parking;
+use park::{ParkedSteal, Parking};
 use quota::Full;
 use ready::{Origin, ReadySet};
 use task::{NONE, Tasks};
@@ -160,6 +160,7 @@ impl Scheduler {
             }
             Command::Revoked { keys } => self.revoked(&keys),
             Command::Undelivered { leases } => self.undelivered(&leases),
+            Command::Forget { tickets } => self.forget_requests(&tickets),
             Command::Tick => self.tick(now),
         }
         self.skip_doomed(self.config.skips_max);
@@ -418,6 +419,16 @@ impl Scheduler {
         } else {
             self.parking.wait(ticket, now + wait_ms);
         }
+    }
+
+    /// A steal that is forgotten got nothing: sent again, over another connection, it counts as new.
+    fn forget_requests(&mut self, tickets: &HashSet<Ticket>) {
+        for ParkedSteal { caller, steal, .. } in self.parking.forget(tickets) {
+            if let Some(caller) = caller {
+                self.workers.forget_number(&caller, steal.number);
+            }
+        }
+        self.awaiting.forget(tickets);
     }
 
     // --- answers -----------------------------------------------------------------------------

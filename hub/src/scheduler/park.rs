@@ -1,6 +1,6 @@
 //! Requests that wait in the hub: steals that found nothing, and waits for the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use hashbrown::HashMap;
 
@@ -120,6 +120,14 @@ impl Parking {
         (at_rest || until <= now)
             .then(|| self.waits.pop_first().map(|(_, ticket)| ticket))
             .flatten()
+    }
+
+    /// Nobody waits for these any more: the steals among them.
+    pub fn forget(&mut self, tickets: &HashSet<Ticket>) -> Vec<ParkedSteal> {
+        self.waits.retain(|_, ticket| !tickets.contains(ticket));
+        let forgotten = self.steals.iter().filter(|(_, parked)| tickets.contains(&parked.ticket));
+        let keys: Vec<u64> = forgotten.map(|(&key, _)| key).collect();
+        keys.into_iter().filter_map(|key| self.take(key)).collect()
     }
 
     pub fn deadline(&self) -> Option<Millis> {

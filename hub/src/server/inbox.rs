@@ -1,9 +1,12 @@
 //! What has arrived: taken in, checked, and handed on by its dialect.
 
+use std::time::{Duration, Instant};
+
 use dhub_proto::Message;
 use dhub_proto::verb::{Verb, Way};
 use dhub_proto::wire::{self, reply};
 
+use super::quota::{Amount, Claim};
 use super::read::Read;
 use super::{Fatal, Server};
 use crate::convert::{self, Asked, error};
@@ -18,6 +21,8 @@ use crate::socket::Received;
 const TURN_MESSAGES_MAX: usize = 1_000;
 /// Bytes taken in before a commit: large requests should not make all others wait.
 const TURN_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Time for that: one message can name thousands of tasks that have to be looked up.
+const TURN_TIME: Duration = Duration::from_millis(50);
 
 impl Server {
     /// Takes in what has arrived, from all sockets in turn.
@@ -25,7 +30,12 @@ impl Server {
         self.gate.serve(&self.sockets)?;
         let (mut messages, mut bytes) = (0, 0);
         let mut quiet = false;
-        while !quiet && messages < TURN_MESSAGES_MAX && bytes < TURN_BYTES_MAX {
+        let begin = Instant::now();
+        while !quiet
+            && messages < TURN_MESSAGES_MAX
+            && bytes < TURN_BYTES_MAX
+            && begin.elapsed() < TURN_TIME
+        {
             quiet = true;
             for i in 0..self.sockets.len() {
                 if let Some(report) = self.sockets[i].pull.receive(false)? {
@@ -49,14 +59,19 @@ impl Server {
     /// Identity, empty part of a REQ, request. Whatever else comes is refused, not fatal.
     fn take_request(&mut self, socket: usize, received: Received) -> Result<(), Fatal> {
         let Received { peer, user, frame, has_more, .. } = received;
-        let mut route = Route { socket, peer, user, dialect: Dialect::Dwork };
-        if let Err(denied) = self.gate.grant(self.sockets[socket].security, user) {
+        let security = self.sockets[socket].security;
+        let is_owner = self.gate.key_name(security, user).is_empty();
+        let guest = user.filter(|_| !is_owner);
+        let mut route = Route { socket, peer, user, guest, dialect: Dialect::Dwork };
+        if let Err(denied) = self.gate.grant(security, user) {
             // Nothing else is read of what it sent.
             if let Some(frame) = frame.filter(|frame| !dwork::is_dwork(frame)) {
                 route.dialect = Dialect::Native { id: request_id(&frame) };
             }
             return self.deny(&route, &denied);
         }
+        let sockets = &mut self.sockets;
+        self.peers.note(&route, |(socket, id)| sockets[*socket].router.has_peer(id));
         let Some(frame) = frame.as_deref() else {
             return self.refuse_dwork(&route);
         };
@@ -86,11 +101,8 @@ impl Server {
             dwork::Asked::Command(Command::Create { .. }) if self.disk.is_full() => {
                 self.refuse_dwork(&route)?;
             }
-            dwork::Asked::Command(command) => {
-                self.outbox.owe(ticket, route);
-                self.apply(command)?;
-            }
-            dwork::Asked::Status => self.outbox.read(route, Read::DworkStatus),
+            dwork::Asked::Command(command) => self.take_command(route, ticket, command)?,
+            dwork::Asked::Status => self.read(route, Read::DworkStatus)?,
         }
         Ok(())
     }
@@ -125,22 +137,21 @@ impl Server {
             Asked::Command(Command::Create { .. }) if self.disk.is_full() => {
                 self.refuse(&route, self.disk.refusal())?;
             }
-            Asked::Command(command) => {
-                self.outbox.owe(ticket, route);
-                self.apply(command)?;
-            }
+            Asked::Command(command) => self.take_command(route, ticket, command)?,
             Asked::Heartbeat(command, load) => {
-                self.outbox.owe(ticket, route);
+                self.outbox.owe(ticket, route, None);
                 self.apply_heartbeat(command, load)?;
             }
-            Asked::Hello => self.outbox.read(route, Read::Hello),
-            Asked::Status => self.outbox.read(route, Read::Status),
-            Asked::Show(name) => self.outbox.read(route, Read::Show(name)),
-            Asked::Workers { limit, after } => {
-                self.outbox.read(route, Read::Workers { limit, after });
+            Asked::Hello => {
+                let body = reply::Body::Welcome(self.welcome(&route));
+                self.outbox.say(vec![route], body);
             }
+            Asked::Status => self.read(route, Read::Status)?,
+            Asked::Show(name) => self.read(route, Read::Show(name))?,
+            Asked::Workers { limit, after } => self.read(route, Read::Workers { limit, after })?,
             Asked::Long(asked) => self.start_job(ticket, route, asked)?,
             Asked::Reload => {
+                self.swept = None;
                 let body = match self.gate.reload() {
                     Ok(keys) => {
                         self.take_back(&keys.revoked)?;
@@ -159,6 +170,52 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// One that may wait in the hub counts until it is answered.
+    fn take_command(
+        &mut self,
+        route: Route,
+        ticket: Ticket,
+        command: Command,
+    ) -> Result<(), Fatal> {
+        let names = match &command {
+            Command::Await { names, .. } => names.len(),
+            Command::Steal { steal, .. } if steal.wait_ms > 0 => 0,
+            Command::Wait { .. } => 0,
+            _ => {
+                self.outbox.owe(ticket, route, None);
+                return self.apply(command);
+            }
+        };
+        match (self.claim(&route, Amount { parked: 1, names, ..Amount::default() }), &command) {
+            (Err(why), _) => self.refuse(&route, why),
+            (Ok(Some(claim)), Command::Await { .. }) => {
+                self.put_off(route, ticket, command, claim);
+                Ok(())
+            }
+            (Ok(claim), _) => {
+                self.outbox.owe(ticket, route, claim);
+                self.apply(command)
+            }
+        }
+    }
+
+    /// What this takes of what the key of the asker may have; nothing if that is the owner's.
+    pub(super) fn claim(
+        &mut self,
+        route: &Route,
+        amount: Amount,
+    ) -> Result<Option<Claim>, wire::Error> {
+        let Some(user) = route.guest else {
+            return Ok(None);
+        };
+        let security = self.sockets[route.socket].security;
+        match self.gate.grant(security, Some(user)) {
+            Ok(None) => Ok(None),
+            Ok(Some(grant)) => self.quotas.claim(user, grant, amount).map(Some),
+            Err(denied) => Err(error(wire::ErrorCode::ErrorDenied, denied.to_string())),
+        }
     }
 
     /// Reports have no reply: what cannot be read is dropped.

@@ -1,36 +1,53 @@
-//! Long requests under way: a turn works on one of them, for a slice.
+//! Long requests under way: a turn works on one of them, for a slice. Those of the owner and those of
+//! all other keys alternate, and of the others each key has its turn.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use dhub_proto::limits::LONG_REQUESTS_MAX;
 use dhub_proto::wire;
 
+use super::quota::{Amount, Claim};
+use super::turns::Turns;
 use super::{Fatal, Server, TURN_MS_MAX};
 use crate::convert::{Long, error};
+use crate::gate::User;
 use crate::job::{EndedJob, Job, Step};
 use crate::route::Route;
 use crate::scheduler::message::Ticket;
 
-/// Long requests under way at the same time.
-const JOBS_MAX: usize = 1_000;
+/// Long requests of one key that are worked on in turn; the others wait until one of these is done, and
+/// hold nothing but what they ask.
+const BEGUN_MAX: usize = 4;
 /// Spent a turn on answers to those that wait for tasks.
 const WAITS_MS: u64 = 5;
 /// How often to look whether what a job waits for has ended.
 const NAP_MS: u64 = 10;
 
-/// A long request under way, and all who sent it.
-struct Running {
+/// A long request under way, and all who sent it. One that only reads ends with the last of them; one
+/// that changes something goes on, for its client may be about to send it again.
+pub struct Running {
     ticket: Ticket,
-    asked: Long,
-    job: Job,
-    askers: Vec<Route>,
+    pub asked: Long,
+    /// None: it has not begun.
+    job: Option<Job>,
+    pub askers: Vec<Route>,
+    /// Whose key began it.
+    pub user: Option<User>,
+    _claim: Option<Claim>,
+}
+
+/// A wait for tasks that has its answer, once it is read.
+pub struct Ended {
+    pub routes: Vec<Route>,
+    job: EndedJob,
+    _claim: Option<Claim>,
 }
 
 #[derive(Default)]
 pub struct Jobs {
-    running: VecDeque<Running>,
-    /// Waits for tasks that have their answer, once it is read. As many as were parked.
-    ended: VecDeque<(Vec<Route>, EndedJob)>,
+    pub running: Turns<Running>,
+    /// As many as were parked.
+    pub ended: Turns<Ended>,
     /// The only job waits for something outside.
     nap: bool,
 }
@@ -45,14 +62,16 @@ impl Jobs {
         }
     }
 
-    pub fn tell_ended(&mut self, routes: Vec<Route>, job: EndedJob) {
-        self.ended.push_back((routes, job));
+    pub fn tell_ended(&mut self, routes: Vec<Route>, job: EndedJob, claim: Option<Claim>) {
+        // Nobody is there any more.
+        if let Some(route) = routes.first() {
+            self.ended.push(route.guest, Ended { routes, job, _claim: claim });
+        }
     }
 
     /// The job whose command has this ticket.
     pub fn find(&mut self, ticket: Ticket) -> Option<&mut Job> {
-        let running = self.running.iter_mut().find(|running| running.ticket == ticket);
-        running.map(|running| &mut running.job)
+        self.running.iter_mut().find(|running| running.ticket == ticket)?.job.as_mut()
     }
 }
 
@@ -67,18 +86,24 @@ impl Server {
         if let Long::Backup { to } = &mut asked {
             *to = real_path(to);
         }
-        let jobs = &mut self.jobs.running;
-        if let Some(same) = jobs.iter_mut().find(|running| running.asked == asked) {
+        let (user, guest) = (route.user, route.guest);
+        if let Some(same) = self.jobs.running.of(guest).find(|running| running.asked == asked) {
             same.askers.push(route);
             return Ok(());
         }
-        if jobs.len() >= JOBS_MAX {
-            let why = format!("{JOBS_MAX} long requests are under way, which is the limit");
+        if self.jobs.running.len() >= LONG_REQUESTS_MAX {
+            let why =
+                format!("{LONG_REQUESTS_MAX} long requests are under way, which is the limit");
             return self.refuse(&route, error(wire::ErrorCode::ErrorBusy, why));
         }
-        match Job::new(&asked, &self.store) {
-            Ok(job) => jobs.push_back(Running { ticket, asked, job, askers: vec![route] }),
-            Err(why) => return self.refuse(&route, why),
+        let amount = Amount { long: 1, long_bytes: asked.bytes(), ..Amount::default() };
+        match self.claim(&route, amount) {
+            Ok(claim) => {
+                let askers = vec![route];
+                let running = Running { ticket, asked, job: None, askers, user, _claim: claim };
+                self.jobs.running.push(guest, running);
+            }
+            Err(why) => self.refuse(&route, why)?,
         }
         Ok(())
     }
@@ -86,16 +111,29 @@ impl Server {
     /// One slice of one long request.
     pub(super) fn work(&mut self) -> Result<(), Fatal> {
         self.work_for_waits()?;
-        let Some(mut running) = self.jobs.running.pop_front() else {
+        let Some((guest, mut running)) = self.jobs.running.pop() else {
             return Ok(());
         };
+        running.askers.retain(|route| route.is_there(&mut self.sockets));
+        if running.askers.is_empty() && running.asked.is_reading() {
+            return Ok(());
+        }
+        let job = match running.job.take().map_or_else(|| Job::new(&running.asked, &self.store), Ok)
+        {
+            Ok(job) => running.job.insert(job),
+            Err(why) => {
+                self.outbox.say(running.askers, wire::reply::Body::Error(why));
+                self.busy = true;
+                return Ok(());
+            }
+        };
         self.settle()?;
-        let step = running.job.step(running.ticket, &self.scheduler, &self.store)?;
+        let step = job.step(running.ticket, &self.scheduler, &self.store)?;
         self.jobs.nap = matches!(step, Step::Later) && self.jobs.running.is_empty();
         match step {
-            Step::Again | Step::Later => self.jobs.running.push_back(running),
+            Step::Again | Step::Later => self.put_back(guest, running),
             Step::Apply(command) => {
-                self.jobs.running.push_back(running);
+                self.put_back(guest, running);
                 self.apply(command)?;
             }
             Step::Done(body) => {
@@ -105,25 +143,31 @@ impl Server {
         }
         Ok(())
     }
+
+    fn put_back(&mut self, guest: Option<User>, running: Running) {
+        let after = if guest.is_some() { BEGUN_MAX - 1 } else { usize::MAX };
+        self.jobs.running.insert(guest, running, after);
+    }
 }
 
 impl Server {
-    /// Some of those that wait for tasks are told what became of them.
+    /// Some of those that wait for tasks are told what became of them: one of a key after the other, so
+    /// that few pages are in memory.
     fn work_for_waits(&mut self) -> Result<(), Fatal> {
         let begin = self.now();
-        while let Some((routes, mut job)) = self.jobs.ended.pop_front() {
-            let body = match job.is_empty() {
-                true => Some(job.done(&self.scheduler)),
+        while let Some((guest, mut ended)) = self.jobs.ended.pop() {
+            self.busy = true;
+            let body = match ended.job.is_empty() {
+                true => Some(ended.job.done(&self.scheduler)),
                 false => {
                     self.settle()?;
-                    job.step(&self.scheduler, &self.store)?
+                    ended.job.step(&self.scheduler, &self.store)?
                 }
             };
             match body {
-                Some(body) => self.outbox.say(routes, body),
-                None => self.jobs.ended.push_back((routes, job)),
+                Some(body) => self.outbox.say(ended.routes, body),
+                None => self.jobs.ended.insert(guest, ended, 0),
             }
-            self.busy = true;
             if self.now() > begin + WAITS_MS {
                 break;
             }

@@ -1,12 +1,14 @@
 //! Who waits for what, and what is said to them. Nothing leaves before the commit that justifies
 //! it; a refusal needs none.
 
+use std::collections::BTreeMap;
+
 use dhub_proto::Message;
 use dhub_proto::dwork::QueryMsg;
 use dhub_proto::wire::{self, reply};
-use hashbrown::HashMap;
 
-use super::read::Read;
+use super::quota::Claim;
+use super::read::Questions;
 use super::{Fatal, Server};
 use crate::convert::{self, error};
 use crate::delivery::{self, Delivery};
@@ -21,19 +23,25 @@ use crate::view;
 /// Connections over which copies of one parked steal may be answered.
 const COPIES_MAX: usize = 4;
 
+/// Who gets an answer: the asker, and earlier copies of a parked steal.
+pub struct Owed {
+    pub routes: Vec<Route>,
+    claim: Option<Claim>,
+}
+
 #[derive(Default)]
 pub struct Outbox {
-    /// Who gets the answer: the asker, and earlier copies of a parked steal.
-    routes: HashMap<Ticket, Vec<Route>>,
+    /// After the answers of a turn: those that wait for something.
+    pub owed: BTreeMap<Ticket, Owed>,
     delivery: Delivery,
     finished: Vec<(Vec<Route>, reply::Body)>,
-    reads: Vec<(Route, Read)>,
+    pub questions: Questions,
 }
 
 impl Outbox {
     /// The scheduler will answer, in this turn or a later one.
-    pub fn owe(&mut self, ticket: Ticket, route: Route) {
-        self.routes.insert(ticket, vec![route]);
+    pub fn owe(&mut self, ticket: Ticket, route: Route, claim: Option<Claim>) {
+        self.owed.insert(ticket, Owed { routes: vec![route], claim });
     }
 
     /// A reply that leaves after the next commit.
@@ -41,13 +49,10 @@ impl Outbox {
         self.finished.push((routes, body));
     }
 
-    pub fn read(&mut self, route: Route, read: Read) {
-        self.reads.push((route, read));
-    }
-
     /// The copy of a parked request that came last is asked for by its predecessors too.
     fn join(&mut self, mut routes: Vec<Route>, by: Ticket) {
-        if let Some(copy) = self.routes.get_mut(&by) {
+        if let Some(copy) = self.owed.get_mut(&by) {
+            let copy = &mut copy.routes;
             routes.retain(|route| copy.iter().all(|other| other.peer != route.peer));
             copy.extend(routes);
             copy.truncate(COPIES_MAX);
@@ -63,7 +68,7 @@ impl Server {
                 job.answered(answer);
                 continue;
             }
-            let Some(routes) = self.outbox.routes.remove(&ticket) else {
+            let Some(Owed { routes, claim }) = self.outbox.owed.remove(&ticket) else {
                 continue;
             };
             match answer {
@@ -71,7 +76,8 @@ impl Server {
                 // What these tasks are now has to be read.
                 Answer::Awaited { finished, unknown, output } => {
                     let routes = self.still_in(routes)?;
-                    self.jobs.tell_ended(routes, EndedJob::new(finished, unknown, output));
+                    let job = EndedJob::new(finished, unknown, output);
+                    self.jobs.tell_ended(routes, job, claim);
                 }
                 answer => {
                     let routes = self.still_in(routes)?;
@@ -89,14 +95,7 @@ impl Server {
                 self.send(&route, body.clone())?;
             }
         }
-        let reads = std::mem::take(&mut self.outbox.reads);
-        if reads.iter().any(|(_, read)| read.needs_rows()) {
-            self.settle()?;
-        }
-        for (route, read) in reads {
-            self.answer_read(&route, read)?;
-        }
-        Ok(())
+        self.answer_questions()
     }
 
     /// Without those whose key was taken back while they waited.
@@ -146,6 +145,9 @@ impl Server {
 
     pub(super) fn deny(&mut self, route: &Route, denied: &Denied) -> Result<(), Fatal> {
         self.gate.requests_denied += 1;
+        if matches!(denied, Denied::Revoked { .. }) {
+            self.peers.end_one(route.at(), self.now());
+        }
         self.refuse(route, error(wire::ErrorCode::ErrorDenied, denied.to_string()))
     }
 

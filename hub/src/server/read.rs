@@ -1,19 +1,26 @@
-//! Questions answered by reading: after the commit, so that they see what came before them.
+//! Questions answered by reading: after the commit, so that they see what came before them. Each key has
+//! its turn, and a flood of questions waits instead of holding up what else arrives.
+
+use std::time::{Duration, Instant};
 
 use dhub_proto::limits::*;
 use dhub_proto::wire::{self, reply};
 
+use super::quota::{Amount, Claim};
+use super::turns::Turns;
 use super::{Fatal, Server};
 use crate::convert::error;
 use crate::dwork;
 use crate::gate::Security;
 use crate::roster::Roster;
 use crate::route::Route;
-use crate::scheduler::message::WorkerId;
+use crate::scheduler::message::{Command, Ticket, WorkerId};
 use crate::view;
 
+/// Spent a turn on questions, about; one is answered always.
+const QUESTIONS_TIME: Duration = Duration::from_millis(10);
+
 pub enum Read {
-    Hello,
     Status,
     DworkStatus,
     Show(String),
@@ -22,15 +29,92 @@ pub enum Read {
 
 impl Read {
     /// Whether rows are read.
-    pub fn needs_rows(&self) -> bool {
+    fn needs_rows(&self) -> bool {
         matches!(self, Read::Status | Read::Show(_))
     }
 }
 
+/// What can be answered only after some reading.
+enum Question {
+    Read(Route, Read, Option<Claim>),
+    /// A guest's Wait for tasks: thousands of names may have to be looked up. It is owed an answer.
+    Await(Ticket, Command),
+}
+
+#[derive(Default)]
+pub struct Questions(Turns<Question>);
+
+impl Questions {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl Server {
-    pub(super) fn answer_read(&self, route: &Route, read: Read) -> Result<(), Fatal> {
+    pub(super) fn read(&mut self, route: Route, read: Read) -> Result<(), Fatal> {
+        match self.claim(&route, Amount::QUESTION) {
+            Ok(claim) => {
+                let guest = route.guest;
+                self.outbox.questions.0.push(guest, Question::Read(route, read, claim));
+                Ok(())
+            }
+            Err(why) => self.refuse(&route, why),
+        }
+    }
+
+    /// Carried out in the turn of its key.
+    pub(super) fn put_off(&mut self, route: Route, ticket: Ticket, command: Command, claim: Claim) {
+        let guest = route.guest;
+        self.outbox.owe(ticket, route, Some(claim));
+        self.outbox.questions.0.push(guest, Question::Await(ticket, command));
+    }
+
+    /// All of the owner's; of the others' some, and the rest in the next turns.
+    pub(super) fn answer_questions(&mut self) -> Result<(), Fatal> {
+        while let Some(question) = self.outbox.questions.0.pop_owner() {
+            self.answer_question(question)?;
+        }
+        let begin = Instant::now();
+        while begin.elapsed() < QUESTIONS_TIME
+            && let Some((_, question)) = self.outbox.questions.0.pop_guest()
+        {
+            let is_command = matches!(question, Question::Await(..));
+            self.answer_question(question)?;
+            // What it changed has to be committed before anybody hears of it.
+            if is_command {
+                self.busy = true;
+                break;
+            }
+        }
+        self.busy |= !self.outbox.questions.is_empty();
+        Ok(())
+    }
+
+    fn answer_question(&mut self, question: Question) -> Result<(), Fatal> {
+        match question {
+            Question::Read(route, read, _claim) => {
+                if !route.is_there(&mut self.sockets) {
+                    return Ok(());
+                }
+                let security = self.sockets[route.socket].security;
+                if let Err(denied) = self.gate.grant(security, route.user) {
+                    return self.deny(&route, &denied);
+                }
+                if read.needs_rows() {
+                    self.settle()?;
+                }
+                self.answer_read(&route, read)
+            }
+            // Unless its asker is gone.
+            Question::Await(ticket, command) => match self.outbox.owed.contains_key(&ticket) {
+                true => self.apply(command),
+                false => Ok(()),
+            },
+        }
+    }
+
+    fn answer_read(&self, route: &Route, read: Read) -> Result<(), Fatal> {
         let body = match read {
-            Read::Hello => reply::Body::Welcome(self.welcome(route)),
             Read::Status => {
                 reply::Body::Status(view::status(&self.roster(), &self.store, self.about())?)
             }
@@ -62,7 +146,7 @@ impl Server {
         }
     }
 
-    fn welcome(&self, route: &Route) -> wire::Welcome {
+    pub(super) fn welcome(&self, route: &Route) -> wire::Welcome {
         wire::Welcome {
             version: dhub_proto::VERSION.into(),
             report_endpoint: self.sockets[route.socket].report.clone(),
@@ -89,6 +173,8 @@ impl Server {
             process: std::process::id(),
             handshakes_failed: self.gate.handshakes_failed,
             requests_denied: self.gate.requests_denied,
+            long_requests: self.jobs.running.len() as u64,
+            parked: self.outbox.owed.len() as u64,
         }
     }
 }

@@ -32,7 +32,7 @@ pub use copy::{CopyError, Copying, copy_file};
 use fold::{Batch, fold};
 pub use lock::{FileLock, LockError};
 pub use open::{Access, OpenError, Opened};
-pub use read::{Matching, Page};
+pub use read::{MATCH_PATTERNS_MAX, Matching, Page};
 use redo::{Redo, Room};
 pub use row::{AttemptRow, FailureRow, TaskRow};
 

@@ -375,7 +375,7 @@ const MATCH_WORK: i64 = 20_000;
 const MATCH_ROWS_MIN: i64 = 8;
 const MATCH_ROWS_MAX: i64 = 1_000;
 /// Each row is compared with each.
-const MATCH_PATTERNS_MAX: usize = 8;
+pub const MATCH_PATTERNS_MAX: usize = 8;
 /// Tasks that begin alike are looked up by that, if there are no more than these.
 const PREFIXED_MAX: usize = 5_000;
 

@@ -197,6 +197,8 @@ pub fn status(report: &StatusReport) -> Value {
             "insecure": hub.insecure,
             "handshakes_failed": hub.handshakes_failed,
             "requests_denied": hub.requests_denied,
+            "long_requests": hub.long_requests,
+            "parked": hub.parked,
         })),
     })
 }

@@ -7,6 +7,7 @@ mod keys;
 mod leases;
 mod modes;
 mod python;
+mod quota;
 mod roles;
 mod secrets;
 mod stranger;

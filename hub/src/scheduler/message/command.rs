@@ -1,5 +1,7 @@
 //! What goes in.
 
+use std::collections::HashSet;
+
 use super::*;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +81,10 @@ pub enum Command {
     Undelivered {
         leases: Vec<(Name, u32)>,
     },
+    /// Nobody waits any more for what these requests wait for.
+    Forget {
+        tickets: HashSet<Ticket>,
+    },
     Tick,
 }
 
@@ -124,7 +130,10 @@ impl Command {
             | Command::Hasten { ticket, .. }
             | Command::Wait { ticket, .. } => *ticket = new,
             Command::Heartbeat { ticket, .. } => *ticket = ticket.map(|_| new),
-            Command::Undelivered { .. } | Command::Revoked { .. } | Command::Tick => {}
+            Command::Undelivered { .. }
+            | Command::Forget { .. }
+            | Command::Revoked { .. }
+            | Command::Tick => {}
         }
         self
     }

@@ -602,7 +602,7 @@ class StatusReport(_message.Message):
     def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., phase: _Optional[_Union[Phase, str]] = ..., done_per_s: _Optional[float] = ..., done_per_s_overall: _Optional[float] = ..., workers: _Optional[_Iterable[_Union[WorkerInfo, _Mapping]]] = ..., workers_total: _Optional[int] = ..., missing: _Optional[_Iterable[str]] = ..., hub: _Optional[_Union[HubInfo, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[FailureGroup, _Mapping]]] = ..., slowest: _Optional[_Union[TaskInfo, _Mapping]] = ..., retrying: _Optional[int] = ...) -> None: ...
 
 class HubInfo(_message.Message):
-    __slots__ = ("version", "file", "endpoints", "uptime_ms", "commit_us", "file_bytes", "insecure", "host", "process", "handshakes_failed", "requests_denied")
+    __slots__ = ("version", "file", "endpoints", "uptime_ms", "commit_us", "file_bytes", "insecure", "host", "process", "handshakes_failed", "requests_denied", "long_requests", "parked")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
@@ -614,6 +614,8 @@ class HubInfo(_message.Message):
     PROCESS_FIELD_NUMBER: _ClassVar[int]
     HANDSHAKES_FAILED_FIELD_NUMBER: _ClassVar[int]
     REQUESTS_DENIED_FIELD_NUMBER: _ClassVar[int]
+    LONG_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    PARKED_FIELD_NUMBER: _ClassVar[int]
     version: str
     file: str
     endpoints: _containers.RepeatedScalarFieldContainer[str]
@@ -625,7 +627,9 @@ class HubInfo(_message.Message):
     process: int
     handshakes_failed: int
     requests_denied: int
-    def __init__(self, version: _Optional[str] = ..., file: _Optional[str] = ..., endpoints: _Optional[_Iterable[str]] = ..., uptime_ms: _Optional[int] = ..., commit_us: _Optional[int] = ..., file_bytes: _Optional[int] = ..., insecure: bool = ..., host: _Optional[str] = ..., process: _Optional[int] = ..., handshakes_failed: _Optional[int] = ..., requests_denied: _Optional[int] = ...) -> None: ...
+    long_requests: int
+    parked: int
+    def __init__(self, version: _Optional[str] = ..., file: _Optional[str] = ..., endpoints: _Optional[_Iterable[str]] = ..., uptime_ms: _Optional[int] = ..., commit_us: _Optional[int] = ..., file_bytes: _Optional[int] = ..., insecure: bool = ..., host: _Optional[str] = ..., process: _Optional[int] = ..., handshakes_failed: _Optional[int] = ..., requests_denied: _Optional[int] = ..., long_requests: _Optional[int] = ..., parked: _Optional[int] = ...) -> None: ...
 
 class FailureGroup(_message.Message):
     __slots__ = ("reason", "count", "names")

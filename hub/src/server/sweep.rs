@@ -1,0 +1,96 @@
+//! What nobody waits for any more: dropped, so that it takes nothing from those who do.
+//!
+//! A connection that is gone is noticed by looking; a key that was taken back, too, since the gate reads
+//! the keys by itself.
+
+use std::collections::HashSet;
+
+use super::{CHECK_MS, Fatal, Server};
+use crate::gate::{Denied, Security};
+use crate::route::Route;
+use crate::scheduler::message::{Command, Ticket};
+
+/// Of those that wait, looked at each time whether they are there.
+const LOOKED_AT_MAX: usize = 20_000;
+
+impl Server {
+    /// After the answers of a turn: who is owed one now has to wait.
+    pub(super) fn sweep(&mut self) -> Result<(), Fatal> {
+        let now = self.now();
+        if self.swept.is_some_and(|swept| now < swept + CHECK_MS) {
+            return Ok(());
+        }
+        for (socket, identity) in self.peers.take_leaving(now) {
+            self.sockets[socket].router.drop_peer(&identity);
+        }
+        self.swept = Some(now);
+        self.drop_revoked()?;
+        self.drop_gone()
+    }
+
+    /// All that was asked with keys that were taken back.
+    fn drop_revoked(&mut self) -> Result<(), Fatal> {
+        let gate = &self.gate;
+        let is_revoked = |user: &u32| gate.grant(Security::Curve, Some(*user)).is_err();
+        let revoked: Vec<u32> = self.peers.users().filter(is_revoked).collect();
+        if revoked.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        revoked.into_iter().for_each(|user| self.peers.end(user, now));
+        let mut denied = Vec::new();
+        let (gate, sockets) = (&self.gate, &self.sockets);
+        let why = |route: &Route| gate.grant(sockets[route.socket].security, route.user).err();
+        let mut part = |routes: &mut Vec<Route>| {
+            let out = routes.extract_if(.., |route| why(route).is_some());
+            denied.extend(out.map(|route| (why(&route), route)));
+            routes.is_empty()
+        };
+        let owed = self
+            .outbox
+            .owed
+            .iter_mut()
+            .filter_map(|(&ticket, owed)| part(&mut owed.routes).then_some(ticket));
+        let forgotten: HashSet<Ticket> = owed.collect();
+        self.jobs.running.retain(|running| {
+            let nobody = part(&mut running.askers);
+            let user = running.user;
+            !nobody || user.is_none_or(|user| gate.grant(Security::Curve, Some(user)).is_ok())
+        });
+        self.jobs.ended.retain(|ended| !part(&mut ended.routes));
+        for (why, route) in denied {
+            self.deny(&route, &why.unwrap_or(Denied::Nobody))?;
+        }
+        self.forget(forgotten)
+    }
+
+    /// Some of those that wait, in turn.
+    fn drop_gone(&mut self) -> Result<(), Fatal> {
+        let sockets = &mut self.sockets;
+        let mut gone = HashSet::new();
+        let mut next = 0;
+        let waiting = self.outbox.owed.range_mut(self.swept_upto..);
+        for (looked_at, (&ticket, owed)) in waiting.enumerate() {
+            if looked_at == LOOKED_AT_MAX {
+                next = ticket;
+                break;
+            }
+            owed.routes.retain(|route| route.is_there(sockets));
+            if owed.routes.is_empty() {
+                gone.insert(ticket);
+            }
+        }
+        self.swept_upto = next;
+        self.forget(gone)
+    }
+
+    fn forget(&mut self, tickets: HashSet<Ticket>) -> Result<(), Fatal> {
+        if tickets.is_empty() {
+            return Ok(());
+        }
+        tracing::debug!("{} requests are dropped: nobody waits for them", tickets.len());
+        self.outbox.owed.retain(|ticket, _| !tickets.contains(ticket));
+        self.busy = true;
+        self.apply(Command::Forget { tickets })
+    }
+}
