@@ -11,6 +11,7 @@ mod outbox;
 mod peers;
 mod quota;
 mod read;
+mod share;
 mod sweep;
 mod turns;
 
@@ -26,6 +27,7 @@ use self::jobs::Jobs;
 use self::outbox::Outbox;
 use self::peers::Peers;
 use self::quota::Quotas;
+use self::share::Share;
 use crate::archive;
 use crate::gate::Gate;
 use crate::monitor::Monitor;
@@ -83,6 +85,7 @@ pub struct Server {
     jobs: Jobs,
     quotas: Quotas,
     peers: Peers,
+    share: Share,
     disk: Disk,
     checked: Millis,
     keys_looked: Millis,
@@ -129,6 +132,7 @@ impl Server {
             jobs: Jobs::default(),
             quotas: Quotas::default(),
             peers: Peers::default(),
+            share: Share::default(),
             disk,
             checked: 0,
             keys_looked: 0,
@@ -152,9 +156,12 @@ impl Server {
             self.turn()?;
         }
         let until = self.now() + STOP_MS_MAX;
-        while (self.poll(if self.busy { 0 } else { STOP_QUIET_MS }, false)? || self.busy)
-            && self.now() < until
-        {
+        loop {
+            let has_more = self.busy || !self.outbox.questions.is_empty();
+            let quiet_ms = if has_more { 0 } else { STOP_QUIET_MS };
+            if self.now() >= until || !self.poll(quiet_ms, false)? && !has_more {
+                break;
+            }
             self.turn()?;
         }
         tracing::info!("stopping; the file is complete");
@@ -181,9 +188,17 @@ impl Server {
         let due = self.store.due().map_or(due, |fold| due.min(fold.as_millis() as Millis + 1));
         let timeout = match self.busy {
             true => 0,
-            false => self.jobs.patience_ms().min(due),
+            false => self.patience_ms().min(due),
         };
         self.poll(timeout, true).map(drop)
+    }
+
+    /// How long what is left to read can wait.
+    fn patience_ms(&self) -> u64 {
+        let rest = self.share.rest(Instant::now());
+        let rest_ms = rest.map_or(0, |rest| rest.as_millis() as u64 + 1);
+        let patience = self.jobs.patience_ms(rest_ms);
+        if self.outbox.questions.is_empty() { patience } else { patience.min(rest_ms) }
     }
 
     /// True if a message may be there.

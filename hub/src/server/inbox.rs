@@ -184,6 +184,7 @@ impl Server {
             Command::Steal { steal, .. } if steal.wait_ms > 0 => 0,
             Command::Wait { .. } => 0,
             _ => {
+                self.share.note_work(Instant::now());
                 self.outbox.owe(ticket, route, None);
                 return self.apply(command);
             }
@@ -195,6 +196,7 @@ impl Server {
                 Ok(())
             }
             (Ok(claim), _) => {
+                self.share.note_work(Instant::now());
                 self.outbox.owe(ticket, route, claim);
                 self.apply(command)
             }

@@ -2,6 +2,7 @@
 //! all other keys alternate, and of the others each key has its turn.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use dhub_proto::limits::LONG_REQUESTS_MAX;
 use dhub_proto::wire;
@@ -19,7 +20,7 @@ use crate::scheduler::message::Ticket;
 /// hold nothing but what they ask.
 const BEGUN_MAX: usize = 4;
 /// Spent a turn on answers to those that wait for tasks.
-const WAITS_MS: u64 = 5;
+const WAITS_TIME: Duration = Duration::from_millis(5);
 /// How often to look whether what a job waits for has ended.
 const NAP_MS: u64 = 10;
 
@@ -53,11 +54,13 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// How long the loop may wait.
-    pub fn patience_ms(&self) -> u64 {
-        match (self.running.is_empty() && self.ended.is_empty(), self.nap) {
+    /// How long the loop may wait; guests rest so long.
+    pub fn patience_ms(&self, rest_ms: u64) -> u64 {
+        let (running, ended) = (&self.running, &self.ended);
+        match (running.is_empty() && ended.is_empty(), self.nap) {
             (true, _) => TURN_MS_MAX,
             (false, true) => NAP_MS,
+            (false, false) if running.is_only_guests() && ended.is_only_guests() => rest_ms,
             (false, false) => 0,
         }
     }
@@ -111,7 +114,9 @@ impl Server {
     /// One slice of one long request.
     pub(super) fn work(&mut self) -> Result<(), Fatal> {
         self.work_for_waits()?;
-        let Some((guest, mut running)) = self.jobs.running.pop() else {
+        let begin = Instant::now();
+        let rest = self.share.rest(begin).is_some();
+        let Some((guest, mut running)) = self.jobs.running.pop(rest) else {
             return Ok(());
         };
         running.askers.retain(|route| route.is_there(&mut self.sockets));
@@ -129,6 +134,9 @@ impl Server {
         };
         self.settle()?;
         let step = job.step(running.ticket, &self.scheduler, &self.store)?;
+        if guest.is_some() {
+            self.share.spent(begin, Instant::now());
+        }
         self.jobs.nap = matches!(step, Step::Later) && self.jobs.running.is_empty();
         match step {
             Step::Again | Step::Later => self.put_back(guest, running),
@@ -154,9 +162,13 @@ impl Server {
     /// Some of those that wait for tasks are told what became of them: one of a key after the other, so
     /// that few pages are in memory.
     fn work_for_waits(&mut self) -> Result<(), Fatal> {
-        let begin = self.now();
-        while let Some((guest, mut ended)) = self.jobs.ended.pop() {
-            self.busy = true;
+        let begin = Instant::now();
+        loop {
+            let now = Instant::now();
+            let rest = self.share.rest(now).is_some();
+            let Some((guest, mut ended)) = self.jobs.ended.pop(rest) else {
+                return Ok(());
+            };
             let body = match ended.job.is_empty() {
                 true => Some(ended.job.done(&self.scheduler)),
                 false => {
@@ -168,11 +180,15 @@ impl Server {
                 Some(body) => self.outbox.say(ended.routes, body),
                 None => self.jobs.ended.insert(guest, ended, 0),
             }
-            if self.now() > begin + WAITS_MS {
-                break;
+            // What is said leaves in the next turn.
+            self.busy = true;
+            if guest.is_some() {
+                self.share.spent(now, Instant::now());
+            }
+            if begin.elapsed() > WAITS_TIME {
+                return Ok(());
             }
         }
-        Ok(())
     }
 }
 

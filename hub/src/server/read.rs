@@ -75,7 +75,8 @@ impl Server {
             self.answer_question(question)?;
         }
         let begin = Instant::now();
-        while begin.elapsed() < QUESTIONS_TIME
+        while self.share.rest(begin).is_none()
+            && begin.elapsed() < QUESTIONS_TIME
             && let Some((_, question)) = self.outbox.questions.0.pop_guest()
         {
             let is_command = matches!(question, Question::Await(..));
@@ -86,7 +87,10 @@ impl Server {
                 break;
             }
         }
-        self.busy |= !self.outbox.questions.is_empty();
+        let now = Instant::now();
+        if self.share.rest(now).is_none() {
+            self.share.spent(begin, now);
+        }
         Ok(())
     }
 

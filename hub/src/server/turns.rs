@@ -24,6 +24,11 @@ impl<T> Turns<T> {
         self.owner.len() + self.guests.iter().map(|(_, queue)| queue.len()).sum::<usize>()
     }
 
+    /// Nothing of the owner's is there.
+    pub fn is_only_guests(&self) -> bool {
+        self.owner.is_empty()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.owner.is_empty() && self.guests.is_empty()
     }
@@ -49,8 +54,11 @@ impl<T> Turns<T> {
         queue.insert(after.min(queue.len()), item);
     }
 
-    /// The next one, and whose it is.
-    pub fn pop(&mut self) -> Option<(Option<User>, T)> {
+    /// The next one, and whose it is; the owner's alone, if the others are to rest.
+    pub fn pop(&mut self, rest: bool) -> Option<(Option<User>, T)> {
+        if rest {
+            return self.pop_owner().map(|item| (None, item));
+        }
         let guests = !self.guests.is_empty() && (self.guests_first || self.owner.is_empty());
         self.guests_first = !guests;
         match guests {
@@ -100,7 +108,7 @@ mod tests {
     use super::*;
 
     fn all(turns: &mut Turns<&'static str>) -> Vec<&'static str> {
-        std::iter::from_fn(|| turns.pop()).map(|(_, item)| item).collect()
+        std::iter::from_fn(|| turns.pop(false)).map(|(_, item)| item).collect()
     }
 
     #[test]
@@ -118,9 +126,19 @@ mod tests {
     fn what_is_not_done_comes_again_after_some_others_of_its_key() {
         let mut turns = Turns::default();
         let _ = ["a1", "a2", "a3"].map(|item| turns.push(Some(1), item));
-        let (whose, first) = turns.pop().unwrap();
+        let (whose, first) = turns.pop(false).unwrap();
         turns.insert(whose, first, 1);
         assert_eq!(all(&mut turns), ["a2", "a1", "a3"]);
+    }
+
+    #[test]
+    fn while_the_others_rest_the_owner_is_served() {
+        let mut turns = Turns::default();
+        turns.push(Some(1), "a1");
+        turns.push(None, "o1");
+        assert_eq!(turns.pop(true), Some((None, "o1")));
+        assert_eq!(turns.pop(true), None);
+        assert!(turns.is_only_guests() && !turns.is_empty());
     }
 
     #[test]
