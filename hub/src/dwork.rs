@@ -329,7 +329,7 @@ pub fn encode(answer: &Answer, host: &str, now_us: i64) -> Option<Vec<u8>> {
         }
         Answer::Error { code: Code::NotFound, .. } => reply(Type::NotFound),
         Answer::Error { .. } => error(),
-        Answer::Replaced | Answer::Joined { .. } => return None,
+        Answer::Replaced | Answer::Joined { .. } | Answer::Forgotten => return None,
         Answer::Heartbeaten { .. }
         | Answer::Steered
         | Answer::Cancelled { .. }

@@ -136,7 +136,11 @@ pub fn encode<E>(
             names: names.iter().take(ERROR_NAMES_MAX).map(|name| name.to_string()).collect(),
         }),
         // The job that asked says it, or one that is made for it.
-        Answer::Steered | Answer::Awaited { .. } | Answer::Replaced | Answer::Joined { .. } => {
+        Answer::Steered
+        | Answer::Awaited { .. }
+        | Answer::Replaced
+        | Answer::Joined { .. }
+        | Answer::Forgotten => {
             return Ok(None);
         }
     }))

@@ -66,11 +66,10 @@ impl Awaiting {
         (until <= now).then(|| self.take(key)).flatten()
     }
 
-    pub fn forget(&mut self, tickets: &HashSet<Ticket>) {
+    pub fn forget(&mut self, tickets: &HashSet<Ticket>) -> Vec<Ticket> {
         let forgotten = self.requests.iter().filter(|(_, it)| tickets.contains(&it.ticket));
-        for key in forgotten.map(|(&key, _)| key).collect::<Vec<_>>() {
-            self.take(key);
-        }
+        let keys: Vec<u64> = forgotten.map(|(&key, _)| key).collect();
+        keys.into_iter().filter_map(|key| self.take(key)).map(|it| it.ticket).collect()
     }
 
     fn take(&mut self, key: u64) -> Option<Awaited> {

@@ -48,7 +48,7 @@ use graph::Edges;
 use lease::{Lease, Leases};
 use list::List;
 use message::*;
-use park::{ParkedSteal, Parking};
+use park::Parking;
 use quota::Full;
 use ready::{Origin, ReadySet};
 use task::{NONE, Tasks};
@@ -421,14 +421,18 @@ impl Scheduler {
         }
     }
 
-    /// A steal that is forgotten got nothing: sent again, over another connection, it counts as new.
+    /// Those that have their answer already keep it: whoever sends it finds that nobody is there.
     fn forget_requests(&mut self, tickets: &HashSet<Ticket>) {
-        for ParkedSteal { caller, steal, .. } in self.parking.forget(tickets) {
-            if let Some(caller) = caller {
-                self.workers.forget_number(&caller, steal.number);
+        let waits = self.parking.forget_waits(tickets);
+        let mut forgotten = [waits, self.awaiting.forget(tickets)].concat();
+        for parked in self.parking.forget_steals(tickets) {
+            forgotten.push(parked.ticket);
+            // It got nothing: sent again, over another connection, it counts as new.
+            if let Some(caller) = parked.caller {
+                self.workers.forget_number(&caller, parked.steal.number);
             }
         }
-        self.awaiting.forget(tickets);
+        forgotten.into_iter().for_each(|ticket| self.answer(ticket, Answer::Forgotten));
     }
 
     // --- answers -----------------------------------------------------------------------------

@@ -122,12 +122,20 @@ impl Parking {
             .flatten()
     }
 
-    /// Nobody waits for these any more: the steals among them.
-    pub fn forget(&mut self, tickets: &HashSet<Ticket>) -> Vec<ParkedSteal> {
-        self.waits.retain(|_, ticket| !tickets.contains(ticket));
+    pub fn forget_steals(&mut self, tickets: &HashSet<Ticket>) -> Vec<ParkedSteal> {
         let forgotten = self.steals.iter().filter(|(_, parked)| tickets.contains(&parked.ticket));
         let keys: Vec<u64> = forgotten.map(|(&key, _)| key).collect();
         keys.into_iter().filter_map(|key| self.take(key)).collect()
+    }
+
+    pub fn forget_waits(&mut self, tickets: &HashSet<Ticket>) -> Vec<Ticket> {
+        let mut forgotten = Vec::new();
+        self.waits.retain(|_, ticket| {
+            let forget = tickets.contains(ticket);
+            forgotten.extend(forget.then_some(*ticket));
+            !forget
+        });
+        forgotten
     }
 
     pub fn deadline(&self) -> Option<Millis> {

@@ -49,6 +49,15 @@ impl Outbox {
         self.finished.push((routes, body));
     }
 
+    /// Of a request that the scheduler does not have yet: whether somebody waits for its answer.
+    pub fn is_awaited(&mut self, ticket: Ticket) -> bool {
+        let is_awaited = self.owed.get(&ticket).is_some_and(|owed| !owed.routes.is_empty());
+        if !is_awaited {
+            self.owed.remove(&ticket);
+        }
+        is_awaited
+    }
+
     /// The copy of a parked request that came last is asked for by its predecessors too.
     fn join(&mut self, mut routes: Vec<Route>, by: Ticket) {
         if let Some(copy) = self.owed.get_mut(&by) {

@@ -109,8 +109,7 @@ impl Server {
                 }
                 self.answer_read(&route, read)
             }
-            // Unless its asker is gone.
-            Question::Await(ticket, command) => match self.outbox.owed.contains_key(&ticket) {
+            Question::Await(ticket, command) => match self.outbox.is_awaited(ticket) {
                 true => self.apply(command),
                 false => Ok(()),
             },

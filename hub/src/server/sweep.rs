@@ -84,12 +84,12 @@ impl Server {
         self.forget(gone)
     }
 
+    /// What the scheduler has answered meanwhile is found to reach nobody, and taken back.
     fn forget(&mut self, tickets: HashSet<Ticket>) -> Result<(), Fatal> {
         if tickets.is_empty() {
             return Ok(());
         }
         tracing::debug!("{} requests are dropped: nobody waits for them", tickets.len());
-        self.outbox.owed.retain(|ticket, _| !tickets.contains(ticket));
         self.busy = true;
         self.apply(Command::Forget { tickets })
     }

@@ -59,7 +59,7 @@ impl Both {
             if let Some((worker, steal, _)) = self.model.parked.remove(&to) {
                 match &answer {
                     Answer::Stolen(stolen) => self.model.stolen(worker, &steal, stolen),
-                    Answer::Replaced | Answer::Joined { .. } => {}
+                    Answer::Replaced | Answer::Joined { .. } | Answer::Forgotten => {}
                     other => panic!("a steal was answered with {other:?}"),
                 }
             }

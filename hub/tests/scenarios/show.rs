@@ -93,6 +93,7 @@ pub fn show_answer(answer: &Answer) -> String {
             format!("{code:?}: {message} [{}]", names.join(" "))
         }
         Answer::Replaced => "replaced".into(),
+        Answer::Forgotten => "forgotten".into(),
         Answer::Joined { .. } => "joined by its repeat".into(),
     }
 }

@@ -171,6 +171,7 @@ fn command_is_valid(command: &Command) {
         | Command::Hasten { .. }
         | Command::Revoked { .. }
         | Command::Undelivered { .. }
+        | Command::Forget { .. }
         | Command::Tick => {
             panic!("nobody can ask for this: {command:?}");
         }

@@ -96,6 +96,7 @@ impl Display for Brief<'_, Command> {
                 write!(f, "undelivered")?;
                 attempts(f, leases.iter().map(|(name, attempt)| (name, *attempt)))
             }
+            Command::Forget { tickets } => write!(f, "forget {} requests", tickets.len()),
             Command::Tick => write!(f, "tick"),
         }
     }

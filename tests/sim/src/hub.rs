@@ -2,7 +2,7 @@
 //!
 //! Each part of a turn is a function of its own, so that a crash or a pause can come in between.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::rc::Rc;
 
 use dhub::archive;
@@ -312,7 +312,7 @@ impl Hub {
             let Some(route) = self.routes.remove(&ticket) else {
                 continue;
             };
-            if matches!(answer, Answer::Replaced | Answer::Joined { .. }) {
+            if matches!(answer, Answer::Replaced | Answer::Joined { .. } | Answer::Forgotten) {
                 continue;
             }
             if let Answer::Completed { refused, .. } = &answer {
@@ -374,6 +374,23 @@ impl Hub {
         }
         self.busy = true;
         Ok(())
+    }
+
+    /// After the answers of a turn: what waits for a socket that is closed waits for nothing.
+    pub fn forget_gone(&mut self, at: &mut Machine) -> Check {
+        let is_gone = |route: &Route| {
+            let command = matches!(*route.ask, Ask::Command(_));
+            command && self.gone.contains(&(route.peer, route.conn))
+        };
+        let gone = self.routes.iter().filter(|(_, route)| is_gone(route));
+        let tickets: HashSet<Ticket> = gone.map(|(&ticket, _)| ticket).collect();
+        if tickets.is_empty() {
+            return Ok(());
+        }
+        let command = Command::Forget { tickets };
+        at.tally.note(Met::Forgotten);
+        note!(at.trace, at.clock.now(), "hub    {}", Brief(&command));
+        self.carry_out(command, false, at)
     }
 
     /// One slice of one long request.

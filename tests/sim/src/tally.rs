@@ -22,6 +22,7 @@ met! {
     MessageDelayed "messages delayed by up to minutes, so that others overtake them"
     RequestRepeated "requests repeated on a new connection"
     ReplyFailed "replies that could not be sent"
+    Forgotten "requests forgotten whose connection was gone"
     HubCrashed "crashes of the hub"
     ChangesLost "crashes of the hub with changes not committed"
     HubPaused "pauses of the hub"

@@ -105,6 +105,8 @@ pub enum Answer {
     },
     /// A newer request took this one's place: nobody waits for the answer any more.
     Replaced,
+    /// Nobody does, as the hub was told.
+    Forgotten,
     /// A copy of this request waits in its place. Which of the two connections is alive is not known
     /// here: the answer to the copy is for both.
     Joined {

@@ -81,7 +81,7 @@ pub enum Command {
     Undelivered {
         leases: Vec<(Name, u32)>,
     },
-    /// Nobody waits any more for what these requests wait for.
+    /// Nobody waits any more for what these requests wait for; those that did are Forgotten.
     Forget {
         tickets: HashSet<Ticket>,
     },

@@ -32,6 +32,7 @@ pub enum Cause {
     Wait,
     Await,
     Undelivered,
+    Forget,
     Tick,
 }
 
@@ -53,6 +54,7 @@ impl Cause {
             Command::Wait { .. } => Cause::Wait,
             Command::Await { .. } => Cause::Await,
             Command::Undelivered { .. } => Cause::Undelivered,
+            Command::Forget { .. } => Cause::Forget,
             Command::Tick => Cause::Tick,
         }
     }

@@ -108,6 +108,7 @@ impl World {
                 (next, None)
             }
             Part::Work => {
+                hub.forget_gone(&mut machine)?;
                 hub.work(&mut machine)?;
                 (Part::Receive, None)
             }
