@@ -68,6 +68,9 @@ pub struct Gate {
     told: Option<Instant>,
     untold: u64,
     last: String,
+    /// Of the connections that were closed for want of descriptors, those that were told of, and when.
+    refused: u64,
+    refused_told: Option<Instant>,
 }
 
 impl Gate {
@@ -87,6 +90,8 @@ impl Gate {
             told: None,
             untold: 0,
             last: String::new(),
+            refused: 0,
+            refused_told: None,
         })
     }
 
@@ -210,6 +215,7 @@ impl Gate {
             }
         }
         self.tell();
+        self.tell_refused();
         Ok(())
     }
 
@@ -245,6 +251,18 @@ impl Gate {
         self.handshakes_failed += 1;
         self.untold += 1;
         self.last = format!("{why}, from {address}");
+    }
+
+    fn tell_refused(&mut self) {
+        let refused = zmq_sys::zmq_connections_refused();
+        if refused == self.refused || self.refused_told.is_some_and(|told| told.elapsed() < TELL) {
+            return;
+        }
+        let new = refused - self.refused;
+        tracing::warn!(
+            "{new} connections were closed at once: of the files that this process may open (ulimit -Hn), too few are left"
+        );
+        (self.refused, self.refused_told) = (refused, Some(Instant::now()));
     }
 
     fn tell(&mut self) {

@@ -129,6 +129,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     let (stop, wake) = catch_signals()?;
     let (store, new) = open(args)?;
 
+    dhub::socket::limit_bytes();
     let context = zmq::Context::new();
     // Before any socket that asks it.
     let mut gate = Gate::new(&context).map_err(BindError::from)?;

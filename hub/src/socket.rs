@@ -24,9 +24,12 @@ const HANDSHAKE_MS: i32 = 5_000;
 const BACKLOG: i32 = 4_096;
 /// Replies that may wait for a slow reader; then they are dropped and their leases taken back.
 const SEND_MESSAGES_MAX: i32 = 1_000;
-/// Requests that may wait for the hub, for each peer; more of them wait in the peer. Each may have
-/// MESSAGE_BYTES_MAX, and libzmq counts messages, not bytes, so this is low.
+/// Requests that may wait for the hub, for each peer; more of them wait in the peer.
 const RECEIVE_MESSAGES_MAX: i32 = 100;
+/// What a connection may hold in each direction, and all of them together: half of what hostile peers
+/// may cost a hub. The other half is what thousands of connections need by themselves.
+const PEER_BYTES_MAX: u64 = 16 << 20;
+const ALL_BYTES_MAX: u64 = 160 << 20;
 /// A peer that answers no ping for this long is gone.
 const PEER_TIMEOUT_MS: i32 = 45_000;
 const PING_MS: i32 = 15_000;
@@ -77,6 +80,11 @@ pub struct Socket {
     files: Vec<PathBuf>,
     /// What libzmq tells of handshakes that failed, of each of the two.
     watches: Vec<Inlet>,
+}
+
+/// Before anything is bound: what those who connect may make this process hold.
+pub fn limit_bytes() {
+    zmq_sys::zmq_limit_bytes(PEER_BYTES_MAX, ALL_BYTES_MAX);
 }
 
 impl Socket {

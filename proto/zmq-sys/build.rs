@@ -103,7 +103,7 @@ fn compile(source: &Path, out: &Path) {
     build.cpp(true).std("c++11").warnings(false).flag("-w");
     // All defines come from here.
     fs::write(out.join("platform.hpp"), "").expect("a place to write to");
-    build.includes([out, &source.join("include"), &source.join("src")]);
+    build.includes([out, &source.join("include"), &source.join("src"), Path::new("src")]);
     build.include(variable("DEP_SODIUM_INCLUDE"));
     for (name, value) in defines() {
         build.define(name, value);
@@ -142,7 +142,8 @@ fn defines() -> Vec<(&'static str, &'static str)> {
         "ZMQ_HAVE_STRUCT_SOCKADDR_UN",
         "HAVE_STRNLEN",
     ];
-    let mut values = Vec::new();
+    // A failed accept must not abort the process, and who is let in has a limit: src/accept.rs.
+    let mut values = vec![("accept", "dhub_zmq_accept")];
     if variable("CARGO_CFG_TARGET_OS") == "linux" {
         // Its descriptors must not leak into the tasks that a worker starts, and TCP has keep-alive.
         names.extend([
@@ -158,8 +159,6 @@ fn defines() -> Vec<(&'static str, &'static str)> {
             "ZMQ_HAVE_TCP_KEEPIDLE",
             "ZMQ_HAVE_TCP_KEEPINTVL",
         ]);
-        // A failed accept must not abort the process, and who is let in has a limit: src/accept.rs.
-        values.push(("accept", "dhub_zmq_accept"));
     } else {
         names.extend(["ZMQ_IOTHREAD_POLLER_USE_KQUEUE"]);
     }

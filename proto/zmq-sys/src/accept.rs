@@ -1,5 +1,10 @@
 //! What libzmq calls in place of accept(2), because `build.rs` renames the call.
 //!
+//! Who may come in while descriptors are few: a connection is a descriptor, and a process without
+//! any left can neither let in its owner nor read a file. The system gives the lowest free number,
+//! so the number of a new one tells how full the table is. Above a share of it, connections are
+//! closed at once; those over ipc, which only the process's own user can open, have a larger share.
+//!
 //! libzmq 4.3.5 takes a failed accept for a bug of its own and aborts, unless it knows the reason.
 //! Its listener for ipc does not know that a process may be out of descriptors, and neither knows
 //! the errors of a network that accept(2) passes on. All of them become ENFILE here, which both
@@ -7,19 +12,26 @@
 //! again at once: a short sleep keeps that from using up a processor.
 
 use std::io::Error;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use libc::{c_int, sockaddr, socklen_t};
 
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Descriptors that TCP leaves for ipc, keys and files, and ipc for keys and files.
+const LEFT_BY_TCP: u64 = 64;
+const LEFT_BY_IPC: u64 = 24;
+
 static REFUSED: AtomicU64 = AtomicU64::new(0);
+
+/// Given up for a moment to take in a connection, and close it, when there is no other left.
+static SPARE: AtomicI32 = AtomicI32::new(-1);
 
 /// How many connections were closed at once, because the process had too few descriptors left.
 pub fn zmq_connections_refused() -> u64 {
     REFUSED.load(Ordering::Relaxed)
 }
-
-const PAUSE: Duration = Duration::from_millis(2);
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn dhub_zmq_accept(
@@ -27,12 +39,15 @@ unsafe extern "C" fn dhub_zmq_accept(
     address: *mut sockaddr,
     length: *mut socklen_t,
 ) -> c_int {
+    keep_spare();
     // SAFETY: the arguments are libzmq's own for accept(2), passed on as they came.
-    let socket = unsafe { libc::accept(listener, address, length) };
+    let socket = unsafe { accept(listener, address, length) };
     if socket >= 0 {
-        return socket;
+        // SAFETY: libzmq's own buffer, which holds the address of the other side now.
+        let is_ipc = unsafe { (*address).sa_family } == libc::AF_UNIX as libc::sa_family_t;
+        return if may_stay(socket, is_ipc) { socket } else { refuse(socket) };
     }
-    let number = match Error::last_os_error().raw_os_error() {
+    match Error::last_os_error().raw_os_error() {
         // What libzmq knows, and what would be a bug.
         Some(
             known @ (libc::EAGAIN
@@ -43,13 +58,80 @@ unsafe extern "C" fn dhub_zmq_accept(
             | libc::EFAULT
             | libc::EINVAL
             | libc::ENOTSOCK),
-        ) => known,
-        _ => {
-            std::thread::sleep(PAUSE);
-            libc::ENFILE
+        ) => fail(known),
+        Some(libc::EMFILE) => {
+            let spare = SPARE.swap(-1, Ordering::Relaxed);
+            if spare < 0 {
+                return not_now();
+            }
+            close(spare);
+            // SAFETY: as above.
+            match unsafe { accept(listener, address, length) } {
+                ..0 => not_now(),
+                socket => refuse(socket),
+            }
         }
-    };
-    // SAFETY: the location is this thread's own errno.
-    unsafe { *libc::__errno_location() = number };
-    socket
+        _ => not_now(),
+    }
 }
+
+/// # Safety
+/// As for accept(2).
+unsafe fn accept(listener: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int {
+    #[cfg(target_os = "linux")]
+    // SAFETY: by the caller's promise. Closed in the tasks that a worker starts, from the first moment.
+    return unsafe { libc::accept4(listener, address, length, libc::SOCK_CLOEXEC) };
+    #[cfg(not(target_os = "linux"))]
+    // SAFETY: by the caller's promise.
+    return unsafe { libc::accept(listener, address, length) };
+}
+
+fn may_stay(socket: c_int, is_ipc: bool) -> bool {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: it writes to the struct that it is given.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return true;
+    }
+    let all = limit.rlim_cur;
+    let left = if is_ipc { LEFT_BY_IPC.min(all / 8) } else { LEFT_BY_TCP.min(all / 4) };
+    u64::try_from(socket).is_ok_and(|number| number < all - left)
+}
+
+fn refuse(socket: c_int) -> c_int {
+    close(socket);
+    REFUSED.fetch_add(1, Ordering::Relaxed);
+    fail(libc::ECONNABORTED)
+}
+
+fn not_now() -> c_int {
+    std::thread::sleep(PAUSE);
+    fail(libc::ENFILE)
+}
+
+fn fail(number: c_int) -> c_int {
+    // SAFETY: the location is this thread's own errno.
+    unsafe { *errno() = number };
+    -1
+}
+
+fn keep_spare() {
+    if SPARE.load(Ordering::Relaxed) >= 0 {
+        return;
+    }
+    // SAFETY: a path that ends with a NUL.
+    let spare = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    let before = SPARE.swap(spare, Ordering::Relaxed);
+    if before >= 0 {
+        close(before);
+    }
+}
+
+fn close(descriptor: c_int) {
+    // SAFETY: it was opened here, and nobody else knows it.
+    unsafe { libc::close(descriptor) };
+}
+
+#[cfg(target_os = "linux")]
+use libc::__errno_location as errno;
+#[cfg(not(target_os = "linux"))]
+use libc::__error as errno;

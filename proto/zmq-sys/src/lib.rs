@@ -10,11 +10,13 @@ mod accept;
 pub mod errno;
 #[allow(non_camel_case_types, clippy::all)]
 mod ffi;
+mod limits;
 mod monitor;
 mod peer;
 
 pub use accept::zmq_connections_refused;
 pub use ffi::*;
+pub use limits::{zmq_held_bytes, zmq_limit_bytes};
 pub use monitor::zmq_publish_events;
 pub use peer::{zmq_drop_peer, zmq_has_peer};
 pub use std::os::unix::io::RawFd;
