@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use dhub_proto::endpoint::SOCKET_PATH_BYTES_MAX;
 use dhub_proto::limits::MESSAGE_BYTES_MAX;
+use dhub_proto::verb::Way;
 
 use crate::gate::{DOMAIN, Security, User};
 use crate::home::ServerKeys;
@@ -125,7 +126,7 @@ impl Socket {
     ) -> Result<Self, BindError> {
         let mut watches = Vec::new();
         let mut bind_one = |kind, endpoint: &str| -> Result<Inlet, BindError> {
-            bind_open(open_one(context, kind, keys, &mut watches)?, endpoint)
+            bind_open(open_one(context, kind, keys, Way::Any, &mut watches)?, endpoint)
         };
         let router = bind_one(zmq::ROUTER, endpoint)?;
         let bound = last_endpoint(&router, endpoint)?;
@@ -171,7 +172,7 @@ impl Socket {
         let report = format!("ipc://{}", report_path.display());
         let mut watches = Vec::new();
         let mut bind_one = |kind, endpoint: &str| -> Result<Inlet, BindError> {
-            bind_open(open_one(context, kind, keys, &mut watches)?, endpoint)
+            bind_open(open_one(context, kind, keys, Way::Ipc, &mut watches)?, endpoint)
         };
         Ok(Self {
             router: bind_one(zmq::ROUTER, &endpoint)?,
@@ -205,6 +206,7 @@ fn open_one(
     context: &zmq::Context,
     kind: zmq::SocketType,
     keys: Option<&ServerKeys>,
+    way: Way,
     watches: &mut Vec<Inlet>,
 ) -> Result<zmq::Socket, zmq::Error> {
     let mut socket = context.socket(kind)?;
@@ -225,7 +227,7 @@ fn open_one(
         socket.set_curve_server(true)?;
         socket.set_curve_secretkey(keys.secret_key.expose().as_bytes())?;
         socket.set_zap_domain(DOMAIN)?;
-        watches.push(watch(context, &mut socket)?);
+        watches.push(watch(context, &mut socket, way)?);
     }
     Ok(socket)
 }
@@ -242,15 +244,20 @@ fn last_endpoint(inlet: &Inlet, asked: &str) -> Result<String, BindError> {
 
 /// What becomes of those who are not let in.
 #[allow(unsafe_code, reason = "libzmq has no published way to learn their address")]
-fn watch(context: &zmq::Context, watched: &mut zmq::Socket) -> Result<Inlet, zmq::Error> {
+fn watch(context: &zmq::Context, watched: &mut zmq::Socket, way: Way) -> Result<Inlet, zmq::Error> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    const EVENTS: i32 = zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL as i32
-        | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL as i32
-        | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH as i32;
+    let broken_off = match way {
+        // The tools connect and leave again, to see whether a hub is there.
+        Way::Ipc => 0,
+        Way::Any => zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+    };
+    let events = broken_off
+        | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+        | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
     let address = format!("inproc://refused-{}", COUNT.fetch_add(1, Ordering::Relaxed));
     let text = CString::new(address.as_str()).map_err(|_| zmq::Error::EINVAL)?;
     // SAFETY: the socket is open as long as it is borrowed, and borrowed by this thread alone.
-    let result = unsafe { zmq_sys::zmq_publish_events(watched.as_mut_ptr(), &text, EVENTS as u64) };
+    let result = unsafe { zmq_sys::zmq_publish_events(watched.as_mut_ptr(), &text, events.into()) };
     if result != 0 {
         return Err(zmq::Error::from_raw(zmq_sys::errno::EINVAL));
     }

@@ -86,7 +86,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("DHUB_DIR", str(path / "keys"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(path / "run"))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    for name in ("DHUB_HUB", "DHUB_ACCESS", "DHUB_WORKER"):
+    for name in ("DHUB_HUB", "DHUB_ACCESS", "DHUB_INSECURE", "DHUB_WORKER"):
         monkeypatch.delenv(name, raising=False)
     yield path
     shutil.rmtree(path, ignore_errors=True)

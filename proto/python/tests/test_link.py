@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import functools
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import zmq
-from conftest import eventually
+from conftest import Pool, Server, eventually
 
+import dhub
 from dhub._wire import hub_pb2 as wire
 from dhub.find import Target
 from dhub.link import Link
@@ -37,3 +44,85 @@ def test_an_answer_to_a_request_that_was_replaced_counts_once(home: Path) -> Non
     assert not link.has(numbers[2])
     link.close()
     router.close(0)
+
+
+@contextmanager
+def stranger(endpoint: str, encrypted: bool) -> Iterator[None]:
+    """Somebody else's hub where ours was: it hands out commands."""
+    router: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
+    router.linger, router.rcvtimeo = 0, 20
+    if encrypted:
+        router.curve_secretkey, router.curve_server = zmq.curve_keypair()[1], True
+
+    def free() -> bool:
+        try:
+            router.bind(endpoint)
+            return True
+        except zmq.ZMQError:
+            return False
+
+    eventually(free)
+    over = threading.Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            try:
+                parts = router.recv_multipart()
+            except zmq.Again:
+                continue
+            request = wire.Request.FromString(parts[-1])
+            reply = wire.Reply(id=request.id, welcome=wire.Welcome(worker_timeout_ms=30_000, lease_ms=60_000))
+            if request.HasField("steal"):
+                lease = wire.Lease(name="theirs", command="echo done >owned", attempt=1)
+                reply = wire.Reply(id=request.id, stolen=wire.Stolen(leases=[lease]))
+            router.send_multipart([*parts[:-1], reply.SerializeToString()])
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        router.close(0)
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_stranger_at_the_socket_of_our_hub_is_not_served(
+    server: Server, hub: dhub.Hub, pool: Pool, encrypted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(server.home)
+    access = hub.target.access
+    assert access is not None and hub.target.keys is not None
+    hub.hello()
+    running = pool.workers("-j", "1")
+    eventually(lambda: len(list(hub.workers())) == 1)
+    server.kill()
+    with stranger(hub.target.endpoint, encrypted):
+        ways: list[dict[str, Any]] = [{}, {"access": access}, {"server": hub.target.endpoint}]
+        for way in ways:
+            with pytest.raises(dhub.Denied, match="another hub than"):
+                dhub.Hub(**way, timeout=1).steal()
+        fresh = pool.workers("-j", "1", "--timeout", "1")
+        # It waits for its hub, or leaves; the one that was there before as well.
+        if not encrypted:
+            assert fresh.wait(30) == running.wait(30) == 11, pool.log()
+        pool.stop()
+    assert not (server.home / "owned").exists()
+
+
+@pytest.mark.parametrize("server", [["-p", "0", "--host", "127.0.0.1"]], indirect=True)
+def test_a_hub_is_known_by_each_name_of_its_machine_and_others_only_if_told_so(server: Server, hub: dhub.Hub) -> None:
+    access = hub.target.access
+    assert access is not None
+    port = json.loads(access.read_text())["endpoints"][0].rpartition(":")[2]
+    for name in ("localhost", "127.0.0.1", socket.gethostname()):
+        with dhub.Hub(f"{name}:{port}") as other:
+            assert other.target.keys == hub.target.keys
+    with dhub.Hub(f"localhost:{port}") as other:
+        assert other.hello()
+    with pytest.raises(dhub.Denied, match="no key is known(.|\n)*insecure=True"):
+        dhub.Hub("localhost:9")
+    assert dhub.Hub("localhost:9", insecure=True).target.keys is None
+    with pytest.raises(dhub.Denied, match="no key is known"):
+        dhub.Hub("ipc:///nowhere.sock", insecure=True)

@@ -177,3 +177,55 @@ fn a_key_can_be_carried_through_a_pipe() {
     hub.dhub(&["access", "new", "../x", "--role", "work"]).exits(2);
     hub.dhub(&["access", "new", "x", "--role", "root"]).exits(2).says(&["observe"]);
 }
+
+#[test]
+fn keys_are_listed_for_people_and_for_programs() {
+    let hub = Guarded::start();
+    hub.new_key("node", &["work"]);
+    hub.dhub(&["access", "revoke", "worker"]).exits(0);
+    let table = hub.dhub(&["access", "list"]);
+    table.exits(0).prints(&["NAME", "node", "TAKEN BACK", "owner.access"]);
+    assert_eq!(hub.dhub(&["access", "show"]).stdout, table.stdout, "its older name");
+    let listed = hub.dhub(&["access", "list", "--json"]);
+    assert!(!listed.ok().contains(read(&hub.access("node")).secret_key.expose()));
+    let listed = listed.json();
+    let keys = listed["keys"].as_array().unwrap();
+    let of = |name: &str| keys.iter().find(|key| key["name"] == name).unwrap();
+    assert_eq!(of("node")["roles"], serde_json::json!(["work"]));
+    assert_eq!(of("node")["access_file"], hub.access("node").display().to_string());
+    assert!(of("node")["revoked"].is_null() && of("worker")["revoked"].is_string());
+    assert!(of("worker")["access_file"].is_null());
+    assert!(listed["process"].is_u64() && listed["file"].as_str().unwrap().ends_with("run.db"));
+}
+
+#[test]
+fn a_pipe_is_read_only_if_nobody_else_can() {
+    let hub = Guarded::start();
+    let owner = hub.access("owner").display().to_string();
+    let through = |mode: &str| {
+        let script =
+            format!("rm -f p; mkfifo -m {mode} p; cat {owner} >p & dquery status --access p");
+        hub.space.run("sh", &["-c", &script])
+    };
+    through("600").exits(0);
+    for mode in ["640", "604", "620"] {
+        through(mode).exits(9).says(&["can be read by others", "chmod 600"]);
+    }
+    let said = hub.space.run("dquery", &["status", "--access", "/dev/null"]);
+    said.exits(9).says(&["neither a file nor a pipe"]);
+    // As bash's <(...) gives it.
+    let script = format!("cat {owner} | dquery status --access /dev/stdin");
+    hub.space.run("sh", &["-c", &script]).exits(0);
+}
+
+#[test]
+fn what_stands_in_for_a_hub_that_is_gone_is_read_as_strictly() {
+    let mut hub = Guarded::start();
+    for name in ["live.json", "owner.access"] {
+        set_mode(&hub.home().join(name), 0o644);
+        hub.space.run("dquery", &["status"]).exits(9).says(&[name, "chmod 600"]);
+        hub.dhub(&["access", "revoke", "worker"]).exits(26).says(&[name, "chmod 600"]);
+        set_mode(&hub.home().join(name), 0o600);
+    }
+    hub.terminate().exits(0);
+}

@@ -1,9 +1,14 @@
 //! With which keys one gets in.
 
+use std::fs;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
 use dhub_proto::access::SecretKey;
 use dhub_proto::wire::request::Body;
 use dhub_proto::wire::*;
-use e2e::{Native, Process, eventually, plain_worker, task};
+use e2e::{Native, Process, Space, eventually, free_ports, plain_worker, task};
 
 use super::{Guarded, await_failures, read, target};
 
@@ -82,6 +87,87 @@ fn a_key_that_is_taken_back_is_refused_at_the_next_message_of_an_open_connection
     hub.new_key("node", &["observe"]);
     hub.space.run("dquery", &["status", "--access", &path]).exits(DENIED);
     assert_eq!(hub.native("node").counts().ready, 0);
+}
+
+/// The keys that are valid by the file alone.
+fn edit_keys(hub: &Guarded, edit: impl Fn(&str) -> String) {
+    let path = hub.home().join("keys.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let new = path.with_extension("new");
+    fs::write(&new, edit(&text)).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(&new, &path).unwrap();
+}
+
+fn is_denied(native: &Native) -> bool {
+    let answer = native.ask(Body::Status(Status {}));
+    matches!(answer, reply::Body::Error(error) if error.code() == ErrorCode::ErrorDenied)
+}
+
+#[test]
+fn the_keys_are_looked_at_each_second_without_being_told() {
+    let mut hub = Guarded::start();
+    hub.new_key("node", &["observe"]);
+    let native = hub.native("node");
+    assert!(!is_denied(&native));
+    let good = fs::read_to_string(hub.home().join("keys.json")).unwrap();
+    // What cannot be read changes nothing, and is told once.
+    edit_keys(&hub, |_| "junk".into());
+    hub.process().hear("the keys cannot be read; those of before stay valid");
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(!is_denied(&native));
+    assert_eq!(hub.process().stderr().matches("those of before").count(), 1);
+    // A name that is not there is let in no more.
+    edit_keys(&hub, |_| good.replace("\"node\"", "\"other\"").replace(&public(&hub), &forged()));
+    eventually("the key to be refused", || is_denied(&native).then_some(()));
+    assert_eq!(hub.native("owner").counts().ready, 0);
+    edit_keys(&hub, |_| good.clone());
+    eventually("the key to be valid again", || (!is_denied(&native)).then_some(()));
+    fs::remove_file(hub.home().join("keys.json")).unwrap();
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(!is_denied(&native), "a file that is gone takes no key back");
+}
+
+fn public(hub: &Guarded) -> String {
+    read(&hub.access("node")).public_key
+}
+
+fn forged() -> String {
+    zmq::z85_encode(&zmq::CurveKeyPair::new().unwrap().public_key).unwrap()
+}
+
+#[test]
+fn a_key_is_taken_back_when_the_hub_has_no_descriptor_left() {
+    const FILES: usize = 80;
+    let space = Space::new();
+    let port = free_ports();
+    let mut command = space.command("sh");
+    let hub = format!("dhub -f run.db -p {port} --host 127.0.0.1");
+    command.args(["-c", &format!("ulimit -n {FILES} && exec {hub}")]);
+    let mut process = Process::start(command);
+    process.hear("your tools find it");
+    let mut hub = Guarded { space, process: Some(process), port };
+    hub.new_key("node", &["observe"]);
+    let native = hub.native("node");
+    assert!(!is_denied(&native));
+    let mut idle = Vec::new();
+    // Those that are not accepted wait in the queue of the system.
+    for _ in 0..FILES + 40 {
+        idle.extend(TcpStream::connect(("127.0.0.1", port)));
+    }
+    // Or as many as a hub gives to those who have not said yet who they are.
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(idle.len() > FILES, "{}", idle.len());
+    // Telling may take until others leave; the file is changed before.
+    let mut command = hub.space.command("dhub");
+    command.args(["access", "revoke", "node"]);
+    let revoke = Process::start(command);
+    let begin = Instant::now();
+    eventually("the key to be refused", || is_denied(&native).then_some(()));
+    // Sooner than those who say nothing are dropped.
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    drop(idle);
+    drop(revoke.end());
 }
 
 #[test]

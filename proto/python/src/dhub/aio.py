@@ -115,7 +115,7 @@ class AsyncHub(Client):
             while True:
                 if line is None:
                     shadow = zmq.asyncio.Context.shadow(context().underlying)
-                    line = Line(shadow, self.target, zmq.REQ, watched=self.target.endpoint.startswith("tcp"))
+                    line = Line(shadow, self.target, zmq.REQ)
                 came = await _exchange(line, step)
                 if came is None:
                     hint = line.hint or hint

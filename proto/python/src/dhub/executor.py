@@ -52,6 +52,7 @@ class DhubExecutor(Executor):
         server: str | None = None,
         *,
         access: PathLike | None = None,
+        insecure: bool = False,
         shared: PathLike | None = None,
         retries: int = 0,
         priority: int = 0,
@@ -64,7 +65,7 @@ class DhubExecutor(Executor):
         if isinstance(trust, str):
             raise TypeError(f"trust is a list of names of keys: trust=[{trust!r}]")
         self.trust = frozenset(trust)
-        self.target = target or find(server, access, timeout)
+        self.target = target or find(server, access, timeout, insecure)
         self.shared = Path(shared or os.environ.get("DHUB_SHARED") or directory() / "shared").absolute()
         self.retries, self.priority, self.time_limit = retries, priority, time_limit
         self.hub_timeout = hub_timeout

@@ -1,7 +1,8 @@
 """Which hub is meant, and how to reach it: the same way as dquery and kworker.
 
-What is said counts first, then the environment (`DHUB_HUB`, `DHUB_ACCESS`), then the hubs that this user
-runs: on this machine over ipc, on others by the access files in `~/.dhub`.
+What is said counts first, then the environment (`DHUB_HUB`, `DHUB_ACCESS`), then the hubs that this user runs, by the
+access files in `~/.dhub`: on this machine over ipc, on others over TCP. The key of the access file decides who is
+talked to; without one only `insecure` says that nobody does.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ import json
 import os
 import re
 import socket
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple, Union
 
 from dhub import private
 from dhub._version import __version__
-from dhub.errors import AccessError, NoHub, SeveralHubs
+from dhub.errors import AccessError, Denied, NoHub, SeveralHubs
 
 PORT = 6125
 SOCKET_PATH_BYTES_MAX = 107
@@ -28,7 +28,8 @@ PROBE_S = 1.0
 """How long another machine may take to show that a hub runs there."""
 AGAIN_S = 0.05
 """A hub that was started just now is there soon."""
-ALL_ROLES = {"observe", "submit", "work", "admin"}
+INSECURE = "DHUB_INSECURE"
+"""For scripts: what `insecure` says."""
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -49,7 +50,7 @@ class Target(NamedTuple):
 
     endpoint: str
     keys: Keys | None = None
-    """None: over ipc, or plain."""
+    """None: plain, because somebody said so."""
     access: Path | None = None
     """The access file that it is known by."""
     about: str = ""
@@ -83,7 +84,6 @@ class Access:
             self.file, self.host, self.ipc = str(said["file"]), str(said["host"]), str(said["ipc"])
             self.boot_id = str(said["boot_id"])
             self.endpoints = [str(endpoint) for endpoint in said["endpoints"]]
-            self.roles = {str(role) for role in said["roles"]}
             self.keys = Keys(*(_key(said, name) for name in ("server_key", "public_key", "secret_key")))
         except (ValueError, KeyError, TypeError, AttributeError):
             # What was wrong is not shown: it may be a key.
@@ -96,44 +96,55 @@ class Access:
 
     @property
     def ipc_answers(self) -> bool:
-        """Does the hub take connections on this machine?"""
-        return self.is_here and self.ipc.startswith("ipc://") and takes_connections(self.ipc[len("ipc://") :])
+        """Does something take connections where the hub did on this machine? Who that is, its key tells.
+
+        Raises `AccessError` if the directory is not this user's any more.
+        """
+        path = Path(self.ipc[len("ipc://") :])
+        if not (self.is_here and self.ipc.startswith("ipc://") and takes_connections(str(path))):
+            return False
+        private.check_dir(path.parent, "set XDG_RUNTIME_DIR to a directory of yours")
+        return True
+
+    def is_at(self, endpoint: str) -> bool:
+        """Is it the hub that this endpoint leads to?"""
+        return endpoint == self.ipc or any(is_same(known, endpoint) for known in self.endpoints)
 
     @property
     def about(self) -> str:
         return f"{self.path} says that {self.file or 'a hub in memory'} is, on {self.host}"
 
     def target(self) -> Target:
-        """Over ipc if the hub is on this machine and everything may be asked, as over ipc it may; else by its key."""
-        if self.roles == ALL_ROLES and self.ipc_answers:
-            return Target(self.ipc, None, self.path, self.about)
-        if not self.endpoints:
-            raise AccessError(f"{self.path} names no encrypted endpoint of the hub, and the hub is not on this machine")
-        return self.at(self.endpoints[0])
+        """Over ipc if the hub is on this machine and its socket can be entered; else where the file says."""
+        if self.ipc_answers:
+            return self.at(self.ipc)
+        for endpoint in self.endpoints:
+            if endpoint.startswith("tcp://"):
+                return self.at(endpoint)
+        raise AccessError(f"{self.path} names no encrypted endpoint of the hub, and the hub is not on this machine")
 
     def at(self, endpoint: str) -> Target:
         """At this endpoint, which may be a tunnel to where the file says."""
-        if endpoint.startswith("tcp://"):
-            return Target(endpoint, self.keys, self.path, self.about)
-        return Target(endpoint)
+        return Target(endpoint, self.keys, self.path, self.about)
 
 
-def find(server: str | None, access: PathLike | None, timeout: float) -> Target:
+def find(server: str | None, access: PathLike | None, timeout: float, insecure: bool = False) -> Target:
     """The hub to talk to; waits up to `timeout` seconds for one that is about to start.
 
-    Raises `NoHub`, `SeveralHubs`, `AccessError`, and `ValueError` for what is no endpoint.
+    Raises `NoHub`, `SeveralHubs`, `AccessError`, `Denied` if no key is known for it, and `ValueError` for what is no
+    endpoint.
     """
     until = time.monotonic() + timeout
     while True:
         try:
-            return find_now(server, access)
+            return find_now(server, access, insecure)
         except NoHub:
             if time.monotonic() >= until:
                 raise
         time.sleep(AGAIN_S)
 
 
-def find_now(server: str | None, access: PathLike | None) -> Target:
+def find_now(server: str | None, access: PathLike | None, insecure: bool = False) -> Target:
     """As `find`, without waiting."""
     if server is None and access is None:
         server, access = os.environ.get("DHUB_HUB") or None, os.environ.get("DHUB_ACCESS") or None
@@ -141,12 +152,64 @@ def find_now(server: str | None, access: PathLike | None) -> Target:
     if access is not None:
         file = Access(Path(os.path.abspath(access)))
         return file.at(endpoint) if endpoint is not None else file.target()
-    if endpoint is not None:
-        for known, _ in hubs():
-            if endpoint in known.endpoints:
-                return known.at(endpoint)
+    if endpoint is None:
+        return _only()
+    return _known(endpoint, insecure or os.environ.get(INSECURE, "") not in ("", "0"))
+
+
+def _known(endpoint: str, insecure: bool) -> Target:
+    """By the key of that of this user's hubs that is there. Plain only if none is, and plain is allowed."""
+    for known, live in hubs():
+        # One that was stopped has left its port to others.
+        if (live or not insecure) and known.is_at(endpoint):
+            return known.at(endpoint)
+    is_tcp = endpoint.startswith("tcp://")
+    if insecure and is_tcp:
         return Target(endpoint)
-    return _only()
+    plain = (
+        f"\n  a hub that was started with --insecure wants no key: insecure=True or {INSECURE}=1, and whoever answers"
+        " there is believed"
+    )
+    raise Denied(
+        f"no key is known for the hub at {endpoint}: none of your hubs is there, by {directory()}\n"
+        "  give its access file with access= or DHUB_ACCESS; dhub access new makes it, by the hub's user"
+        + (plain if is_tcp else "")
+    )
+
+
+def is_same(a: str, b: str) -> bool:
+    """Do both lead to the same place? Names are looked up, and this machine is one place, whatever it is called.
+
+    If not, no harm is done by a yes: the key of one hub opens no other.
+    """
+    if a == b:
+        return True
+    # Names are looked up only if they matter.
+    if not (a.startswith("tcp://") and b.startswith("tcp://")) or a.rpartition(":")[2] != b.rpartition(":")[2]:
+        return False
+    one, other = _addresses(a), _addresses(b)
+    return bool(one & other) or (any(map(_is_own, one)) and any(map(_is_own, other)))
+
+
+def _addresses(endpoint: str) -> set[str]:
+    host = endpoint[len("tcp://") :].rpartition(":")[0].strip("[]")
+    # This machine's own name may be known to nobody else.
+    if host.lower() == socket.gethostname().lower() or host == "*":
+        return {"127.0.0.1"}
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return set()
+
+
+def _is_own(address: str) -> bool:
+    """Is it an address of this machine? Only of one's own one can take a port."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+            return True
+        except OSError:
+            return False
 
 
 def parse(text: str) -> str:
@@ -174,14 +237,6 @@ def directory() -> Path:
     return Path(os.environ.get("DHUB_DIR") or Path.home() / ".dhub")
 
 
-def socket_dir() -> Path:
-    """`$XDG_RUNTIME_DIR/dhub`, else a directory of this user below the temporary directory."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    if os.path.isabs(runtime):
-        return Path(runtime) / "dhub"
-    return Path(os.environ.get("TMPDIR") or tempfile.gettempdir()) / f"dhub-{os.getuid()}"
-
-
 def boot_id() -> str:
     """Another one after each start of the machine. Empty where the system does not tell."""
     try:
@@ -201,24 +256,33 @@ def takes_connections(path: str) -> bool:
 
 
 def hubs() -> list[tuple[Access, str]]:
-    """The hubs of this user that run, or that did not stop as asked: their owner's access, and which they are."""
-    found: list[tuple[Access, str]] = []
+    """The hubs of this user: their owner's access, and which they are; empty for those that stopped as asked."""
+    running: list[tuple[Access, str]] = []
+    stopped: list[tuple[Access, str]] = []
     home = directory()
     if not home.is_dir():
-        return found
+        return running
     private.check_dir(home, "set DHUB_DIR to a directory of yours")
     for hub in sorted(home.iterdir()):
         owner = hub / "owner.access"
-        try:
-            live = json.loads(private.read(hub / "live.json"))
-            about = f"process {live['process']} since {live['since']}"
-        except (AccessError, ValueError, KeyError, TypeError):
-            continue
         # Without it its owner's key was taken back: for others to reach, by a file that they name.
-        if owner.exists():
-            access = Access(owner)
-            found.append((access, f"{access.file or 'in memory'}, on {access.host}, {about}"))
-    return found
+        if not owner.exists():
+            continue
+        access = Access(owner)
+        live = _live(hub / "live.json")
+        (running if live else stopped).append((access, f"{access.file or 'in memory'}, on {access.host}, {live}" if live else ""))
+    return running + stopped
+
+
+def _live(path: Path) -> str:
+    """What a hub that runs says of itself; empty if there is none."""
+    if not path.exists():
+        return ""
+    try:
+        live = json.loads(private.read(path))
+        return f"process {live['process']} since {live['since']}"
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _key(said: dict[str, Any], name: str) -> bytes:
@@ -228,39 +292,28 @@ def _key(said: dict[str, Any], name: str) -> bytes:
     return bytes(key)
 
 
-def _live() -> list[str]:
-    """Endpoints of this user's hubs on this machine that take connections now."""
-    directory = socket_dir()
-    if not directory.is_dir():
-        return []
-    private.check_dir(directory, "set XDG_RUNTIME_DIR to a directory of yours")
-    return [f"ipc://{path}" for path in sorted(directory.glob("*.sock")) if takes_connections(str(path))]
-
-
 def _only() -> Target:
     """The only hub of this user that runs."""
-    here = _live()
+    here: list[tuple[Access, str]] = []
     away: list[tuple[Access, str]] = []
     gone: list[tuple[Access, str]] = []
     for access, about in hubs():
-        if access.is_here and access.ipc in here:
+        if not about:
             continue
         if access.ipc_answers:
-            here.append(access.ipc)
-        elif not access.is_here and access.host != socket.gethostname() and access.endpoints:
+            here.append((access, about))
+        elif access.host != socket.gethostname() and access.endpoints:
             away.append((access, about))
         else:
             gone.append((access, about))
     if len(here) + len(away) > 1:
         # One that was killed on another machine is still listed.
         away = [hub for hub in away if any(_answers(endpoint) for endpoint in hub[0].endpoints)]
-    if len(here) == 1 and not away:
-        return Target(here[0])
-    if len(away) == 1 and not here:
-        return away[0][0].target()
-    if here or away:
-        choices = [f"server={endpoint!r}" for endpoint in here]
-        choices += [f"access={str(access.path)!r}  ({about})" for access, about in away]
+    found = here + away
+    if len(found) == 1:
+        return found[0][0].target()
+    if found:
+        choices = [f"access={str(access.path)!r}  ({about})" for access, about in found]
         raise SeveralHubs("several of your hubs run; choose one:\n  " + "\n  ".join(choices))
     if gone:
         access, about = gone[-1]

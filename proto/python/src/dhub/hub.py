@@ -49,7 +49,8 @@ class Hub(Client):
     """A client of one hub, for any number of threads. Each request that is under way has a connection of its own.
 
     Without `server` (HOST, HOST:PORT, tcp:// or ipc://) and `access` (an access file) it is the one that dquery
-    would find: by `DHUB_HUB` and `DHUB_ACCESS`, else your only hub that runs. A hub that is silent for
+    would find: by `DHUB_HUB` and `DHUB_ACCESS`, else your only hub that runs. `insecure` lets it talk to a hub at
+    `server` that wants no key, if none is known for it. A hub that is silent for
     `timeout` seconds raises `NoHub`; until then requests go out again over new connections, which does no
     harm. `wait` has more patience, `hub_timeout` seconds. `worker` is the name to steal by.
 
@@ -124,7 +125,7 @@ class Hub(Client):
             step = next(steps)
             while True:
                 if line is None:
-                    line = Line(context(), self.target, zmq.REQ, watched=self.target.endpoint.startswith("tcp"))
+                    line = Line(context(), self.target, zmq.REQ)
                 came = _exchange(line, step)
                 if came is None:
                     hint = line.hint or hint
@@ -155,12 +156,6 @@ def _exchange(line: Line, step: talk.Try) -> bytes | None:
     """Sends once, and waits. None: silence."""
     try:
         line.socket.send(step.frame, zmq.DONTWAIT)
-    except zmq.Again:
-        return None
-    try:
-        if line.events is None:
-            line.socket.rcvtimeo = max(1, round(step.seconds * 1000))
-            return bytes(line.socket.recv())
     except zmq.Again:
         return None
     poller = zmq.Poller()

@@ -45,7 +45,7 @@ class Line:
     """A socket that is connected to the hub, with what libzmq tells about it."""
 
     def __init__(
-        self, context: Any, target: Target, kind: int, *, watched: bool = True, conflate: bool = False, ping_ms: int = 0
+        self, context: Any, target: Target, kind: int, *, conflate: bool = False, ping_ms: int = 0
     ) -> None:
         self.target = target
         self.hint: Denied | None = None
@@ -63,7 +63,7 @@ class Line:
         if target.keys is not None:
             keys = target.keys
             socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = keys
-        self.events = socket.get_monitor_socket(_WANTED) if watched else None
+        self.events = socket.get_monitor_socket(_WANTED)
         socket.connect(target.endpoint)
 
     def close(self) -> None:
@@ -94,11 +94,11 @@ class Line:
             )
         elif event is Event.MISMATCH:
             raise Denied(
-                f"what answers at {endpoint} is not encrypted, or no hub at all; {about} is for one that is\n"
-                "  to a hub with --insecure: server= without access= and DHUB_ACCESS"
+                f"what answers at {endpoint} is another hub than {about} is for, or none: it is not encrypted\n"
+                "  to a hub with --insecure: server= and insecure=True, without access= and DHUB_ACCESS"
             )
         elif event is Event.BROKEN_OFF and self.target.keys is not None:
             self.hint = Denied(
-                f"what listens at {endpoint} breaks the encrypted handshake off: it is another hub than {about} is for,"
-                " or none"
+                f"what answers at {endpoint} is another hub than {about} is for, or none: it breaks the encrypted handshake"
+                " off"
             )

@@ -47,8 +47,14 @@ def read(path: Path) -> str:
     try:
         with open(path, encoding="utf-8") as file:
             # Of the open file: what is read is what was looked at.
-            mode = os.fstat(file.fileno()).st_mode
-            if stat.S_ISREG(mode) and mode & 0o077:
+            meta = os.fstat(file.fileno())
+            mode, is_file = meta.st_mode, stat.S_ISREG(meta.st_mode)
+            if not is_file and not stat.S_ISFIFO(mode):
+                raise AccessError(f"{path} is neither a file nor a pipe")
+            if not is_file and meta.st_uid != os.getuid():
+                # Whoever made a pipe, as <(...) does, decides what comes out of it.
+                raise AccessError(f"{path} belongs to user {meta.st_uid}, not to you; give a file or a pipe of yours")
+            if mode & 0o077:
                 raise AccessError(
                     f"{path} has a key in it and can be read by others; mend it with: chmod 600 '{path}'\n"
                     "  if somebody may have read it, take the key back: dhub access revoke"

@@ -44,6 +44,7 @@ class Client:
         server: str | None = None,
         *,
         access: PathLike | None = None,
+        insecure: bool = False,
         timeout: float = 5.0,
         hub_timeout: float = 600.0,
         worker: str | None = None,
@@ -51,7 +52,7 @@ class Client:
     ) -> None:
         self.timeout = timeout
         self.hub_timeout = hub_timeout
-        self.target = target or find(server, access, timeout)
+        self.target = target or find(server, access, timeout, insecure)
         host = socket.gethostname()
         self.worker = worker or os.environ.get("DHUB_WORKER") or f"{host}:{os.getpid()}"
         self._me = wire.Worker(name=self.worker, host=host)

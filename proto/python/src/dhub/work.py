@@ -48,6 +48,7 @@ def work(
     server: str | None = None,
     *,
     access: PathLike | None = None,
+    insecure: bool = False,
     name: str | None = None,
     until_done: bool = False,
     max_tasks: int | None = None,
@@ -75,7 +76,7 @@ def work(
 
     Raises as `Hub` when there is no hub at the start, and `Denied`. Later silence of the hub is waited for.
     """
-    target = target or find(server, access, timeout)
+    target = target or find(server, access, timeout, insecure)
     worker = _Worker(Pool(target, name or f"{socket.gethostname()}:{os.getpid()}", 1, stay=not until_done, ahead=ahead))
     previous: Any = None
     in_main = threading.current_thread() is threading.main_thread()

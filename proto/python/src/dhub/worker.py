@@ -23,7 +23,7 @@ from dhub import call, nursery, payload
 from dhub._version import __version__
 from dhub._wire import hub_pb2 as wire
 from dhub.errors import AccessError, Denied, DhubError, NoHub, Refused
-from dhub.find import Target, find
+from dhub.find import INSECURE, Target, find
 from dhub.model import OUTPUT_BYTES_MAX, Phase
 from dhub.pool import Held, Key, Pool
 
@@ -366,6 +366,7 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
     add("-j", "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)")
     add("-s", "--server", metavar="ENDPOINT", help="where the hub is [env: DHUB_HUB]")
     add("--access", metavar="FILE", help="an access file [env: DHUB_ACCESS]")
+    add("--insecure", action="store_true", help="talk to a hub at -s that wants no key [env: DHUB_INSECURE=1]")
     add("--name", help="of the pool, for people (default: HOST:PID)")
     add("--until-done", action="store_true", help="leave when every task of the hub is finished, or stuck")
     add("--ahead", type=int, metavar="N", help="hold so many tasks ahead (default: by measure)")
@@ -381,15 +382,19 @@ def main(words: list[str] | None = None) -> int:
     """The exit codes are those of kworker: 0, 1 some failed, 5 stuck, 7 no hub, 9, 11 denied."""
     chosen = options(words)
     try:
-        target = find(chosen.server, chosen.access, chosen.timeout)
+        target = find(chosen.server, chosen.access, chosen.timeout, chosen.insecure)
     except (DhubError, ValueError) as error:
         print(f"dhub.worker: {error}", file=sys.stderr)
-        return 7 if isinstance(error, NoHub) else 9 if isinstance(error, AccessError) else 2
+        code = {NoHub: 7, AccessError: 9, Denied: 11}
+        return next((number for kind, number in code.items() if isinstance(error, kind)), 2)
     name = chosen.name or f"{socket.gethostname()}:{os.getpid()}"
     os.environ.update(DHUB_HUB=target.endpoint, DHUB_WORKER=name)
     os.environ.pop("DHUB_ACCESS", None)
-    if target.access is not None and target.keys is not None:
+    os.environ.pop(INSECURE, None)
+    if target.access is not None:
         os.environ["DHUB_ACCESS"] = str(target.access)
+    else:
+        os.environ[INSECURE] = "1"
 
     def talk(order: nursery.Order) -> int:
         worker = Worker(target, name, chosen.jobs, chosen, order)
