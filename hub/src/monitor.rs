@@ -5,12 +5,15 @@ use std::collections::{HashMap, VecDeque};
 use dhub_proto::wire;
 
 use crate::convert::Load;
+use crate::scheduler::Scheduler;
 use crate::scheduler::message::{Millis, WorkerId};
 
 /// The rate that is shown is that of the last ten seconds.
 const RATE_MS: u64 = 10_000;
 const SAMPLE_MS: u64 = 500;
 const COMMITS: usize = 64;
+/// Loads of workers that are forgotten by now, until they are looked through.
+const STALE_LOADS_MAX: usize = 1_000;
 
 pub struct Monitor {
     started: Millis,
@@ -49,7 +52,10 @@ impl Monitor {
         self.commits_us.push_back(us);
     }
 
-    pub fn note_load(&mut self, worker: WorkerId, load: Load) {
+    pub fn note_load(&mut self, worker: WorkerId, load: Load, scheduler: &Scheduler) {
+        if self.loads.len() > scheduler.workers_known() + STALE_LOADS_MAX {
+            self.keep_loads(|id| scheduler.worker(id).is_some());
+        }
         self.loads.insert(worker, load);
     }
 

@@ -316,6 +316,10 @@ impl Scheduler {
         })
     }
 
+    pub fn workers_known(&self) -> usize {
+        self.workers.len()
+    }
+
     pub fn workers(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
         self.workers.iter()
     }

@@ -201,6 +201,10 @@ impl Workers {
         self.by_id.get_mut(&id)
     }
 
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
         self.by_id.iter().map(|(&id, worker)| (id, worker))
     }

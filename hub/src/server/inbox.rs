@@ -252,7 +252,7 @@ impl Server {
         let who = command.who().cloned();
         self.apply(command)?;
         if let Some(id) = who.and_then(|who| self.scheduler.worker_id(&who)) {
-            self.monitor.note_load(id, load);
+            self.monitor.note_load(id, load, &self.scheduler);
         }
         Ok(())
     }

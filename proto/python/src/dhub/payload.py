@@ -324,15 +324,14 @@ def _raised(task: str, data: Any, trusted: bool) -> BaseException:
         reason, text = (str(said) for said in json.loads(bytes(data[_HEAD.size : _HEAD.size + size])))
     except (struct.error, ValueError, TypeError, RecursionError):
         return TaskFailed(task, "it failed, and how cannot be read")
-    error: Any = None
+    error: BaseException = TaskFailed(task, reason)
     pickled = data[_HEAD.size + size :]
     if trusted and pickled:
         try:
-            error = pickle.loads(pickled)
+            raised = pickle.loads(pickled)
+            error = raised if isinstance(raised, BaseException) else error
         except Exception:
             pass
-    if not isinstance(error, BaseException):
-        error = TaskFailed(task, reason)
     error.__cause__ = RemoteTraceback(text)
     return error
 

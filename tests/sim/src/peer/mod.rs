@@ -97,7 +97,7 @@ fn client_id(seat: PeerId, life: u32, count: u32) -> ClientId {
 /// Every other one has a key that is not the owner's. Of two shells on one machine, which are called the
 /// same, the owner's may act for the other.
 fn key(seat: PeerId) -> Name {
-    if seat % 2 == 0 { Name::default() } else { "lab".into() }
+    if seat.is_multiple_of(2) { Name::default() } else { "lab".into() }
 }
 
 fn earliest(times: impl IntoIterator<Item = Option<Millis>>) -> Option<Millis> {

@@ -1,0 +1,155 @@
+//! What workers of one key may take of the hub's memory, and that the owner's are not meant.
+
+mod common;
+
+use common::*;
+use dhub::scheduler::message::*;
+
+fn numbered(key: &str, number: u32) -> Who {
+    let mut id = [7; 16];
+    id[..4].copy_from_slice(&number.to_le_bytes());
+    Who { name: "w".into(), id: Some(id), key: key.into(), ..Who::default() }
+}
+
+fn ask_steal(hub: &mut Hub, who: &Who, wait_ms: u64) -> Ticket {
+    let steal = Steal { wait_ms, ..steal(who, 1, 1) };
+    let (ticket, who) = (hub.ticket(), who.clone());
+    hub.apply(Command::Steal { ticket, who, steal });
+    ticket
+}
+
+fn workers(hub: &Hub) -> usize {
+    hub.scheduler.workers().count()
+}
+
+fn stored(hub: &Hub) -> usize {
+    hub.changes.iter().filter(|change| matches!(change, Change::Worker { .. })).count()
+}
+
+#[test]
+fn ids_by_the_thousand_that_are_given_nothing_are_forgotten_and_never_stored() {
+    let mut hub = Hub::in_memory();
+    for number in 0..60_000 {
+        let (who, attempts) = (numbered("evil", number), Vec::new());
+        hub.apply(Command::Heartbeat { ticket: None, who, attempts });
+    }
+    assert_eq!(workers(&hub), 0, "a heartbeat makes nobody known");
+    for number in 0..60_000 {
+        ask_steal(&mut hub, &numbered("evil", number), 0);
+        assert!(workers(&hub) <= 1_000);
+    }
+    hub.turn();
+    // The last ones are those that are known.
+    assert!(hub.scheduler.worker_id(&numbered("evil", 59_999)).is_some());
+    hub.now += 60_000;
+    hub.turn();
+    assert_eq!((workers(&hub), stored(&hub)), (0, 0));
+    for number in 0..2_000 {
+        ask_steal(&mut hub, &numbered("", number), 0);
+    }
+    hub.turn();
+    assert_eq!(workers(&hub), 2_000, "the owner's are not counted");
+}
+
+#[test]
+fn who_waits_is_not_forgotten_for_others_of_its_key() {
+    let mut hub = Hub::in_memory();
+    hub.ask(|ticket| {
+        let tasks = vec![task("later", &["never"])];
+        Command::Create { ticket, tasks, merge: false }
+    });
+    let waiting = Steal { wait_ms: 60_000, stay: true, ..steal(&who("lab/w1"), 1, 1) };
+    let parked = hub.ticket();
+    hub.apply(Command::Steal { ticket: parked, who: who("lab/w1"), steal: waiting });
+    for number in 0..5_000 {
+        ask_steal(&mut hub, &numbered("lab", number), 0);
+    }
+    hub.turn();
+    let ticket = hub.ticket();
+    hub.apply(Command::Create { ticket, tasks: vec![task("a", &[])], merge: false });
+    let answers = hub.turn();
+    let answer = answers.iter().find(|(to, _)| *to == parked).expect("an answer");
+    assert!(matches!(&answer.1, Answer::Stolen(stolen) if stolen.leases.len() == 1));
+}
+
+#[test]
+fn there_are_ten_thousand_workers_of_a_key_at_most() {
+    let mut hub = Hub::in_memory();
+    let tasks = |from: u32| (from..from + 10_050).map(|i| task(&format!("t{i}"), &[])).collect();
+    hub.ask(|ticket| Command::Create { ticket, tasks: tasks(0), merge: false });
+    for number in 0..10_000 {
+        ask_steal(&mut hub, &numbered("lab", number), 0);
+    }
+    hub.turn();
+    assert_eq!(stored(&hub), 10_000);
+    let last = ask_steal(&mut hub, &numbered("lab", 10_000), 0);
+    let others = [ask_steal(&mut hub, &numbered("", 1), 0), ask_steal(&mut hub, &who("b/w1"), 0)];
+    let known = ask_steal(&mut hub, &numbered("lab", 3), 0);
+    let answers = hub.turn();
+    let of = |ticket| &answers.iter().find(|(to, _)| *to == ticket).expect("an answer").1;
+    match of(last) {
+        Answer::Error { code: Code::Busy, message, .. } => {
+            assert_eq!(
+                message,
+                "the key 'lab' has 10000 workers, which is the limit; ask again later"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    for ticket in [others[0], others[1], known] {
+        assert!(matches!(of(ticket), Answer::Stolen(stolen) if stolen.leases.len() == 1));
+    }
+    // Nor by the way of a Complete.
+    let who = numbered("lab", 10_001);
+    let want = Some(steal(&who, 1, 1));
+    let said = hub.ask(|ticket| Command::Complete { ticket, who, outcomes: Vec::new(), want });
+    assert!(matches!(said, Answer::Completed { stolen: None, .. }), "{said:?}");
+}
+
+#[test]
+fn names_of_what_was_lost_are_bounded_by_the_key() {
+    let mut hub = Hub::in_memory();
+    let tasks = (0..200).map(|i| task(&format!("t{i}"), &[])).collect();
+    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+    let beat = |key: &str, number: u32| {
+        let name = |i: u32| format!("{number} {i} {}", "x".repeat(1_000)).into();
+        let attempts = (0..1_000).map(|i| AttemptRef { name: name(i), attempt: 1, started: false });
+        let (ticket, who) = (None, numbered(key, number));
+        Command::Heartbeat { ticket, who, attempts: attempts.collect() }
+    };
+    for key in ["evil", ""] {
+        for number in 0..50 {
+            ask_steal(&mut hub, &numbered(key, number), 0);
+            hub.apply(beat(key, number));
+        }
+    }
+    let bytes = |key: &str| -> usize {
+        let workers = hub.scheduler.workers().filter(|(_, worker)| worker.who.key == key);
+        workers.flat_map(|(_, worker)| worker.lost()).map(|(name, _)| name.len()).sum()
+    };
+    assert!((1 << 20..=16 << 20).contains(&bytes("evil")), "{}", bytes("evil"));
+    assert_eq!(bytes("") / 1_000_000, 50, "the owner's are told of all");
+}
+
+#[test]
+fn clients_of_a_key_are_bounded_too() {
+    let mut hub = Hub::in_memory();
+    let steal_as = |client: u32, key: &str| {
+        let mut id = [9; 16];
+        id[..4].copy_from_slice(&client.to_le_bytes());
+        let who = Who { name: "h".into(), key: key.into(), ..Who::default() };
+        let steal = Steal { client: Some(id), ..steal(&who, 1, 1) };
+        move |ticket| Command::Steal { ticket, who, steal }
+    };
+    for client in 0..100_000 {
+        let ticket = hub.ticket();
+        hub.apply(steal_as(client, "evil")(ticket));
+    }
+    hub.turn();
+    let said = hub.ask(steal_as(100_000, "evil"));
+    assert!(matches!(said, Answer::Error { code: Code::Busy, .. }), "{said:?}");
+    assert!(matches!(hub.ask(steal_as(100_000, "")), Answer::Stolen(_)));
+    hub.now += 150_000;
+    hub.turn();
+    assert!(matches!(hub.ask(steal_as(100_000, "evil")), Answer::Stolen(_)), "for two minutes");
+}
