@@ -1,5 +1,6 @@
 //! Who gets in, and how far: keys, roles, files, and what travels.
 
+mod crowd;
 mod dumps;
 mod files;
 mod flood;
