@@ -39,7 +39,7 @@ dir=$(mktemp -d "$target/bench-pool.XXXXXX")
 # Sockets live below it, and their paths have to be short.
 run=$(mktemp -d)
 export XDG_RUNTIME_DIR=$run HOME=$run
-unset DHUB_HUB DHUB_ACCESS DHUB_DIR DHUB_WORKER RUST_LOG
+unset DHUB_HUB DHUB_ACCESS DHUB_INSECURE DHUB_DIR DHUB_WORKER RUST_LOG
 hub= pool=
 stop() {
     for process in $pool $hub; do

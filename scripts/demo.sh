@@ -42,7 +42,7 @@ export OUT=$work/results PATH=$bin:$PATH
 # A directory of its own for sockets and keys, so that hubs of yours that run are left alone.
 XDG_RUNTIME_DIR=$(mktemp -d "${TMPDIR:-/tmp}/dhub-demo.XXXXXX")
 export XDG_RUNTIME_DIR DHUB_DIR=$XDG_RUNTIME_DIR/keys
-unset DHUB_HUB DHUB_ACCESS DHUB_WORKER
+unset DHUB_HUB DHUB_ACCESS DHUB_INSECURE DHUB_WORKER
 cleanup() {
     trap - EXIT
     # shellcheck disable=SC2046 # several processes

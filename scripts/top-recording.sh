@@ -15,7 +15,7 @@ if [ -z "${DHUB_BIN:-}" ]; then
 fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/dhub-top.XXXXXX")
 export PATH=$DHUB_BIN:$PATH XDG_RUNTIME_DIR=$work DHUB_DIR=$work/keys LC_ALL=C.UTF-8
-unset DHUB_HUB DHUB_ACCESS DHUB_WORKER NO_COLOR TMUX
+unset DHUB_HUB DHUB_ACCESS DHUB_INSECURE DHUB_WORKER NO_COLOR TMUX
 tmux() { command tmux -u -S "$work/tmux" "$@"; }
 cleanup() {
     trap - EXIT

@@ -17,7 +17,7 @@ fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/dhub-verbs.XXXXXX")
 export PATH=$bin:$PATH XDG_RUNTIME_DIR=$work DHUB_DIR=$work/keys
-unset DHUB_HUB DHUB_ACCESS DHUB_WORKER
+unset DHUB_HUB DHUB_ACCESS DHUB_INSECURE DHUB_WORKER
 doomed=
 cleanup() {
     trap - EXIT

@@ -32,9 +32,14 @@ fn a_hub_that_is_down_is_named_after_the_time_out() {
 #[test]
 fn an_endpoint_without_a_hub_is_tried_and_named() {
     let space = Space::new();
+    let ask =
+        |args: &[&str]| space.run("dquery", &[args, &["--timeout", "100ms", "status"]].concat());
+    ask(&["--insecure", "-s", "tcp://127.0.0.1:9"])
+        .exits(7)
+        .says(&["127.0.0.1:9"])
+        .is_one_message();
     let endpoint = format!("ipc://{}", space.path("nobody.sock").display());
-    let output = space.run("dquery", &["-s", &endpoint, "--timeout", "100ms", "status"]);
-    output.exits(7).says(&[&endpoint]).is_one_message();
+    ask(&["-s", &endpoint]).exits(11).says(&["no key is known", &endpoint]).is_one_message();
 }
 
 #[test]

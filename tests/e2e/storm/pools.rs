@@ -70,7 +70,11 @@ impl Pools {
     fn another(&mut self, hub: &Hub) -> Process {
         self.started += 1;
         let (slots, name) = (self.slots.to_string(), format!("pool-{}", self.started));
-        hub.worker(&["-j", &slots, "--name", &name, "--wait-for-hub"])
+        let mut command = hub.command("kworker");
+        command.args(["-j", &slots, "--name", &name, "--wait-for-hub"]);
+        // So that its environment can be read.
+        command.env("DHUB_CORE", "1");
+        Process::start(command)
     }
 
     /// One blow to somebody. Each kind comes in each round, in some order.
