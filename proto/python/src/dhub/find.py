@@ -28,6 +28,7 @@ PROBE_S = 1.0
 """How long another machine may take to show that a hub runs there."""
 AGAIN_S = 0.05
 """A hub that was started just now is there soon."""
+ALL_ROLES = {"observe", "submit", "work", "admin"}
 INSECURE = "DHUB_INSECURE"
 """For scripts: what `insecure` says."""
 
@@ -84,6 +85,7 @@ class Access:
             self.file, self.host, self.ipc = str(said["file"]), str(said["host"]), str(said["ipc"])
             self.boot_id = str(said["boot_id"])
             self.endpoints = [str(endpoint) for endpoint in said["endpoints"]]
+            self.roles = {str(role) for role in said["roles"]}
             self.keys = Keys(*(_key(said, name) for name in ("server_key", "public_key", "secret_key")))
         except (ValueError, KeyError, TypeError, AttributeError):
             # What was wrong is not shown: it may be a key.
