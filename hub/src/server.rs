@@ -225,6 +225,7 @@ impl Server {
             return Ok(());
         }
         tracing::info!("taken back: {}", keys.join(", "));
+        self.swept = None;
         let keys = keys.iter().map(Name::from).collect();
         self.apply(Command::Revoked { keys })
     }

@@ -151,7 +151,6 @@ impl Server {
             Asked::Workers { limit, after } => self.read(route, Read::Workers { limit, after })?,
             Asked::Long(asked) => self.start_job(ticket, route, asked)?,
             Asked::Reload => {
-                self.swept = None;
                 let body = match self.gate.reload() {
                     Ok(keys) => {
                         self.take_back(&keys.revoked)?;
