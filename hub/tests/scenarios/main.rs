@@ -12,7 +12,7 @@
 //!     cancel a     retry a (done)     hold a     unhold a     priority 5 a b
 //!     wait 5s     await 5s a b (until some of them are finished)
 //!     delay 1s (--retry-delay of this hub; without it 0)
-//!     revoke lab (its key is taken back)
+//!     revoke lab (its key is taken back)     forget steal w1 (nobody waits for those that begin so)
 //!     advance 31s (a turn each second)     pause 60s (none meanwhile)     restart
 //!     state     counts     attempts a     tasks NAME from 1 to 9 ...
 //!
@@ -270,6 +270,12 @@ impl Runner {
                 let leases = words.words.iter().map(|word| attempt(word));
                 let leases = leases.map(|lease| (lease.name, lease.attempt)).collect();
                 self.hub.apply(Command::Undelivered { leases });
+            }
+            "forget" => {
+                let beginning = words.words.join(" ");
+                let open = self.open.iter().filter(|(_, label)| label.starts_with(&beginning));
+                let tickets = open.map(|(&ticket, _)| ticket).collect();
+                self.hub.apply(Command::Forget { tickets });
             }
             "cancel" => {
                 let names = words.words.iter().map(|&name| name.into()).collect();
