@@ -14,7 +14,7 @@ use dhub::scheduler::message::Phase;
 use dhub::scheduler::{Scheduler, State};
 use dhub::server::{Fatal, Options, Server};
 use dhub::socket::{BindError, Socket};
-use dhub::store::{Access, CopyError, LockError, OpenError, Store, StoreError, copy_file};
+use dhub::store::{Access, CopyError, LockError, OpenError, Opened, Store, StoreError, copy_file};
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
 use dhub_proto::private::{Mode, PrivateError};
@@ -127,7 +127,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::NoCurve);
     }
     let (stop, wake) = catch_signals()?;
-    let (store, new) = open(args)?;
+    let Opened { store, new, was } = open(args)?;
 
     dhub::socket::limit_bytes();
     let context = zmq::Context::new();
@@ -179,6 +179,12 @@ fn run(args: &Args) -> Result<(), Failure> {
     home.announce(&place)?;
     let owner = home.path(access::OWNER);
     say!("  access      {}  your tools find it by themselves", owner.display());
+    if let Some(was) = was {
+        let mode = args.mode.file_mode;
+        say!(
+            "  warning     others could read {name} (mode {was:04o}); it is {mode} now: --file-mode"
+        );
+    }
     if is_plain {
         say!("  warning     plain TCP: whoever can connect can run commands as you");
     }
@@ -267,19 +273,16 @@ fn since() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-fn open(args: &Args) -> Result<(Store, bool), Failure> {
+fn open(args: &Args) -> Result<Opened, Failure> {
     let Some(file) = &args.file else {
-        return Ok((Store::open_in_memory().map_err(Failure::Memory)?, true));
+        let store = Store::open_in_memory().map_err(Failure::Memory)?;
+        return Ok(Opened { store, new: true, was: None });
     };
     let (network, without_redo) = (args.network_file, args.without_redo);
     let mode = Some(args.mode.file_mode);
     let access = Access { network, without_redo, mode, ..Access::default() };
     let opened = Store::open_with(file, &since(), access)?;
-    if let Some(was) = opened.was {
-        let (file, mode) = (file.display(), args.mode.file_mode);
-        say!("dhub: others could read {file} (mode {was:04o}); it is {mode} now, see --file-mode");
-    }
-    Ok((opened.store, opened.new))
+    Ok(opened)
 }
 
 /// The endpoint of this hub for its user on this machine; the same again after a restart.

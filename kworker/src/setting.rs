@@ -166,7 +166,12 @@ impl Setting {
                 // No other machine would take such a name either.
                 let of_task = matches!(&error, PrivateError::Io { source, .. }
                     if Errno::from_io_error(source) == Some(Errno::NAMETOOLONG));
-                let told = io::Error::other(format!("its output: {error}"));
+                let told = io::Error::other(match error {
+                    PrivateError::Io { path, source } => {
+                        format!("its output goes to {}: {source}", path.display())
+                    }
+                    error => format!("its output cannot be written: {error}"),
+                });
                 Err(if of_task { NotStarted::Task(told) } else { NotStarted::System(told) })
             }
         }

@@ -82,6 +82,8 @@ fn commands(script: &str) -> Vec<Vec<String>> {
         match (at.quote, c) {
             (Some('\''), '\'') | (Some('"'), '"') => at.quote = None,
             (Some('\''), _) => at.push(c),
+            // Inside backticks the quotes of what is in them have one.
+            (_, '\\') if at.end == '`' && chars.peek() == Some(&'"') => {}
             (_, '\\') => at.word.get_or_insert_default().extend(chars.next()),
             (_, '$') if chars.peek() == Some(&'(') => {
                 chars.next();
