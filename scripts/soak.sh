@@ -7,7 +7,10 @@
 #   sim     the core in virtual time, with lost messages, crashes and pauses; an hour
 #   crash   a hub killed with -9 under load and restarted on the same file; 10,000 times
 #   fuzz    hostile frames, sequences of requests, and bytes at the port; an hour
+#   storm   connections that stop, reset, half-close and flood, with and without keys, at one hub; half an hour
 #   pool    50,000 tasks of which some fail or never end, in pools that are killed with -9 like their hub; a few minutes
+# And, only when it is named:
+#   asan    the storm at a hub whose libzmq is built with address sanitizer, in target/asan; half an hour
 # --minutes: so long each, instead.
 # --seed: where to begin; without it after the seeds of the last soak of this build.
 set -euo pipefail
@@ -28,13 +31,13 @@ while [ $# -gt 0 ]; do
         if [ "$1" = --minutes ]; then minutes=$2; else seed=$2; fi
         shift
         ;;
-    sim | crash | fuzz | pool) parts+=("$1") ;;
+    sim | crash | fuzz | pool | storm | asan) parts+=("$1") ;;
     -h | --help) usage 0 ;;
     *) usage 2 >&2 ;;
     esac
     shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(sim crash fuzz pool)
+[ ${#parts[@]} -gt 0 ] || parts=(sim crash fuzz storm pool)
 
 cargo build --quiet --release --locked -p dhub -p dquery -p kworker -p crash -p simulation -p fuzz -p e2e
 target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
@@ -103,6 +106,34 @@ fuzz() {
     first=$(next_seed fuzz 1000000 1000000000)
     echo "fuzz: from input $first"
     run "$bin/dhub-fuzz" --from "$first" --seconds $((${minutes:-60} * 60))
+}
+
+storm() {
+    local first
+    first=$(next_seed storm 1 1)
+    echo "storm: seed $first"
+    run "$bin/dhub-siege" --seed "$first" --seconds $((${minutes:-30} * 60))
+}
+
+# libzmq and all that it allocates is checked. Needs gcc and its libasan.
+asan() {
+    local library programs=$target/asan/programs first
+    library=$(gcc -print-file-name=libasan.so)
+    CARGO_TARGET_DIR=$target/asan DHUB_ZMQ_FLAGS="-fsanitize=address -fno-omit-frame-pointer -g -O1" \
+        RUSTFLAGS="-C link-arg=$library" \
+        cargo build --quiet --locked --target "$(rustc -vV | sed -n 's/^host: //p')" -p dhub || return
+    mkdir -p "$programs"
+    ln -sf "$bin/dquery" "$bin/kworker" "$programs/"
+    # Before all other libraries, so that malloc is its own. What was freed is kept for a while.
+    cat >"$programs/dhub" <<END
+#!/bin/sh
+LD_PRELOAD=$library ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:quarantine_size_mb=64 \
+    exec $(echo "$target"/asan/*/debug/dhub) "\$@"
+END
+    chmod +x "$programs/dhub"
+    first=$(next_seed asan 1 1)
+    echo "asan: seed $first"
+    DHUB_BIN_DIR=$programs run "$bin/dhub-siege" --seed "$first" --seconds $((${minutes:-30} * 60)) --mib 3000
 }
 
 pool() {

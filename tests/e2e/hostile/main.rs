@@ -6,3 +6,4 @@ mod frames;
 mod memory;
 mod names;
 mod raw;
+mod siege;
