@@ -225,7 +225,8 @@ fn open_one(
     }
     if let Some(keys) = keys {
         socket.set_curve_server(true)?;
-        socket.set_curve_secretkey(keys.secret_key.expose().as_bytes())?;
+        let secret = keys.secret_key.raw().ok_or(zmq::Error::EINVAL)?;
+        socket.set_curve_secretkey(&*secret)?;
         socket.set_zap_domain(DOMAIN)?;
         watches.push(watch(context, &mut socket, way)?);
     }

@@ -13,10 +13,9 @@ use zeroize::Zeroizing;
 use crate::endpoint;
 use crate::private::{self, PrivateError};
 use crate::role::Roles;
+use crate::secret;
 pub use crate::secret::SecretKey;
 
-/// Length of a key in Z85, ZeroMQ's way to write 32 bytes.
-pub const KEY_CHARS: usize = 40;
 /// Counts up when older tools could not read the file.
 pub const FORMAT: u32 = 1;
 /// What files of this kind are called.
@@ -75,7 +74,8 @@ impl Keys {
     pub fn apply(&self, socket: &zmq::Socket) -> Result<(), zmq::Error> {
         socket.set_curve_serverkey(self.server.as_bytes())?;
         socket.set_curve_publickey(self.public.as_bytes())?;
-        socket.set_curve_secretkey(self.secret.expose().as_bytes())
+        let secret = self.secret.raw().ok_or(zmq::Error::EINVAL)?;
+        socket.set_curve_secretkey(&*secret)
     }
 }
 
@@ -147,7 +147,7 @@ impl Access {
 }
 
 pub fn is_key(text: &str) -> bool {
-    text.len() == KEY_CHARS && zmq::z85_decode(text).is_ok()
+    secret::decode(text).is_some()
 }
 
 fn takes_connections(path: &Path) -> bool {

@@ -9,6 +9,11 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+/// Length of a key, and in Z85, ZeroMQ's way to write it.
+const KEY_BYTES: usize = 32;
+const KEY_CHARS: usize = 40;
+const Z85: &[u8] =
+    b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 /// For who develops these programs: core dumps as the system makes them.
 const DUMPS: &str = "DHUB_CORE";
 
@@ -26,6 +31,27 @@ impl SecretKey {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// As libzmq keeps it: given the text, it would leave a copy of that behind.
+    pub fn raw(&self) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
+        decode(&self.0)
+    }
+}
+
+/// A key from its Z85, nothing of which stays anywhere else; zmq's own function keeps a copy.
+pub fn decode(z85: &str) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    if z85.len() != KEY_CHARS {
+        return None;
+    }
+    for (four, five) in key.chunks_exact_mut(4).zip(z85.as_bytes().chunks_exact(5)) {
+        let mut number: u64 = 0;
+        for byte in five {
+            number = number * 85 + Z85.iter().position(|it| it == byte)? as u64;
+        }
+        four.copy_from_slice(&u32::try_from(number).ok()?.to_be_bytes());
+    }
+    Some(key)
 }
 
 impl From<String> for SecretKey {
@@ -70,6 +96,20 @@ pub fn forbid_dumps() -> Option<Rlimit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_read_as_zmq_reads_them() {
+        for _ in 0..100 {
+            let pair = zmq::CurveKeyPair::new().unwrap();
+            let text = zmq::z85_encode(&pair.secret_key).unwrap();
+            assert_eq!(*SecretKey::new(text).raw().unwrap(), pair.secret_key);
+        }
+        // Too short, too long, no such character, more than four bytes.
+        for wrong in ["", &"0".repeat(39), &"0".repeat(41), &"~".repeat(40), &"#".repeat(40)] {
+            assert!(decode(wrong).is_none(), "{wrong}");
+        }
+        assert!(decode(&"é".repeat(20)).is_none());
+    }
 
     #[test]
     fn a_secret_is_shown_by_nothing_but_expose() {
