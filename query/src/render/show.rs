@@ -182,12 +182,13 @@ fn ending(attempt: &AttemptInfo) -> String {
     }
 }
 
-/// The name of a kworker begins with that of its machine.
+/// The name of a kworker begins with that of its machine. With whose key, if not with the owner's.
 fn place(attempt: &AttemptInfo) -> String {
-    let (worker, host) = (plain(&attempt.worker), plain(&attempt.host));
+    let (worker, host, key) = (plain(&attempt.worker), plain(&attempt.host), plain(&attempt.key));
+    let key = if key.is_empty() { String::new() } else { format!(", key {key}") };
     match worker.starts_with(&*host) {
-        true => format!("on {worker}"),
-        false => format!("on {worker} ({host})"),
+        true => format!("on {worker}{key}"),
+        false => format!("on {worker} ({host}){key}"),
     }
 }
 
@@ -260,7 +261,7 @@ merge-12   waiting   priority 0   retries 2
   environment A=1
               B=\\n
   reads       1,200 bytes
-  attempts    1  failed  on node12 (rack 3)  1970-01-01 00:16:40  for 1 m 2 s  exit 2
+  attempts    1  failed  on node12 (rack 3), key lab  1970-01-01 00:16:40  for 1 m 2 s  exit 2
     | reading
     | no such file
     all of it: /scratch/merge-12.1.out on rack 3
