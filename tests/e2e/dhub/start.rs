@@ -55,7 +55,7 @@ fn two_hubs_of_one_user_want_a_choice() {
         let mut command = space.command("dhub");
         command.args(["-f", file]);
         let mut hub = Process::start(command);
-        hub.hear("listening");
+        hub.hear("your tools find it");
         hub
     };
     let (_one, _two) = (start("one.db"), start("two.db"));
