@@ -41,7 +41,8 @@ const ROLES: [&str; 3] = ["observe", "submit", "work"];
 const ANSWER: Duration = Duration::from_secs(30);
 
 struct Hub {
-    space: Space,
+    /// Gone with it.
+    _space: Space,
     process: Process,
     port: u16,
     home: PathBuf,
@@ -59,7 +60,7 @@ impl Hub {
         for role in ROLES {
             space.run("dhub", &["access", "new", &hostile(role), "--role", role]).exits(0);
         }
-        Self { space, process, port, home }
+        Self { _space: space, process, port, home }
     }
 
     fn target(&self, name: &str) -> Target {
