@@ -41,7 +41,7 @@ const ROLES: [&str; 3] = ["observe", "submit", "work"];
 const ANSWER: Duration = Duration::from_secs(30);
 
 struct Hub {
-    /// Gone with it.
+    /// Removed with it.
     _space: Space,
     process: Process,
     port: u16,
