@@ -10,7 +10,8 @@ impl Scheduler {
     pub(super) fn revoked(&mut self, keys: &[Name]) {
         // The owner's keys are several, and all are called the same.
         let is_one = |who: &Who| !who.is_owner() && keys.contains(&who.key);
-        let workers = self.workers.iter().filter(|(_, worker)| is_one(&worker.who));
+        // In their order, so that the same happens each time.
+        let workers = self.workers.after(0).filter(|(_, worker)| is_one(&worker.who));
         let workers: Vec<WorkerId> = workers.map(|(id, _)| id).collect();
         for id in workers {
             self.dismiss(id);

@@ -140,7 +140,7 @@ fn where_nothing_can_be_written_the_reason_is_said() {
     assert!(matches!(error, OpenError::Io { .. }), "{error}");
     // A directory is no file.
     let error = refusal(dir.path());
-    assert!(error.to_string().contains("cannot"), "{error}");
+    assert!(error.to_string().contains("is no regular file"), "{error}");
 }
 
 #[test]
