@@ -74,12 +74,16 @@ fn reports_that_cannot_be_read_are_dropped() {
         push.send(frame, 0).unwrap();
         push.send_multipart([frame, frame], 0).unwrap();
     }
-    // After those it hears one that makes sense.
-    let known = Heartbeat { worker: Some(e2e::worker(1)), ..Heartbeat::default() };
+    // After those it hears one that makes sense, of a worker that it knows.
+    let native = hub.native();
+    native.create(&[task("a", &[])]);
+    native.steal_one(&e2e::worker(1));
+    let note = "I am here".to_owned();
+    let known = Heartbeat { worker: Some(e2e::worker(1)), note, ..Heartbeat::default() };
     let known = Report { body: Some(report::Body::Heartbeat(known)) };
     push.send(known.encode_to_vec(), 0).unwrap();
-    let native = hub.native();
-    e2e::eventually("the worker", || (native.status().workers_total == 1).then_some(()));
+    let is_heard = || native.status().workers.iter().any(|worker| worker.note == "I am here");
+    e2e::eventually("the note", || is_heard().then_some(()));
 }
 
 #[test]
