@@ -7,10 +7,10 @@
 #   sim     the core in virtual time, with lost messages, crashes and pauses; an hour
 #   crash   a hub killed with -9 under load and restarted on the same file; 10,000 times
 #   fuzz    hostile frames, sequences of requests, and bytes at the port; an hour
-#   storm   connections that stop, reset, half-close and flood, with and without keys, at one hub; half an hour
+#   siege   connections that stop, reset, half-close and flood, with and without keys, at one hub; half an hour
 #   pool    50,000 tasks of which some fail or never end, in pools that are killed with -9 like their hub; a few minutes
 # And, only when it is named:
-#   asan    the storm at a hub whose libzmq is built with address sanitizer, in target/asan; half an hour
+#   asan    the siege at a hub whose libzmq is built with address sanitizer, in target/asan; half an hour
 # --minutes: so long each, instead.
 # --seed: where to begin; without it after the seeds of the last soak of this build.
 set -euo pipefail
@@ -31,13 +31,13 @@ while [ $# -gt 0 ]; do
         if [ "$1" = --minutes ]; then minutes=$2; else seed=$2; fi
         shift
         ;;
-    sim | crash | fuzz | pool | storm | asan) parts+=("$1") ;;
+    sim | crash | fuzz | pool | siege | asan) parts+=("$1") ;;
     -h | --help) usage 0 ;;
     *) usage 2 >&2 ;;
     esac
     shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(sim crash fuzz storm pool)
+[ ${#parts[@]} -gt 0 ] || parts=(sim crash fuzz siege pool)
 
 cargo build --quiet --release --locked -p dhub -p dquery -p kworker -p crash -p simulation -p fuzz -p e2e
 target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
@@ -108,10 +108,10 @@ fuzz() {
     run "$bin/dhub-fuzz" --from "$first" --seconds $((${minutes:-60} * 60))
 }
 
-storm() {
+siege() {
     local first
-    first=$(next_seed storm 1 1)
-    echo "storm: seed $first"
+    first=$(next_seed siege 1 1)
+    echo "siege: seed $first"
     run "$bin/dhub-siege" --seed "$first" --seconds $((${minutes:-30} * 60))
 }
 

@@ -31,6 +31,14 @@ pub fn hub(
         }
     });
     let timeout = format!("{}ms", timeout.as_millis());
-    let args = Args::parse_from(["dquery", "--insecure", "-s", &endpoint, "--timeout", &timeout, "status"]);
+    let args = Args::parse_from([
+        "dquery",
+        "--insecure",
+        "-s",
+        &endpoint,
+        "--timeout",
+        &timeout,
+        "status",
+    ]);
     Hub::find(&args.hub).expect("an endpoint")
 }

@@ -186,3 +186,18 @@ impl Random {
         (0..count).map(|_| self.next() as u8).collect()
     }
 }
+
+/// 64 bytes of memory for each part, if it is kept.
+#[test]
+fn a_message_that_never_ends_is_not_kept() {
+    let hub = Hub::start();
+    for (part, size) in [(&b"\x01\x00"[..], 2), (&[&b"\x01\xff"[..], &[7; 255]].concat(), 257)] {
+        assert_eq!(part.len(), size);
+        let mut stream = welcome(hub.port(), b"DEALER");
+        let parts = part.repeat(1_000);
+        // Until the hub has had enough, which it has long before.
+        let ended = (0..1_000).find_map(|_| stream.write_all(&parts).err());
+        assert!(ended.is_some(), "a million parts are taken");
+    }
+    serves_others(&hub);
+}

@@ -71,6 +71,10 @@ class Target(NamedTuple):
         return self._replace(endpoint=told) if told else None
 
 
+class _Useless(AccessError):
+    """A file that is no access file, or one of a newer version."""
+
+
 class Access:
     """What an access file says. Raises `AccessError` for a file that is none, or that others can read."""
 
@@ -79,7 +83,7 @@ class Access:
         try:
             said: dict[str, Any] = json.loads(private.read(path))
             if int(said["format"]) > ACCESS_FORMAT:
-                raise AccessError(
+                raise _Useless(
                     f"{path} is an access file of a newer dhub (format {said['format']}); this is {__version__}"
                 )
             self.file, self.host, self.ipc = str(said["file"]), str(said["host"]), str(said["ipc"])
@@ -89,7 +93,7 @@ class Access:
             self.keys = Keys(*(_key(said, name) for name in ("server_key", "public_key", "secret_key")))
         except (ValueError, KeyError, TypeError, AttributeError):
             # What was wrong is not shown: it may be a key.
-            raise AccessError(f"{path} is no access file; dhub access new makes one") from None
+            raise _Useless(f"{path} is no access file; dhub access new makes one") from None
 
     @property
     def is_here(self) -> bool:
@@ -270,8 +274,14 @@ def hubs() -> list[tuple[Access, str]]:
         # Without it its owner's key was taken back: for others to reach, by a file that they name.
         if not owner.exists():
             continue
-        access = Access(owner)
         live = _live(hub / "live.json")
+        try:
+            access = Access(owner)
+        except _Useless:
+            # What a hub that stopped long ago wrote need not be of use.
+            if live:
+                raise
+            continue
         (running if live else stopped).append((access, f"{access.file or 'in memory'}, on {access.host}, {live}" if live else ""))
     return running + stopped
 
