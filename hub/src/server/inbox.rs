@@ -17,6 +17,8 @@ use crate::route::{Dialect, Route};
 use crate::scheduler::message::{Command, Ticket};
 use crate::socket::Received;
 
+/// A guest's request with more names than this waits its turn.
+const SOON_NAMES_MAX: usize = 4_096;
 /// Messages taken in before a commit.
 const TURN_MESSAGES_MAX: usize = 1_000;
 /// Bytes taken in before a commit: large requests should not make all others wait.
@@ -182,6 +184,16 @@ impl Server {
             Command::Await { names, .. } => names.len(),
             Command::Steal { steal, .. } if steal.wait_ms > 0 => 0,
             Command::Wait { .. } => 0,
+            // Each name may have to be looked up: in the turn of its key.
+            _ if route.guest.is_some() && command.names().nth(SOON_NAMES_MAX).is_some() => {
+                return match self.claim(&route, Amount::QUESTION) {
+                    Ok(claim) => {
+                        self.put_off(route, ticket, command, claim);
+                        Ok(())
+                    }
+                    Err(why) => self.refuse(&route, why),
+                };
+            }
             _ => {
                 self.share.note_work(Instant::now());
                 self.outbox.owe(ticket, route, None);
@@ -190,7 +202,7 @@ impl Server {
         };
         match (self.claim(&route, Amount { parked: 1, names, ..Amount::default() }), &command) {
             (Err(why), _) => self.refuse(&route, why),
-            (Ok(Some(claim)), Command::Await { .. }) => {
+            (Ok(claim @ Some(_)), Command::Await { .. }) => {
                 self.put_off(route, ticket, command, claim);
                 Ok(())
             }

@@ -37,8 +37,9 @@ impl Read {
 /// What can be answered only after some reading.
 enum Question {
     Read(Route, Read, Option<Claim>),
-    /// A guest's Wait for tasks: thousands of names may have to be looked up. It is owed an answer.
-    Await(Ticket, Command),
+    /// A guest's Wait for tasks, or another request with thousands of names, all of which may have to be
+    /// looked up. It is owed an answer.
+    Command(Ticket, Command),
 }
 
 #[derive(Default)]
@@ -63,10 +64,16 @@ impl Server {
     }
 
     /// Carried out in the turn of its key.
-    pub(super) fn put_off(&mut self, route: Route, ticket: Ticket, command: Command, claim: Claim) {
+    pub(super) fn put_off(
+        &mut self,
+        route: Route,
+        ticket: Ticket,
+        command: Command,
+        claim: Option<Claim>,
+    ) {
         let guest = route.guest;
-        self.outbox.owe(ticket, route, Some(claim));
-        self.outbox.questions.0.push(guest, Question::Await(ticket, command));
+        self.outbox.owe(ticket, route, claim);
+        self.outbox.questions.0.push(guest, Question::Command(ticket, command));
     }
 
     /// All of the owner's; of the others' some, and the rest in the next turns.
@@ -79,7 +86,7 @@ impl Server {
             && begin.elapsed() < QUESTIONS_TIME
             && let Some((_, question)) = self.outbox.questions.0.pop_guest()
         {
-            let is_command = matches!(question, Question::Await(..));
+            let is_command = matches!(question, Question::Command(..));
             self.answer_question(question)?;
             // What it changed has to be committed before anybody hears of it.
             if is_command {
@@ -109,7 +116,7 @@ impl Server {
                 }
                 self.answer_read(&route, read)
             }
-            Question::Await(ticket, command) => match self.outbox.is_awaited(ticket) {
+            Question::Command(ticket, command) => match self.outbox.is_awaited(ticket) {
                 true => self.apply(command),
                 false => Ok(()),
             },

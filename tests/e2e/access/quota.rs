@@ -233,3 +233,37 @@ fn what_changes_something_goes_on_without_its_asker() {
     drop(ada);
     eventually("all to be cancelled", || (owner.counts().cancelled == 11_111).then_some(()));
 }
+
+/// Of finished tasks, each of which has to be looked up.
+#[test]
+fn requests_with_thousands_of_names_wait_their_turn_and_are_answered() {
+    let (hub, owner) = observed(BATCH_TASKS_MAX);
+    owner.ask(Body::Cancel(Cancel {
+        selection: Some(Selection { patterns: vec!["task-*".into()], ..Selection::default() }),
+    }));
+    hub.new_key("node", &["work"]);
+    let outcome = |n| Outcome { name: format!("task-{n}"), attempt: 1, ..Outcome::default() };
+    let all: Vec<_> = (0..BATCH_TASKS_MAX)
+        .map(|n| Outcome { result: Result::Done.into(), ..outcome(n) })
+        .collect();
+    let complete = |outcomes| {
+        Body::Complete(Complete {
+            worker: Some(plain_worker("w")),
+            outcomes,
+            ..Complete::default()
+        })
+    };
+    let nodes: Vec<Native> = (0..6).map(|_| hub.native("node")).collect();
+    for node in nodes.iter().cycle().take(24) {
+        node.send(complete(all.clone()));
+    }
+    for _ in 0..10 {
+        let begin = Instant::now();
+        owner.status();
+        assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    }
+    // They are heard all the same.
+    let answer = nodes[0].receive();
+    let Some(reply::Body::Completed(completed)) = answer.body else { panic!("{answer:?}") };
+    assert!(!completed.refused.is_empty());
+}
