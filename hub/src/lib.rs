@@ -8,6 +8,7 @@ pub mod args;
 pub mod convert;
 pub mod delivery;
 pub mod dwork;
+mod envelope;
 mod fields;
 pub mod frame;
 pub mod gate;

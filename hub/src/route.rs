@@ -1,9 +1,8 @@
 //! Where a reply goes, and how its reader speaks.
 
-use dhub_proto::Message;
-use dhub_proto::wire::{self, reply};
-
+use crate::envelope::Envelope;
 use crate::gate::User;
+use crate::server::quota::Claim;
 use crate::socket::{Peer, Socket};
 
 /// How the asker speaks.
@@ -25,6 +24,8 @@ pub struct Route {
     /// The same, unless all is the owner's: whose requests are counted.
     pub guest: Option<User>,
     pub dialect: Dialect,
+    /// What it has taken of what its key may, until it is answered or dropped.
+    pub claim: Option<Claim>,
 }
 
 impl Route {
@@ -54,12 +55,18 @@ impl Route {
         sockets[self.socket].router.has_peer(&self.peer.identity)
     }
 
+    /// The same request, sent again over the same connection.
+    pub fn is_repeat_of(&self, other: &Self) -> bool {
+        let all = |it: &Self| (it.socket, it.dialect);
+        all(self) == all(other) && self.peer == other.peer
+    }
+
     /// A native reply, under the id of its request.
-    pub fn send_body(&self, sockets: &[Socket], body: reply::Body) -> Result<bool, zmq::Error> {
+    pub fn send_body(&self, sockets: &[Socket], body: &mut Envelope) -> Result<bool, zmq::Error> {
         let id = match self.dialect {
             Dialect::Native { id } => id,
             Dialect::Dwork => 0,
         };
-        self.send(sockets, &wire::Reply { id, body: Some(body) }.encode_to_vec())
+        self.send(sockets, body.under(id))
     }
 }

@@ -9,7 +9,7 @@ mod inbox;
 mod jobs;
 mod outbox;
 mod peers;
-mod quota;
+pub(crate) mod quota;
 mod read;
 mod share;
 mod sweep;

@@ -6,7 +6,7 @@ use dhub_proto::Message;
 use dhub_proto::verb::{Verb, Way};
 use dhub_proto::wire::{self, reply};
 
-use super::quota::{Amount, Claim};
+use super::quota::Amount;
 use super::read::Read;
 use super::{Fatal, Server};
 use crate::convert::{self, Asked, error};
@@ -64,7 +64,7 @@ impl Server {
         let security = self.sockets[socket].security;
         let is_owner = self.gate.key_name(security, user).is_empty();
         let guest = user.filter(|_| !is_owner);
-        let mut route = Route { socket, peer, user, guest, dialect: Dialect::Dwork };
+        let mut route = Route { socket, peer, user, guest, dialect: Dialect::Dwork, claim: None };
         if let Err(denied) = self.gate.grant(security, user) {
             // Nothing else is read of what it sent.
             if let Some(frame) = frame.filter(|frame| !dwork::is_dwork(frame)) {
@@ -141,12 +141,12 @@ impl Server {
             }
             Asked::Command(command) => self.take_command(route, ticket, command)?,
             Asked::Heartbeat(command, load) => {
-                self.outbox.owe(ticket, route, None);
+                self.outbox.owe(ticket, route);
                 self.apply_heartbeat(command, load)?;
             }
             Asked::Hello => {
                 let body = reply::Body::Welcome(self.welcome(&route));
-                self.outbox.say(vec![route], body);
+                self.send(&route, body)?;
             }
             Asked::Status => self.read(route, Read::Status)?,
             Asked::Show(name) => self.read(route, Read::Show(name))?,
@@ -176,7 +176,7 @@ impl Server {
     /// One that may wait in the hub counts until it is answered.
     fn take_command(
         &mut self,
-        route: Route,
+        mut route: Route,
         ticket: Ticket,
         command: Command,
     ) -> Result<(), Fatal> {
@@ -186,49 +186,43 @@ impl Server {
             Command::Wait { .. } => 0,
             // Each name may have to be looked up: in the turn of its key.
             _ if route.guest.is_some() && command.names().nth(SOON_NAMES_MAX).is_some() => {
-                return match self.claim(&route, Amount::QUESTION) {
-                    Ok(claim) => {
-                        self.put_off(route, ticket, command, claim);
-                        Ok(())
-                    }
-                    Err(why) => self.refuse(&route, why),
-                };
+                if let Err(why) = self.claim(&mut route, Amount::QUESTION) {
+                    return self.refuse(&route, why);
+                }
+                self.put_off(route, ticket, command);
+                return Ok(());
             }
             _ => {
                 self.share.note_work(Instant::now());
-                self.outbox.owe(ticket, route, None);
+                self.outbox.owe(ticket, route);
                 return self.apply(command);
             }
         };
-        match (self.claim(&route, Amount { parked: 1, names, ..Amount::default() }), &command) {
-            (Err(why), _) => self.refuse(&route, why),
-            (Ok(claim @ Some(_)), Command::Await { .. }) => {
-                self.put_off(route, ticket, command, claim);
-                Ok(())
-            }
-            (Ok(claim), _) => {
-                self.share.note_work(Instant::now());
-                self.outbox.owe(ticket, route, claim);
-                self.apply(command)
-            }
+        if let Err(why) = self.claim(&mut route, Amount { parked: 1, names, ..Amount::default() }) {
+            return self.refuse(&route, why);
         }
+        if route.guest.is_some() && matches!(command, Command::Await { .. }) {
+            self.put_off(route, ticket, command);
+            return Ok(());
+        }
+        self.share.note_work(Instant::now());
+        self.outbox.owe(ticket, route);
+        self.apply(command)
     }
 
     /// What this takes of what the key of the asker may have; nothing if that is the owner's.
-    pub(super) fn claim(
-        &mut self,
-        route: &Route,
-        amount: Amount,
-    ) -> Result<Option<Claim>, wire::Error> {
+    pub(super) fn claim(&mut self, route: &mut Route, amount: Amount) -> Result<(), wire::Error> {
         let Some(user) = route.guest else {
-            return Ok(None);
+            return Ok(());
         };
         let security = self.sockets[route.socket].security;
-        match self.gate.grant(security, Some(user)) {
-            Ok(None) => Ok(None),
-            Ok(Some(grant)) => self.quotas.claim(user, grant, amount).map(Some),
-            Err(denied) => Err(error(wire::ErrorCode::ErrorDenied, denied.to_string())),
+        let grant = self.gate.grant(security, Some(user));
+        let grant =
+            grant.map_err(|denied| error(wire::ErrorCode::ErrorDenied, denied.to_string()))?;
+        if let Some(grant) = grant {
+            route.claim = Some(self.quotas.claim(user, grant, amount)?);
         }
+        Ok(())
     }
 
     /// Reports have no reply: what cannot be read is dropped.

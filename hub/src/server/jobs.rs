@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dhub_proto::limits::LONG_REQUESTS_MAX;
 use dhub_proto::wire;
 
-use super::quota::{Amount, Claim};
+use super::quota::Amount;
 use super::turns::Turns;
 use super::{Fatal, Server, TURN_MS_MAX};
 use crate::convert::{Long, error};
@@ -25,23 +25,20 @@ const WAITS_TIME: Duration = Duration::from_millis(5);
 const NAP_MS: u64 = 10;
 
 /// A long request under way, and all who sent it. One that only reads ends with the last of them; one
-/// that changes something goes on, for its client may be about to send it again.
+/// that changes something goes on, for its client may be about to send it again: those that are gone
+/// stay with it, since what they claimed is still taken.
 pub struct Running {
     ticket: Ticket,
     pub asked: Long,
     /// None: it has not begun.
     job: Option<Job>,
     pub askers: Vec<Route>,
-    /// Whose key began it.
-    pub user: Option<User>,
-    _claim: Option<Claim>,
 }
 
 /// A wait for tasks that has its answer, once it is read.
 pub struct Ended {
     pub routes: Vec<Route>,
     job: EndedJob,
-    _claim: Option<Claim>,
 }
 
 #[derive(Default)]
@@ -65,10 +62,10 @@ impl Jobs {
         }
     }
 
-    pub fn tell_ended(&mut self, routes: Vec<Route>, job: EndedJob, claim: Option<Claim>) {
+    pub fn tell_ended(&mut self, routes: Vec<Route>, job: EndedJob) {
         // Nobody is there any more.
         if let Some(route) = routes.first() {
-            self.ended.push(route.guest, Ended { routes, job, _claim: claim });
+            self.ended.push(route.guest, Ended { routes, job });
         }
     }
 
@@ -79,35 +76,44 @@ impl Jobs {
 }
 
 impl Server {
-    /// A request sent again while its job is under way joins it.
+    /// A request sent again while its job is under way joins it. It takes the place of one that came over
+    /// the same connection, or over one that is gone; whatever else joins counts as if it were another.
     pub(super) fn start_job(
         &mut self,
         ticket: Ticket,
-        route: Route,
+        mut route: Route,
         mut asked: Long,
     ) -> Result<(), Fatal> {
         if let Long::Backup { to } = &mut asked {
             *to = real_path(to);
         }
-        let (user, guest) = (route.user, route.guest);
-        if let Some(same) = self.jobs.running.of(guest).find(|running| running.asked == asked) {
-            same.askers.push(route);
+        let guest = route.guest;
+        let (running, sockets) = (&mut self.jobs.running, &mut self.sockets);
+        let same = running.of(guest).find(|running| running.asked == asked);
+        let askers = same.map_or(&mut [][..], |same| &mut same.askers);
+        let equal = askers.len();
+        let stale = askers.iter_mut().find(|it| route.is_repeat_of(it) || !it.is_there(sockets));
+        if let Some(stale) = stale {
+            route.claim = stale.claim.take();
+            *stale = route;
             return Ok(());
         }
-        if self.jobs.running.len() >= LONG_REQUESTS_MAX {
+        if self.jobs.running.len().max(equal) >= LONG_REQUESTS_MAX {
             let why =
                 format!("{LONG_REQUESTS_MAX} long requests are under way, which is the limit");
             return self.refuse(&route, error(wire::ErrorCode::ErrorBusy, why));
         }
         let amount = Amount { long: 1, long_bytes: asked.bytes(), ..Amount::default() };
-        match self.claim(&route, amount) {
-            Ok(claim) => {
-                let askers = vec![route];
-                let running = Running { ticket, asked, job: None, askers, user, _claim: claim };
-                self.jobs.running.push(guest, running);
-            }
-            Err(why) => self.refuse(&route, why)?,
+        if let Err(why) = self.claim(&mut route, amount) {
+            return self.refuse(&route, why);
         }
+        let same = self.jobs.running.of(guest).find(|running| running.asked == asked);
+        if let Some(same) = same {
+            same.askers.push(route);
+            return Ok(());
+        }
+        let running = Running { ticket, asked, job: None, askers: vec![route] };
+        self.jobs.running.push(guest, running);
         Ok(())
     }
 
@@ -115,13 +121,15 @@ impl Server {
     pub(super) fn work(&mut self) -> Result<(), Fatal> {
         self.work_for_waits()?;
         let begin = Instant::now();
-        let rest = self.share.rest(begin).is_some();
+        let rest = self.guests_rest(begin);
         let Some((guest, mut running)) = self.jobs.running.pop(rest) else {
             return Ok(());
         };
-        running.askers.retain(|route| route.is_there(&mut self.sockets));
-        if running.askers.is_empty() && running.asked.is_reading() {
-            return Ok(());
+        if running.asked.is_reading() {
+            running.askers.retain(|route| route.is_there(&mut self.sockets));
+            if running.askers.is_empty() {
+                return Ok(());
+            }
         }
         let job = match running.job.take().map_or_else(|| Job::new(&running.asked, &self.store), Ok)
         {
@@ -159,16 +167,26 @@ impl Server {
 }
 
 impl Server {
+    /// Nothing is read for guests now: they have had their share, or have not been told yet what was read
+    /// for them.
+    fn guests_rest(&self, now: Instant) -> bool {
+        self.share.rest(now).is_some() || self.outbox.has_to_tell_guests()
+    }
+
     /// Some of those that wait for tasks are told what became of them: one of a key after the other, so
     /// that few pages are in memory.
     fn work_for_waits(&mut self) -> Result<(), Fatal> {
         let begin = Instant::now();
         loop {
             let now = Instant::now();
-            let rest = self.share.rest(now).is_some();
+            let rest = self.guests_rest(now);
             let Some((guest, mut ended)) = self.jobs.ended.pop(rest) else {
                 return Ok(());
             };
+            ended.routes.retain(|route| route.is_there(&mut self.sockets));
+            if ended.routes.is_empty() {
+                continue;
+            }
             let body = match ended.job.is_empty() {
                 true => Some(ended.job.done(&self.scheduler)),
                 false => {

@@ -2,66 +2,80 @@
 //! it; a refusal needs none.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use dhub_proto::Message;
 use dhub_proto::dwork::QueryMsg;
 use dhub_proto::wire::{self, reply};
 
-use super::quota::Claim;
 use super::read::Questions;
+use super::turns::Turns;
 use super::{Fatal, Server};
 use crate::convert::{self, error};
 use crate::delivery::{self, Delivery};
 use crate::dwork;
+use crate::envelope::Envelope;
 use crate::gate::Denied;
 use crate::job::EndedJob;
 use crate::route::{Dialect, Route};
 use crate::scheduler::message::{Answer, Command, Ticket};
+use crate::socket::Socket;
 use crate::store::unix_ms;
 use crate::view;
 
 /// Connections over which copies of one parked steal may be answered.
 const COPIES_MAX: usize = 4;
+/// Spent a turn on replies that are ready, about.
+const TELL_TIME: Duration = Duration::from_millis(10);
 
-/// Who gets an answer: the asker, and earlier copies of a parked steal.
-pub struct Owed {
-    pub routes: Vec<Route>,
-    claim: Option<Claim>,
+/// A reply that can leave, and who has yet to get it.
+struct Finished {
+    routes: Vec<Route>,
+    body: Envelope,
 }
 
 #[derive(Default)]
 pub struct Outbox {
-    /// After the answers of a turn: those that wait for something.
-    pub owed: BTreeMap<Ticket, Owed>,
+    /// Who gets an answer, the asker and earlier copies of a parked steal. After the answers of a turn:
+    /// those that wait for something.
+    pub owed: BTreeMap<Ticket, Vec<Route>>,
     delivery: Delivery,
-    finished: Vec<(Vec<Route>, reply::Body)>,
+    finished: Turns<Finished>,
     pub questions: Questions,
 }
 
 impl Outbox {
     /// The scheduler will answer, in this turn or a later one.
-    pub fn owe(&mut self, ticket: Ticket, route: Route, claim: Option<Claim>) {
-        self.owed.insert(ticket, Owed { routes: vec![route], claim });
+    pub fn owe(&mut self, ticket: Ticket, route: Route) {
+        self.owed.insert(ticket, vec![route]);
     }
 
     /// A reply that leaves after the next commit.
     pub fn say(&mut self, routes: Vec<Route>, body: reply::Body) {
-        self.finished.push((routes, body));
+        if let Some(route) = routes.first() {
+            self.finished.push(route.guest, Finished { routes, body: Envelope::new(body) });
+        }
+    }
+
+    /// Replies are ready that guests have not been sent.
+    pub fn has_to_tell_guests(&self) -> bool {
+        self.finished.has_guests()
     }
 
     /// Of a request that the scheduler does not have yet: whether somebody waits for its answer.
-    pub fn is_awaited(&mut self, ticket: Ticket) -> bool {
-        let is_awaited = self.owed.get(&ticket).is_some_and(|owed| !owed.routes.is_empty());
+    pub fn is_awaited(&mut self, ticket: Ticket, sockets: &mut [Socket]) -> bool {
+        let routes = self.owed.get(&ticket);
+        let is_awaited =
+            routes.is_some_and(|routes| routes.iter().any(|route| route.is_there(sockets)));
         if !is_awaited {
             self.owed.remove(&ticket);
         }
         is_awaited
     }
 
-    /// The copy of a parked request that came last is asked for by its predecessors too.
+    /// The copy of a parked request that came last is asked for by its predecessors too; they go on counting.
     fn join(&mut self, mut routes: Vec<Route>, by: Ticket) {
         if let Some(copy) = self.owed.get_mut(&by) {
-            let copy = &mut copy.routes;
             routes.retain(|route| copy.iter().all(|other| other.peer != route.peer));
             copy.extend(routes);
             copy.truncate(COPIES_MAX);
@@ -77,16 +91,19 @@ impl Server {
                 job.answered(answer);
                 continue;
             }
-            let Some(Owed { routes, claim }) = self.outbox.owed.remove(&ticket) else {
+            let Some(routes) = self.outbox.owed.remove(&ticket) else {
                 continue;
             };
             match answer {
-                Answer::Joined { by } => self.outbox.join(routes, by),
+                Answer::Joined { by } => {
+                    let routes = self.still_in(routes)?;
+                    self.outbox.join(routes, by);
+                }
                 // What these tasks are now has to be read.
                 Answer::Awaited { finished, unknown, output } => {
                     let routes = self.still_in(routes)?;
                     let job = EndedJob::new(finished, unknown, output);
-                    self.jobs.tell_ended(routes, job, claim);
+                    self.jobs.tell_ended(routes, job);
                 }
                 answer => {
                     let routes = self.still_in(routes)?;
@@ -99,17 +116,41 @@ impl Server {
             self.apply(Command::Undelivered { leases })?;
             self.busy = true;
         }
-        for (routes, body) in std::mem::take(&mut self.outbox.finished) {
-            for route in routes {
-                self.send(&route, body.clone())?;
-            }
-        }
+        self.tell_finished()?;
         self.answer_questions()
     }
 
-    /// Without those whose key was taken back while they waited.
+    /// Some of those whose replies are ready; the rest in the next turns.
+    fn tell_finished(&mut self) -> Result<(), Fatal> {
+        let begin = Instant::now();
+        while begin.elapsed() < TELL_TIME
+            && let Some((guest, finished)) = self.outbox.finished.pop(false)
+        {
+            let now = Instant::now();
+            let Finished { routes, mut body } = finished;
+            let mut routes = self.still_in(routes)?;
+            while begin.elapsed() < TELL_TIME
+                && let Some(route) = routes.pop()
+            {
+                route.send_body(&self.sockets, &mut body)?;
+            }
+            if !routes.is_empty() {
+                self.outbox.finished.insert(guest, Finished { routes, body }, 0);
+            }
+            if guest.is_some() {
+                self.share.spent(now, Instant::now());
+            }
+        }
+        self.busy |= !self.outbox.finished.is_empty();
+        Ok(())
+    }
+
+    /// Without those that are gone, or whose key was taken back while they waited.
     fn still_in(&mut self, routes: Vec<Route>) -> Result<Vec<Route>, Fatal> {
         let check = |route: Route| {
+            if !route.is_there(&mut self.sockets) {
+                return None;
+            }
             let security = self.sockets[route.socket].security;
             match self.gate.grant(security, route.user).err() {
                 None => Some(Ok(route)),
@@ -129,7 +170,7 @@ impl Server {
                     None => return Ok(()),
                 }
             }
-            [route, copies @ ..] => {
+            routes => {
                 let progress = || {
                     let counts = view::counts(self.scheduler.counts(), self.scheduler.held());
                     let rate = self.monitor.rate(self.now(), counts.done);
@@ -139,11 +180,11 @@ impl Server {
                 else {
                     return Ok(());
                 };
-                let mut sent = false;
-                for copy in copies {
-                    sent |= self.send(copy, body.clone())?;
+                let (mut body, mut sent) = (Envelope::new(body), false);
+                for route in routes {
+                    sent |= route.send_body(&self.sockets, &mut body)?;
                 }
-                sent | self.send(route, body)?
+                sent
             }
         };
         if let Some(handed) = delivery::handed(answer) {
@@ -174,7 +215,7 @@ impl Server {
 
     /// False if it reached nobody.
     pub(super) fn send(&self, route: &Route, body: reply::Body) -> Result<bool, Fatal> {
-        Ok(route.send_body(&self.sockets, body)?)
+        Ok(route.send_body(&self.sockets, &mut Envelope::new(body))?)
     }
 
     pub(super) fn send_dwork(&self, route: &Route, reply: &QueryMsg) -> Result<(), Fatal> {

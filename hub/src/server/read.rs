@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use dhub_proto::limits::*;
 use dhub_proto::wire::{self, reply};
 
-use super::quota::{Amount, Claim};
+use super::quota::Amount;
 use super::turns::Turns;
 use super::{Fatal, Server};
 use crate::convert::error;
@@ -36,7 +36,7 @@ impl Read {
 
 /// What can be answered only after some reading.
 enum Question {
-    Read(Route, Read, Option<Claim>),
+    Read(Route, Read),
     /// A guest's Wait for tasks, or another request with thousands of names, all of which may have to be
     /// looked up. It is owed an answer.
     Command(Ticket, Command),
@@ -52,27 +52,19 @@ impl Questions {
 }
 
 impl Server {
-    pub(super) fn read(&mut self, route: Route, read: Read) -> Result<(), Fatal> {
-        match self.claim(&route, Amount::QUESTION) {
-            Ok(claim) => {
-                let guest = route.guest;
-                self.outbox.questions.0.push(guest, Question::Read(route, read, claim));
-                Ok(())
-            }
-            Err(why) => self.refuse(&route, why),
+    pub(super) fn read(&mut self, mut route: Route, read: Read) -> Result<(), Fatal> {
+        if let Err(why) = self.claim(&mut route, Amount::QUESTION) {
+            return self.refuse(&route, why);
         }
+        let guest = route.guest;
+        self.outbox.questions.0.push(guest, Question::Read(route, read));
+        Ok(())
     }
 
     /// Carried out in the turn of its key.
-    pub(super) fn put_off(
-        &mut self,
-        route: Route,
-        ticket: Ticket,
-        command: Command,
-        claim: Option<Claim>,
-    ) {
+    pub(super) fn put_off(&mut self, route: Route, ticket: Ticket, command: Command) {
         let guest = route.guest;
-        self.outbox.owe(ticket, route, claim);
+        self.outbox.owe(ticket, route);
         self.outbox.questions.0.push(guest, Question::Command(ticket, command));
     }
 
@@ -103,7 +95,7 @@ impl Server {
 
     fn answer_question(&mut self, question: Question) -> Result<(), Fatal> {
         match question {
-            Question::Read(route, read, _claim) => {
+            Question::Read(route, read) => {
                 if !route.is_there(&mut self.sockets) {
                     return Ok(());
                 }
@@ -116,10 +108,12 @@ impl Server {
                 }
                 self.answer_read(&route, read)
             }
-            Question::Command(ticket, command) => match self.outbox.is_awaited(ticket) {
-                true => self.apply(command),
-                false => Ok(()),
-            },
+            Question::Command(ticket, command) => {
+                match self.outbox.is_awaited(ticket, &mut self.sockets) {
+                    true => self.apply(command),
+                    false => Ok(()),
+                }
+            }
         }
     }
 

@@ -23,7 +23,8 @@ impl Share {
     /// Since then something was read for guests.
     pub fn spent(&mut self, since: Instant, now: Instant) {
         let at_work = self.work.is_some_and(|work| now < work + AT_WORK);
-        self.rest = at_work.then_some(now + (now - since) * REST);
+        let from = self.rest(now).map_or(now, |rest| now + rest);
+        self.rest = at_work.then_some(from + (now - since) * REST);
     }
 
     /// How long nothing more is to be read for them; None: now.
@@ -46,7 +47,9 @@ mod tests {
         share.note_work(at(20));
         share.spent(at(20), at(30));
         assert_eq!(share.rest(at(30)), Some(Duration::from_millis(50)));
-        assert_eq!(share.rest(at(80)), None);
+        share.spent(at(30), at(31));
+        assert_eq!(share.rest(at(31)), Some(Duration::from_millis(54)), "both");
+        assert_eq!(share.rest(at(85)), None);
         share.spent(at(600), at(610));
         assert_eq!(share.rest(at(610)), None);
     }

@@ -32,7 +32,7 @@ impl Server {
     fn drop_revoked(&mut self) -> Result<(), Fatal> {
         let gate = &self.gate;
         let is_revoked = |user: &u32| gate.grant(Security::Curve, Some(*user)).is_err();
-        let revoked: Vec<u32> = self.peers.users().filter(is_revoked).collect();
+        let revoked: Vec<u32> = self.peers.users().into_iter().filter(is_revoked).collect();
         if revoked.is_empty() {
             return Ok(());
         }
@@ -50,13 +50,9 @@ impl Server {
             .outbox
             .owed
             .iter_mut()
-            .filter_map(|(&ticket, owed)| part(&mut owed.routes).then_some(ticket));
+            .filter_map(|(&ticket, routes)| part(routes).then_some(ticket));
         let forgotten: HashSet<Ticket> = owed.collect();
-        self.jobs.running.retain(|running| {
-            let nobody = part(&mut running.askers);
-            let user = running.user;
-            !nobody || user.is_none_or(|user| gate.grant(Security::Curve, Some(user)).is_ok())
-        });
+        self.jobs.running.retain(|running| !part(&mut running.askers));
         self.jobs.ended.retain(|ended| !part(&mut ended.routes));
         for (why, route) in denied {
             self.deny(&route, &why.unwrap_or(Denied::Nobody))?;
@@ -70,13 +66,13 @@ impl Server {
         let mut gone = HashSet::new();
         let mut next = 0;
         let waiting = self.outbox.owed.range_mut(self.swept_upto..);
-        for (looked_at, (&ticket, owed)) in waiting.enumerate() {
+        for (looked_at, (&ticket, routes)) in waiting.enumerate() {
             if looked_at == LOOKED_AT_MAX {
                 next = ticket;
                 break;
             }
-            owed.routes.retain(|route| route.is_there(sockets));
-            if owed.routes.is_empty() {
+            routes.retain(|route| route.is_there(sockets));
+            if routes.is_empty() {
                 gone.insert(ticket);
             }
         }

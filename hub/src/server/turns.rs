@@ -29,6 +29,10 @@ impl<T> Turns<T> {
         self.owner.is_empty()
     }
 
+    pub fn has_guests(&self) -> bool {
+        !self.guests.is_empty()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.owner.is_empty() && self.guests.is_empty()
     }

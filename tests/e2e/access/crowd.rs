@@ -24,7 +24,12 @@ fn selection(prefix: &str, n: usize) -> Option<Selection> {
 }
 
 fn observe(n: usize) -> Body {
-    match n % 6 {
+    let list = |limit| Body::List(List { limit, ..List::default() });
+    match n % 10 {
+        // The same by all, again and again.
+        6 | 7 => list(10_000),
+        8 => Body::Count(Count { selection: selection("c", 0) }),
+        9 => Body::Export(Export { limit: 10_000, ..Export::default() }),
         0 => Body::Count(Count { selection: selection("c", n) }),
         1 => Body::List(List { selection: selection("l", n), limit: 10_000, ..List::default() }),
         2 => Body::Show(Show { name: format!("task-{}", n % 1_000) }),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use dhub_proto::Message;
 use dhub_proto::limits::*;
 use dhub_proto::wire::request::Body;
 use dhub_proto::wire::*;
@@ -78,6 +79,54 @@ fn a_flood_of_counts_of_one_key_holds_up_nobody_and_ends_with_its_connection() {
     assert!(long_requests(&owner) <= KEY_LONG_REQUESTS_MAX as u64);
     drop(look);
     eventually("nothing to be left under way", || (long_requests(&owner) == 0).then_some(()));
+}
+
+#[test]
+fn a_flood_of_equal_requests_of_one_key_holds_up_nobody_and_counts() {
+    let (hub, owner) = observed(10_000);
+    let selection = Some(Selection { patterns: vec!["task*".into()], ..Selection::default() });
+    let list = List { selection: selection.clone(), limit: 10_000, ..List::default() };
+    let export = Export { selection, limit: 10_000, ..Export::default() };
+    for (body, cancel) in
+        [(count(1), "task-97*"), (Body::List(list), "task-98*"), (Body::Export(export), "task-99*")]
+    {
+        let look = hub.native("look");
+        for _ in 0..3_000 {
+            look.send(body.clone());
+        }
+        the_owner_gets_through(&owner, cancel);
+        let mut replies = std::iter::from_fn(|| look.has_reply(1_000).then(|| look.receive()));
+        assert!(replies.any(|reply| is_busy(&reply)), "of that which ends with {cancel}");
+    }
+    eventually("nothing to be left under way", || (long_requests(&owner) == 0).then_some(()));
+}
+
+#[test]
+fn a_long_request_that_is_repeated_on_its_connection_is_answered_once() {
+    let (hub, _owner) = observed(20_000);
+    let look = hub.native("look");
+    let frame = Request { id: 7, body: Some(count(1)) }.encode_to_vec();
+    for _ in 0..2 * KEY_LONG_REQUESTS_MAX {
+        look.send_parts(&[&[], &frame]);
+    }
+    let reply = look.receive();
+    assert!(matches!(reply.body, Some(reply::Body::Counted(_))), "{reply:?}");
+    assert_eq!(reply.id, 7);
+    assert!(!look.has_reply(300), "another reply");
+}
+
+#[test]
+fn all_who_ask_the_same_are_answered_under_their_own_ids() {
+    let (hub, _owner) = observed(20_000);
+    let (look, other) = (hub.native("look"), hub.native("look"));
+    let ids: Vec<u64> = (0..5).map(|_| look.send(count(1))).collect();
+    other.send_parts(&[&[], &Request { id: u64::MAX, body: Some(count(1)) }.encode_to_vec()]);
+    let mut answered: Vec<u64> = ids.iter().map(|_| look.receive().id).collect();
+    answered.sort_unstable();
+    assert_eq!(answered, ids);
+    let reply = other.receive();
+    assert_eq!(reply.id, u64::MAX);
+    assert!(matches!(reply.body, Some(reply::Body::Counted(_))), "{reply:?}");
 }
 
 #[test]
