@@ -17,7 +17,7 @@ const int64_t dhub_always = 4096;
 const int64_t dhub_handshake_max = 4096;
 
 // For reading a frame that was begun and is larger than dhub_always.
-const int dhub_frame_ms = 60 * 1000;
+extern std::atomic<int> dhub_frame_ms;
 
 // What a message costs beside its bytes, about.
 const int64_t dhub_message_cost = 128;

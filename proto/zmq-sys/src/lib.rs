@@ -16,7 +16,7 @@ mod peer;
 
 pub use accept::zmq_connections_refused;
 pub use ffi::*;
-pub use limits::{zmq_held_bytes, zmq_limit_bytes};
+pub use limits::{ZMQ_EXEMPT, zmq_held_bytes, zmq_limit_bytes, zmq_limit_frame};
 pub use monitor::zmq_publish_events;
 pub use peer::{zmq_drop_peer, zmq_has_peer};
 pub use std::os::unix::io::RawFd;

@@ -1,19 +1,31 @@
 //! Limits in bytes. libzmq counts messages, and each may have as many bytes as one message may.
 
+use std::time::Duration;
+
+/// What the user id that a ZAP handler gives ends with, if its connections are to have all of their
+/// share always, as those over ipc.
+pub const ZMQ_EXEMPT: &str = "*";
+
 unsafe extern "C" {
     // limits.cpp
     safe fn dhub_zmq_limit_bytes(per_pipe: i64, total: i64);
+    safe fn dhub_zmq_limit_frame(ms: libc::c_int);
     safe fn dhub_zmq_held_bytes() -> i64;
 }
 
 /// Limits what connections that are accepted from now on may hold: each of them in one direction,
 /// and all together. The nearer the sum comes to `total`, the smaller is the share of each; a small
-/// message gets through always, one at a time, and those over ipc have all of their share always.
-/// A large frame for which there is no room ends its connection. Without this call, or with 0,
-/// there is no limit.
+/// message gets through always, one at a time, and those over ipc and those that are exempt
+/// (`ZMQ_EXEMPT`) have all of their share always. A large frame for which there is no room ends its
+/// connection. Without this call, or with 0, there is no limit.
 pub fn zmq_limit_bytes(per_pipe: u64, total: u64) {
     let of = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     dhub_zmq_limit_bytes(of(per_pipe), of(total));
+}
+
+/// How long a large frame may take to arrive, if there are limits; one minute if this is not called.
+pub fn zmq_limit_frame(time: Duration) {
+    dhub_zmq_limit_frame(libc::c_int::try_from(time.as_millis()).unwrap_or(libc::c_int::MAX));
 }
 
 /// What is held now: queued, being received or being sent.

@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 
 const PER_PIPE: u64 = 256 << 10;
 const TOTAL: u64 = 8 << 20;
+/// For a large frame to arrive.
+const FRAME: Duration = Duration::from_secs(1);
 
 /// What is counted is counted for the process.
 fn limited() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     zmq_sys::zmq_limit_bytes(PER_PIPE, TOTAL);
+    zmq_sys::zmq_limit_frame(Duration::from_secs(60));
     turn
 }
 
@@ -353,4 +356,175 @@ fn peers_that_name_themselves_do_no_harm() {
         assert!(is_closed(&mut stream));
     }
     drop(named);
+}
+
+/// The large one has arrived whole; that there is no room for it in the pipe is not its sender's fault.
+#[test]
+fn a_large_frame_may_wait_for_the_reader_longer_than_it_may_take_to_arrive() {
+    let _turn = limited();
+    zmq_sys::zmq_limit_frame(FRAME);
+    let context = zmq::Context::new();
+    let pull = context.socket(zmq::PULL).unwrap();
+    pull.set_rcvhwm(1).unwrap();
+    pull.set_rcvtimeo(5_000).unwrap();
+    pull.bind("tcp://127.0.0.1:*").unwrap();
+    let push = connect(&context, zmq::PUSH, &pull.get_last_endpoint().unwrap().unwrap());
+    for size in [5, 1 << 20, 4] {
+        push.send(vec![7; size], 0).unwrap();
+    }
+    std::thread::sleep(FRAME * 2);
+    for size in [5, 1 << 20, 4] {
+        assert_eq!(pull.recv_bytes(0).unwrap().len(), size);
+    }
+}
+
+#[test]
+fn a_large_frame_that_does_not_arrive_ends_its_connection_wherever_it_began() {
+    let _turn = limited();
+    zmq_sys::zmq_limit_frame(FRAME);
+    let context = zmq::Context::new();
+    let router = context.socket(zmq::ROUTER).unwrap();
+    router.set_rcvhwm(1).unwrap();
+    router.set_rcvtimeo(5_000).unwrap();
+    router.bind("tcp://127.0.0.1:*").unwrap();
+    let mut stream = shake_hands(&router.get_last_endpoint().unwrap().unwrap(), b"");
+    // The second message waits for the first to be read, and what follows waits with it.
+    let small = [0, 1, b'x'];
+    stream.write_all(&[&small, &small, &large(0, 1 << 20)[..], b"begun"].concat()).unwrap();
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(router.recv_multipart(0).unwrap()[1], b"x");
+    }
+    stream.set_read_timeout(Some(FRAME * 4)).unwrap();
+    assert!(is_closed(&mut stream));
+    wait_for_none_held();
+}
+
+#[test]
+fn a_peer_whose_pipe_is_full_is_not_told_to_be_gone() {
+    let _turn = limited();
+    let context = zmq::Context::new();
+    let (router, endpoint) = bind(&context, zmq::ROUTER);
+    router.set_router_mandatory(true).unwrap();
+    let dealer = connect(&context, zmq::DEALER, &endpoint);
+    dealer.send("x", 0).unwrap();
+    let id = router.recv_multipart(0).unwrap().remove(0);
+    let reply = vec![1; 20_000];
+    const REPLIES: usize = 20_000;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..REPLIES {
+                dealer.recv_bytes(0).unwrap();
+            }
+        });
+        let mut sent = 0;
+        while sent < REPLIES {
+            match router.send_multipart([&id[..], &reply], zmq::DONTWAIT) {
+                Ok(()) => sent += 1,
+                Err(zmq::Error::EAGAIN) => {}
+                Err(error) => panic!("{error} after {sent}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn a_peer_may_be_dropped_for_want_of_room_while_a_message_of_its_was_begun() {
+    let _turn = limited();
+    zmq_sys::zmq_limit_bytes(PER_PIPE, 256 << 10);
+    let context = zmq::Context::new();
+    let (router, endpoint) = bind(&context, zmq::ROUTER);
+    router.set_router_mandatory(true).unwrap();
+    let reply = vec![1; 300 << 10];
+    // How many parts of it were read.
+    for read in 0..3 {
+        let dealer = connect(&context, zmq::DEALER, &endpoint);
+        dealer.send("x", 0).unwrap();
+        let id = router.recv_multipart(0).unwrap().remove(0);
+        dealer.send_multipart(["first", "second"], 0).unwrap();
+        // libzmq has fetched the first part now.
+        assert_eq!(router.poll(zmq::POLLIN, 5_000).unwrap(), 1);
+        for part in [&id[..], b"first"].iter().take(read) {
+            assert_eq!(router.recv_bytes(0).unwrap(), *part);
+        }
+        router.send_multipart([&id[..], &reply], zmq::DONTWAIT).unwrap();
+        let rest = [&b"first"[..], b"second"].into_iter().skip(read.saturating_sub(1));
+        for part in rest.filter(|_| read > 0) {
+            assert_eq!(router.recv_bytes(0).unwrap(), part);
+        }
+        let begin = Instant::now();
+        while router.send_multipart([&id[..], b"small"], zmq::DONTWAIT)
+            != Err(zmq::Error::EHOSTUNREACH)
+        {
+            assert!(begin.elapsed() < Duration::from_secs(5), "still there");
+        }
+    }
+    drop(router);
+    wait_for_none_held();
+}
+
+/// Lets everybody in, and exempts one.
+fn answer_zap(zap: &zmq::Socket, exempt: &[u8]) {
+    let Ok(asked) = zap.recv_multipart(0) else { return };
+    let user = if asked[6] == exempt { format!("1{}", zmq_sys::ZMQ_EXEMPT) } else { "2".into() };
+    let reply: [&[u8]; 6] = [b"1.0", &asked[1], b"200", b"", user.as_bytes(), b""];
+    zap.send_multipart(reply, 0).unwrap();
+}
+
+#[test]
+fn who_is_exempt_gets_through_when_there_is_no_room_for_others() {
+    let _turn = limited();
+    let context = zmq::Context::new();
+    let zap = context.socket(zmq::REP).unwrap();
+    zap.set_rcvtimeo(20).unwrap();
+    zap.bind("inproc://zeromq.zap.01").unwrap();
+    let keys = zmq::CurveKeyPair::new().unwrap();
+    let router = context.socket(zmq::ROUTER).unwrap();
+    router.set_router_mandatory(true).unwrap();
+    router.set_linger(0).unwrap();
+    router.set_curve_server(true).unwrap();
+    router.set_curve_secretkey(&keys.secret_key).unwrap();
+    router.set_zap_domain("test").unwrap();
+    router.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = router.get_last_endpoint().unwrap().unwrap();
+    let (_plain, plain_at) = bind(&context, zmq::ROUTER);
+    let begun: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut stream = shake_hands(&plain_at, b"");
+            stream.write_all(&large(0, 1 << 20)).unwrap();
+            stream
+        })
+        .collect();
+    let begin = Instant::now();
+    while zmq_sys::zmq_held_bytes() < TOTAL - (2 << 20) {
+        assert!(begin.elapsed() < Duration::from_secs(5), "{}", zmq_sys::zmq_held_bytes());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let (owner, guest) = (zmq::CurveKeyPair::new().unwrap(), zmq::CurveKeyPair::new().unwrap());
+    // More than all others together may still hold.
+    let message = vec![1; 3 << 20];
+    for (pair, is_let_through) in [(&guest, false), (&owner, true)] {
+        let dealer = context.socket(zmq::DEALER).unwrap();
+        dealer.set_linger(0).unwrap();
+        dealer.set_rcvtimeo(5_000).unwrap();
+        dealer.set_curve_serverkey(&keys.public_key).unwrap();
+        dealer.set_curve_publickey(&pair.public_key).unwrap();
+        dealer.set_curve_secretkey(&pair.secret_key).unwrap();
+        dealer.connect(&endpoint).unwrap();
+        dealer.send(&message, 0).unwrap();
+        let begin = Instant::now();
+        let mut arrived = false;
+        while !arrived && begin.elapsed() < Duration::from_secs(if is_let_through { 5 } else { 1 })
+        {
+            answer_zap(&zap, &owner.public_key);
+            arrived = router.poll(zmq::POLLIN, 0).unwrap() == 1;
+        }
+        assert_eq!(arrived, is_let_through);
+        if arrived {
+            let parts = router.recv_multipart(0).unwrap();
+            router.send_multipart(&parts, zmq::DONTWAIT).unwrap();
+            assert_eq!(dealer.recv_bytes(0).unwrap().len(), message.len());
+        }
+    }
+    drop(begun);
 }
