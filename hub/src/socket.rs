@@ -358,8 +358,7 @@ impl Inlet {
                 part = second;
             }
         }
-        let user =
-            self.is_curve.then(|| part.gets("User-Id").and_then(|id| id.parse().ok())).flatten();
+        let user = if self.is_curve { user_of(&part) } else { None };
         let mut surplus = after(&part)?;
         let has_more = surplus.is_some();
         while let Some(dropped) = surplus {
@@ -395,6 +394,11 @@ impl Inlet {
         self.is_quiet.set(false);
         self.socket.send(part, zmq::DONTWAIT | flags)
     }
+}
+
+/// As the gate told libzmq at the handshake.
+fn user_of(part: &zmq::Message) -> Option<User> {
+    part.gets("User-Id")?.trim_end_matches(zmq_sys::ZMQ_EXEMPT).parse().ok()
 }
 
 /// Who a request came from.
