@@ -3,7 +3,8 @@
 //! JSON, mode 0600. The hub writes those of its user below `~/.dhub`, where the tools find them;
 //! `dhub access new` writes others, to be carried to other machines or given to other people.
 
-use std::io::ErrorKind::NotFound;
+use std::io;
+use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -213,22 +214,36 @@ impl Found {
     }
 }
 
-/// The hubs of this user, by their directories: those first that run, or did not stop as asked.
-pub fn hubs(dir: &Path) -> Result<Vec<Found>, AccessError> {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return Ok(Vec::new());
+/// What is in the directory of all hubs, in order. It may not be there yet; one that cannot be read
+/// is not an empty one.
+pub fn homes(dir: &Path) -> Result<Vec<PathBuf>, PrivateError> {
+    let error = |source| PrivateError::Io { path: dir.to_owned(), source };
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(error)?,
     };
     check_dir(dir)?;
-    let mut found = Vec::new();
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    let paths: io::Result<Vec<_>> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths.map_err(error)?;
     paths.sort();
-    for hub in paths {
+    Ok(paths)
+}
+
+/// The hubs of this user, by their directories: those first that run, or did not stop as asked.
+pub fn hubs(dir: &Path) -> Result<Vec<Found>, AccessError> {
+    let mut found = Vec::new();
+    for hub in homes(dir)? {
         let path = hub.join(OWNER);
-        // Its owner's key was taken back: for others to reach, by a file that they name.
-        if !path.exists() {
-            continue;
-        }
-        match (Access::read(&path), live(&hub)?) {
+        let access = match Access::read(&path) {
+            // Its owner's key was taken back: for others to reach, by a file that they name.
+            Err(AccessError::Private(PrivateError::Io { source, .. }))
+                if matches!(source.kind(), NotFound | NotADirectory) =>
+            {
+                continue;
+            }
+            access => access,
+        };
+        match (access, live(&hub)?) {
             (Ok(access), live) => found.push(Found { path, access, live }),
             // What a hub that stopped long ago wrote need not be of use.
             (Err(AccessError::Wrong { .. } | AccessError::Newer { .. }), None) => {}

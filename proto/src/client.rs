@@ -57,7 +57,7 @@ pub enum Denial {
     )]
     Plain { endpoint: String, access: String },
     #[error(
-        "what answers at {endpoint} is another hub than {access} is for, or none: it breaks the encrypted handshake off"
+        "what answers at {endpoint} is another hub than {access} is for, or none, or a hub that has no room for connections (its log says so), or one of a version before this: it breaks the encrypted handshake off"
     )]
     Stranger { endpoint: String, access: String },
 }
@@ -76,10 +76,16 @@ pub fn denial(target: &Target, event: Event) -> Option<Denial> {
     }
 }
 
-/// An unknown key stays unknown, and plain does not become encrypted. Whether the one who broke off
-/// is another hub, or one that was stopped just then, time will tell.
+impl Denial {
+    /// An unknown key stays unknown, and plain does not become encrypted. Whether the one who broke
+    /// off is another hub, or ours that has no room or was stopped just then, time will tell.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Denial::Stranger { .. })
+    }
+}
+
 fn is_final(denial: &Option<Denial>) -> bool {
-    !matches!(denial, None | Some(Denial::Stranger { .. }))
+    denial.as_ref().is_some_and(Denial::is_final)
 }
 
 /// A connection to one hub. Not for several threads.

@@ -45,7 +45,7 @@ pub enum Exit {
     Commit = 24,
     /// The file is on a network file system.
     NetworkFile = 25,
-    /// The directory of the keys, or a file in it, cannot be used.
+    /// The directory of the keys, or a file in it, or an access file, cannot be used.
     Keys = 26,
     /// The hub found an error of its own and stopped before it could do harm.
     Internal = 70,
@@ -65,7 +65,8 @@ pub const CLIENT_HELP: &str = "Exit codes:
    6  refused by the hub         7  no hub answers
    8  wrong input file           9  the system refused something
   10  the time is over          11  the hub does not let this key in, or not do this
-  13  this worker was told to leave";
+  13  this worker was told to leave
+  26  the keys cannot be used";
 
 /// For `dhub --help`.
 pub const HUB_HELP: &str = "Exit codes:

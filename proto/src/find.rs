@@ -89,9 +89,8 @@ impl FindError {
             FindError::Several(_) | FindError::Environment(_) => Exit::Usage,
             FindError::None { .. } | FindError::Gone { .. } => Exit::NoHub,
             FindError::NoKey { .. } => Exit::Denied,
-            FindError::Unreachable { .. } | FindError::Access(_) | FindError::Private(_) => {
-                Exit::System
-            }
+            FindError::Unreachable { .. } => Exit::System,
+            FindError::Access(_) | FindError::Private(_) => Exit::Keys,
         }
     }
 }
@@ -140,14 +139,40 @@ impl HubOptions {
     }
 }
 
+/// How likely it is that a hub has the port that it had last; the most likely first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Presence {
+    Answers,
+    /// On another machine, from where it cannot be seen.
+    Away,
+    /// It was killed, and has left its port to others.
+    Killed,
+    /// It stopped as asked, and has left its port to others.
+    Stopped,
+}
+
+impl Presence {
+    fn of(hub: &Found) -> Result<Self, PrivateError> {
+        Ok(match &hub.live {
+            _ if hub.access.ipc_answers()? => Self::Answers,
+            None => Self::Stopped,
+            Some(_) if hub.access.host == crate::host_name() => Self::Killed,
+            Some(_) => Self::Away,
+        })
+    }
+}
+
 /// By the key of that of this user's hubs that is there. Plain only if none is, and plain is allowed.
 fn known(server: String, dir: Option<&Path>, insecure: bool) -> Result<Target, FindError> {
     let hubs = dir.map_or(Ok(Vec::new()), access::hubs)?;
     let is_tcp = server.starts_with("tcp://");
-    // One that was stopped has left its port to others.
-    let mut hubs = hubs.into_iter().filter(|hub| !insecure || hub.live.is_some());
-    match hubs.find(|hub| hub.access.is_at(&server)) {
-        Some(hub) => Ok(Target::keyed(server, hub.path, &hub.access)),
+    let at = hubs.into_iter().filter(|hub| hub.access.is_at(&server));
+    let at: Result<Vec<_>, PrivateError> =
+        at.map(|hub| Presence::of(&hub).map(|presence| (presence, hub))).collect();
+    let there = |presence: &Presence| !insecure || *presence <= Presence::Away;
+    let at = at?.into_iter().filter(|(presence, _)| there(presence));
+    match at.min_by_key(|(presence, _)| *presence) {
+        Some((_, hub)) => Ok(Target::keyed(server, hub.path, &hub.access)),
         None if insecure && is_tcp => Ok(Target::plain(server)),
         None => {
             let dir = dir.unwrap_or(Path::new("~/.dhub")).display().to_string();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 import zmq
-from conftest import Pool, Server, eventually
+from conftest import BINARIES, Pool, Server, eventually
 
 import dhub
 from dhub._wire import hub_pb2 as wire
@@ -126,3 +127,36 @@ def test_a_hub_is_known_by_each_name_of_its_machine_and_others_only_if_told_so(s
     assert dhub.Hub("localhost:9", insecure=True).target.keys is None
     with pytest.raises(dhub.Denied, match="no key is known"):
         dhub.Hub("ipc:///nowhere.sock", insecure=True)
+
+
+@pytest.mark.parametrize("options", [["--host", "127.0.0.1"], ["--insecure"]], ids=["encrypted", "plain"])
+@pytest.mark.parametrize("server", [["-p", "0", "--host", "127.0.0.1"]], indirect=True)
+def test_a_hub_at_the_port_of_one_that_was_killed_is_found(server: Server, hub: dhub.Hub, options: list[str]) -> None:
+    access = hub.target.access
+    assert access is not None
+    port = json.loads(access.read_text())["endpoints"][0].rpartition(":")[2]
+    hub.hello()
+    server.kill()
+    (server.home / "zoo").mkdir()
+    program = [BINARIES / "dhub", "-f", server.home / "zoo.db", "-p", port, *options]
+    with open(server.home / "zoo" / "log", "wb") as log, subprocess.Popen(program, stderr=log) as heir:
+        try:
+            eventually(lambda: b"your tools find it" in (server.home / "zoo" / "log").read_bytes())
+            is_plain = "--insecure" in options
+            with dhub.Hub(f"localhost:{port}", insecure=is_plain) as other:
+                assert other.hello() and (other.target.keys is None) == is_plain
+            # The key of the one that is gone, and nothing else, is known for its port.
+            if is_plain:
+                with pytest.raises(dhub.Denied, match="another hub than"):
+                    dhub.Hub(f"localhost:{port}", timeout=1).hello()
+        finally:
+            heir.terminate()
+
+
+def test_a_directory_of_keys_that_cannot_be_read_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys").write_text("no directory")
+    monkeypatch.setenv("DHUB_DIR", str(tmp_path / "keys"))
+    with pytest.raises(dhub.AccessError, match="keys: Not a directory"):
+        dhub.Hub("localhost:9", insecure=True)

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use dhub_proto::access::Access;
-use e2e::Process;
+use e2e::{Process, Space};
 
 use super::{Guarded, read};
 
@@ -40,7 +40,7 @@ fn files_that_others_can_read_are_refused_with_the_command_that_mends_them() {
     for tool in ["dquery", "kworker"] {
         let args: &[&str] = if tool == "dquery" { &["status"] } else { &["-j", "1"] };
         let said = hub.space.run(tool, &[args, &["--access", &path]].concat());
-        said.exits(9).says(&[&path, &chmod]);
+        said.exits(26).says(&[&path, &chmod]);
     }
     let mended = hub.space.run("sh", &["-c", &chmod]);
     mended.exits(0);
@@ -77,9 +77,23 @@ fn what_is_no_access_file_is_told_so() {
     hub.space.write("junk", "junk");
     set_mode(&hub.space.path("junk"), 0o600);
     let said = hub.space.run("dquery", &["status", "--access", "junk"]);
-    said.exits(9).says(&["junk is no access file", "dhub access new"]).is_one_message();
+    said.exits(26).says(&["junk is no access file", "dhub access new"]).is_one_message();
     let said = hub.space.run("dquery", &["status", "--access", "absent"]);
-    said.exits(9).says(&["absent", "no such file"]).is_one_message();
+    said.exits(26).says(&["absent", "no such file"]).is_one_message();
+}
+
+#[test]
+fn a_directory_of_keys_that_cannot_be_read_is_not_an_empty_one() {
+    let space = Space::new();
+    space.write(".dhub", "no directory");
+    for (tool, args) in [
+        ("dquery", &["status"][..]),
+        ("dquery", &["status", "--insecure", "-s", "localhost:9"]),
+        ("kworker", &["-j", "1"]),
+        ("dhub", &["access", "list"]),
+    ] {
+        space.run(tool, args).exits(26).says(&[".dhub: not a directory"]);
+    }
 }
 
 #[test]
@@ -209,10 +223,10 @@ fn a_pipe_is_read_only_if_nobody_else_can() {
     };
     through("600").exits(0);
     for mode in ["640", "604", "620"] {
-        through(mode).exits(9).says(&["can be read by others", "chmod 600"]);
+        through(mode).exits(26).says(&["can be read by others", "chmod 600"]);
     }
     let said = hub.space.run("dquery", &["status", "--access", "/dev/null"]);
-    said.exits(9).says(&["neither a file nor a pipe"]);
+    said.exits(26).says(&["neither a file nor a pipe"]);
     // As bash's <(...) gives it.
     let script = format!("cat {owner} | dquery status --access /dev/stdin");
     hub.space.run("sh", &["-c", &script]).exits(0);
@@ -223,7 +237,7 @@ fn what_stands_in_for_a_hub_that_is_gone_is_read_as_strictly() {
     let mut hub = Guarded::start();
     for name in ["live.json", "owner.access"] {
         set_mode(&hub.home().join(name), 0o644);
-        hub.space.run("dquery", &["status"]).exits(9).says(&[name, "chmod 600"]);
+        hub.space.run("dquery", &["status"]).exits(26).says(&[name, "chmod 600"]);
         hub.dhub(&["access", "revoke", "worker"]).exits(26).says(&[name, "chmod 600"]);
         set_mode(&hub.home().join(name), 0o600);
     }

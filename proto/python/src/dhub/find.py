@@ -28,6 +28,8 @@ PROBE_S = 1.0
 """How long another machine may take to show that a hub runs there."""
 AGAIN_S = 0.05
 """A hub that was started just now is there soon."""
+AWAY = 1
+"""The last of `_presence` that may be a hub that runs."""
 ALL_ROLES = {"observe", "submit", "work", "admin"}
 INSECURE = "DHUB_INSECURE"
 """For scripts: what `insecure` says."""
@@ -165,9 +167,10 @@ def find_now(server: str | None, access: PathLike | None, insecure: bool = False
 
 def _known(endpoint: str, insecure: bool) -> Target:
     """By the key of that of this user's hubs that is there. Plain only if none is, and plain is allowed."""
-    for known, live in hubs():
-        # One that was stopped has left its port to others.
-        if (live or not insecure) and known.is_at(endpoint):
+    # The most likely one first: those that are gone have left their port to others.
+    at = [(_presence(known, live), known) for known, live in hubs() if known.is_at(endpoint)]
+    for presence, known in sorted(at, key=lambda hub: hub[0]):
+        if presence <= AWAY or not insecure:
             return known.at(endpoint)
     is_tcp = endpoint.startswith("tcp://")
     if insecure and is_tcp:
@@ -181,6 +184,15 @@ def _known(endpoint: str, insecure: bool) -> Target:
         "  give its access file with access= or DHUB_ACCESS; dhub access new makes it, by the hub's user"
         + (plain if is_tcp else "")
     )
+
+
+def _presence(known: Access, live: str) -> int:
+    """How likely it is that a hub has its last port: it answers, is on another machine, was killed, was stopped."""
+    if known.ipc_answers:
+        return 0
+    if not live:
+        return AWAY + 2
+    return AWAY + 1 if known.host == socket.gethostname() else AWAY
 
 
 def is_same(a: str, b: str) -> bool:
@@ -266,10 +278,15 @@ def hubs() -> list[tuple[Access, str]]:
     running: list[tuple[Access, str]] = []
     stopped: list[tuple[Access, str]] = []
     home = directory()
-    if not home.is_dir():
+    try:
+        homes = sorted(home.iterdir())
+    except FileNotFoundError:
         return running
+    except OSError as error:
+        # What cannot be read is not empty.
+        raise AccessError(f"{home}: {error.strerror}") from error
     private.check_dir(home, "set DHUB_DIR to a directory of yours")
-    for hub in sorted(home.iterdir()):
+    for hub in homes:
         owner = hub / "owner.access"
         # Without it its owner's key was taken back: for others to reach, by a file that they name.
         if not owner.exists():

@@ -99,6 +99,6 @@ class Line:
             )
         elif event is Event.BROKEN_OFF and self.target.keys is not None:
             self.hint = Denied(
-                f"what answers at {endpoint} is another hub than {about} is for, or none: it breaks the encrypted handshake"
-                " off"
+                f"what answers at {endpoint} is another hub than {about} is for, or none, or a hub that has no room for"
+                " connections (its log says so), or one of a version before this: it breaks the encrypted handshake off"
             )
