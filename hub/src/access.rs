@@ -15,6 +15,7 @@ use dhub_proto::wire::{Reload, reply, request};
 use serde_json::json;
 
 use crate::home::{Grant, Home, HomeError};
+use crate::place::Place;
 
 /// How long a hub that runs may take to read its keys again.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -172,7 +173,7 @@ impl Which {
 /// Its name, its file, and whether it runs.
 fn about(home: &Home) -> String {
     // Only for people: what cannot be read is told by what is done next.
-    let file = home.owner().ok().flatten().map(|access| access.file);
+    let file = Place::of(home).ok().map(|place| place.file);
     let file = file.filter(|file| !file.is_empty()).unwrap_or("in memory".into());
     let live = match home.live().ok().flatten() {
         Some(live) => format!("process {} since {}", live.process, live.since),
@@ -183,8 +184,7 @@ fn about(home: &Home) -> String {
 
 fn list(home: &Home, json: bool) -> Result<(), AccessFailure> {
     let grants = home.grants()?;
-    let owner = home.owner().map_err(HomeError::from)?;
-    let endpoints = owner.as_ref().map(|owner| owner.endpoints.as_slice()).unwrap_or_default();
+    let Place { file: hub_file, endpoints, .. } = Place::of(home)?;
     let file = |grant: &Grant| {
         let path = home.access_path(&grant.name);
         (grant.is_valid() && path.exists()).then(|| path.display().to_string())
@@ -204,7 +204,7 @@ fn list(home: &Home, json: bool) -> Result<(), AccessFailure> {
         let live = home.live().map_err(HomeError::from)?;
         let hub = json!({
             "hub": home.name(),
-            "file": owner.as_ref().map(|owner| &owner.file),
+            "file": hub_file,
             "process": live.map(|live| live.process),
             "endpoints": endpoints,
             "keys": grants.iter().map(key).collect::<Vec<_>>(),

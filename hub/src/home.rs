@@ -6,6 +6,7 @@
 //!     keys.json             whom it lets in: names, roles and public keys
 //!     owner.access          for its user's tools, which find it by themselves
 //!     submit.access, worker.access, ...
+//!     place.json            where it is found, or was last
 //!     live.json             while it runs
 //! ```
 
@@ -18,6 +19,8 @@ use dhub_proto::private::{self, Mode, PrivateError};
 use dhub_proto::role::{Role, Roles};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::place::{PLACE, Place};
 
 const SERVER: &str = "server.json";
 const KEYS: &str = "keys.json";
@@ -81,14 +84,6 @@ struct Grants {
     keys: Vec<Grant>,
 }
 
-/// Where a hub that runs is reached.
-#[derive(Clone, Debug, Default)]
-pub struct Place {
-    pub ipc: String,
-    pub endpoints: Vec<String>,
-    pub since: String,
-}
-
 #[derive(Clone, Debug)]
 pub struct Home {
     dir: PathBuf,
@@ -135,12 +130,7 @@ impl Home {
 
     /// All that are there.
     pub fn all(base: &Path) -> Result<Vec<Self>, HomeError> {
-        let Ok(entries) = fs::read_dir(base) else {
-            return Ok(Vec::new());
-        };
-        access::check_dir(base)?;
-        let mut all: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-        all.sort();
+        let all = access::homes(base)?;
         Ok(all.into_iter().map(Self::at).filter(Self::exists).collect())
     }
 
@@ -243,17 +233,14 @@ impl Home {
             made: today(),
             revoked: None,
         };
-        // Where the hub is, its owner's file says, once the hub was started.
-        let at = self.owner()?;
-        let endpoints = at.as_ref().map(|at| at.endpoints.clone()).unwrap_or_default();
-        let at = |field: fn(&Access) -> String| at.as_ref().map(field).unwrap_or_default();
+        let Place { file, host, boot_id, ipc, endpoints } = Place::of(self)?;
         let access = Access {
             format: access::FORMAT,
             hub: self.name.clone(),
-            file: at(|at| at.file.clone()),
-            host: at(|at| at.host.clone()),
-            boot_id: at(|at| at.boot_id.clone()),
-            ipc: at(|at| at.ipc.clone()),
+            file,
+            host,
+            boot_id,
+            ipc,
             endpoints,
             server_key: server.public_key.clone(),
             name: name.into(),
@@ -285,25 +272,28 @@ impl Home {
         Ok(())
     }
 
-    /// Says where the hub is now, in all access files that are still here.
-    pub fn announce(&self, place: &Place) -> Result<(), HomeError> {
+    /// Says where the hub is now, to keys that are made from now on and in all access files that are
+    /// still here.
+    pub fn announce(
+        &self,
+        ipc: &str,
+        endpoints: Vec<String>,
+        since: String,
+    ) -> Result<(), HomeError> {
         let _lock = self.lock()?;
+        let file = self.file.as_ref().map(|file| file.display().to_string());
+        let place = Place::here(file.unwrap_or_default(), ipc.into(), endpoints);
+        write_json(&self.path(PLACE), &place)?;
         for grant in self.grants()? {
             let path = self.access_path(&grant.name);
             if grant.revoked.is_some() || !path.exists() {
                 continue;
             }
             let mut access = Access::read(&path)?;
-            let file = self.file.as_ref().map(|file| file.display().to_string());
-            access.file = file.unwrap_or_default();
-            access.host = dhub_proto::host_name();
-            access.boot_id = access::boot_id();
-            access.ipc = place.ipc.clone();
-            access.endpoints = place.endpoints.clone();
+            place.tell(&mut access);
             access.write(&path)?;
         }
-        let (since, ipc) = (place.since.clone(), place.ipc.clone());
-        let live = Live { process: std::process::id(), since, ipc };
+        let live = Live { process: std::process::id(), since, ipc: place.ipc };
         write_json(&self.path(LIVE), &live)
     }
 
@@ -361,7 +351,7 @@ fn today() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, HomeError> {
+pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, HomeError> {
     let text = Zeroizing::new(private::read(path)?);
     // What serde says of a wrong value has the value in it, which may be a key.
     let wrong = |error: serde_json::Error| format!("line {} is wrong", error.line());

@@ -16,6 +16,7 @@ pub mod home;
 pub mod job;
 pub mod keyfile;
 mod monitor;
+pub mod place;
 pub mod planted;
 mod roster;
 mod route;

@@ -9,7 +9,8 @@ use std::sync::atomic::AtomicBool;
 use dhub::access::AccessFailure;
 use dhub::args::{Action, Args, Listen};
 use dhub::gate::{Gate, Security};
-use dhub::home::{Home, HomeError, Place, ServerKeys};
+use dhub::home::{Home, HomeError, ServerKeys};
+use dhub::place::Place;
 use dhub::scheduler::message::Phase;
 use dhub::scheduler::{Scheduler, State};
 use dhub::server::{Fatal, Options, Server};
@@ -149,15 +150,9 @@ fn run(args: &Args) -> Result<(), Failure> {
     drop(keys);
     let host = args.host.clone().unwrap_or_else(dhub_proto::host_name);
     sockets.iter_mut().for_each(|socket| socket.call(&host));
-    let place = Place {
-        ipc: ipc.endpoint.clone(),
-        endpoints: sockets
-            .iter()
-            .filter(|socket| socket.security == Security::Curve)
-            .map(|socket| socket.endpoint.clone())
-            .collect(),
-        since: since(),
-    };
+    let own_ipc = ipc.endpoint.clone();
+    let encrypted = sockets.iter().filter(|socket| socket.security == Security::Curve);
+    let encrypted = encrypted.map(|socket| socket.endpoint.clone()).collect();
     sockets.push(ipc);
     let listening: Vec<String> = sockets.iter().map(describe).collect();
     let is_plain = sockets.iter().any(|socket| socket.security == Security::Plain);
@@ -176,7 +171,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     for (i, endpoint) in listening.iter().enumerate() {
         say!("  {}   {endpoint}", if i == 0 { "listening" } else { "         " });
     }
-    home.announce(&place)?;
+    home.announce(&own_ipc, encrypted, since())?;
     let owner = home.path(access::OWNER);
     say!("  access      {}  your tools find it by themselves", owner.display());
     if let Some(was) = was {
@@ -219,8 +214,7 @@ fn bind_anywhere(
         Err(BindError::Bind { source: zmq::Error::EADDRINUSE, .. }) => None,
         bound => Some(bound),
     };
-    let last =
-        home.owner().map_err(HomeError::from)?.map(|owner| owner.endpoints).unwrap_or_default();
+    let last = Place::of(home)?.endpoints;
     let last = last.first().and_then(|endpoint| endpoint.rsplit_once(':')?.1.parse().ok());
     if let Some(bound) = last.and_then(bind) {
         return Ok(bound?);

@@ -89,6 +89,23 @@ fn a_key_that_is_taken_back_is_refused_at_the_next_message_of_an_open_connection
     assert_eq!(hub.native("node").counts().ready, 0);
 }
 
+#[test]
+fn a_hub_whose_owner_lost_the_key_is_reached_with_the_next_one() {
+    let mut hub = Guarded::start();
+    hub.dhub(&["access", "revoke", "owner"]).exits(0);
+    hub.new_key("lab", &["observe"]);
+    let owner = ["observe", "submit", "work", "admin"];
+    hub.new_key("owner", &owner);
+    hub.space.run("dquery", &["create", "a"]).exits(0);
+    hub.query_abroad("lab", &["status"]).exits(0);
+    // Keys and port of one that does not run stay as well.
+    let endpoints = read(&hub.access("lab")).endpoints;
+    hub.dhub(&["access", "revoke", "owner"]).exits(0);
+    hub.terminate().exits(0);
+    hub.new_key("owner", &owner);
+    assert_eq!(read(&hub.access("owner")).endpoints, endpoints);
+}
+
 /// The keys that are valid by the file alone.
 fn edit_keys(hub: &Guarded, edit: impl Fn(&str) -> String) {
     let path = hub.home().join("keys.json");
