@@ -62,6 +62,8 @@ enum Error {
     NoHub { error: ClientError },
     #[error("no hub came in time; see --time-limit, --idle-timeout, --hub-timeout")]
     NoHubInTime,
+    #[error("--output: {0}")]
+    Output(io::Error),
     #[error(transparent)]
     Client(ClientError),
     #[error(transparent)]
@@ -75,7 +77,7 @@ enum Error {
 impl Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Program(_) | Self::NoDirectory(_) => Exit::Usage,
+            Self::Program(_) | Self::NoDirectory(_) | Self::Output(_) => Exit::Usage,
             Self::Find(error) => error.exit(),
             Self::NoHub { .. } | Self::NoHubInTime => Exit::NoHub,
             Self::Client(ClientError::Denied(_)) => Exit::Denied,
@@ -118,7 +120,7 @@ fn run(args: Args, guardian: Guardian) -> Result<Exit, Error> {
     }
     let here = dir.clone().map_or_else(current_dir, Ok)?;
     let program = Program::new(args.shell.as_deref(), args.command.clone(), &here)?;
-    let output = Where::parse(&args.output)?;
+    let output = Where::parse(&args.output).map_err(Error::Output)?;
     let cores = || available_parallelism().map_or(1, usize::from);
     let slots = args.slots.map_or_else(cores, |slots| slots as usize);
     let ahead = args.ahead.map_or(Ahead::Measured, |ahead| Ahead::Fixed(ahead as usize));
@@ -210,9 +212,9 @@ fn find_hub(
     const WAIT: Duration = Duration::from_secs(2);
     const AGAIN: Duration = Duration::from_millis(200);
     let mut told = false;
-    let mut tell = |whom: &str| {
+    let mut tell = |why: &str| {
         if !std::mem::replace(&mut told, true) {
-            say(format_args!("kworker {name} · no hub {whom} yet; waiting for it"));
+            say(format_args!("kworker {name} · {why}; waiting for it"));
         }
     };
     loop {
@@ -225,7 +227,7 @@ fn find_hub(
         // Looked for anew: the hub that is waited for makes its own place to be found.
         let target = match args.hub.find_now() {
             Err(error) if error.may_pass() && args.wait_for_hub => {
-                tell("to be found");
+                tell("no hub to be found yet");
                 std::thread::sleep(AGAIN);
                 continue;
             }
@@ -242,7 +244,11 @@ fn find_hub(
                 return Err(Error::Client(ClientError::Unexpected { endpoint }));
             }
             Err(ClientError::NoHub { .. }) if args.wait_for_hub => {
-                tell(&format!("at {}", target.endpoint));
+                tell(&format!("no hub at {} yet", target.endpoint));
+            }
+            // Ours may have no room just now, or be about to come back.
+            Err(ClientError::Denied(denial)) if args.wait_for_hub && !denial.is_final() => {
+                tell(&format!("no hub at {} yet: {denial}", target.endpoint));
             }
             Err(error @ ClientError::NoHub { .. }) => return Err(Error::NoHub { error }),
             Err(error) => return Err(Error::Client(error)),

@@ -41,7 +41,7 @@ impl Where {
                 let below = Path::new(&template).strip_prefix(output::fixed(&template));
                 if below.is_ok_and(|below| below.components().any(|it| it == Component::ParentDir))
                 {
-                    return Err(io::Error::other("--output: no '..' behind a placeholder"));
+                    return Err(io::Error::other("no '..' behind a placeholder"));
                 }
                 Self::Files(template)
             }

@@ -1,5 +1,6 @@
 //! Somebody else's hub where ours was: it hands out commands, and nobody may run them.
 
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -138,12 +139,42 @@ fn a_plain_hub_at_the_port_of_ours_is_not_served_by_whatever_name_it_is_called()
     let names = ["localhost", "127.0.0.1", &dhub_proto::host_name()].map(str::to_owned);
     for name in names {
         let place = format!("{name}:{}", hub.port);
-        for insecure in [&[][..], &["--insecure"]] {
-            let args = [&["-j", "1", "--timeout", "1s", "-s", &place], insecure].concat();
-            hub.space.run("kworker", &args).exits(11).says(&["another hub than"]);
-        }
+        let args = ["-j", "1", "--timeout", "1s", "-s", &place];
+        hub.space.run("kworker", &args).exits(11).says(&["another hub than"]);
     }
     assert!(!hub.space.path("owned").exists());
+}
+
+/// Another hub of the same user, at the port of the one that was killed.
+fn heir(hub: &mut Guarded, args: &[&str]) -> Process {
+    hub.process().kill9();
+    let mut command = hub.space.command("dhub");
+    command.args(["-f", "zoo.db", "-p", &hub.port.to_string()]).args(args);
+    let mut process = Process::start(command);
+    process.hear("your tools find it");
+    process
+}
+
+#[test]
+fn a_hub_at_the_port_of_one_that_was_killed_is_found() {
+    let mut hub = Guarded::start();
+    let place = format!("localhost:{}", hub.port);
+    let _heir = heir(&mut hub, &["--host", "127.0.0.1"]);
+    for insecure in [&[][..], &["--insecure"]] {
+        hub.space.run("dquery", &[&["status", "-s", &place], insecure].concat()).exits(0);
+    }
+}
+
+#[test]
+fn a_plain_hub_at_the_port_of_one_that_was_killed_is_talked_to_if_that_is_said() {
+    let mut hub = Guarded::start();
+    let place = format!("localhost:{}", hub.port);
+    let args = ["status", "-s", &place, "--timeout", "1s"];
+    // One that runs has its key, whatever is said.
+    hub.space.run("dquery", &[&args[..], &["--insecure"]].concat()).exits(0);
+    let _heir = heir(&mut hub, &["--insecure"]);
+    hub.space.run("dquery", &args).exits(11).says(&["another hub than", "--insecure"]);
+    hub.space.run("dquery", &[&args[..], &["--insecure"]].concat()).exits(0);
 }
 
 #[test]
@@ -190,7 +221,37 @@ fn a_directory_of_sockets_that_others_can_enter_is_no_place_to_look() {
     for tool in [&["dquery", "status"][..], &["kworker", "-j", "1"]] {
         hub.space
             .run(tool[0], &tool[1..])
-            .exits(9)
+            .exits(26)
             .says(&["can be entered by others", "chmod 700"]);
     }
+}
+
+#[test]
+fn a_pool_waits_for_a_hub_that_has_no_room() {
+    let mut hub = Guarded::start();
+    let abroad = hub.abroad("owner").display().to_string();
+    hub.terminate().exits(0);
+    // As a hub does that is short of descriptors.
+    let full = TcpListener::bind(("127.0.0.1", hub.port)).expect("the port");
+    let over = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&over);
+    let full = std::thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            drop(full.accept());
+        }
+    });
+    let args = ["status", "--access", &abroad, "--timeout", "1s"];
+    hub.space.run("dquery", &args).exits(11).says(&["no room for connections"]);
+    let mut command = hub.space.command("kworker");
+    command.args(["-j", "1", "--wait-for-hub", "--access", &abroad]);
+    let mut pool = Process::start(command);
+    pool.hear("waiting for it");
+    assert!(pool.stderr().contains("no room for connections"), "{}", pool.stderr());
+    over.store(true, Ordering::Relaxed);
+    let _ = TcpStream::connect(("127.0.0.1", hub.port));
+    full.join().expect("the thread");
+    hub.start_again(&[]);
+    pool.hear("1 slot");
+    pool.signal(rustix::process::Signal::TERM);
+    pool.end().exits(0);
 }
