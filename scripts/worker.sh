@@ -103,7 +103,8 @@ heartbeats() {
     trap '[ -z "$child" ] || kill "$child" 2>/dev/null; exit' TERM
     trap '' INT HUP
     seconds=0
-    while :; do
+    # The file tells what a signal before the trap could not.
+    while [ ! -e "$dir/over" ]; do
         sleep 1 &
         child=$!
         wait "$child"
@@ -131,6 +132,7 @@ heartbeats() {
 
 stop_heartbeats() {
     [ -n "$beats" ] || return 0
+    : >"$dir/over"
     kill -s TERM "$beats" 2>/dev/null
     wait "$beats" 2>/dev/null
     beats=
@@ -153,7 +155,7 @@ leave() {
 
 # Runs the task in a session of its own, so that all of it can be killed; sets `code` to how it ended.
 run() {
-    rm -f "$dir/lost"
+    rm -f "$dir/lost" "$dir/over"
     hold
     DHUB_TASK=$task setsid "$@" "$task" &
     task_pid=$!

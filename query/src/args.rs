@@ -77,7 +77,7 @@ pub enum Verb {
     ///
     /// The lease lasts as long as the hub's --lease says (1 h) or --lease here; `heartbeat` renews it.
     #[command(after_help = "Examples:
-  while task=$(dquery steal -q); do run \"$task\" && dquery complete \"$task\"; done
+  while task=$(dquery steal -q); do run \"$task\" && dquery complete -- \"$task\"; done
   dquery steal -q --wait           wait until a task is ready or all are finished
   dquery steal -n 10 --json
 

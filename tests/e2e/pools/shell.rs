@@ -76,6 +76,18 @@ fn every_task_runs_once_and_its_outcome_counts() {
 }
 
 #[test]
+fn tasks_that_end_at_once_do_not_make_it_hang() {
+    // The heartbeats are told to end before they have begun, in one of a hundred or so.
+    let hub = hub_with(&[], "#!/bin/sh\n");
+    let tasks: String = (0..300).map(|task| format!("t{task}\n")).collect();
+    hub.write("tasks", &tasks);
+    hub.query(&["addfile", "tasks"]).ok();
+    worker(&hub, "sh", &["true"]).end().exits(0);
+    assert_eq!(hub.count("done"), 300);
+    nothing_is_left(&hub);
+}
+
+#[test]
 fn it_ends_when_the_rest_can_never_run() {
     let hub = hub_with(&[], "#!/bin/sh\n");
     hub.query(&["create", "a", "nobody"]).ok();
