@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dhub import private
+from dhub.errors import AccessError
 
 
 @pytest.fixture(params=[0o000, 0o002, 0o022])
@@ -48,3 +50,15 @@ def test_a_link_or_a_pipe_is_not_replaced(tmp_path: Path) -> None:
         with pytest.raises(OSError):
             private.write(tmp_path / name, b"data")
     assert (tmp_path / "link").is_symlink() and victim.read_text() == "untouched"
+
+
+def test_a_pipe_is_waited_for_only_where_a_person_named_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    # Nobody writes, so this would wait for ever.
+    with pytest.raises(AccessError, match="no regular file"):
+        private.read(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("secret",))
+    writer.start()
+    assert private.read(pipe, pipe=True) == "secret"
+    writer.join()

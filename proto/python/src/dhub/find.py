@@ -80,10 +80,10 @@ class _Useless(AccessError):
 class Access:
     """What an access file says. Raises `AccessError` for a file that is none, or that others can read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, pipe: bool = True) -> None:
         self.path = path
         try:
-            said: dict[str, Any] = json.loads(private.read(path))
+            said: dict[str, Any] = json.loads(private.read(path, pipe=pipe))
             if int(said["format"]) > ACCESS_FORMAT:
                 raise _Useless(
                     f"{path} is an access file of a newer dhub (format {said['format']}); this is {__version__}"
@@ -293,7 +293,7 @@ def hubs() -> list[tuple[Access, str]]:
             continue
         live = _live(hub / "live.json")
         try:
-            access = Access(owner)
+            access = Access(owner, pipe=False)
         except _Useless:
             # What a hub that stopped long ago wrote need not be of use.
             if live:

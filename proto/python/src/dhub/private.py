@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -42,23 +43,33 @@ def make_dir(path: Path, advice: str) -> None:
     check_dir(path, advice)
 
 
-def read(path: Path) -> str:
-    """The text of a file that nobody else can read. Raises `AccessError`."""
+def read(path: Path, *, pipe: bool = False) -> str:
+    """The text of a file that nobody else can read; of a pipe too, where a person named it. Raises `AccessError`."""
     try:
-        with open(path, encoding="utf-8") as file:
-            # Of the open file: what is read is what was looked at.
-            meta = os.fstat(file.fileno())
+        # Nothing may make this wait: whose it is is not known yet.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        # Of the open file: what is read is what was looked at.
+        with open(descriptor, encoding="utf-8") as file:
+            meta = os.fstat(descriptor)
             mode, is_file = meta.st_mode, stat.S_ISREG(meta.st_mode)
             if not is_file and not stat.S_ISFIFO(mode):
                 raise AccessError(f"{path} is neither a file nor a pipe")
-            if not is_file and meta.st_uid != os.getuid():
-                # Whoever made a pipe, as <(...) does, decides what comes out of it.
-                raise AccessError(f"{path} belongs to user {meta.st_uid}, not to you; give a file or a pipe of yours")
             if mode & 0o077:
                 raise AccessError(
                     f"{path} has a key in it and can be read by others; mend it with: chmod 600 '{path}'\n"
                     "  if somebody may have read it, take the key back: dhub access revoke"
                 )
+            # Whoever made it decides what comes out of it; root decides all the same.
+            if meta.st_uid != os.getuid() and not (is_file and meta.st_uid == 0):
+                raise AccessError(f"{path} belongs to user {meta.st_uid}, not to you; give a file or a pipe of yours")
+            if not is_file:
+                if not pipe:
+                    raise AccessError(f"{path} is no regular file; name another one, or remove it")
+                # It would seem empty until somebody writes.
+                poll = select.poll()
+                poll.register(descriptor, select.POLLIN)
+                poll.poll()
+                os.set_blocking(descriptor, True)
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise AccessError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
