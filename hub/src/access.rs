@@ -112,7 +112,9 @@ pub enum AccessFailure {
 impl AccessFailure {
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Home(HomeError::Exists { .. } | HomeError::Unknown { .. }) => Exit::Refused,
+            Self::Home(
+                HomeError::Exists { .. } | HomeError::Unknown { .. } | HomeError::Taken { .. },
+            ) => Exit::Refused,
             Self::Home(_) => Exit::Keys,
             Self::NoHub { .. } | Self::Unknown { .. } | Self::Several { .. } => Exit::Usage,
             Self::Untold { .. } => Exit::NoHub,

@@ -32,6 +32,10 @@ const MEMORY: &str = "memory-";
 
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
+    #[error(
+        "{path} has the key '{name}', which is valid; name another file, or take that key back first: dhub access revoke {name}"
+    )]
+    Taken { path: PathBuf, name: String },
     #[error(transparent)]
     Private(#[from] PrivateError),
     #[error(transparent)]
@@ -212,6 +216,13 @@ impl Home {
         if grants.keys.iter().any(|grant| grant.name == name && grant.revoked.is_none()) {
             return Err(HomeError::Exists { name: name.into() });
         }
+        // The key that it has would be lost, and stay valid.
+        let mut others = grants.keys.iter().filter(|grant| grant.revoked.is_none());
+        let is_of =
+            |grant: &&Grant| to.is_some_and(|to| is_same(to, &self.access_path(&grant.name)));
+        if let (Some(to), Some(other)) = (to, others.find(is_of)) {
+            return Err(HomeError::Taken { path: to.to_owned(), name: other.name.clone() });
+        }
         let access = self.grant(&mut grants, &self.server_keys()?, name, roles, to)?;
         write_json(&self.keys_path(), &grants)?;
         Ok(access.to_text())
@@ -289,7 +300,7 @@ impl Home {
             if grant.revoked.is_some() || !path.exists() {
                 continue;
             }
-            let mut access = Access::read(&path)?;
+            let mut access = Access::read_own(&path)?;
             place.tell(&mut access);
             access.write(&path)?;
         }
@@ -300,7 +311,7 @@ impl Home {
     /// What the owner's file says; None: the owner's key was taken back.
     pub fn owner(&self) -> Result<Option<Access>, AccessError> {
         let path = self.path(OWNER);
-        if path.exists() { Access::read(&path).map(Some) } else { Ok(None) }
+        if path.exists() { Access::read_own(&path).map(Some) } else { Ok(None) }
     }
 
     pub fn live(&self) -> Result<Option<Live>, PrivateError> {
@@ -337,6 +348,12 @@ fn remove_remains(base: &Path) {
             let _ = fs::remove_dir_all(dir);
         }
     }
+}
+
+/// Two names of one file that is there.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    real(a).is_some_and(|a| Some(a) == real(b))
 }
 
 fn new_pair() -> Result<(String, SecretKey), HomeError> {

@@ -81,8 +81,17 @@ impl Keys {
 }
 
 impl Access {
+    /// Of a file that a person named, which may be a pipe.
     pub fn read(path: &Path) -> Result<Self, AccessError> {
-        let text = Zeroizing::new(private::read(path)?);
+        Self::parse(path, &Zeroizing::new(private::read_given(path)?))
+    }
+
+    /// Of a file in the directory of keys, which nobody has to write first.
+    pub fn read_own(path: &Path) -> Result<Self, AccessError> {
+        Self::parse(path, &Zeroizing::new(private::read(path)?))
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, AccessError> {
         let wrong = |why: String| AccessError::Wrong { path: path.to_owned(), why };
         #[derive(Deserialize)]
         struct Format {
@@ -90,11 +99,11 @@ impl Access {
         }
         // What serde says of a wrong value has the value in it, which may be a key.
         let place = |error: serde_json::Error| format!("line {}", error.line());
-        let Format { format } = serde_json::from_str(&text).map_err(|error| wrong(place(error)))?;
+        let Format { format } = serde_json::from_str(text).map_err(|error| wrong(place(error)))?;
         if format > FORMAT {
             return Err(AccessError::Newer { path: path.to_owned(), format });
         }
-        let access: Self = serde_json::from_str(&text).map_err(|error| wrong(place(error)))?;
+        let access: Self = serde_json::from_str(text).map_err(|error| wrong(place(error)))?;
         let keys = [
             ("server_key", access.server_key.as_str()),
             ("public_key", access.public_key.as_str()),
@@ -234,7 +243,7 @@ pub fn hubs(dir: &Path) -> Result<Vec<Found>, AccessError> {
     let mut found = Vec::new();
     for hub in homes(dir)? {
         let path = hub.join(OWNER);
-        let access = match Access::read(&path) {
+        let access = match Access::read_own(&path) {
             // Its owner's key was taken back: for others to reach, by a file that they name.
             Err(AccessError::Private(PrivateError::Io { source, .. }))
                 if matches!(source.kind(), NotFound | NotADirectory) =>

@@ -5,15 +5,17 @@
 
 mod keep;
 mod mode;
+mod read;
 mod write;
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-pub use keep::{Kept, keep, keep_below, look, make_dirs};
+pub use keep::{Kept, keep, keep_below, keep_unread, look, make_dirs};
 pub use mode::{Mode, ModeOption};
+pub use read::{read, read_given};
 pub use write::{write, write_with};
 
 /// Why a file or directory cannot be trusted, or not be used.
@@ -32,9 +34,10 @@ pub enum PrivateError {
     )]
     FileMode { path: PathBuf },
     #[error(
-        "{path} can be written by others, so what is in it may be theirs; if you trust it, mend it with: chmod go-w '{path}'"
+        "{} can be written by others, so what is in it may be theirs; if you trust it, mend it with: chmod go-w {}",
+        list(.paths, ""), list(.paths, "'")
     )]
-    Writable { path: PathBuf },
+    Writable { paths: Vec<PathBuf> },
     #[error("{path} is a link, which is not followed; name the file itself, or remove the link")]
     Link { path: PathBuf },
     #[error("{path} is no regular file; name another one, or remove it")]
@@ -52,6 +55,12 @@ fn words(error: &io::Error) -> String {
         Some(code) => text.trim_end_matches(&format!(" (os error {code})")).to_lowercase(),
         None => text,
     }
+}
+
+fn list(paths: &[PathBuf], quote: &str) -> String {
+    let paths: Vec<_> =
+        paths.iter().map(|path| format!("{quote}{}{quote}", path.display())).collect();
+    paths.join(" ")
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> PrivateError {
@@ -83,25 +92,6 @@ pub fn check_dir(path: &Path, advice: &'static str) -> Result<(), PrivateError> 
         return Err(PrivateError::DirMode { path: path.to_owned() });
     }
     Ok(())
-}
-
-/// The text of a file that nobody else can read.
-pub fn read(path: &Path) -> Result<String, PrivateError> {
-    let file = File::open(path).map_err(io_error(path))?;
-    // Of the open file: what is read is what was looked at.
-    let meta = file.metadata().map_err(io_error(path))?;
-    if !meta.is_file() && !meta.file_type().is_fifo() {
-        return Err(PrivateError::Kind { path: path.to_owned() });
-    }
-    if meta.mode() & 0o077 != 0 {
-        return Err(PrivateError::FileMode { path: path.to_owned() });
-    }
-    // Whoever made a pipe, as <(...) does, decides what comes out of it.
-    if !meta.is_file() && meta.uid() != rustix::process::getuid().as_raw() {
-        let (path, owner) = (path.to_owned(), meta.uid());
-        return Err(PrivateError::Owner { path, owner, advice: "give a file or a pipe of yours" });
-    }
-    io::read_to_string(file).map_err(io_error(path))
 }
 
 #[cfg(test)]

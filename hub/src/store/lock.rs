@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use dhub_proto::private::{self, Mode, PrivateError};
+use dhub_proto::private::{self, PrivateError};
 use rustix::fs::{FlockOperation, flock};
 
 /// Held until it is dropped; the kernel lets go if the process dies.
@@ -19,6 +19,8 @@ pub enum LockError {
     InUse { file: String, owner: String },
     #[error(transparent)]
     Private(#[from] PrivateError),
+    #[error("{path} cannot be locked, as you may not write beside it; copy it to one of yours first: cp {path} .", path = .file.display())]
+    Denied { file: PathBuf },
     #[error("cannot lock {}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
@@ -31,7 +33,15 @@ impl FileLock {
         let path = PathBuf::from(path);
         let io = |source| LockError::Io { path: path.clone(), source };
         // Others need not know: it is for their user that hubs tell of each other.
-        let mut lock = private::keep(&path, Some(Mode::PRIVATE))?.file;
+        let mut lock = match private::keep_unread(&path) {
+            Ok(kept) => kept.file,
+            Err(PrivateError::Io { source, .. })
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                return Err(LockError::Denied { file: file.to_owned() });
+            }
+            Err(error) => return Err(error.into()),
+        };
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut owner = String::new();
             // It may be empty if the other hub has just started: the name of the file is enough then.

@@ -40,6 +40,8 @@ pub enum OpenError {
     Foreign { file: PathBuf },
     #[error("{} is on a network file system ({kind}), where SQLite's log does not work and locks are not to be relied on\n  put it on a local disk, or accept slower commits with --network-file", .file.display())]
     Network { file: PathBuf, kind: &'static str },
+    #[error("{} is a link that leads to nothing: {}; name that file itself once, so that it is made, or remove the link", .file.display(), .to.display())]
+    Nowhere { file: PathBuf, to: PathBuf },
     #[error("{}: {source}", .path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("cannot use {}: {source}; it was left as it is", .file.display())]
@@ -130,6 +132,10 @@ impl Store {
         {
             return Err(OpenError::Network { file: file.to_owned(), kind });
         }
+        if file.is_symlink() && !file.exists() {
+            let to = file.read_link().map_err(io)?;
+            return Err(OpenError::Nowhere { file: file.to_owned(), to });
+        }
         // Only what is there may be looked at before it is locked.
         let real = real_path(file, parent).map_err(io)?;
         let lock = FileLock::take(&real, since)?;
@@ -200,6 +206,7 @@ fn real_path(file: &Path, parent: &Path) -> io::Result<PathBuf> {
 
 /// What SQLite puts beside a file; it takes the mode of the file, and follows no link.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+const REDO: &str = ".redo";
 
 /// Makes the file, or looks at it and at what is beside it, before anything in them is believed. The
 /// mode that the file had, if that changed. Nothing of it stays open: SQLite's locks would go with it.
@@ -207,11 +214,21 @@ fn guard(file: &Path, access: Access) -> Result<Option<u32>, PrivateError> {
     if access.vfs.is_some() {
         return Ok(None);
     }
-    let was = private::keep(file, access.mode)?.was;
-    for end in BESIDE {
-        private::look(&beside(file, end), access.mode)?;
+    let mut writable = Vec::new();
+    let mut note = |error| match error {
+        // All at once: one command mends them.
+        PrivateError::Writable { paths } => Ok(writable.extend(paths)),
+        error => Err(error),
+    };
+    let mut was = None;
+    match private::keep(file, access.mode) {
+        Ok(kept) => was = kept.was,
+        Err(error) => note(error)?,
     }
-    Ok(was)
+    for end in BESIDE.into_iter().chain(access.medium.is_none().then_some(REDO)) {
+        private::look(&beside(file, end), access.mode).map(drop).or_else(&mut note)?;
+    }
+    if writable.is_empty() { Ok(was) } else { Err(PrivateError::Writable { paths: writable }) }
 }
 
 fn beside(file: &Path, end: &str) -> PathBuf {
@@ -345,7 +362,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 pub fn redo_path(file: &Path) -> PathBuf {
-    beside(file, ".redo")
+    beside(file, REDO)
 }
 
 /// Folds what a hub that died left in its redo log, and begins a new one. With the last turn, and

@@ -27,12 +27,17 @@ pub struct Kept {
 /// Opens the file, or makes it. No link is followed, and a file that others own or can write is
 /// refused: what is in it could be theirs. Without a mode one that is there keeps its own.
 pub fn keep(path: &Path, mode: Option<Mode>) -> Result<Kept, PrivateError> {
-    open(CWD, path, path, OFlags::empty(), mode)
+    open(CWD, path, path, OFlags::empty(), mode, true)
+}
+
+/// The same of a file in which nothing is believed: if others could write it, they no longer can.
+pub fn keep_unread(path: &Path) -> Result<Kept, PrivateError> {
+    open(CWD, path, path, OFlags::empty(), Some(Mode::PRIVATE), false)
 }
 
 /// The same of a file that is there; None: it is not.
 pub fn look(path: &Path, mode: Option<Mode>) -> Result<Option<Kept>, PrivateError> {
-    match existing(CWD, path, path, OFlags::empty(), mode) {
+    match existing(CWD, path, path, OFlags::empty(), mode, true) {
         Err(PrivateError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             Ok(None)
         }
@@ -67,7 +72,7 @@ pub fn keep_below(dir: &Path, below: &Path, mode: Mode) -> Result<Kept, PrivateE
         let Component::Normal(name) = name else { return Err(refused(Errno::INVAL)) };
         so_far.push(name);
         if names.peek().is_none() {
-            return open(at.as_fd(), name.as_ref(), &so_far, OFlags::APPEND, Some(mode));
+            return open(at.as_fd(), name.as_ref(), &so_far, OFlags::APPEND, Some(mode), true);
         }
         let of_dir = rustix::fs::Mode::from_raw_mode(mode.of_dir());
         let is_new = match mkdirat(&at, name, of_dir) {
@@ -94,6 +99,7 @@ fn open(
     path: &Path,
     flags: OFlags,
     mode: Option<Mode>,
+    is_believed: bool,
 ) -> Result<Kept, PrivateError> {
     let new = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let private = rustix::fs::Mode::from_raw_mode(Mode::PRIVATE.bits());
@@ -105,7 +111,7 @@ fn open(
                 set_mode(&file, mode.unwrap_or_default()).map_err(io_error(path))?;
                 return Ok(Kept { file, made: true, was: None });
             }
-            Err(Errno::EXIST) => match existing(dir, name, path, flags, mode) {
+            Err(Errno::EXIST) => match existing(dir, name, path, flags, mode, is_believed) {
                 Err(PrivateError::Io { source, .. })
                     if source.kind() == io::ErrorKind::NotFound => {}
                 kept => return kept,
@@ -122,6 +128,7 @@ fn existing(
     path: &Path,
     flags: OFlags,
     mode: Option<Mode>,
+    is_believed: bool,
 ) -> Result<Kept, PrivateError> {
     // Nothing else than a file can make this wait.
     let there = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -131,7 +138,7 @@ fn existing(
         Err(Errno::ISDIR) => return Err(PrivateError::NotRegular { path: path.to_owned() }),
         Err(errno) => return Err(io_error(path)(errno.into())),
     };
-    let was = check(&file, path, mode)?;
+    let was = check(&file, path, mode, is_believed)?;
     let blocking =
         fcntl_getfl(&file).and_then(|flags| fcntl_setfl(&file, flags - OFlags::NONBLOCK));
     blocking.map_err(|errno| io_error(path)(errno.into()))?;
@@ -139,7 +146,12 @@ fn existing(
 }
 
 /// Of the open file: what is used is what was looked at.
-fn check(file: &File, path: &Path, mode: Option<Mode>) -> Result<Option<u32>, PrivateError> {
+fn check(
+    file: &File,
+    path: &Path,
+    mode: Option<Mode>,
+    is_believed: bool,
+) -> Result<Option<u32>, PrivateError> {
     let meta = file.metadata().map_err(io_error(path))?;
     let (owner, bits) = (meta.uid(), meta.mode() & 0o777);
     let path = || path.to_owned();
@@ -149,8 +161,8 @@ fn check(file: &File, path: &Path, mode: Option<Mode>) -> Result<Option<u32>, Pr
     if owner != rustix::process::getuid().as_raw() && owner != 0 {
         return Err(PrivateError::Owner { path: path(), owner, advice: ADVICE });
     }
-    if bits & 0o022 != 0 {
-        return Err(PrivateError::Writable { path: path() });
+    if is_believed && bits & 0o022 != 0 {
+        return Err(PrivateError::Writable { paths: vec![path()] });
     }
     if meta.nlink() > 1 {
         return Err(PrivateError::OtherName { path: path() });

@@ -1,11 +1,11 @@
 //! Files that are put in their place whole.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use tempfile::Builder;
 
 use super::{Mode, PrivateError, io_error};
 
@@ -27,8 +27,15 @@ pub fn write_with(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), PrivateEr
     }
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
-        let mut file = NamedTempFile::with_prefix_in(".dhub-", dir)?;
-        file.write_all(bytes)?;
+        // What the system says, not tempfile: its errors name the temporary file.
+        let mut why = None;
+        let new = |path: &Path| {
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            file.inspect_err(|error| why = error.raw_os_error())
+        };
+        let made = Builder::new().prefix(".dhub-").make_in(dir, new);
+        let mut file = made.map_err(|error| why.map_or(error, io::Error::from_raw_os_error))?;
+        file.as_file_mut().write_all(bytes)?;
         file.as_file().set_permissions(Permissions::from_mode(mode.bits()))?;
         file.as_file().sync_all()?;
         // What could not be written is of no use to anybody: then it is removed.
@@ -36,4 +43,17 @@ pub fn write_with(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), PrivateEr
         File::open(dir)?.sync_all()
     };
     write().map_err(io_error(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_refuses_is_told_without_the_temporary_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("missing/r.html");
+        let said = write(&path, "").unwrap_err().to_string();
+        assert_eq!(said, format!("{}: no such file or directory", path.display()));
+    }
 }

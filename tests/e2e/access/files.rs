@@ -233,6 +233,36 @@ fn a_pipe_is_read_only_if_nobody_else_can() {
 }
 
 #[test]
+fn a_pipe_in_place_of_a_key_makes_nobody_wait() {
+    let hub = Guarded::start();
+    let owner = hub.access("owner");
+    let keys = owner.with_file_name("keys.json");
+    for path in [keys, owner] {
+        let aside = path.with_extension("aside");
+        fs::rename(&path, &aside).unwrap();
+        hub.space.run("mkfifo", &["-m", "600", &path.display().to_string()]).exits(0);
+        let said = hub.space.run("dhub", &["access", "list"]);
+        said.exits(26).says(&["no regular file"]).is_one_message();
+        fs::rename(&aside, &path).unwrap();
+    }
+    hub.space.run("dquery", &["status"]).exits(0);
+}
+
+#[test]
+fn the_access_file_of_a_valid_key_is_not_replaced_by_another() {
+    let hub = Guarded::start();
+    let new = ["access", "new", "ada", "--role", "work"];
+    hub.space.run("dhub", &new).exits(0);
+    let ada = hub.access("ada").display().to_string();
+    let before = fs::read(&ada).unwrap();
+    let other = ["access", "new", "ada2", "--role", "work", "--to", &ada];
+    hub.space.run("dhub", &other).exits(6).says(&["has the key 'ada', which is valid"]);
+    assert_eq!(fs::read(&ada).unwrap(), before);
+    hub.space.run("dhub", &["access", "revoke", "ada"]).exits(0);
+    hub.space.run("dhub", &other).exits(0);
+}
+
+#[test]
 fn what_stands_in_for_a_hub_that_is_gone_is_read_as_strictly() {
     let mut hub = Guarded::start();
     for name in ["live.json", "owner.access"] {
