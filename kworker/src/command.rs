@@ -1,13 +1,14 @@
 //! What a task runs: an argument vector, a script, or words without a shell, with placeholders for
 //! what the task has of its own.
 //!
-//! Invariant: a name is data, never code. In an argument vector it is put in as it is, because no
+//! Invariant: a name is data, never code, to what kworker itself starts. In an argument vector it is put in as it is, because no
 //! shell reads it. A script never contains a name at all: `{}` becomes a reference to the
 //! variable DHUB_TASK, quoted as its place in the script demands.
-//! What would hand a name to a second interpreter (an inner `sh -c`, eval, ssh) is refused at the start, as
-//! far as `code` sees it.
+//! What would plainly hand a name to a second interpreter (an inner `sh -c`, eval, ssh) is refused at the
+//! start, as far as `code` sees it; docs/security.md names what it does not see.
 
 mod code;
+mod commands;
 mod find;
 mod place;
 mod script;

@@ -6,30 +6,54 @@
 
 use std::path::Path;
 
+use super::commands::commands;
+
 /// What the name of a task stands for.
 const NAME: &str = "{}";
-/// Programs that run an argument, and the letter of the option before it.
-const BY_OPTION: [(&str, char); 13] = [
-    ("sh", 'c'),
-    ("bash", 'c'),
-    ("dash", 'c'),
-    ("zsh", 'c'),
-    ("ksh", 'c'),
-    ("ash", 'c'),
-    ("fish", 'c'),
-    ("su", 'c'),
-    ("perl", 'e'),
-    ("ruby", 'e'),
-    ("node", 'e'),
-    ("Rscript", 'e'),
-    ("php", 'r'),
+/// Programs that run an argument, the letter of the option before it, and the options with a value.
+const BY_OPTION: [(&str, char, &str); 13] = [
+    ("sh", 'c', "oO"),
+    ("bash", 'c', "oO"),
+    ("dash", 'c', "oO"),
+    ("zsh", 'c', "oO"),
+    ("ksh", 'c', "oO"),
+    ("ash", 'c', "oO"),
+    ("fish", 'c', "dDo"),
+    ("su", 'c', "Ggsw"),
+    ("perl", 'e', "IMmFx"),
+    ("ruby", 'e', "CEFIKrWx"),
+    ("node", 'e', "r"),
+    ("Rscript", 'e', ""),
+    ("php", 'r', "cdz"),
 ];
+const OF_PYTHON: &str = "WX";
+/// Long options of those with a value, and those that are before what is to be run.
+const LONG_WITH_VALUE: [&str; 2] = ["--rcfile", "--init-file"];
+const LONG_BEFORE_CODE: [&str; 3] = ["--command", "--eval", "--print"];
 /// Options of ssh that have a value.
 const OF_SSH: &str = "BbcDEeFIiJLlmOoPpQRSWw";
+/// What may be before a command in a script.
+const BEFORE: [&str; 14] = [
+    "if", "then", "elif", "else", "while", "until", "do", "!", "{", "time", "exec", "command",
+    "builtin", "coproc",
+];
+/// Programs that run the command behind them.
+const WRAPPERS: [&str; 15] = [
+    "env", "timeout", "nice", "ionice", "nohup", "setsid", "stdbuf", "taskset", "time", "srun",
+    "mpirun", "mpiexec", "xargs", "sudo", "sshpass",
+];
 
 /// The program that would read a name as code, in a script of a shell.
 pub fn reader(script: &str) -> Option<String> {
-    commands(script).iter().find_map(|words| reader_of(words))
+    commands(script).iter().find_map(|words| builtin(words).or_else(|| reader_of(words)))
+}
+
+/// What a shell has built in: only it runs that, and only as a command.
+fn builtin(words: &[String]) -> Option<String> {
+    let at = words.iter().position(|word| !is_before(word))?;
+    let (program, rest) = words[at..].split_first()?;
+    let reads = matches!(program.as_str(), "eval" | "trap") && has_name(rest);
+    reads.then(|| program.clone())
 }
 
 /// The same in the words of one command.
@@ -37,29 +61,123 @@ pub fn reader_of(words: &[String]) -> Option<String> {
     (0..words.len()).find_map(|at| {
         let program = Path::new(&words[at]).file_name()?.to_str()?;
         let rest = &words[at + 1..];
-        let option = BY_OPTION.iter().find(|(name, _)| *name == program).map(|(_, option)| *option);
-        let (shown, code) = match (program, option) {
-            ("eval" | "trap", _) => (program.to_owned(), rest),
-            ("ssh", _) => ("ssh".to_owned(), of_ssh(rest)),
-            (_, Some(option)) => (format!("{program} -{option}"), behind(rest, option)),
-            (program, _) if program.starts_with("python") => {
-                (format!("{program} -c"), behind(rest, 'c'))
+        let option = BY_OPTION.iter().find(|(name, ..)| *name == program);
+        match (program, option) {
+            ("env", _) => reader_of(&split(rest)?),
+            ("ssh", _) => {
+                (is_run(&words[..at]) && has_name(of_ssh(rest))).then(|| program.to_owned())
             }
-            _ => return None,
-        };
-        code.iter().any(|word| word.contains(NAME)).then_some(shown)
+            (_, Some((_, letter, valued))) => {
+                runs_name(program, rest, *letter, valued).then(|| format!("{program} -{letter}"))
+            }
+            _ if program.starts_with("python") => {
+                runs_name(program, rest, 'c', OF_PYTHON).then(|| format!("{program} -c"))
+            }
+            _ => None,
+        }
     })
 }
 
-/// The word behind the options, if one of them has this letter.
-fn behind(words: &[String], letter: char) -> &[String] {
-    let is_option = |word: &&String| word.starts_with('-') && word.len() > 1;
-    let options = words.iter().take_while(is_option).count();
-    let has = |word: &String| !word.starts_with("--") && word.contains(letter);
-    match words[..options].iter().any(has) {
-        true => &words[options..words.len().min(options + 1)],
-        false => &[],
+fn has_name(words: &[String]) -> bool {
+    words.iter().any(|word| word.contains(NAME))
+}
+
+/// Is the word behind these a command, as far as known programs tell?
+fn is_run(words: &[String]) -> bool {
+    let is_option = |word: &str| word.starts_with('-');
+    if words.last().is_some_and(|last| last.starts_with("-exec")) {
+        return true;
     }
+    let mut is_value = false;
+    let passed = words.iter().all(|word| {
+        let program = word.rsplit('/').next().unwrap_or_default();
+        let passes = is_before(word)
+            || is_value
+            || word.starts_with(|c: char| c.is_ascii_digit())
+            || WRAPPERS.contains(&program);
+        is_value = is_option(word);
+        passes
+    });
+    // `rsync -e ssh`: it is no more than a value there.
+    passed && !words.last().is_some_and(|it| it.ends_with('e') && is_option(it) && it.len() < 6)
+}
+
+/// Options, assignments and words of the shell come before a command.
+fn is_before(word: &str) -> bool {
+    let is_name = |name: &str| name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
+    let assigns = word.split_once('=').is_some_and(|(name, _)| is_name(name));
+    assigns || word.starts_with('-') || BEFORE.contains(&word)
+}
+
+/// The words that `env -S` makes of one.
+fn split(words: &[String]) -> Option<Vec<String>> {
+    let options = words.iter().take_while(|word| word.starts_with('-') || word.contains('='));
+    for (at, word) in options.enumerate() {
+        let attached = ["-S", "-iS", "-vS", "--split-string="]
+            .iter()
+            .find_map(|option| word.strip_prefix(option))
+            .or((word == "--split-string").then_some(""));
+        match attached {
+            Some("") => return Some(commands(words.get(at + 1)?).concat()),
+            Some(text) => return Some(commands(text).concat()),
+            None => {}
+        }
+    }
+    None
+}
+
+/// Does a program run a word that has a name in it, by an option of this letter?
+fn runs_name(program: &str, words: &[String], letter: char, valued: &str) -> bool {
+    // A shell takes the first word behind all options; others the one behind this option.
+    let is_shell = program.ends_with("sh");
+    let mut found = false;
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        if word.len() < 2 || !word.starts_with(['-', '+']) {
+            if program != "su" {
+                break;
+            }
+            at += 1;
+            continue;
+        }
+        at += 1;
+        if word == "--" {
+            break;
+        }
+        if word.starts_with("--") {
+            let name = word.split('=').next().unwrap_or_default();
+            if LONG_BEFORE_CODE.contains(&name) {
+                return has_name(&words[at - 1..words.len().min(at + 1)]);
+            }
+            at += usize::from(LONG_WITH_VALUE.contains(&word.as_str()));
+            continue;
+        }
+        for (place, c) in word.char_indices().skip(1) {
+            let is_last = place + c.len_utf8() == word.len();
+            if c == letter && is_shell {
+                found |= word.starts_with('-');
+            } else if c == letter {
+                let code = if is_last { words.get(at) } else { Some(word) };
+                if code.is_some_and(|code| code.contains(NAME)) {
+                    return true;
+                }
+                if program.starts_with("python") {
+                    return false;
+                }
+                at += usize::from(is_last);
+                break;
+            } else if c == 'm' && program.starts_with("python") {
+                // All that follows is of the module.
+                return false;
+            } else if valued.contains(c) {
+                at += usize::from(is_last || is_shell);
+                if !is_shell {
+                    break;
+                }
+            }
+        }
+    }
+    found && words.get(at).is_some_and(|word| word.contains(NAME))
 }
 
 /// What the machine behind it is to run.
@@ -70,77 +188,6 @@ fn of_ssh(words: &[String]) -> &[String] {
         at += if has_value { 2 } else { 1 };
     }
     words.get(at + 1..).unwrap_or_default()
-}
-
-/// The words of each command of a script, without their quotes.
-fn commands(script: &str) -> Vec<Vec<String>> {
-    let mut all = Vec::new();
-    let mut open = vec![Open::default()];
-    let mut chars = script.chars().peekable();
-    while let Some(c) = chars.next() {
-        let Some(at) = open.last_mut() else { break };
-        match (at.quote, c) {
-            (Some('\''), '\'') | (Some('"'), '"') => at.quote = None,
-            (Some('\''), _) => at.push(c),
-            // Inside backticks the quotes of what is in them have one.
-            (_, '\\') if at.end == '`' && chars.peek() == Some(&'"') => {}
-            (_, '\\') => at.word.get_or_insert_default().extend(chars.next()),
-            (_, '$') if chars.peek() == Some(&'(') => {
-                chars.next();
-                open.push(Open { end: ')', ..Open::default() });
-            }
-            (_, '`') if at.end == '`' => close(&mut open, &mut all),
-            (_, '`') => open.push(Open { end: '`', ..Open::default() }),
-            (Some(_), _) => at.push(c),
-            (None, '\'' | '"') => {
-                at.word.get_or_insert_default();
-                at.quote = Some(c);
-            }
-            (None, ')') if at.end == ')' => close(&mut open, &mut all),
-            (None, '#') if at.word.is_none() => while chars.next_if(|c| *c != '\n').is_some() {},
-            (None, ' ' | '\t') => at.end_word(),
-            (None, '\n' | ';' | '&' | '|' | '(' | ')') => all.push(at.end_command()),
-            (None, _) => at.push(c),
-        }
-    }
-    while !open.is_empty() {
-        close(&mut open, &mut all);
-    }
-    all
-}
-
-/// A command that is being read.
-#[derive(Default)]
-struct Open {
-    words: Vec<String>,
-    word: Option<String>,
-    quote: Option<char>,
-    /// What ends this level; NUL: the end of the script.
-    end: char,
-}
-
-impl Open {
-    fn push(&mut self, c: char) {
-        self.word.get_or_insert_default().push(c);
-    }
-
-    fn end_word(&mut self) {
-        self.words.extend(self.word.take());
-    }
-
-    fn end_command(&mut self) -> Vec<String> {
-        self.end_word();
-        std::mem::take(&mut self.words)
-    }
-}
-
-/// A command in another one ends; what it prints may be a part of a word there.
-fn close(open: &mut Vec<Open>, all: &mut Vec<Vec<String>>) {
-    let Some(mut inner) = open.pop() else { return };
-    all.push(inner.end_command());
-    if let Some(outer) = open.last_mut() {
-        outer.word.get_or_insert_default();
-    }
 }
 
 #[cfg(test)]
@@ -162,11 +209,36 @@ mod tests {
             ("trap 'rm {}' EXIT; run", "trap"),
             ("ssh -p 22 node ./sim {}", "ssh"),
             ("ssh -oBatchMode=yes node \"./sim '{}'\"", "ssh"),
+            ("find . -exec ssh node ./sim {} ';'", "ssh"),
             ("python3 -c \"print('{}')\"", "python3 -c"),
             ("perl -ne 'print if /{}/' file", "perl -e"),
+            ("if ! eval run {}; then :; fi", "eval"),
+            ("for i in 1 2; do X=1 command eval \"run {}\"; done", "eval"),
+            ("timeout -k 5 10 ssh node ./sim {}", "ssh"),
+            ("sudo -u ada X=1 /usr/bin/ssh node ./sim {}", "ssh"),
+            ("bash -o pipefail -c 'echo {}'", "bash -c"),
+            ("bash -eo pipefail -c 'echo {}'", "bash -c"),
+            ("bash -O extglob -c 'echo {}'", "bash -c"),
+            ("bash +x --rcfile f -c 'echo {}'", "bash -c"),
+            ("bash -c -e 'echo {}'", "bash -c"),
+            ("su - ada -c 'echo {}'", "su -c"),
+            ("python3 -W ignore -c 'run(\"{}\")'", "python3 -c"),
+            ("python3 -X dev -c'run(\"{}\")'", "python3 -c"),
+            ("perl -I lib -e 1 -e 'print q({})'", "perl -e"),
+            ("node --eval 'run(\"{}\")'", "node -e"),
+            ("env -S \"sh -c 'echo {}'\"", "sh -c"),
+            ("env -i '-Ssh -c \"echo {}\"'", "sh -c"),
             ("if true; then\n  bash -c \"{}\"\nfi", "bash -c"),
         ] {
             assert_eq!(reader(script).as_deref(), Some(expected), "{script}");
+        }
+    }
+
+    #[test]
+    fn without_a_shell_nothing_is_built_in() {
+        for words in [&["eval", "{}"][..], &["trap", "{}"], &["env", "eval", "{}"]] {
+            let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
+            assert_eq!(reader_of(&words), None, "{words:?}");
         }
     }
 
@@ -185,6 +257,20 @@ mod tests {
             "echo a; sh -c 'echo b'; echo {}",
             "# sh -c '{}'\n./sim {}",
             "grep -e {} file | sh -c 'cat'",
+            "python3 main.py eval {}",
+            "./train.sh eval {}",
+            "make trap {}",
+            "cat eval {}",
+            "echo 'eval' {}",
+            "rsync -a -e ssh data/ node:out/{}",
+            "timeout 5 rsync -ae ssh data/ node:out/{}",
+            "env X=1 ./ssh-test ssh {}",
+            "python3 -m pytest -c {}",
+            "python3 -Werror::DeprecationWarning {}",
+            "python3 -c 'import sys' -c {}",
+            "perl -e 'print @ARGV' {}",
+            "bash -o pipefail script -c {}",
+            "env -S 'sh run' {}",
             "it's {} unfinished",
         ] {
             assert_eq!(reader(script), None, "{script}");

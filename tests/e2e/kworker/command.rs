@@ -186,6 +186,8 @@ fn a_name_that_would_be_code_is_refused_before_anything_is_stolen() {
         &["--shell", "sh -c 'echo {}'"],
         &["--shell", "eval \"echo {}\""],
         &["--", "ssh", "node", "./sim", "{}"],
+        &["--", "bash", "-o", "pipefail", "-c", "echo {}"],
+        &["--", "env", "-S", "sh -c 'echo {}'"],
     ] {
         let output = hub.worker(&[&["--until-done"], args].concat()).end();
         output.exits(2).says(&["as code, whatever a name contains"]).is_one_message();
@@ -193,6 +195,9 @@ fn a_name_that_would_be_code_is_refused_before_anything_is_stolen() {
     let output = hub.worker(&["--until-done", "--", "sh", "-c", "echo \"$1\"", "sh", "{}"]).end();
     output.exits(0);
     assert_eq!(hub.show("$(touch ran)")["attempts"][0]["output"], "$(touch ran)\n");
+    // Words that are no commands here.
+    hub.query(&["create", "c;touch ran"]).ok();
+    hub.worker(&["--until-done", "--", "echo", "eval", "ssh", "trap", "{}"]).end().exits(0);
     // As it was advised.
     hub.query(&["create", "b;touch ran"]).ok();
     let script =
