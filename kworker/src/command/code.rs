@@ -126,10 +126,49 @@ fn split(words: &[String]) -> Option<Vec<String>> {
     None
 }
 
+/// What follows from an option.
+enum Step {
+    /// So many values are its own.
+    Over(usize),
+    /// The same, and what is to be run is behind all options.
+    Behind(usize),
+    End(bool),
+}
+
+/// What the letters of one word ask for.
+fn of_letters(
+    program: &str,
+    word: &String,
+    next: Option<&String>,
+    letter: char,
+    valued: &str,
+) -> Step {
+    let letters = &word[1..];
+    if program.ends_with("sh") {
+        let values = letters.chars().filter(|&c| valued.contains(c)).count();
+        let found = word.starts_with('-') && letters.contains(letter);
+        return if found { Step::Behind(values) } else { Step::Over(values) };
+    }
+    let is_python = program.starts_with("python");
+    let ends = |c: char| c == letter || valued.contains(c) || is_python && c == 'm';
+    let Some((place, c)) = letters.char_indices().find(|&(_, c)| ends(c)) else {
+        return Step::Over(0);
+    };
+    let is_last = place + c.len_utf8() == letters.len();
+    let code = if is_last { next } else { Some(word) };
+    if c == letter && code.is_some_and(|code| code.contains(NAME)) {
+        return Step::End(true);
+    }
+    // All that follows is of the program or module that python runs.
+    if is_python && matches!(c, 'c' | 'm') {
+        return Step::End(false);
+    }
+    Step::Over(usize::from(is_last))
+}
+
 /// Does a program run a word that has a name in it, by an option of this letter?
 fn runs_name(program: &str, words: &[String], letter: char, valued: &str) -> bool {
     // A shell takes the first word behind all options; others the one behind this option.
-    let is_shell = program.ends_with("sh");
     let mut found = false;
     let mut at = 0;
     while let Some(word) = words.get(at) {
@@ -152,29 +191,13 @@ fn runs_name(program: &str, words: &[String], letter: char, valued: &str) -> boo
             at += usize::from(LONG_WITH_VALUE.contains(&word.as_str()));
             continue;
         }
-        for (place, c) in word.char_indices().skip(1) {
-            let is_last = place + c.len_utf8() == word.len();
-            if c == letter && is_shell {
-                found |= word.starts_with('-');
-            } else if c == letter {
-                let code = if is_last { words.get(at) } else { Some(word) };
-                if code.is_some_and(|code| code.contains(NAME)) {
-                    return true;
-                }
-                if program.starts_with("python") {
-                    return false;
-                }
-                at += usize::from(is_last);
-                break;
-            } else if c == 'm' && program.starts_with("python") {
-                // All that follows is of the module.
-                return false;
-            } else if valued.contains(c) {
-                at += usize::from(is_last || is_shell);
-                if !is_shell {
-                    break;
-                }
+        match of_letters(program, word, words.get(at), letter, valued) {
+            Step::Over(values) => at += values,
+            Step::Behind(values) => {
+                found = true;
+                at += values;
             }
+            Step::End(runs) => return runs,
         }
     }
     found && words.get(at).is_some_and(|word| word.contains(NAME))
