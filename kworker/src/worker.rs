@@ -2,6 +2,7 @@
 //!
 //! `Pool` decides, `Link` talks to the hub, `Processes` runs the tasks; here they meet.
 
+mod busy;
 mod felled;
 mod hub;
 mod leaving;
@@ -23,6 +24,7 @@ use crate::process::Processes;
 use crate::setting::Setting;
 use crate::signal::Signals;
 use crate::talk::{count, rounded};
+use busy::Busy;
 use felled::{Cleared, Felled};
 use leaving::Leaving;
 use silence::Silence;
@@ -96,6 +98,7 @@ pub struct Worker {
     /// And whether the guardian passed it on.
     last_stop: Option<(Instant, bool)>,
     silence: Option<Silence>,
+    busy: Busy,
     /// Silent for longer than people allow.
     hub_is_lost: bool,
     /// What people see of this pool at the hub.
@@ -130,6 +133,7 @@ impl Worker {
             felled: Felled::default(),
             last_stop: None,
             silence: None,
+            busy: Busy::default(),
             hub_is_lost: false,
             note: String::new(),
             exit: Exit::Ok,

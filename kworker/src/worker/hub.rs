@@ -10,7 +10,7 @@ use super::leaving::{End, Leaving};
 use super::{Worker, WorkerError};
 use crate::link::Answer;
 use crate::pool::{Ask, Asked, NotTaken};
-use crate::talk::shown;
+use crate::talk::{rounded, shown};
 
 impl Worker {
     pub(super) fn ask(&mut self, now: Instant) {
@@ -65,6 +65,9 @@ impl Worker {
     }
 
     fn take(&mut self, asked: Asked, body: reply::Body, now: Instant) -> Result<(), WorkerError> {
+        if !matches!(body, reply::Body::Error(_)) {
+            self.busy.answered(asked);
+        }
         match (asked, body) {
             (_, reply::Body::Error(error)) => return self.refused(asked, error, now),
             (Asked::Hello, reply::Body::Welcome(_)) => self.heartbeat.hurry(),
@@ -99,6 +102,10 @@ impl Worker {
     ) -> Result<(), WorkerError> {
         if error.code() == ErrorCode::ErrorBusy {
             self.pool.busy(asked, now);
+            if let Some(lasts) = self.busy.refused(asked, now) {
+                let (lasts, why) = (rounded(lasts), shown(&error.message));
+                self.say(&format!("hub has been busy for {lasts}, and is asked again: {why}"));
+            }
             return Ok(());
         }
         let what = match asked {
