@@ -358,7 +358,7 @@ impl Inlet {
                 part = second;
             }
         }
-        let user = if self.is_curve { user_of(&part) } else { None };
+        let user = if self.is_curve { user_of(&mut part) } else { None };
         let mut surplus = after(&part)?;
         let has_more = surplus.is_some();
         while let Some(dropped) = surplus {
@@ -397,7 +397,7 @@ impl Inlet {
 }
 
 /// As the gate told libzmq at the handshake.
-fn user_of(part: &zmq::Message) -> Option<User> {
+fn user_of(part: &mut zmq::Message) -> Option<User> {
     part.gets("User-Id")?.trim_end_matches(zmq_sys::ZMQ_EXEMPT).parse().ok()
 }
 

@@ -73,16 +73,16 @@ fn who_waits_is_not_forgotten_for_others_of_its_key() {
 }
 
 #[test]
-fn there_are_ten_thousand_workers_of_a_key_at_most() {
+fn there_are_fifty_thousand_workers_of_a_key_at_most() {
     let mut hub = Hub::in_memory();
-    let tasks = |from: u32| (from..from + 10_050).map(|i| task(&format!("t{i}"), &[])).collect();
+    let tasks = |from: u32| (from..from + 50_050).map(|i| task(&format!("t{i}"), &[])).collect();
     hub.ask(|ticket| Command::Create { ticket, tasks: tasks(0), merge: false });
-    for number in 0..10_000 {
+    for number in 0..50_000 {
         ask_steal(&mut hub, &numbered("lab", number), 0);
     }
     hub.turn();
-    assert_eq!(stored(&hub), 10_000);
-    let last = ask_steal(&mut hub, &numbered("lab", 10_000), 0);
+    assert_eq!(stored(&hub), 50_000);
+    let last = ask_steal(&mut hub, &numbered("lab", 50_000), 0);
     let others = [ask_steal(&mut hub, &numbered("", 1), 0), ask_steal(&mut hub, &who("b/w1"), 0)];
     let known = ask_steal(&mut hub, &numbered("lab", 3), 0);
     let answers = hub.turn();
@@ -91,7 +91,7 @@ fn there_are_ten_thousand_workers_of_a_key_at_most() {
         Answer::Error { code: Code::Busy, message, .. } => {
             assert_eq!(
                 message,
-                "the key 'lab' has 10000 workers, which is the limit; ask again later"
+                "the key 'lab' has 50000 workers, which is the limit; ask again later"
             );
         }
         other => panic!("{other:?}"),
@@ -100,7 +100,7 @@ fn there_are_ten_thousand_workers_of_a_key_at_most() {
         assert!(matches!(of(ticket), Answer::Stolen(stolen) if stolen.leases.len() == 1));
     }
     // Nor by the way of a Complete.
-    let who = numbered("lab", 10_001);
+    let who = numbered("lab", 50_001);
     let want = Some(steal(&who, 1, 1));
     let said = hub.ask(|ticket| Command::Complete { ticket, who, outcomes: Vec::new(), want });
     assert!(matches!(said, Answer::Completed { stolen: None, .. }), "{said:?}");
@@ -141,15 +141,15 @@ fn clients_of_a_key_are_bounded_too() {
         let steal = Steal { client: Some(id), ..steal(&who, 1, 1) };
         move |ticket| Command::Steal { ticket, who, steal }
     };
-    for client in 0..100_000 {
+    for client in 0..50_000 {
         let ticket = hub.ticket();
         hub.apply(steal_as(client, "evil")(ticket));
     }
     hub.turn();
-    let said = hub.ask(steal_as(100_000, "evil"));
+    let said = hub.ask(steal_as(50_000, "evil"));
     assert!(matches!(said, Answer::Error { code: Code::Busy, .. }), "{said:?}");
-    assert!(matches!(hub.ask(steal_as(100_000, "")), Answer::Stolen(_)));
+    assert!(matches!(hub.ask(steal_as(50_000, "")), Answer::Stolen(_)));
     hub.now += 150_000;
     hub.turn();
-    assert!(matches!(hub.ask(steal_as(100_000, "evil")), Answer::Stolen(_)), "for two minutes");
+    assert!(matches!(hub.ask(steal_as(50_000, "evil")), Answer::Stolen(_)), "for two minutes");
 }

@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use super::message::Name;
 
 /// Workers of one key that are known. Each that was given something is, for an hour.
-const WORKERS_OF_KEY_MAX: usize = 10_000;
+const WORKERS_OF_KEY_MAX: usize = 50_000;
 /// Of these, before some are forgotten: that never held anything, and wait for nothing.
 const IDLE_OF_KEY_MAX: usize = 1_000;
 /// Clients of one key whose last steals are known, for two minutes.

@@ -217,7 +217,10 @@ fn guard(file: &Path, access: Access) -> Result<Option<u32>, PrivateError> {
     let mut writable = Vec::new();
     let mut note = |error| match error {
         // All at once: one command mends them.
-        PrivateError::Writable { paths } => Ok(writable.extend(paths)),
+        PrivateError::Writable { paths } => {
+            writable.extend(paths);
+            Ok(())
+        }
         error => Err(error),
     };
     let mut was = None;

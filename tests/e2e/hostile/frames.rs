@@ -1,9 +1,8 @@
 //! Sockets of the wrong kind, frames of the wrong size and number.
 
-use dhub_proto::Message;
 use dhub_proto::limits::MESSAGE_BYTES_MAX;
 use dhub_proto::wire::request::Body;
-use dhub_proto::wire::{Counts, ErrorCode, Reply, Status, reply};
+use dhub_proto::wire::{Counts, ErrorCode, Status, reply};
 use e2e::{Hub, PATIENCE};
 
 use crate::memory::{MIB, rss};

@@ -98,7 +98,7 @@ fn dealer(
 fn request(rng: &mut Rng) -> Vec<u8> {
     let tasks = |count: usize| {
         let task = |n| Task { name: format!("q{n}"), needs: vec!["a".into()], ..Task::default() };
-        Body::Create(Create { tasks: (0..count).map(task).collect(), ..Create::default() })
+        Body::Create(Create { tasks: (0..count).map(task).collect() })
     };
     let body = match rng.u8(..3) {
         0 => tasks(rng.usize(..20_000)),
@@ -193,7 +193,7 @@ pub fn flood_until_the_ping(target: &Target) {
     let socket = dealer(target, &target.endpoint, &context).expect("a socket");
     let task =
         |n| Task { name: format!("q{n}"), needs: vec!["a".into(), "b".into()], ..Task::default() };
-    let body = Body::Create(Create { tasks: (0..60_000).map(task).collect(), ..Create::default() });
+    let body = Body::Create(Create { tasks: (0..60_000).map(task).collect() });
     let frame = Request { id: 1, body: Some(body) }.encode_to_vec();
     let until = Instant::now() + Duration::from_secs(14);
     while Instant::now() < until {
