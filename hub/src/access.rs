@@ -240,11 +240,13 @@ fn new(home: &Home, name: &str, roles: &[Role], to: Option<&Path>) -> Result<(),
     let own = home.access_path(name);
     let to_stdout = to == Some(Path::new("-"));
     let path = to.filter(|_| !to_stdout).unwrap_or(&own);
+    // Before it: the hub does not know the key of a new owner yet.
+    let target = target(home)?;
     let text = home.add(name, roles, Some(path).filter(|_| !to_stdout))?;
     if to_stdout {
         io::stdout().lock().write_all(text.as_bytes())?;
     }
-    tell(home, target(home)?)?;
+    tell(home, target)?;
     let at = if to_stdout { "standard output".into() } else { path.display().to_string() };
     // Standard output may be the file itself.
     dhub_proto::say(format_args!("dhub: the key '{name}' may {roles}; {at} lets in who has it"));
