@@ -98,7 +98,7 @@ fn a_hub_whose_owner_lost_the_key_is_reached_with_the_next_one() {
     let owner = ["observe", "submit", "work", "admin"];
     hub.new_key("owner", &owner);
     eventually("the hub to know it", || {
-        (hub.space.run("dquery", &["create", "a"]).code() == Some(0)).then_some(())
+        (hub.space.run("dquery", &["create", "a"]).code == Some(0)).then_some(())
     });
     hub.query_abroad("lab", &["status"]).exits(0);
     // Keys and port of one that does not run stay as well.
