@@ -141,15 +141,15 @@ fn clients_of_a_key_are_bounded_too() {
         let steal = Steal { client: Some(id), ..steal(&who, 1, 1) };
         move |ticket| Command::Steal { ticket, who, steal }
     };
-    for client in 0..50_000 {
+    for client in 0..100_000 {
         let ticket = hub.ticket();
         hub.apply(steal_as(client, "evil")(ticket));
     }
     hub.turn();
-    let said = hub.ask(steal_as(50_000, "evil"));
+    let said = hub.ask(steal_as(100_000, "evil"));
     assert!(matches!(said, Answer::Error { code: Code::Busy, .. }), "{said:?}");
-    assert!(matches!(hub.ask(steal_as(50_000, "")), Answer::Stolen(_)));
-    hub.now += 150_000;
+    assert!(matches!(hub.ask(steal_as(100_000, "")), Answer::Stolen(_)));
+    hub.now += 1100_000;
     hub.turn();
-    assert!(matches!(hub.ask(steal_as(50_000, "evil")), Answer::Stolen(_)), "for two minutes");
+    assert!(matches!(hub.ask(steal_as(100_000, "evil")), Answer::Stolen(_)), "for two minutes");
 }
