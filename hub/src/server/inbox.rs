@@ -19,6 +19,8 @@ use crate::socket::Received;
 
 /// A guest's request with more names than this waits its turn.
 const SOON_NAMES_MAX: usize = 4_096;
+/// What one of them takes while it waits, about.
+const NAME_BYTES: usize = 128;
 /// Messages taken in before a commit.
 const TURN_MESSAGES_MAX: usize = 1_000;
 /// Bytes taken in before a commit: large requests should not make all others wait.
@@ -186,7 +188,9 @@ impl Server {
             Command::Wait { .. } => 0,
             // Each name may have to be looked up: in the turn of its key.
             _ if route.guest.is_some() && command.names().nth(SOON_NAMES_MAX).is_some() => {
-                if let Err(why) = self.claim(&mut route, Amount::QUESTION) {
+                let long_bytes = command.names().count() * NAME_BYTES;
+                let amount = Amount { long: 1, long_bytes, ..Amount::default() };
+                if let Err(why) = self.claim(&mut route, amount) {
                     return self.refuse(&route, why);
                 }
                 self.put_off(route, ticket, command);
