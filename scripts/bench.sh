@@ -15,6 +15,10 @@
 #
 # How fast status and list answer while a run with a million tasks goes on, and what they cost it.
 #
+#   scripts/bench.sh --crowd [--connections N] [--rounds N]
+#
+# The pace of a pool beside a thousand hostile connections of each role, against that of the pool alone.
+#
 # Each takes some ten minutes; nothing else should run meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -30,5 +34,10 @@ fi
 if [ "${1:-}" = --look ]; then
     shift
     exec "$target/release/dhub-bench" look --dir "$dir" "$@"
+fi
+if [ "${1:-}" = --crowd ]; then
+    shift
+    cargo build --quiet --release --locked -p kworker -p e2e --bin kworker --bin dhub-siege
+    DHUB_BIN_DIR=$target/release exec "$target/release/dhub-siege" pace "$@"
 fi
 exec "$target/release/dhub-bench" table --dir "$dir" "$@"

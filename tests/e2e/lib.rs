@@ -5,6 +5,7 @@
 //! conditions by `eventually`. Whatever was started is killed on drop, also after a panic.
 
 mod binaries;
+mod crowd;
 mod dwork;
 mod hub;
 mod native;
@@ -16,6 +17,7 @@ mod terminal;
 mod wait;
 mod writes;
 
+pub use crowd::{Asks, CROWDS, flood};
 pub use dwork::{Dwork, dwork_reply, dwork_task, location, names_of};
 pub use hub::{Hub, Space, free_ports};
 pub use native::{Native, outcome_done, outcome_failed, plain_worker, task, worker};

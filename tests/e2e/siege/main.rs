@@ -2,6 +2,8 @@
 //! and never read, without a key and with keys of each role, at a hub that goes on serving its
 //! owner. At the end it is alive, answers, and has not grown beyond bounds.
 
+mod hub;
+mod pace;
 mod peers;
 
 use std::path::PathBuf;
@@ -9,16 +11,18 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use clap::Parser;
-use dhub_proto::access::Access;
+use clap::{Parser, Subcommand};
 use dhub_proto::find::Target;
-use e2e::{Native, Process, Space, free_ports, outcome_done, plain_worker, task};
+use e2e::{Native, outcome_done, plain_worker, task};
 use fastrand::Rng;
+use hub::{Hub, ROLES, hostile};
 
 /// Besieges a hub with hostile connections, and checks that it serves its owner meanwhile and stays small
 #[derive(Parser)]
 #[command(name = "dhub-siege", version)]
 struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
     /// How long
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -35,56 +39,43 @@ struct Args {
     ping: bool,
 }
 
-/// Of keys that may ask little.
-const ROLES: [&str; 3] = ["observe", "submit", "work"];
+#[derive(Subcommand)]
+enum What {
+    /// Measure the pace of a pool beside a crowd of each role
+    Pace {
+        /// Of each role
+        #[arg(long, default_value_t = 1_000)]
+        connections: usize,
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// Be the crowd
+    #[command(hide = true)]
+    Crowd {
+        #[arg(long)]
+        connections: usize,
+        access: Vec<PathBuf>,
+    },
+}
+
 /// The owner's request may take so long.
 const ANSWER: Duration = Duration::from_secs(30);
 
-struct Hub {
-    /// Removed with it.
-    _space: Space,
-    process: Process,
-    port: u16,
-    home: PathBuf,
-}
-
-impl Hub {
-    fn start() -> Self {
-        let (space, port) = (Space::new(), free_ports());
-        let mut command = space.command("dhub");
-        command.args(["-f", "run.db", "-p", &port.to_string(), "--host", "127.0.0.1"]);
-        let mut process = Process::start(command);
-        process.hear("your tools find it");
-        let mut homes = std::fs::read_dir(space.path(".dhub")).expect("the keys");
-        let home = homes.next().expect("a hub's").expect("a hub's").path();
-        for role in ROLES {
-            space.run("dhub", &["access", "new", &hostile(role), "--role", role]).exits(0);
-        }
-        Self { _space: space, process, port, home }
-    }
-
-    fn target(&self, name: &str) -> Target {
-        let access = Access::read(&self.home.join(format!("{name}.access"))).expect("a key");
-        let endpoint = format!("tcp://127.0.0.1:{}", self.port);
-        Target { endpoint, keys: Some(access.keys()), ..Target::default() }
-    }
-
-    fn memory_mib(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.process.id());
-        let status = std::fs::read_to_string(path).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim_end_matches("kB").trim().parse::<u64>().ok());
-        kib.unwrap_or(0) / 1024
-    }
-}
-
-/// The name of a key; a hub has one for each role by itself.
-fn hostile(role: &str) -> String {
-    format!("hostile-{role}")
-}
-
 fn main() -> ExitCode {
     let args = Args::parse();
+    match args.what {
+        None => besiege(&args),
+        Some(What::Pace { connections, rounds }) => {
+            ExitCode::from(u8::from(!pace::measure(connections, rounds)))
+        }
+        Some(What::Crowd { connections, access }) => {
+            pace::crowd(&access, connections);
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn besiege(args: &Args) -> ExitCode {
     let mut hub = Hub::start();
     let owner = hub.target("owner");
     let native = Native::to(&owner);
