@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod lag;
 mod load;
 mod look;
 mod model;

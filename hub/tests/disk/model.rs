@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::SystemTime;
 
 use rusqlite::ffi;
@@ -127,6 +127,45 @@ pub struct Disk {
     marked: Vec<PathBuf>,
     /// The surface after each I/O that changed it, if that is wanted.
     pub history: Option<Vec<Surface>>,
+    /// Syncs wait at it.
+    pub gate: Arc<Gate>,
+}
+
+/// What waits here waits until it is opened.
+#[derive(Default)]
+pub struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    closed: bool,
+    /// So many may pass all the same.
+    passes: u32,
+}
+
+impl Gate {
+    pub fn close(&self) {
+        *self.state.lock().expect("a gate") = GateState { closed: true, passes: 0 };
+    }
+
+    pub fn open(&self) {
+        *self.state.lock().expect("a gate") = GateState::default();
+        self.changed.notify_all();
+    }
+
+    pub fn let_one_pass(&self) {
+        self.state.lock().expect("a gate").passes = 1;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let state = self.state.lock().expect("a gate");
+        let is_shut = |state: &mut GateState| state.closed && state.passes == 0;
+        let mut state = self.changed.wait_while(state, is_shut).expect("a gate");
+        state.passes = state.passes.saturating_sub(1);
+    }
 }
 
 impl Disk {
@@ -272,6 +311,7 @@ impl Disk {
     }
 
     pub fn sync(&mut self, file: usize) -> Result<(), Failed> {
+        self.gate.pass();
         self.notice_rewrites();
         let fault = self.fault(Kind::Sync);
         let open = &mut self.open[file];
