@@ -1,5 +1,6 @@
 //! The native dialect at the raw port: what docs/protocol.md promises to the author of a client.
 
+mod busy;
 mod choose;
 mod create;
 mod delivery;
