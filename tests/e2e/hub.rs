@@ -46,9 +46,9 @@ impl Space {
     pub fn command(&self, program: &str) -> Command {
         let path = match program {
             "dhub" | "dquery" | "kworker" => binary(program),
-            other => other.into(),
+            other => PathBuf::from(other),
         };
-        let mut command = Command::new(path);
+        let mut command = hearing_interrupts(&path);
         let bin = binary("").display().to_string();
         let search = std::env::var("PATH").unwrap_or_default();
         command
@@ -72,6 +72,21 @@ impl Space {
         command.args(args);
         Process::start(command).end()
     }
+}
+
+/// A background job of a shell ignores SIGINT, and so do those that it starts. Programs under test
+/// hear it all the same.
+fn hearing_interrupts(program: &Path) -> Command {
+    const SIGINT_BIT: u64 = 1 << 1;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    if ignored & SIGINT_BIT == 0 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(program);
+    command
 }
 
 impl Default for Space {
