@@ -53,13 +53,13 @@ fn swallow(proxy: &Proxy, ways: &[Way]) {
 
 #[test]
 fn a_slow_network_delays_and_loses_nothing() {
-    short(|proxy| both(|way| proxy.delay(way, 40))).ends_with_first_attempts();
-    long(|proxy| both(|way| proxy.delay(way, 700))).ends_with_first_attempts();
+    short(|proxy| both(|way| proxy.delay(way, 40))).ends_well();
+    long(|proxy| both(|way| proxy.delay(way, 700))).ends_well();
 }
 
 #[test]
 fn a_network_of_single_bytes_delays_and_loses_nothing() {
-    short(Proxy::trickle).ends_with_first_attempts();
+    short(Proxy::trickle).ends_well();
 }
 
 #[test]

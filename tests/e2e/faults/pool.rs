@@ -8,7 +8,9 @@ use crate::run::{LONG, Run, through};
 #[test]
 fn a_hub_that_vanishes_without_a_word_is_found_again_while_tasks_run() {
     let mut run = Run::start(16, LONG);
-    run.await_ran(1);
+    // Each has the next ones in hand, too.
+    let taken = |hub: &Hub| hub.count("running") + hub.count("done");
+    eventually("all tasks to be taken", || (taken(&run.hub) == 16).then_some(()));
     run.proxy.hide_ends();
     run.hub.kill9();
     run.await_ran(9);
