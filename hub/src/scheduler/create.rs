@@ -265,6 +265,7 @@ impl Scheduler {
         };
         let known = self.tasks.get_mut(slot);
         known.pending = 0;
+        known.lease = NONE;
         known.definition = task.definition;
         known.priority = task.priority;
         known.retries = task.retries;

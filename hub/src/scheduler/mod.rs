@@ -75,6 +75,13 @@ pub struct Config {
     pub retry_delay_ms: u64,
 }
 
+/// Of a task from memory. One that came back in between leaves another time.
+struct Parting {
+    slot: Slot,
+    id: TaskId,
+    number: u32,
+}
+
 pub struct Scheduler {
     config: Config,
     tasks: Tasks,
@@ -93,8 +100,9 @@ pub struct Scheduler {
     doomed: VecDeque<(Slot, TaskId, TaskId)>,
     /// Finished, or missing and wanted no more: since the last commit, and by the turn that their
     /// end was committed with, until the store's tables have it.
-    left: Vec<(Slot, TaskId)>,
-    leaving: VecDeque<(Turn, Vec<(Slot, TaskId)>)>,
+    left: Vec<Parting>,
+    leaving: VecDeque<(Turn, Vec<Parting>)>,
+    partings: u32,
     /// Of the skipped ones in memory: the one to blame.
     blames: HashMap<Slot, TaskId>,
     /// Workers that have something to be told.
@@ -124,6 +132,7 @@ impl Scheduler {
             doomed: VecDeque::new(),
             left: Vec::new(),
             leaving: VecDeque::new(),
+            partings: 0,
             blames: HashMap::new(),
             to_tell: Vec::new(),
             missing: List::default(),
@@ -199,15 +208,22 @@ impl Scheduler {
     /// The tables have all changes up to this turn: what memory need not hold is the store's alone now.
     pub fn folded(&mut self, turn: Turn) {
         while let Some((_, left)) = self.leaving.pop_front_if(|(until, _)| *until <= turn) {
-            for (slot, id) in left {
-                self.forget(slot, id);
-            }
+            left.into_iter().for_each(|parting| self.forget(parting));
         }
     }
 
-    /// Unless somebody waits for that name again, or added it.
-    fn forget(&mut self, slot: Slot, id: TaskId) {
-        match self.tasks.get_if(slot, id).map(|task| (task.state, task.pending)) {
+    /// The task leaves memory once the tables have what was said of it so far.
+    pub(super) fn let_go(&mut self, slot: Slot) {
+        self.partings = self.partings.wrapping_add(1) % NONE;
+        let task = self.tasks.get_mut(slot);
+        task.lease = self.partings;
+        self.left.push(Parting { slot, id: task.id, number: task.lease });
+    }
+
+    /// Unless somebody waits for that name again, or added it: then only its next parting counts.
+    fn forget(&mut self, Parting { slot, id, number }: Parting) {
+        let task = self.tasks.get_if(slot, id).filter(|task| task.lease == number);
+        match task.map(|task| (task.state, task.pending)) {
             Some((State::Missing, 0)) => {
                 // Frees the edges, which nobody is at the other end of.
                 self.edges.take_succ(&mut self.tasks, slot);

@@ -123,11 +123,10 @@ impl Scheduler {
                 self.make_ready(succ, Origin::Enabled);
             }
         }
-        let id = self.tasks.get(slot).id;
         if state == State::Skipped {
             self.blames.insert(slot, blame);
         }
-        self.left.push((slot, id));
+        self.let_go(slot);
     }
 
     /// A name that nobody added is kept in memory only while something waits for it.
@@ -138,7 +137,7 @@ impl Scheduler {
         }
         task.pending -= 1;
         if task.pending == 0 {
-            self.left.push((pred, task.id));
+            self.let_go(pred);
         }
     }
 

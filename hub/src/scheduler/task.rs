@@ -105,7 +105,8 @@ pub struct Task {
     pub attempt: u32,
     /// Who held the newest attempt; NONE if nobody.
     pub holder: WorkerId,
-    /// The lease of a running task; NONE otherwise.
+    /// The lease of a running task; of one that is to leave memory, which parting that is; NONE
+    /// otherwise.
     pub lease: u32,
     /// Dependencies that are not done. Of a missing task: the tasks that wait for it.
     pub pending: u32,

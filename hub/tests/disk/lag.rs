@@ -222,3 +222,30 @@ fn a_task_that_ended_is_found_while_the_tables_lag() {
     let row = hub.store.task("a").expect("a look-up").expect("its row");
     assert_eq!(row.finished, Some(State::Done));
 }
+
+/// The name was to leave memory, as one that nobody waits for; then it was added, and has ended.
+#[test]
+fn a_task_stays_in_memory_for_its_own_end_not_for_that_of_its_name() {
+    let mut hub = Lagging::new("lag-adopted");
+    let add = |hub: &mut Lagging, name: &str, needs: &[&str]| {
+        let tasks = vec![task(name, needs)];
+        hub.ask(|ticket| Command::Create { ticket, tasks, merge: false })
+    };
+    let cancel = |hub: &mut Lagging, name: &str| {
+        let names = vec![name.into()];
+        hub.ask(|ticket| Command::Cancel { ticket, names })
+    };
+    add(&mut hub, "a", &["late"]);
+    hub.catch_up(1);
+    hub.gate.close();
+    cancel(&mut hub, "a");
+    hub.lend();
+    add(&mut hub, "late", &[]);
+    cancel(&mut hub, "late");
+    hub.catch_up_only(2);
+    assert_eq!(hub.scheduler.find("late").map(|task| task.state), Some(State::Cancelled));
+    let again = add(&mut hub, "late", &[]);
+    assert!(matches!(again, Answer::Created { added: 0, existing: 1, .. }), "{again:?}");
+    hub.catch_up(4);
+    assert!(!hub.scheduler.holds("late"));
+}

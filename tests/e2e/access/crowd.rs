@@ -16,6 +16,11 @@ const SOON: Duration = Duration::from_secs(3);
 const MIB: u64 = 1 << 20;
 const MEMORY_MAX: u64 = 512 * MIB;
 
+/// The name of a key; a hub has one for each role by itself.
+fn hostile(role: &str) -> String {
+    format!("hostile-{role}")
+}
+
 fn memory(id: u32, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a process");
     let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("its memory");
@@ -30,14 +35,14 @@ fn a_crowd_of_each_role_costs_bounded_memory_and_the_owner_gets_through() {
     let tasks: Vec<_> = (0..5_000).map(|n| task(&format!("task-{n}"), &[])).collect();
     owner.create(&tasks);
     for (role, _) in CROWDS {
-        hub.new_key(role, &[role]);
+        hub.new_key(&hostile(role), &[role]);
     }
     let id = hub.process().id();
     let before = memory(id, "VmRSS:");
     let over = AtomicBool::new(false);
     let slowest = std::thread::scope(|scope| {
         for (role, asks) in CROWDS {
-            let (target, over) = (hub.target(role), &over);
+            let (target, over) = (hub.target(&hostile(role)), &over);
             scope.spawn(move || flood(&target, asks, crowd, over));
         }
         let slowest = ask(&owner);

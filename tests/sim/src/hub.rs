@@ -22,8 +22,8 @@ use crate::trace::Trace;
 
 /// As docs/architecture.md has it: no turn for so long means that the hub itself was stopped.
 const PAUSE_MS: u64 = 1_250;
-/// Turns that are folded together.
-const FOLD_TURNS: Turn = 3;
+/// However many turns the tables lag, they do not for longer.
+const LAG_MS: u64 = 5 * 60_000;
 
 /// What outlives the hub.
 pub struct Machine<'a> {
@@ -41,6 +41,29 @@ struct Route {
     since: Millis,
 }
 
+/// How far the tables lag behind.
+#[derive(Clone)]
+pub struct Lag {
+    /// Turns after which there is a fold.
+    pub turns: Turn,
+    /// Of those, the last ones that it leaves for the next.
+    pub left: Turn,
+    /// Of the world's time.
+    pub folded_at: Millis,
+}
+
+impl Lag {
+    /// Up to which turn to fold now.
+    fn due(&mut self, turn: Turn, now: Millis) -> Option<Turn> {
+        let is_late = now >= self.folded_at + LAG_MS;
+        if !turn.is_multiple_of(self.turns) && !is_late {
+            return None;
+        }
+        self.folded_at = now;
+        Some(if is_late { turn } else { turn.saturating_sub(self.left) })
+    }
+}
+
 /// A long request under way, and all who sent it.
 struct Running {
     ticket: Ticket,
@@ -52,6 +75,7 @@ struct Running {
 pub struct Hub {
     scheduler: Scheduler,
     turn: Turn,
+    lag: Lag,
     began: Millis,
     pub inbox: VecDeque<Frame>,
     routes: BTreeMap<Ticket, Route>,
@@ -71,12 +95,13 @@ pub struct Hub {
 }
 
 impl Hub {
-    pub fn start(config: Config, at: &mut Machine) -> Result<Self, String> {
+    pub fn start(config: Config, lag: Lag, at: &mut Machine) -> Result<Self, String> {
         let mut scheduler = Scheduler::new(config);
         at.store.restore(0, at.clock.wall(), &mut scheduler);
         let mut hub = Self {
             scheduler,
             turn: 0,
+            lag,
             began: at.clock.now(),
             inbox: VecDeque::new(),
             routes: BTreeMap::new(),
@@ -167,7 +192,7 @@ impl Hub {
         let now = self.now(at);
         self.expect_of_leases(now, &command, at.store);
         let cause = Cause::of(&command, done);
-        archive::carry_out(&mut self.scheduler, &at.store.committed, now, command)?;
+        archive::carry_out(&mut self.scheduler, &at.store.tables, now, command)?;
         self.commands += 1;
         for (ticket, answer) in self.scheduler.take_answers() {
             if matches!(answer, Answer::Replaced | Answer::Joined { .. }) {
@@ -287,18 +312,21 @@ impl Hub {
         if at.store.has_pending() {
             note!(at.trace, at.clock.now(), "hub    commit");
         }
-        at.store.commit();
         self.turn += 1;
+        at.store.commit(self.turn);
         self.scheduler.committed(self.turn);
         check::memory::after_commit(&self.scheduler, &at.store.committed)?;
-        // The tables lag behind.
-        if self.turn.is_multiple_of(FOLD_TURNS) { self.fold(at) } else { Ok(()) }
+        match self.lag.due(self.turn, at.clock.now()) {
+            Some(turn) => self.fold(turn, at),
+            None => Ok(()),
+        }
     }
 
-    /// The tables have all that is committed.
-    fn fold(&mut self, at: &Machine) -> Check {
-        self.scheduler.folded(self.turn);
-        check::memory::after_fold(&self.scheduler, &at.store.committed)
+    /// The tables have what was committed up to this turn.
+    fn fold(&mut self, turn: Turn, at: &mut Machine) -> Check {
+        at.store.fold(turn);
+        self.scheduler.folded(turn);
+        check::memory::after_fold(&self.scheduler, &at.store.tables, &at.store.committed)
     }
 
     /// What may be said now; each answer is looked at beside what is committed.
@@ -398,8 +426,8 @@ impl Hub {
         let Some(mut running) = self.jobs.pop_front() else {
             return Ok(());
         };
-        self.fold(at)?;
-        match running.job.step(running.ticket, &self.scheduler, &at.store.committed)? {
+        self.fold(self.turn, at)?;
+        match running.job.step(running.ticket, &self.scheduler, &at.store.tables)? {
             Step::Again | Step::Later => self.jobs.push_back(running),
             Step::Apply(command) => {
                 note!(at.trace, at.clock.now(), "hub    job: {}", Brief(&command));

@@ -4,6 +4,7 @@ use dhub::convert::{Deed, Selection, definition};
 use dhub::scheduler::message::{Adjustment, Millis, Name, NewTask};
 use dhub::scheduler::{Config, State};
 
+use crate::hub::Lag;
 use crate::random::Random;
 
 const SECOND: u64 = 1000;
@@ -11,6 +12,8 @@ const MINUTE: u64 = 60 * SECOND;
 
 pub struct Plan {
     pub config: Config,
+    /// Of the tables, behind what is committed.
+    pub lag: Lag,
     /// When the faults end; from then on everything is given the time to run out.
     pub calm_at: Millis,
     pub network: NetworkPlan,
@@ -128,6 +131,7 @@ impl Plan {
         let pools = random.below(4);
         let loops = random.below(3).max(u64::from(pools == 0));
         Self {
+            lag: lag(seed),
             config: Config {
                 worker_timeout_ms: *random.pick(&[3 * SECOND, 30 * SECOND, 30 * SECOND]),
                 lease_ms: *random.pick(&[5 * MINUTE, 60 * MINUTE]),
@@ -149,6 +153,13 @@ impl Plan {
             jumps: jumps(seed, calm_at),
         }
     }
+}
+
+fn lag(seed: u64) -> Lag {
+    // From numbers of its own, so that seeds stay what they are.
+    let mut random = Random::apart(seed, 5);
+    let turns = *random.pick(&[1, 3, 3, 20, 1_000]);
+    Lag { turns, left: random.below(turns.min(4)), folded_at: 0 }
 }
 
 fn network(random: &mut Random) -> NetworkPlan {

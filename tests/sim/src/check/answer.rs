@@ -76,7 +76,7 @@ pub fn is_committed(ask: &Ask, answer: &Answer, committed: &Rows) -> Check {
 /// It is, or a person has had it run again since.
 fn was_finished(rows: &Rows, name: &Name) -> Check {
     match rows.find(name) {
-        Some(row) if row.state.is_finished() || row.reopened => Ok(()),
+        Some(row) if row.state.is_finished() || row.reopens > 0 => Ok(()),
         _ => Err(format!("'{name}' is told finished and is not")),
     }
 }

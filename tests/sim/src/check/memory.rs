@@ -30,9 +30,10 @@ pub fn after_commit(scheduler: &Scheduler, committed: &Rows) -> Check {
     memory_agrees(scheduler, committed)
 }
 
-/// Memory holds what is not finished, nothing else.
-pub fn after_fold(scheduler: &Scheduler, committed: &Rows) -> Check {
-    finished_tasks_are_gone(scheduler, committed)
+/// Memory holds what is not finished, and what the tables do not know to be, nothing else.
+pub fn after_fold(scheduler: &Scheduler, tables: &Rows, committed: &Rows) -> Check {
+    finished_tasks_are_gone(scheduler, tables, committed)?;
+    tasks_leave_after_their_fold(scheduler, tables, committed)
 }
 
 fn counts_match(scheduler: &Scheduler, rows: &Rows) -> Check {
@@ -62,6 +63,20 @@ fn tasks_leave_after_their_commit(scheduler: &Scheduler, committed: &Rows) -> Ch
         Some(row) => Err(format!("'{}' left memory before its end was committed", row.name)),
         None => Ok(()),
     }
+}
+
+/// Who asks for a task finds it in memory or else in the tables, as it is.
+fn tasks_leave_after_their_fold(scheduler: &Scheduler, tables: &Rows, committed: &Rows) -> Check {
+    let is_found = |row: &&Row| tables.get(row.id).is_some_and(|found| is_same_end(found, row));
+    let finished = committed.iter().filter(|row| row.state.is_finished());
+    match finished.filter(|row| !is_found(row)).find(|row| !scheduler.holds(&row.name)) {
+        Some(row) => Err(format!("'{}' left memory before the tables had its end", row.name)),
+        None => Ok(()),
+    }
+}
+
+fn is_same_end(one: &Row, other: &Row) -> bool {
+    (one.state, one.reopens) == (other.state, other.reopens)
 }
 
 /// Twice as long after each failure, at most five minutes.
@@ -187,13 +202,17 @@ fn expired_leases_are_reclaimed(rows: &Rows, now: Millis) -> Check {
 }
 
 /// Memory grows with unfinished tasks only.
-fn finished_tasks_are_gone(scheduler: &Scheduler, rows: &Rows) -> Check {
-    let wanted =
-        |row: &Row| rows.iter().any(|other| other.is_open() && other.needs.contains(&row.id));
+fn finished_tasks_are_gone(scheduler: &Scheduler, tables: &Rows, rows: &Rows) -> Check {
+    let is_folded = |row: &Row| tables.get(row.id).is_some_and(|it| is_same_end(it, row));
+    // By those that are in memory.
+    let wanted = |row: &Row| {
+        let waits = |other: &Row| other.is_open() || !is_folded(other);
+        rows.iter().any(|other| waits(other) && other.needs.contains(&row.id))
+    };
     for (_, task) in scheduler.tasks_from(0) {
         // What was skipped since the commit, when leases came back, leaves with the next one.
-        let is_committed = rows.get(task.id).is_some_and(|row| row.state.is_finished());
-        if task.state.is_finished() && is_committed {
+        let ended = rows.get(task.id).filter(|row| row.state.is_finished());
+        if task.state.is_finished() && ended.is_some_and(is_folded) {
             return Err(format!("'{}' is {:?} and stays in memory", task.name, task.state));
         }
         if task.state == State::Missing && !rows.get(task.id).is_some_and(wanted) {

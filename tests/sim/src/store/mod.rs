@@ -3,15 +3,23 @@
 mod archive;
 mod rows;
 
+use std::collections::VecDeque;
+
 use dhub::scheduler::message::*;
 use dhub::scheduler::{Scheduler, State};
 
 pub use rows::{LeaseRow, Moment, Row, Rows};
 
+/// What a turn has changed.
+type Batch = (Turn, Vec<(Change, Moment)>);
+
 #[derive(Default)]
 pub struct Store {
     /// What survives a crash.
     pub committed: Rows,
+    /// What can be read: they lag behind what is committed.
+    pub tables: Rows,
+    behind: VecDeque<Batch>,
     /// With the changes of the turn that is under way.
     pub current: Rows,
     pending: Vec<(Change, Moment)>,
@@ -28,16 +36,29 @@ impl Store {
     }
 
     /// All of it, or nothing: a crash cuts before or after, never within.
-    pub fn commit(&mut self) {
-        for (change, at) in self.pending.drain(..) {
-            self.committed.write(&change, at);
+    pub fn commit(&mut self, turn: Turn) {
+        let changes = std::mem::take(&mut self.pending);
+        for (change, at) in &changes {
+            self.committed.write(change, *at);
+        }
+        self.behind.push_back((turn, changes));
+    }
+
+    /// The tables get what was committed up to this turn.
+    pub fn fold(&mut self, upto: Turn) {
+        while let Some((_, changes)) = self.behind.pop_front_if(|(turn, _)| *turn <= upto) {
+            for (change, at) in changes {
+                self.tables.write(&change, at);
+            }
         }
     }
 
-    /// The hub is gone, and with it what it had not committed.
+    /// The hub is gone, and with it what it had not committed. A start folds all that is.
     pub fn crash(&mut self) {
         self.pending.clear();
+        self.behind.clear();
         self.current = self.committed.clone();
+        self.tables = self.committed.clone();
     }
 
     /// Fills an empty scheduler, as `dhub::store::Store::restore` does. Leases start afresh.

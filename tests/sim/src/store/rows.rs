@@ -26,8 +26,8 @@ pub struct Row {
     pub leased: u32,
     /// A person has had it run again after it was done: those that needed it need it no more.
     pub redone: bool,
-    /// It was finished before.
-    pub reopened: bool,
+    /// How often it was finished before.
+    pub reopens: u32,
     pub cancels: u32,
     pub adjusts: u32,
     /// Not stored: when it failed, if it waits for its next try.
@@ -187,7 +187,7 @@ impl Rows {
             }
             Change::Reopened { task } => self.change(*task, |row| {
                 row.redone |= row.state == State::Done;
-                row.reopened = true;
+                row.reopens += 1;
                 row.state = State::Waiting;
                 (row.failures, row.reclaims, row.blame) = (0, 0, None);
             }),
@@ -245,7 +245,7 @@ fn missing(id: TaskId, name: &Name) -> Row {
         attempts: Vec::new(),
         leased: 0,
         redone: false,
-        reopened: false,
+        reopens: 0,
         cancels: 0,
         adjusts: 0,
         failed_at: None,

@@ -3,7 +3,7 @@
 use super::turn::Part;
 use super::{Event, Hit, World};
 use crate::check::Check;
-use crate::hub::{Hub, Machine};
+use crate::hub::{Hub, Lag, Machine};
 use crate::note;
 use crate::peer::Peer;
 use crate::plan::{Fault, Point};
@@ -55,13 +55,14 @@ impl World {
         }
         note!(self.trace, self.clock.now(), "hub    starts");
         let config = self.plan.config.clone();
+        let lag = Lag { folded_at: self.clock.now(), ..self.plan.lag.clone() };
         let mut machine = Machine {
             clock: &self.clock,
             store: &mut self.store,
             trace: &mut self.trace,
             tally: &mut self.tally,
         };
-        self.hub = Some(Hub::start(config, &mut machine)?);
+        self.hub = Some(Hub::start(config, lag, &mut machine)?);
         self.turn_at = u64::MAX;
         self.turn_at_latest(self.clock.now());
         Ok(())
