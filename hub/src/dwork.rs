@@ -37,9 +37,9 @@ impl Asked {
     }
 
     /// In the name of the key that it was asked for with.
-    pub fn with_key(self, name: &str) -> Self {
+    pub fn with_key(self, key: &str) -> Self {
         match self {
-            Asked::Command(command) => Asked::Command(command.with_key(name)),
+            Asked::Command(command) => Asked::Command(command.with_key(key)),
             Asked::Status => Asked::Status,
         }
     }

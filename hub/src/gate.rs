@@ -12,6 +12,8 @@ use hashbrown::HashMap;
 
 use crate::home::{Grant, Home, HomeError};
 use crate::keyfile::KeyFile;
+use crate::keyname;
+use crate::scheduler::message::UNKNOWN;
 use crate::socket::{Inlet, Socket};
 
 /// Where libzmq asks.
@@ -40,7 +42,7 @@ pub type User = u32;
 pub struct Reloaded {
     /// How many are let in.
     pub valid: usize,
-    /// Names of those that were let in before and are not any more.
+    /// Those that were let in before and are not any more, with their marks.
     pub revoked: Vec<String>,
 }
 
@@ -62,6 +64,8 @@ pub struct Gate {
     zap: Inlet,
     /// By user id; never removed, for a connection may still have it.
     grants: Vec<Grant>,
+    /// What each of them is called, with its mark.
+    marked: Vec<String>,
     users: HashMap<String, User>,
     pub handshakes_failed: u64,
     pub requests_denied: u64,
@@ -84,6 +88,7 @@ impl Gate {
             is_stale: false,
             zap: Inlet::new(zap)?,
             grants: Vec::new(),
+            marked: Vec::new(),
             users: HashMap::new(),
             handshakes_failed: 0,
             requests_denied: 0,
@@ -120,16 +125,17 @@ impl Gate {
             match self.users.get(&grant.public_key) {
                 Some(&user) => self.grants[user as usize] = grant,
                 None => {
+                    self.marked.push(keyname::marked(&grant.name, &grant.public_key));
                     self.users.insert(grant.public_key.clone(), self.grants.len() as User);
                     self.grants.push(grant);
                 }
             }
         }
-        let taken_back = before.iter().zip(&self.grants);
-        let taken_back = taken_back.filter(|(old, new)| old.is_valid() && !new.is_valid());
+        let taken_back = before.iter().zip(&self.grants).zip(&self.marked);
+        let taken_back = taken_back.filter(|((old, new), _)| old.is_valid() && !new.is_valid());
         Ok(Reloaded {
             valid: self.grants.iter().filter(|grant| grant.is_valid()).count(),
-            revoked: taken_back.map(|(old, _)| old.name.clone()).collect(),
+            revoked: taken_back.map(|(_, key)| key.clone()).collect(),
         })
     }
 
@@ -150,24 +156,33 @@ impl Gate {
         }
     }
 
-    /// In whose name a message asks: that of its key, also of one that was taken back. Empty for keys
-    /// with all roles, which are the owner's, and where everybody is let in.
-    pub fn key_name(&self, security: Security, user: Option<User>) -> &str {
+    /// In whose name a message asks: that of its key with its mark, also of one that was taken back. Empty
+    /// for keys with all roles, which are the owner's, and where everybody is let in.
+    pub fn key(&self, security: Security, user: Option<User>) -> &str {
         if security != Security::Curve {
             return "";
         }
-        match user.and_then(|user| self.grants.get(user as usize)) {
-            // No key can be called that.
-            None => "?",
-            Some(grant) if grant.roles == Roles::all() => "",
-            Some(grant) => &grant.name,
+        let user = user.map(|user| user as usize);
+        match user.and_then(|user| self.grants.get(user).zip(self.marked.get(user))) {
+            None => UNKNOWN,
+            Some((grant, _)) if grant.roles == Roles::all() => "",
+            Some((_, key)) => key,
         }
     }
 
-    /// Is some key of that name let in? Whatever it is, where none is asked for.
-    pub fn lets_in(&self, name: &str) -> bool {
-        let valid = |grant: &Grant| grant.is_valid() && grant.name == name;
-        self.keys.is_none() || self.grants.iter().any(valid)
+    /// Is that key, with its mark, let in? Whatever it is, where none is asked for.
+    pub fn lets_in(&self, key: &str) -> bool {
+        self.keys.is_none() || self.valid().any(|(_, valid)| valid == key)
+    }
+
+    /// The key, with its mark, that is let in and called so.
+    pub fn called(&self, name: &str) -> Option<&str> {
+        self.valid().find(|(grant, _)| grant.name == name).map(|(_, key)| key)
+    }
+
+    fn valid(&self) -> impl Iterator<Item = (&Grant, &str)> {
+        let keys = self.marked.iter().map(String::as_str);
+        self.grants.iter().zip(keys).filter(|(grant, _)| grant.is_valid())
     }
 
     /// May a message that came like this ask for something that needs that role, if any?

@@ -15,6 +15,7 @@ pub mod gate;
 pub mod home;
 pub mod job;
 pub mod keyfile;
+mod keyname;
 mod monitor;
 pub mod place;
 pub mod planted;

@@ -3,6 +3,7 @@
 use dhub_proto::limits::PAGE_BYTES_MAX;
 use dhub_proto::{output, wire};
 
+use crate::keyname;
 use crate::monitor::Monitor;
 use crate::scheduler::message::{Millis, Order, Who, WorkerId};
 use crate::scheduler::{Scheduler, Worker};
@@ -64,7 +65,7 @@ impl Roster<'_> {
         wire::AttemptInfo {
             host: host.to_string(),
             output_file: file,
-            key: key.to_string(),
+            key: keyname::shown(key).into(),
             ..Default::default()
         }
     }
@@ -90,7 +91,7 @@ impl Roster<'_> {
             host: worker.who.host.to_string(),
             order: order.into(),
             output_files: load.output_files,
-            key: worker.who.key.to_string(),
+            key: keyname::shown(&worker.who.key).into(),
         }
     }
 

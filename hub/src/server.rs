@@ -30,6 +30,7 @@ use self::quota::Quotas;
 use self::share::Share;
 use crate::archive;
 use crate::gate::Gate;
+use crate::keyname;
 use crate::monitor::Monitor;
 use crate::scheduler::message::*;
 use crate::scheduler::{Config, Scheduler, State};
@@ -108,9 +109,10 @@ impl Server {
         wake: UnixStream,
     ) -> Result<Self, StoreError> {
         let mut scheduler = restore(&store, &options)?;
+        mark_keys(&mut scheduler, &gate);
         // Of those that were taken back meanwhile.
         let keys = scheduler.keys().into_iter().filter(|key| !gate.lets_in(key));
-        let keys: Vec<Name> = keys.cloned().collect();
+        let keys: Vec<Name> = keys.collect();
         scheduler.apply(0, Command::Revoked { keys }, &Past::new());
         // One that cannot be read stays as it is.
         store.upgrade()?;
@@ -224,7 +226,8 @@ impl Server {
         if keys.is_empty() {
             return Ok(());
         }
-        tracing::info!("taken back: {}", keys.join(", "));
+        let names: Vec<_> = keys.iter().map(|key| keyname::shown(key)).collect();
+        tracing::info!("taken back: {}", names.join(", "));
         self.swept = None;
         let keys = keys.iter().map(Name::from).collect();
         self.apply(Command::Revoked { keys })
@@ -276,6 +279,15 @@ impl Server {
 
     fn now(&self) -> Millis {
         self.clock.elapsed().as_millis() as Millis
+    }
+}
+
+/// Files that have the names of keys alone mean the present ones.
+fn mark_keys(scheduler: &mut Scheduler, gate: &Gate) {
+    for old in scheduler.keys().into_iter().filter(|key| keyname::is_unmarked(key)) {
+        if let Some(key) = gate.called(&old) {
+            scheduler.apply(0, Command::Marked { old, key: key.into() }, &Past::new());
+        }
     }
 }
 

@@ -285,6 +285,7 @@ fn the_format_of_a_record_is_known() {
         Change::Back { task: 2, attempt: 1, failures: 1, reclaims: 0 },
         Change::Blamed { task: 2, blame: 1 },
         Change::Reopened { task: 2 },
+        Change::Key { id: 1, key: "k#01".into() },
     ];
     store.commit(changes, &Counts::default()).expect("a commit");
     drop(store);

@@ -33,10 +33,10 @@ pub enum Asked {
 
 impl Asked {
     /// In the name of the key that it was asked for with.
-    pub fn with_key(self, name: &str) -> Self {
+    pub fn with_key(self, key: &str) -> Self {
         match self {
-            Asked::Command(command) => Asked::Command(command.with_key(name)),
-            Asked::Heartbeat(command, load) => Asked::Heartbeat(command.with_key(name), load),
+            Asked::Command(command) => Asked::Command(command.with_key(key)),
+            Asked::Heartbeat(command, load) => Asked::Heartbeat(command.with_key(key), load),
             asked => asked,
         }
     }

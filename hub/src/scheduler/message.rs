@@ -30,6 +30,10 @@ pub type Caller = (Name, ClientId);
 /// Short ones, up to 23 bytes, need no memory of their own, and copies of longer ones share it.
 pub type Name = smol_str::SmolStr;
 
+/// In place of the name of a key: no key can be called that. Whose a worker is that an older file had, nobody
+/// knows until it says so.
+pub const UNKNOWN: &str = "?";
+
 /// Who asks. With an id it is known by that and heartbeats; without, by its name. With another key it
 /// is another worker, whatever it calls itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -38,7 +42,7 @@ pub struct Who {
     pub id: Option<ClientId>,
     /// The machine that it runs on, if it says so.
     pub host: Name,
-    /// The name of its key. Empty: the owner's, which acts for the workers of all, or none is needed.
+    /// The name of its key, with its mark (`keyname`). Empty: the owner's, which acts for the workers of all, or none is needed.
     pub key: Name,
 }
 

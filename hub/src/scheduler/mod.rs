@@ -145,6 +145,9 @@ impl Scheduler {
     /// Carries out one command. `past` has those tasks that the command names and memory lacks.
     pub fn apply(&mut self, now: Millis, command: Command, past: &Past) {
         self.notice_pause(now);
+        if let Some(who) = command.who() {
+            self.take_over(now, who);
+        }
         match command {
             Command::Create { ticket, tasks, merge } => self.create(ticket, tasks, merge, past),
             Command::Steal { ticket, who, steal } => self.steal(now, ticket, &who, steal),
@@ -168,6 +171,7 @@ impl Scheduler {
                 self.wait_for_tasks(now, ticket, names, wait_ms, output, past);
             }
             Command::Revoked { keys } => self.revoked(&keys),
+            Command::Marked { old, key } => self.marked(now, &old, &key),
             Command::Undelivered { leases } => self.undelivered(&leases),
             Command::Forget { tickets } => self.forget_requests(&tickets),
             Command::Tick => self.tick(now),

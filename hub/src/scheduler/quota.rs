@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 
 use super::message::Name;
+use crate::keyname;
 
 /// Workers of one key that are known. Each that was given something is, for an hour.
 const WORKERS_OF_KEY_MAX: usize = 50_000;
@@ -42,6 +43,10 @@ pub struct Quotas {
 }
 
 impl Quotas {
+    pub fn has_workers(&self, key: &Name) -> bool {
+        self.keys.get(key).is_some_and(|taken| taken.workers > 0)
+    }
+
     pub fn is_crowded(&self, key: &Name) -> bool {
         let taken = self.keys.get(key);
         taken.is_some_and(|it| it.idle >= it.crowded.max(IDLE_OF_KEY_MAX)) && !key.is_empty()
@@ -57,7 +62,7 @@ impl Quotas {
     pub fn check_workers(&self, key: &Name) -> Result<(), Full> {
         let taken = self.keys.get(key).map_or(0, |taken| taken.workers);
         match !key.is_empty() && taken >= WORKERS_OF_KEY_MAX {
-            true => Err(Full::Workers(key.clone())),
+            true => Err(Full::Workers(keyname::shown(key).into())),
             false => Ok(()),
         }
     }
@@ -65,7 +70,7 @@ impl Quotas {
     pub fn check_clients(&self, key: &Name) -> Result<(), Full> {
         let taken = self.keys.get(key).map_or(0, |taken| taken.clients);
         match !key.is_empty() && taken >= CLIENTS_OF_KEY_MAX {
-            true => Err(Full::Clients(key.clone())),
+            true => Err(Full::Clients(keyname::shown(key).into())),
             false => Ok(()),
         }
     }
@@ -90,7 +95,9 @@ impl Quotas {
     }
 
     pub fn add_lost(&mut self, key: &Name, bytes: usize) {
-        self.entry(key).1.lost_bytes += bytes;
+        if bytes > 0 {
+            self.entry(key).1.lost_bytes += bytes;
+        }
     }
 
     pub fn not_idle(&mut self, key: &Name) {

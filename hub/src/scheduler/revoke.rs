@@ -3,6 +3,8 @@
 //! An outcome of theirs can never arrive, for each message is checked; so what they held is given
 //! back as if they had released it, and no reclaim is counted.
 
+use std::collections::BTreeSet;
+
 use super::Scheduler;
 use super::message::*;
 
@@ -10,18 +12,46 @@ impl Scheduler {
     pub(super) fn revoked(&mut self, keys: &[Name]) {
         // The owner's keys are several, and all are called the same.
         let is_one = |who: &Who| !who.is_owner() && keys.contains(&who.key);
-        // In their order, so that the same happens each time.
-        let workers = self.workers.after(0).filter(|(_, worker)| is_one(&worker.who));
-        let workers: Vec<WorkerId> = workers.map(|(id, _)| id).collect();
-        for id in workers {
+        for id in self.workers_that(is_one) {
             self.dismiss(id);
         }
     }
 
     /// The keys, other than the owner's, of workers that hold something.
-    pub fn keys(&self) -> std::collections::BTreeSet<&Name> {
+    pub fn keys(&self) -> BTreeSet<Name> {
         let workers = self.workers.iter().map(|(_, worker)| worker);
         let keys = workers.filter(|it| !it.leases.is_empty()).map(|it| &it.who.key);
-        keys.filter(|key| !key.is_empty()).collect()
+        keys.filter(|key| !key.is_empty() && *key != UNKNOWN).cloned().collect()
+    }
+
+    /// Workers of a key that was called otherwise.
+    pub(super) fn marked(&mut self, now: Millis, old: &Name, key: &Name) {
+        for id in self.workers_that(|who| who.key == *old) {
+            self.set_key(now, id, key);
+        }
+    }
+
+    /// Of a worker that nobody knows the key of, the first who is called so has it, and all that it holds.
+    pub(super) fn take_over(&mut self, now: Millis, who: &Who) {
+        if let Some(id) = self.workers.find_unknown(who) {
+            self.set_key(now, id, &who.key);
+        }
+    }
+
+    fn set_key(&mut self, now: Millis, id: WorkerId, key: &Name) {
+        self.workers.set_key(id, key);
+        let leases = self.workers.get(id).map_or(&[][..], |worker| &worker.leases);
+        let leases = leases.iter().map(|&lease| self.leases.get(lease));
+        let steals: Vec<_> = leases.filter_map(|it| Some((it.client?, it.number))).collect();
+        for (client, number) in steals {
+            self.workers.note_number(now, &(key.clone(), client), number);
+        }
+        self.changes.push(Change::Key { id, key: key.clone() });
+    }
+
+    /// In their order, so that the same happens each time.
+    fn workers_that(&self, fit: impl Fn(&Who) -> bool) -> Vec<WorkerId> {
+        let workers = self.workers.after(0).filter(|(_, worker)| fit(&worker.who));
+        workers.map(|(id, _)| id).collect()
     }
 }

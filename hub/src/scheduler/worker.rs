@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::message::{Caller, ClientId, Millis, Name, Order, Who, WorkerId};
+use super::message::{Caller, ClientId, Millis, Name, Order, UNKNOWN, Who, WorkerId};
 use super::quota::{Full, Quotas};
 use super::task::NONE;
 
@@ -109,6 +109,24 @@ impl Workers {
         (called.len() == 1).then(|| called[0])
     }
 
+    /// A worker that is called so and whose key nobody knows, if there is no other.
+    pub fn find_unknown(&self, who: &Who) -> Option<WorkerId> {
+        let unknown = Name::new_static(UNKNOWN);
+        if !self.quotas.has_workers(&unknown) || self.find(who).is_some() {
+            return None;
+        }
+        self.find(&Who { key: unknown, ..who.clone() })
+    }
+
+    /// It is that key's from now on.
+    pub fn set_key(&mut self, id: WorkerId, key: &Name) {
+        let Some(mut worker) = self.take(id) else {
+            return;
+        };
+        worker.who.key = key.clone();
+        self.put(id, worker);
+    }
+
     /// Notes that the worker lives, and whether it says for the first time where it runs.
     pub fn see(&mut self, now: Millis, who: &Who) -> Option<(WorkerId, bool)> {
         let id = self.find(who)?;
@@ -145,12 +163,7 @@ impl Workers {
         self.insert(now, id, who, true);
     }
 
-    fn insert(&mut self, now: Millis, id: WorkerId, mut who: Who, stored: bool) {
-        who.key = self.quotas.add_worker(&who.key, stored);
-        match who.id {
-            Some(client) => self.by_client.insert((client, who.key.clone()), id),
-            None => self.by_name.insert((who.name.clone(), who.key.clone()), id),
-        };
+    fn insert(&mut self, now: Millis, id: WorkerId, who: Who, stored: bool) {
         let worker = Worker {
             who,
             leases: Vec::new(),
@@ -163,6 +176,17 @@ impl Workers {
             order: Order::None,
             told: Order::None,
         };
+        self.put(id, worker);
+    }
+
+    fn put(&mut self, id: WorkerId, mut worker: Worker) {
+        let who = &mut worker.who;
+        who.key = self.quotas.add_worker(&who.key, worker.stored);
+        match who.id {
+            Some(client) => self.by_client.insert((client, who.key.clone()), id),
+            None => self.by_name.insert((who.name.clone(), who.key.clone()), id),
+        };
+        self.quotas.add_lost(&who.key, worker.lost.iter().map(lost_bytes).sum());
         self.ids.insert(id);
         self.by_id.insert(id, worker);
     }
@@ -332,7 +356,7 @@ impl Workers {
             worker.leases.is_empty() && now >= worker.last_seen + patience
         };
         let over: Vec<WorkerId> = self.by_id.iter().filter(is_over).map(|(&id, _)| id).collect();
-        over.into_iter().for_each(|id| self.remove(id));
+        over.into_iter().for_each(|id| drop(self.take(id)));
         self.quotas.sweep();
     }
 
@@ -345,22 +369,21 @@ impl Workers {
         let mut idle: Vec<_> = idle.map(|(&id, worker)| (worker.last_seen, id)).collect();
         idle.sort_unstable();
         idle.truncate(idle.len().div_ceil(2));
-        idle.into_iter().for_each(|(_, id)| self.remove(id));
+        idle.into_iter().for_each(|(_, id)| drop(self.take(id)));
         self.quotas.looked(key);
     }
 
-    fn remove(&mut self, id: WorkerId) {
-        self.forget_lost(id);
-        let Some(worker) = self.by_id.remove(&id) else {
-            return;
-        };
+    fn take(&mut self, id: WorkerId) -> Option<Worker> {
+        let worker = self.by_id.remove(&id)?;
         self.ids.remove(&id);
-        self.quotas.remove_worker(&worker.who.key, worker.stored);
-        let Who { name, id, key, .. } = worker.who;
+        let Who { name, id, key, .. } = &worker.who;
+        self.quotas.remove_worker(key, worker.stored);
+        self.quotas.remove_lost(key, worker.lost.iter().map(lost_bytes).sum());
         match id {
-            Some(client) => self.by_client.remove(&(client, key)),
-            None => self.by_name.remove(&(name, key)),
+            Some(client) => self.by_client.remove(&(*client, key.clone())),
+            None => self.by_name.remove(&(name.clone(), key.clone())),
         };
+        Some(worker)
     }
 }
 

@@ -64,7 +64,7 @@ impl Server {
     fn take_request(&mut self, socket: usize, received: Received) -> Result<(), Fatal> {
         let Received { peer, user, frame, has_more, .. } = received;
         let security = self.sockets[socket].security;
-        let is_owner = self.gate.key_name(security, user).is_empty();
+        let is_owner = self.gate.key(security, user).is_empty();
         let guest = user.filter(|_| !is_owner);
         let mut route = Route { socket, peer, user, guest, dialect: Dialect::Dwork, claim: None };
         if let Err(denied) = self.gate.grant(security, user) {
@@ -100,7 +100,7 @@ impl Server {
         if let Err(denied) = self.check(&route, asked.verb()) {
             return self.deny(&route, &denied);
         }
-        let asked = asked.with_key(self.key_name(&route));
+        let asked = asked.with_key(self.key(&route));
         match asked {
             dwork::Asked::Command(Command::Create { .. }) if self.disk.is_full() => {
                 self.refuse_dwork(&route)?;
@@ -136,7 +136,7 @@ impl Server {
             Ok(asked) => asked,
             Err(why) => return self.refuse(&route, why),
         };
-        let asked = asked.with_key(self.key_name(&route));
+        let asked = asked.with_key(self.key(&route));
         match asked {
             Asked::Command(Command::Create { .. }) if self.disk.is_full() => {
                 self.refuse(&route, self.disk.refusal())?;
@@ -249,7 +249,7 @@ impl Server {
         };
         match convert::decode_heartbeat(None, heartbeat) {
             Ok((command, load)) => {
-                let command = command.with_key(self.gate.key_name(security, received.user));
+                let command = command.with_key(self.gate.key(security, received.user));
                 self.apply_heartbeat(command, load)?;
             }
             Err(why) => tracing::debug!("a heartbeat was dropped: {}", why.message),
@@ -266,8 +266,8 @@ impl Server {
         Ok(())
     }
 
-    fn key_name(&self, route: &Route) -> &str {
-        self.gate.key_name(self.sockets[route.socket].security, route.user)
+    fn key(&self, route: &Route) -> &str {
+        self.gate.key(self.sockets[route.socket].security, route.user)
     }
 
     /// May that be asked by who asks?

@@ -120,6 +120,13 @@ impl<'a, 'db> Rows<'a, 'db> {
             Change::Host { id, host } => {
                 self.change("UPDATE workers SET host = ?2 WHERE id = ?1", params![id, &**host])?;
             }
+            Change::Key { id, key } => {
+                // Where the key has a worker that is called so already, it stays as it is.
+                self.change(
+                    "UPDATE OR IGNORE workers SET key = ?2 WHERE id = ?1",
+                    params![id, &**key],
+                )?;
+            }
             Change::Leased { task, attempt, worker, client, number, term_ms } => {
                 let (attempt, worker, number, term_ms) = (*attempt, *worker, *number, *term_ms);
                 let lease = Lease { attempt, worker, client, number, term_ms, started_ms: now };

@@ -16,6 +16,9 @@ pub(super) const DETAILS_BYTES: &str = "iif(t.command IS NOT NULL OR t.time_limi
 /// Of a file that is only looked at, and stays as it is.
 pub(super) const DETAILS_BYTES_BEFORE_3: &str = "iif(t.command IS NOT NULL OR t.time_limit_ms > 0, 16 + coalesce(octet_length(t.command), 0), 0)";
 
+/// Whose a worker is, such a file does not say (`UNKNOWN`).
+const KEY_BEFORE_5: &str = "'?'";
+
 impl Store {
     /// Fills an empty scheduler with what the file has.
     pub fn restore(&self, now: Millis, scheduler: &mut Scheduler) -> Result<(), StoreError> {
@@ -52,7 +55,7 @@ impl Store {
         let db = self.db()?;
         let version = version(&db)?;
         let host = if version < 3 { "NULL" } else { "w.host" };
-        let key = if version < 5 { "''" } else { "w.key" };
+        let key = if version < 5 { KEY_BEFORE_5 } else { "w.key" };
         let mut select = db.prepare(
             &format!(
                 "SELECT l.task, l.attempt, l.worker, l.client, l.number, l.term_ms, l.started_ms, w.name, w.client,

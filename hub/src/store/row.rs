@@ -2,6 +2,7 @@
 
 use rusqlite::Row;
 
+use crate::keyname;
 use crate::scheduler::State;
 use crate::scheduler::message::TaskId;
 
@@ -142,6 +143,6 @@ pub(super) fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {
         reason: text(7)?,
         host: text(8)?,
         output_file: text(9)?,
-        key: text(10)?,
+        key: keyname::shown(&text(10)?).into(),
     })
 }

@@ -33,7 +33,7 @@ CREATE TABLE workers (
     client    BLOB,                            -- 16 bytes; NULL: known by its name
     seen_ms   INTEGER NOT NULL,                -- first heard of, since 1970
     host      TEXT,                            -- the machine that it runs on, if it said so
-    key       TEXT NOT NULL DEFAULT ''         -- the name of its key; empty: the owner's, or none was needed
+    key       TEXT NOT NULL DEFAULT ''         -- its key: name#mark; empty: the owner's, or none was needed; ?: not known yet
 );
 CREATE UNIQUE INDEX workers_key ON workers (key, coalesce(client, name));
 

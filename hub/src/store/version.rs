@@ -76,6 +76,7 @@ pub fn migrate(db: &Connection) -> rusqlite::Result<()> {
     if found < 5 {
         db.execute_batch(
             "ALTER TABLE workers ADD COLUMN key TEXT NOT NULL DEFAULT '';
+            UPDATE workers SET key = '?' WHERE id IN (SELECT worker FROM leases);
             DROP INDEX workers_key;
             CREATE UNIQUE INDEX workers_key ON workers (key, coalesce(client, name));",
         )?;

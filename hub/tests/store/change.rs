@@ -335,3 +335,16 @@ fn skips_that_were_not_stored_are_made_up_for() {
     store.settle().expect("the skips are folded");
     assert_eq!(store.skipped_for(1, 0, 10).expect("the skipped").len(), 2);
 }
+
+#[test]
+fn a_worker_is_another_keys_unless_that_has_one_that_is_called_so() {
+    let of = |key: &str| Who { key: key.into(), ..who("w1") };
+    let worker = |id| Change::Worker { id, who: of("?") };
+    let key = |id| Change::Key { id, key: "lab#01".into() };
+    let found = |changes: &[Change]| {
+        let (store, _, _dir) = reopened(changes, &[]);
+        ["?", "lab#01"].map(|key| store.find_worker(&of(key)).expect("a look").map(|it| it.0))
+    };
+    assert_eq!(found(&[worker(1), key(1)]), [None, Some(1)]);
+    assert_eq!(found(&[worker(1), key(1), worker(2), key(2)]), [Some(2), Some(1)]);
+}

@@ -108,6 +108,89 @@ fn a_key_that_is_taken_back_while_the_hub_is_down_holds_nothing_when_it_starts()
 }
 
 #[test]
+fn a_key_that_is_made_anew_while_the_hub_is_down_has_nothing_of_the_old_one() {
+    let (mut hub, lease) = leased();
+    hub.terminate().exits(0);
+    hub.dhub(&["access", "revoke", "lab"]).exits(0);
+    hub.new_key("lab", &["work"]);
+    hub.start_again(&[]);
+    let (lab, owner) = (hub.native("lab"), hub.native("owner"));
+    assert_eq!(owner.state("a"), State::Ready);
+    assert_eq!(beat(&lab, &lease), 1);
+    assert_eq!(lab.report(&worker(1), vec![outcome_done(&lease)]), [ErrorCode::ErrorStale]);
+    // And what it takes is its own, under the name that people know.
+    let own = lab.steal_one(&worker(1));
+    assert_eq!((own.name.as_str(), own.attempt), ("a", 2));
+    assert_eq!(owner.show("a").attempts[0].key, "lab");
+    assert_eq!(lab.report(&worker(1), vec![outcome_done(&own)]), []);
+    assert_eq!(owner.show("a").attempts[0].key, "lab");
+}
+
+/// As a hub of a few days ago wrote it.
+#[test]
+fn workers_that_are_stored_with_the_name_of_their_key_alone_are_those_of_its_present_key() {
+    let (mut hub, lease) = leased();
+    hub.terminate().exits(0);
+    change_file(&hub, "UPDATE workers SET key = 'lab'");
+    hub.start_again(&[]);
+    assert_eq!(beat(&hub.native("lab"), &lease), 0);
+    hub.process().kill9();
+    hub.start_again(&[]);
+    assert_eq!(beat(&hub.native("lab"), &lease), 0);
+    hub.terminate().exits(0);
+    change_file(&hub, "UPDATE workers SET key = 'gone'");
+    hub.start_again(&[]);
+    assert_eq!(hub.native("owner").state("a"), State::Ready);
+}
+
+fn change_file(hub: &Guarded, sql: &str) {
+    let db = rusqlite::Connection::open(hub.space.path("run.db")).expect("a file");
+    db.execute_batch(sql).expect("a change");
+}
+
+/// Before version 5 a file did not say whose workers are.
+const TO_VERSION_4: &str = "DROP VIEW task_list; DROP VIEW dependencies;
+    DROP INDEX workers_key; ALTER TABLE workers DROP COLUMN key;
+    CREATE UNIQUE INDEX workers_key ON workers (coalesce(client, name));
+    PRAGMA user_version = 4";
+
+#[test]
+fn leases_of_an_older_file_are_those_of_the_first_key_that_names_their_worker() {
+    let (mut hub, lease) = leased();
+    hub.terminate().exits(0);
+    change_file(&hub, TO_VERSION_4);
+    hub.new_key("look", &["observe"]);
+    hub.start_again(&[]);
+    let owner = hub.native("owner");
+    assert_eq!(owner.state("a"), State::Running);
+    assert_eq!(owner.show("a").attempts[0].key, "?");
+    // Who may not work takes nothing over.
+    let body = Body::Heartbeat(Heartbeat { worker: Some(worker(1)), ..Heartbeat::default() });
+    assert_eq!(hub.native("look").error(body).0, ErrorCode::ErrorDenied);
+    assert_eq!(beat(&hub.native("lab"), &lease), 0);
+    assert_eq!(owner.show("a").attempts[0].key, "lab");
+    assert_eq!(beat(&hub.native("evil"), &lease), 1, "once");
+    hub.process().kill9();
+    hub.start_again(&[]);
+    let lab = hub.native("lab");
+    assert_eq!(beat(&hub.native("evil"), &lease), 1, "it is stored");
+    assert_eq!(lab.report(&worker(1), vec![outcome_done(&lease)]), []);
+}
+
+#[test]
+fn leases_of_an_older_file_are_the_owners_if_the_owner_names_their_worker() {
+    let (mut hub, lease) = leased();
+    hub.terminate().exits(0);
+    change_file(&hub, TO_VERSION_4);
+    hub.start_again(&[]);
+    let owner = hub.native("owner");
+    assert_eq!(beat(&owner, &lease), 0);
+    assert_eq!(owner.show("a").attempts[0].key, "");
+    assert_eq!(beat(&hub.native("lab"), &lease), 1);
+    assert_eq!(owner.report(&worker(1), vec![outcome_done(&lease)]), []);
+}
+
+#[test]
 fn leases_of_a_key_stay_through_a_restart() {
     let (mut hub, lease) = leased();
     hub.process().kill9();

@@ -170,6 +170,7 @@ fn command_is_valid(command: &Command) {
         | Command::Revive { .. }
         | Command::Hasten { .. }
         | Command::Revoked { .. }
+        | Command::Marked { .. }
         | Command::Undelivered { .. }
         | Command::Forget { .. }
         | Command::Tick => {

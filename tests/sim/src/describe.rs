@@ -91,6 +91,7 @@ impl Display for Brief<'_, Command> {
             }
             Command::Hasten { names, .. } => write!(f, "hasten {}", names.join(" ")),
             Command::Revoked { keys } => write!(f, "revoked {}", keys.join(" ")),
+            Command::Marked { old, key } => write!(f, "{old} is {key}"),
             Command::Wait { wait_ms, .. } => write!(f, "wait {wait_ms}"),
             Command::Undelivered { leases } => {
                 write!(f, "undelivered")?;

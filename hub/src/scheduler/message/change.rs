@@ -89,4 +89,9 @@ pub enum Change {
         held: bool,
         priority: i32,
     },
+    /// Whose a worker is.
+    Key {
+        id: WorkerId,
+        key: Name,
+    },
 }

@@ -77,6 +77,11 @@ pub enum Command {
     Revoked {
         keys: Vec<Name>,
     },
+    /// The store has an older name of this key.
+    Marked {
+        old: Name,
+        key: Name,
+    },
     /// A reply with these leases could not be delivered: the client is gone.
     Undelivered {
         leases: Vec<(Name, u32)>,
@@ -102,14 +107,14 @@ impl Command {
     }
 
     /// In the name of the key that it was asked for with.
-    pub fn with_key(mut self, name: &str) -> Self {
+    pub fn with_key(mut self, key: &str) -> Self {
         if let Command::Steal { who, .. }
         | Command::Complete { who, .. }
         | Command::Release { who, .. }
         | Command::Heartbeat { who, .. }
         | Command::Exit { who, .. } = &mut self
         {
-            who.key = name.into();
+            who.key = key.into();
         }
         self
     }
@@ -133,6 +138,7 @@ impl Command {
             Command::Undelivered { .. }
             | Command::Forget { .. }
             | Command::Revoked { .. }
+            | Command::Marked { .. }
             | Command::Tick => {}
         }
         self

@@ -16,6 +16,10 @@ pub fn check(rows: &Rows, change: &Change, cause: Cause, at: Moment) -> Check {
             Some(who) if who.host.is_empty() && !host.is_empty() => Ok(()),
             other => Err(format!("worker {id} is said to be at '{host}', stored: {other:?}")),
         },
+        Change::Key { id, key } => match rows.workers.get(id) {
+            Some(who) if who.key == UNKNOWN && key != UNKNOWN => Ok(()),
+            other => Err(format!("worker {id} is said to be of '{key}', stored: {other:?}")),
+        },
         Change::Leased { task, attempt, client, number, .. } => {
             let row = is_open(rows, *task)?;
             lease_is_the_only_one(rows, row)?;

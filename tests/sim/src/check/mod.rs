@@ -50,7 +50,7 @@ impl Cause {
             Command::Adjust { .. } => Cause::Adjust,
             Command::Revive { .. } => Cause::Revive { done },
             Command::Hasten { .. } => Cause::Hasten,
-            Command::Revoked { .. } => Cause::Revoked,
+            Command::Revoked { .. } | Command::Marked { .. } => Cause::Revoked,
             Command::Wait { .. } => Cause::Wait,
             Command::Await { .. } => Cause::Await,
             Command::Undelivered { .. } => Cause::Undelivered,

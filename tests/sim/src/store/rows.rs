@@ -147,6 +147,11 @@ impl Rows {
                     who.host = host.clone();
                 }
             }
+            Change::Key { id, key } => {
+                if let Some(who) = self.workers.get_mut(id) {
+                    who.key = key.clone();
+                }
+            }
             Change::Leased { task, attempt, worker, client, number, term_ms } => {
                 let lease = LeaseRow {
                     attempt: *attempt,
