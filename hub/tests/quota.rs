@@ -73,16 +73,16 @@ fn who_waits_is_not_forgotten_for_others_of_its_key() {
 }
 
 #[test]
-fn there_are_fifty_thousand_workers_of_a_key_at_most() {
+fn there_are_twenty_thousand_workers_of_a_key_at_most() {
     let mut hub = Hub::in_memory();
-    let tasks = |from: u32| (from..from + 50_050).map(|i| task(&format!("t{i}"), &[])).collect();
+    let tasks = |from: u32| (from..from + 20_050).map(|i| task(&format!("t{i}"), &[])).collect();
     hub.ask(|ticket| Command::Create { ticket, tasks: tasks(0), merge: false });
-    for number in 0..50_000 {
+    for number in 0..20_000 {
         ask_steal(&mut hub, &numbered("lab", number), 0);
     }
     hub.turn();
-    assert_eq!(stored(&hub), 50_000);
-    let last = ask_steal(&mut hub, &numbered("lab", 50_000), 0);
+    assert_eq!(stored(&hub), 20_000);
+    let last = ask_steal(&mut hub, &numbered("lab", 20_000), 0);
     let others = [ask_steal(&mut hub, &numbered("", 1), 0), ask_steal(&mut hub, &who("b/w1"), 0)];
     let known = ask_steal(&mut hub, &numbered("lab", 3), 0);
     let answers = hub.turn();
@@ -91,7 +91,7 @@ fn there_are_fifty_thousand_workers_of_a_key_at_most() {
         Answer::Error { code: Code::Busy, message, .. } => {
             assert_eq!(
                 message,
-                "the key 'lab' has 50000 workers, which is the limit; ask again later"
+                "the key 'lab' has 20000 workers, which is the limit; ask again later"
             );
         }
         other => panic!("{other:?}"),
@@ -100,10 +100,91 @@ fn there_are_fifty_thousand_workers_of_a_key_at_most() {
         assert!(matches!(of(ticket), Answer::Stolen(stolen) if stolen.leases.len() == 1));
     }
     // Nor by the way of a Complete.
-    let who = numbered("lab", 50_001);
+    let who = numbered("lab", 20_001);
     let want = Some(steal(&who, 1, 1));
     let said = hub.ask(|ticket| Command::Complete { ticket, who, outcomes: Vec::new(), want });
     assert!(matches!(said, Answer::Completed { stolen: None, .. }), "{said:?}");
+}
+
+fn comes_and_goes(hub: &mut Hub, who: &Who) {
+    ask_steal(hub, who, 0);
+    let (ticket, who) = (hub.ticket(), who.clone());
+    hub.apply(Command::Exit { ticket, who });
+}
+
+/// As pools in a shell loop.
+#[test]
+fn those_that_left_make_room_for_others_of_their_key() {
+    let mut hub = Hub::in_memory();
+    hub.ask(|ticket| Command::Create { ticket, tasks: vec![task("a", &[])], merge: false });
+    for number in 0..60_000 {
+        comes_and_goes(&mut hub, &numbered("lab", number));
+        if number % 100 == 0 {
+            hub.now += 100;
+            hub.turn();
+            assert!(workers(&hub) <= 20_000);
+        }
+    }
+    assert_eq!(stored(&hub), 59_901);
+    hub.turn();
+    // One that was forgotten is the same again.
+    let who = numbered("lab", 7);
+    assert_eq!(hub.scheduler.worker_id(&who), None);
+    comes_and_goes(&mut hub, &who);
+    hub.turn();
+    assert_eq!((hub.scheduler.worker_id(&who), stored(&hub)), (Some(8), 60_000));
+}
+
+/// Else their rows would be written twice.
+#[test]
+fn nobody_is_forgotten_before_the_tables_have_it() {
+    let mut hub = Hub::in_memory();
+    hub.ask(|ticket| Command::Create { ticket, tasks: vec![task("a", &[])], merge: false });
+    for number in 0..20_000 {
+        comes_and_goes(&mut hub, &numbered("lab", number));
+    }
+    let late = ask_steal(&mut hub, &numbered("lab", 20_000), 0);
+    let answers = hub.turn();
+    let answer = &answers.iter().find(|(to, _)| *to == late).expect("an answer").1;
+    assert!(matches!(answer, Answer::Error { code: Code::Busy, .. }), "{answer:?}");
+    hub.now += 1_000;
+    for number in [20_000, 0, 1] {
+        comes_and_goes(&mut hub, &numbered("lab", number));
+    }
+    hub.turn();
+    assert_eq!(stored(&hub), 20_001);
+}
+
+#[test]
+fn who_holds_or_waits_or_has_something_to_be_told_stays() {
+    let mut hub = Hub::in_memory();
+    let tasks = vec![task("a", &[]), task("b", &[])];
+    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+    let (holds, waits, drains) = (who("lab/w1"), who("lab/w2"), who("lab/w3"));
+    comes_and_goes(&mut hub, &waits);
+    comes_and_goes(&mut hub, &drains);
+    ask_steal(&mut hub, &drains, 0);
+    let id = hub.scheduler.worker_id(&drains).expect("a worker");
+    hub.ask(|ticket| Command::Steer { ticket, workers: vec![id], order: Order::Drain });
+    let attempts = vec![AttemptRef { name: "a".into(), attempt: 0, started: false }];
+    let (who, needs) = (drains.clone(), Vec::new());
+    hub.ask(|ticket| Command::Release { ticket, who, attempts, needs });
+    ask_steal(&mut hub, &holds, 0);
+    let waiting = Steal { wait_ms: 600_000, n: 0, ..steal(&waits, 9, 1) };
+    let (ticket, who) = (hub.ticket(), waits.clone());
+    hub.apply(Command::Steal { ticket, who, steal: waiting });
+    hub.turn();
+    for number in 0..25_000 {
+        comes_and_goes(&mut hub, &numbered("lab", number));
+        if number % 100 == 0 {
+            hub.now += 100;
+            hub.turn();
+        }
+    }
+    assert!(workers(&hub) < 25_000);
+    for who in [holds, waits, drains] {
+        assert!(hub.scheduler.worker_id(&who).is_some(), "{}", who.name);
+    }
 }
 
 #[test]

@@ -204,6 +204,7 @@ impl Scheduler {
 
     /// All changes so far are committed, as this turn.
     pub fn committed(&mut self, turn: Turn) {
+        self.workers.committed(turn);
         if !self.left.is_empty() {
             self.leaving.push_back((turn, std::mem::take(&mut self.left)));
         }
@@ -211,6 +212,7 @@ impl Scheduler {
 
     /// The tables have all changes up to this turn: what memory need not hold is the store's alone now.
     pub fn folded(&mut self, turn: Turn) {
+        self.workers.folded(turn);
         while let Some((_, left)) = self.leaving.pop_front_if(|(until, _)| *until <= turn) {
             left.into_iter().for_each(|parting| self.forget(parting));
         }

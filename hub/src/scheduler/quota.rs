@@ -2,11 +2,14 @@
 
 use hashbrown::HashMap;
 
-use super::message::Name;
+use super::message::{Millis, Name};
 use crate::keyname;
 
-/// Workers of one key that are known. Each that was given something is, for an hour.
-const WORKERS_OF_KEY_MAX: usize = 50_000;
+/// Workers of one key that are known: twice those of a large cluster. With so many, those that hold nothing
+/// make room.
+const WORKERS_OF_KEY_MAX: usize = 20_000;
+/// How often it is looked who that is.
+const LOOK_MS: Millis = 100;
 /// Of these, before some are forgotten: that never held anything, and wait for nothing.
 const IDLE_OF_KEY_MAX: usize = 1_000;
 /// Clients of one key whose last steals are known, for two minutes.
@@ -32,6 +35,8 @@ struct Taken {
     idle: usize,
     /// When there are so many idle ones it is time to look which can be forgotten.
     crowded: usize,
+    /// When it may be looked again who makes room.
+    look: Millis,
     clients: usize,
     lost_bytes: usize,
 }
@@ -59,9 +64,25 @@ impl Quotas {
         }
     }
 
+    pub fn is_full(&self, key: &Name) -> bool {
+        !key.is_empty() && self.keys.get(key).is_some_and(|it| it.workers >= WORKERS_OF_KEY_MAX)
+    }
+
+    /// Whether some of a key that is full may be forgotten now.
+    pub fn may_look(&mut self, now: Millis, key: &Name) -> bool {
+        if !self.is_full(key) {
+            return false;
+        }
+        let look = &mut self.entry(key).1.look;
+        let may_look = now >= *look;
+        if may_look {
+            *look = now + LOOK_MS;
+        }
+        may_look
+    }
+
     pub fn check_workers(&self, key: &Name) -> Result<(), Full> {
-        let taken = self.keys.get(key).map_or(0, |taken| taken.workers);
-        match !key.is_empty() && taken >= WORKERS_OF_KEY_MAX {
+        match self.is_full(key) {
             true => Err(Full::Workers(keyname::shown(key).into())),
             false => Ok(()),
         }

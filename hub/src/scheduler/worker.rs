@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::message::{Caller, ClientId, Millis, Name, Order, UNKNOWN, Who, WorkerId};
+use super::message::{Caller, ClientId, Millis, Name, Order, Turn, UNKNOWN, Who, WorkerId};
 use super::quota::{Full, Quotas};
 use super::task::NONE;
 
@@ -20,6 +20,9 @@ const SWEEP_MS: u64 = 30_000;
 /// Lost attempts that are kept for a worker until it can be told.
 const LOST_MAX: usize = 65_536;
 
+/// Later than any turn.
+const UNCOMMITTED: Turn = Turn::MAX;
+
 #[derive(Debug)]
 pub struct Worker {
     pub who: Who,
@@ -31,6 +34,8 @@ pub struct Worker {
     lost: BTreeSet<(Name, u32)>,
     /// The store has it, since it was given something.
     pub stored: bool,
+    /// The turn in which its row was last written; none yet: `UNCOMMITTED`.
+    row: Turn,
     /// It said Exit.
     pub left: bool,
     /// What it is to do, and what of that it has been told.
@@ -82,6 +87,11 @@ pub struct Workers {
     by_name: BTreeMap<(Name, Name), WorkerId>,
     clients: HashMap<Caller, Client>,
     quotas: Quotas,
+    /// Whose rows are written with the next commit.
+    uncommitted: Vec<WorkerId>,
+    /// The tables have what was written up to this turn: who is not in memory is found there, and nobody
+    /// is stored twice.
+    folded: Turn,
     last_id: WorkerId,
     /// Those up to this one are the store's for ever.
     last_stored: WorkerId,
@@ -124,6 +134,8 @@ impl Workers {
             return;
         };
         worker.who.key = key.clone();
+        worker.row = UNCOMMITTED;
+        self.uncommitted.push(id);
         self.put(id, worker);
     }
 
@@ -140,18 +152,28 @@ impl Workers {
         Some((id, is_news))
     }
 
-    /// One that was not heard of before, unless there are too many of its key. `is_parked` tells whose steals
-    /// wait: these are not forgotten.
+    /// One that was not heard of before, unless there are too many of its key that hold something or wait.
+    /// `is_parked` tells whose steals wait: these are not forgotten.
     pub fn add(
         &mut self,
         now: Millis,
         who: &Who,
         is_parked: impl Fn(WorkerId) -> bool,
     ) -> Result<WorkerId, Full> {
-        if self.quotas.is_crowded(&who.key) {
-            self.forget_idle(&who.key, is_parked);
+        let key = &who.key;
+        if self.quotas.is_crowded(key) {
+            self.forget_half(|id, it| it.who.key == *key && !it.stored && !is_parked(id));
+            self.quotas.looked(key);
         }
-        self.quotas.check_workers(&who.key)?;
+        if self.quotas.may_look(now, key) {
+            let folded = self.folded;
+            let is_over = |it: &Worker| {
+                let has_news = it.order != Order::None || !it.lost.is_empty();
+                it.leases.is_empty() && !has_news && it.row <= folded
+            };
+            self.forget_half(|id, it| it.who.key == *key && is_over(it) && !is_parked(id));
+        }
+        self.quotas.check_workers(key)?;
         let id = self.next_id();
         self.insert(now, id, who.clone(), false);
         Ok(id)
@@ -172,6 +194,7 @@ impl Workers {
             failed: 0,
             lost: BTreeSet::new(),
             stored,
+            row: 0,
             left: false,
             order: Order::None,
             told: Order::None,
@@ -212,9 +235,23 @@ impl Workers {
     pub fn store(&mut self, id: WorkerId) -> Option<&Who> {
         let worker = self.by_id.get_mut(&id).filter(|worker| !worker.stored)?;
         worker.stored = true;
+        worker.row = UNCOMMITTED;
+        self.uncommitted.push(id);
         self.last_stored = self.last_stored.max(id);
         self.quotas.not_idle(&worker.who.key);
         Some(&worker.who)
+    }
+
+    pub fn committed(&mut self, turn: Turn) {
+        for id in std::mem::take(&mut self.uncommitted) {
+            if let Some(worker) = self.by_id.get_mut(&id) {
+                worker.row = turn;
+            }
+        }
+    }
+
+    pub fn folded(&mut self, turn: Turn) {
+        self.folded = turn;
     }
 
     pub fn get(&self, id: WorkerId) -> Option<&Worker> {
@@ -350,27 +387,24 @@ impl Workers {
             }
             keep
         });
+        let folded = self.folded;
         let is_over = |&(&id, worker): &(&WorkerId, &Worker)| {
             let passing = !worker.stored && !worker.who.is_owner() && !is_parked(id);
             let patience = if passing { FORGET_IDLE_MS } else { FORGET_WORKER_MS };
-            worker.leases.is_empty() && now >= worker.last_seen + patience
+            worker.leases.is_empty() && worker.row <= folded && now >= worker.last_seen + patience
         };
         let over: Vec<WorkerId> = self.by_id.iter().filter(is_over).map(|(&id, _)| id).collect();
         over.into_iter().for_each(|id| drop(self.take(id)));
         self.quotas.sweep();
     }
 
-    /// Of a key's workers that never held anything, the half that has been silent for longest.
-    fn forget_idle(&mut self, key: &Name, is_parked: impl Fn(WorkerId) -> bool) {
-        let idle = self
-            .by_id
-            .iter()
-            .filter(|(id, worker)| worker.who.key == *key && !worker.stored && !is_parked(**id));
-        let mut idle: Vec<_> = idle.map(|(&id, worker)| (worker.last_seen, id)).collect();
-        idle.sort_unstable();
-        idle.truncate(idle.len().div_ceil(2));
-        idle.into_iter().for_each(|(_, id)| drop(self.take(id)));
-        self.quotas.looked(key);
+    /// Of these the half that has left, or has been silent for longest.
+    fn forget_half(&mut self, is_one: impl Fn(WorkerId, &Worker) -> bool) {
+        let those = self.iter().filter(|(id, worker)| is_one(*id, worker));
+        let mut those: Vec<_> = those.map(|(id, it)| (!it.left, it.last_seen, id)).collect();
+        those.sort_unstable();
+        those.truncate(those.len().div_ceil(2));
+        those.into_iter().for_each(|(_, _, id)| drop(self.take(id)));
     }
 
     fn take(&mut self, id: WorkerId) -> Option<Worker> {
