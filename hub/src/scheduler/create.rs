@@ -10,10 +10,13 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::Scheduler;
 use super::complete::Resolved;
-use super::graph::{Additions, Node, find_cycle};
+use super::graph::{Additions, Node, Walk, find_cycle};
 use super::message::*;
 use super::ready::Origin;
 use super::task::{NONE, Slot, State, Task};
+
+/// Steps of a walk through what waits for what that take no time to speak of.
+const NEAR_STEPS: usize = 10_000;
 
 /// What is to be done with one task of the request.
 #[derive(Clone, Copy)]
@@ -204,6 +207,43 @@ impl Scheduler {
             names[..shown].join(" -> ")
         );
         Err(Answer::Error { code: Code::Cycle, message, names })
+    }
+
+    /// Whether it takes long to see that the command closes no circle: much waits for what it names, and that
+    /// would wait for much.
+    pub fn walks_far(&self, command: &Command) -> bool {
+        let further: Vec<(&Name, &[Name], bool)> = match command {
+            Command::Create { tasks, merge, .. } => {
+                tasks.iter().map(|task| (&task.name, task.needs.as_slice(), *merge)).collect()
+            }
+            Command::Release { attempts, needs, .. } => {
+                let names = attempts.iter().map(|attempt| &attempt.name);
+                names.zip(needs).map(|(name, needs)| (name, needs.as_slice(), true)).collect()
+            }
+            _ => return false,
+        };
+        // Others are refused, or there already, or nothing waits for them.
+        let is_changed = |slot: &Slot, merge| {
+            let task = self.tasks.get(*slot);
+            task.first_succ != NONE && (merge || task.state == State::Missing)
+        };
+        let down = further.iter().filter(|(_, needs, _)| !needs.is_empty());
+        let down = down.filter_map(|(name, _, merge)| {
+            self.unfinished(name).filter(|slot| is_changed(slot, *merge))
+        });
+        let down: Vec<Slot> = down.collect();
+        if down.is_empty() {
+            return false;
+        }
+        let up = further.iter().flat_map(|(_, needs, _)| *needs);
+        let up = up.filter_map(|need| self.unfinished(need));
+        let mut walk = Walk::new(&self.tasks, &self.edges, down.into_iter(), up);
+        let mut steps = 0;
+        while !walk.is_over() && steps < NEAR_STEPS {
+            walk.step();
+            steps += 1;
+        }
+        !walk.is_over()
     }
 
     fn carry_out(&mut self, planned: Vec<(NewTask, Plan)>, past: &Past) -> (u64, u64) {

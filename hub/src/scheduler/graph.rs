@@ -121,22 +121,16 @@ pub fn find_cycle(tasks: &Tasks, edges: &Edges, additions: &Additions) -> Option
     let numbered = additions.nodes.iter().enumerate();
     let index: HashMap<Slot, usize> =
         numbered.filter_map(|(i, node)| Some((known(node)?, i))).collect();
-    let mut down = Exploration::new(additions.nodes.iter().filter_map(known), |slot| {
-        tasks.get(slot).first_succ
-    });
-    let mut up = Exploration::new(additions.needs.iter().flatten().filter_map(known), |slot| {
-        tasks.get(slot).first_pred
-    });
-    let within = loop {
-        if down.is_over() {
-            break down.seen;
-        }
-        if up.is_over() {
-            break up.seen;
-        }
-        down.step(|edge| (edges.edges[edge].succ, edges.edges[edge].next_succ));
-        up.step(|edge| (edges.edges[edge].pred, edges.edges[edge].next_pred));
-    };
+    let mut walk = Walk::new(
+        tasks,
+        edges,
+        additions.nodes.iter().filter_map(known),
+        additions.needs.iter().flatten().filter_map(known),
+    );
+    while !walk.is_over() {
+        walk.step();
+    }
+    let within = walk.into_smaller();
 
     // Depth first along "waits for", by hand: the depth may be millions.
     let matters = |slot: Slot| within.contains(&slot) || index.contains_key(&slot);
@@ -182,26 +176,67 @@ pub fn find_cycle(tasks: &Tasks, edges: &Edges, additions: &Additions) -> Option
     None
 }
 
+/// From some tasks down to all that wait for them, and from others up to all that they wait for, until one of
+/// both is done.
+pub struct Walk<'a> {
+    tasks: &'a Tasks,
+    edges: &'a Edges,
+    down: Exploration,
+    up: Exploration,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(
+        tasks: &'a Tasks,
+        edges: &'a Edges,
+        down: impl Iterator<Item = Slot>,
+        up: impl Iterator<Item = Slot>,
+    ) -> Self {
+        let down = Exploration::new(down, |slot| tasks.get(slot).first_succ);
+        let up = Exploration::new(up, |slot| tasks.get(slot).first_pred);
+        Self { tasks, edges, down, up }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.down.is_over() || self.up.is_over()
+    }
+
+    pub fn step(&mut self) {
+        let Self { tasks, edges, down, up } = self;
+        let edges = &edges.edges;
+        let succ = |edge| (edges[edge].succ, edges[edge].next_succ);
+        down.step(succ, |slot| tasks.get(slot).first_succ);
+        up.step(
+            |edge| (edges[edge].pred, edges[edge].next_pred),
+            |slot| tasks.get(slot).first_pred,
+        );
+    }
+
+    /// What was seen on the way that is done.
+    fn into_smaller(self) -> HashSet<Slot> {
+        if self.down.is_over() { self.down.seen } else { self.up.seen }
+    }
+}
+
 /// A search that can be advanced one edge at a time, since one task may have millions.
-struct Exploration<F> {
+struct Exploration {
     seen: HashSet<Slot>,
     /// Edges whose lists are still to be followed.
     todo: Vec<u32>,
-    first: F,
 }
 
-impl<F: Fn(Slot) -> u32> Exploration<F> {
-    fn new(from: impl Iterator<Item = Slot>, first: F) -> Self {
+impl Exploration {
+    fn new(from: impl Iterator<Item = Slot>, first: impl Fn(Slot) -> u32) -> Self {
         let seen: HashSet<Slot> = from.collect();
         let todo = seen.iter().map(|&slot| first(slot)).filter(|&edge| edge != NONE).collect();
-        Self { seen, todo, first }
+        Self { seen, todo }
     }
 
     fn is_over(&self) -> bool {
         self.todo.is_empty()
     }
 
-    fn step(&mut self, follow: impl Fn(u32) -> (Slot, u32)) {
+    fn step(&mut self, follow: impl Fn(u32) -> (Slot, u32), first: impl Fn(Slot) -> u32) {
         let Some(edge) = self.todo.pop() else {
             return;
         };
@@ -210,7 +245,7 @@ impl<F: Fn(Slot) -> u32> Exploration<F> {
             self.todo.push(next);
         }
         if slot != NONE && self.seen.insert(slot) {
-            let first = (self.first)(slot);
+            let first = first(slot);
             if first != NONE {
                 self.todo.push(first);
             }

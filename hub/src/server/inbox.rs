@@ -6,13 +6,13 @@ use dhub_proto::Message;
 use dhub_proto::verb::{Verb, Way};
 use dhub_proto::wire::{self, reply};
 
-use super::quota::Amount;
+use super::quota::{Amount, Claim};
 use super::read::Read;
 use super::{Fatal, Server};
 use crate::convert::{self, Asked, error};
 use crate::dwork;
 use crate::frame::{Shape, is_bounded, request_id};
-use crate::gate::Denied;
+use crate::gate::{Denied, Security, User};
 use crate::route::{Dialect, Route};
 use crate::scheduler::message::{Command, Ticket};
 use crate::socket::Received;
@@ -27,6 +27,11 @@ const TURN_MESSAGES_MAX: usize = 1_000;
 const TURN_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Time for that: one message can name thousands of tasks that have to be looked up.
 const TURN_TIME: Duration = Duration::from_millis(50);
+
+/// What a request with so many names takes while it waits.
+fn long(names: usize) -> Amount {
+    Amount { long: 1, long_bytes: names * NAME_BYTES, ..Amount::default() }
+}
 
 impl Server {
     /// Takes in what has arrived, from all sockets in turn.
@@ -143,8 +148,7 @@ impl Server {
             }
             Asked::Command(command) => self.take_command(route, ticket, command)?,
             Asked::Heartbeat(command, load) => {
-                self.outbox.owe(ticket, route);
-                self.apply_heartbeat(command, load)?;
+                self.take_heartbeat(route, ticket, command, load)?;
             }
             Asked::Hello => {
                 let body = reply::Body::Welcome(self.welcome(&route));
@@ -186,15 +190,15 @@ impl Server {
             Command::Await { names, .. } => names.len(),
             Command::Steal { steal, .. } if steal.wait_ms > 0 => 0,
             Command::Wait { .. } => 0,
-            // Each name may have to be looked up: in the turn of its key.
-            _ if route.guest.is_some() && command.names().nth(SOON_NAMES_MAX).is_some() => {
-                let long_bytes = command.names().count() * NAME_BYTES;
-                let amount = Amount { long: 1, long_bytes, ..Amount::default() };
-                if let Err(why) = self.claim(&mut route, amount) {
-                    return self.refuse(&route, why);
-                }
-                self.put_off(route, ticket, command);
-                return Ok(());
+            _ if route.guest.is_some() && self.takes_long(&command) => {
+                let names = command.names().count();
+                return match self.claim(&mut route, long(names)) {
+                    Ok(()) => {
+                        self.put_off(route, ticket, command, None);
+                        Ok(())
+                    }
+                    Err(why) => self.refuse(&route, why),
+                };
             }
             _ => {
                 self.share.note_work(Instant::now());
@@ -206,7 +210,7 @@ impl Server {
             return self.refuse(&route, why);
         }
         if route.guest.is_some() && matches!(command, Command::Await { .. }) {
-            self.put_off(route, ticket, command);
+            self.put_off(route, ticket, command, None);
             return Ok(());
         }
         self.share.note_work(Instant::now());
@@ -214,19 +218,30 @@ impl Server {
         self.apply(command)
     }
 
+    /// Each name may have to be looked up, and what waits for what be walked through: in the turn of its key.
+    fn takes_long(&self, command: &Command) -> bool {
+        command.names().nth(SOON_NAMES_MAX).is_some() || self.scheduler.walks_far(command)
+    }
+
     /// What this takes of what the key of the asker may have; nothing if that is the owner's.
     pub(super) fn claim(&mut self, route: &mut Route, amount: Amount) -> Result<(), wire::Error> {
-        let Some(user) = route.guest else {
-            return Ok(());
-        };
-        let security = self.sockets[route.socket].security;
+        if let Some(user) = route.guest {
+            let security = self.sockets[route.socket].security;
+            route.claim = self.claim_of(security, user, amount)?;
+        }
+        Ok(())
+    }
+
+    fn claim_of(
+        &mut self,
+        security: Security,
+        user: User,
+        amount: Amount,
+    ) -> Result<Option<Claim>, wire::Error> {
         let grant = self.gate.grant(security, Some(user));
         let grant =
             grant.map_err(|denied| error(wire::ErrorCode::ErrorDenied, denied.to_string()))?;
-        if let Some(grant) = grant {
-            route.claim = Some(self.quotas.claim(user, grant, amount)?);
-        }
-        Ok(())
+        grant.map(|grant| self.quotas.claim(user, grant, amount)).transpose()
     }
 
     /// Reports have no reply: what cannot be read is dropped.
@@ -249,15 +264,49 @@ impl Server {
         };
         match convert::decode_heartbeat(None, heartbeat) {
             Ok((command, load)) => {
-                let command = command.with_key(self.gate.key(security, received.user));
-                self.apply_heartbeat(command, load)?;
+                let key = self.gate.key(security, received.user);
+                let guest = received.user.filter(|_| !key.is_empty());
+                let command = command.with_key(key);
+                match guest.filter(|_| command.attempts() > SOON_NAMES_MAX) {
+                    None => self.apply_heartbeat(command, load)?,
+                    Some(user) => match self.claim_of(security, user, long(command.attempts())) {
+                        Ok(claim) => self.put_off_report(user, claim, command, load),
+                        Err(why) => tracing::debug!("a heartbeat was dropped: {}", why.message),
+                    },
+                }
             }
             Err(why) => tracing::debug!("a heartbeat was dropped: {}", why.message),
         }
         Ok(())
     }
 
-    fn apply_heartbeat(&mut self, command: Command, load: convert::Load) -> Result<(), Fatal> {
+    /// One with thousands of names waits its turn, as any other request.
+    fn take_heartbeat(
+        &mut self,
+        mut route: Route,
+        ticket: Ticket,
+        command: Command,
+        load: convert::Load,
+    ) -> Result<(), Fatal> {
+        let names = command.attempts();
+        if route.guest.is_none() || names <= SOON_NAMES_MAX {
+            self.outbox.owe(ticket, route);
+            return self.apply_heartbeat(command, load);
+        }
+        match self.claim(&mut route, long(names)) {
+            Ok(()) => {
+                self.put_off(route, ticket, command, Some(load));
+                Ok(())
+            }
+            Err(why) => self.refuse(&route, why),
+        }
+    }
+
+    pub(super) fn apply_heartbeat(
+        &mut self,
+        command: Command,
+        load: convert::Load,
+    ) -> Result<(), Fatal> {
         let who = command.who().cloned();
         self.apply(command)?;
         if let Some(id) = who.and_then(|who| self.scheduler.worker_id(&who)) {

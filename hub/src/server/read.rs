@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use dhub_proto::limits::*;
 use dhub_proto::wire::{self, reply};
 
-use super::quota::Amount;
+use super::quota::{Amount, Claim};
 use super::turns::Turns;
 use super::{Fatal, Server};
-use crate::convert::error;
+use crate::convert::{Load, error};
 use crate::dwork;
-use crate::gate::Security;
+use crate::gate::{Security, User};
 use crate::roster::Roster;
 use crate::route::Route;
 use crate::scheduler::message::{Command, Ticket, WorkerId};
@@ -37,9 +37,16 @@ impl Read {
 /// What can be answered only after some reading.
 enum Question {
     Read(Route, Read),
-    /// A guest's Wait for tasks, or another request with thousands of names, all of which may have to be
-    /// looked up. It is owed an answer.
-    Command(Ticket, Command),
+    /// A guest's Wait for tasks, or another request that takes long, of a heartbeat with what it says of its
+    /// worker. It is owed an answer.
+    Command(Ticket, Command, Option<Load>),
+    /// A guest's heartbeat with thousands of names, to which there is no answer.
+    Report {
+        user: User,
+        _claim: Option<Claim>,
+        command: Command,
+        load: Load,
+    },
 }
 
 #[derive(Default)]
@@ -62,10 +69,27 @@ impl Server {
     }
 
     /// Carried out in the turn of its key.
-    pub(super) fn put_off(&mut self, route: Route, ticket: Ticket, command: Command) {
+    pub(super) fn put_off(
+        &mut self,
+        route: Route,
+        ticket: Ticket,
+        command: Command,
+        load: Option<Load>,
+    ) {
         let guest = route.guest;
         self.outbox.owe(ticket, route);
-        self.outbox.questions.0.push(guest, Question::Command(ticket, command));
+        self.outbox.questions.0.push(guest, Question::Command(ticket, command, load));
+    }
+
+    pub(super) fn put_off_report(
+        &mut self,
+        user: User,
+        claim: Option<Claim>,
+        command: Command,
+        load: Load,
+    ) {
+        let report = Question::Report { user, _claim: claim, command, load };
+        self.outbox.questions.0.push(Some(user), report);
     }
 
     /// All of the owner's; of the others' some, and the rest in the next turns.
@@ -78,7 +102,7 @@ impl Server {
             && begin.elapsed() < QUESTIONS_TIME
             && let Some((_, question)) = self.outbox.questions.0.pop_guest()
         {
-            let is_command = matches!(question, Question::Command(..));
+            let is_command = !matches!(question, Question::Read(..));
             self.answer_question(question)?;
             // What it changed has to be committed before anybody hears of it.
             if is_command {
@@ -108,10 +132,18 @@ impl Server {
                 }
                 self.answer_read(&route, read)
             }
-            Question::Command(ticket, command) => {
-                match self.outbox.is_awaited(ticket, &mut self.sockets) {
-                    true => self.apply(command),
-                    false => Ok(()),
+            Question::Command(ticket, command, load) => {
+                match (self.outbox.is_awaited(ticket, &mut self.sockets), load) {
+                    (true, Some(load)) => self.apply_heartbeat(command, load),
+                    (true, None) => self.apply(command),
+                    (false, _) => Ok(()),
+                }
+            }
+            Question::Report { user, command, load, .. } => {
+                match self.gate.grant(Security::Curve, Some(user)) {
+                    Ok(_) => self.apply_heartbeat(command, load),
+                    // Its key was taken back meanwhile.
+                    Err(_) => Ok(()),
                 }
             }
         }

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use dhub_proto::Message;
+use dhub_proto::client;
 use dhub_proto::limits::*;
 use dhub_proto::wire::request::Body;
 use dhub_proto::wire::*;
-use e2e::{Native, eventually, outcome_done, plain_worker, task};
+use e2e::{Native, eventually, outcome_done, plain_worker, task, worker};
 
 use super::Guarded;
 
@@ -315,4 +316,94 @@ fn requests_with_thousands_of_names_wait_their_turn_and_are_answered() {
     let answer = nodes[0].receive();
     let Some(reply::Body::Completed(completed)) = answer.body else { panic!("{answer:?}") };
     assert!(!completed.refused.is_empty());
+}
+
+/// What came of so many of these requests, sent one after the other: those that are busy, and the others.
+fn answers(native: &Native, most: usize, body: Body) -> (usize, Vec<reply::Body>) {
+    for _ in 0..most {
+        native.send(body.clone());
+    }
+    let replies: Vec<Reply> = (0..most).map(|_| native.receive()).collect();
+    let busy = replies.iter().filter(|reply| is_busy(reply)).count();
+    let others = replies.into_iter().filter(|reply| !is_busy(reply));
+    (busy, others.filter_map(|reply| reply.body).collect())
+}
+
+#[test]
+fn a_heartbeat_with_thousands_of_names_is_a_long_request() {
+    let (hub, owner) = observed(5_000);
+    hub.new_key("node", &["work"]);
+    let node = hub.native("node");
+    let steal = Steal { worker: Some(worker(1)), n: 5_000, number: 1, ..Steal::default() };
+    let leases = node.steal(steal).leases;
+    let of =
+        |lease: &Lease| Attempt { name: lease.name.clone(), attempt: lease.attempt, started: true };
+    let attempts: Vec<Attempt> = leases.iter().map(of).collect();
+    let beat = |attempts| Heartbeat { worker: Some(worker(1)), attempts, ..Heartbeat::default() };
+    // It is heard, as a request and as a report.
+    let started = || owner.status().workers.first().expect("a worker").started;
+    let half = attempts[..4_500].to_vec();
+    match node.ask(Body::Heartbeat(Heartbeat { note: "busy".into(), ..beat(half) })) {
+        reply::Body::Heartbeaten(told) => assert_eq!(told.lost, []),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!((started(), owner.status().workers[0].note.as_str()), (4_500, "busy"));
+    let target = hub.target("node");
+    let push = client::open(&zmq::Context::new(), &target, zmq::PUSH).expect("a socket");
+    push.connect(&reports_of(&target.endpoint)).expect("an endpoint");
+    let report = Report { body: Some(report::Body::Heartbeat(beat(attempts.clone()))) };
+    push.send(report.encode_to_vec(), 0).expect("to send");
+    eventually("the report to be heard", || (started() == 5_000).then_some(()));
+    // The owner's are not counted; of others so many at a time.
+    let name = |n: usize| Attempt { name: format!("x{n}"), attempt: 1, started: false };
+    let all = Body::Heartbeat(beat((0..5_000).map(name).collect()));
+    let (busy, heard) = answers(&owner, 64, all.clone());
+    assert_eq!((busy, heard.len()), (0, 64));
+    let (busy, heard) = answers(&node, 64, all);
+    assert!(busy > 0 && !heard.is_empty(), "{busy} busy, {} heard", heard.len());
+    assert!(heard.iter().all(|it| matches!(it, reply::Body::Heartbeaten(_))));
+}
+
+/// The port after that of requests.
+fn reports_of(endpoint: &str) -> String {
+    let (host, port) = endpoint.rsplit_once(':').expect("a port");
+    format!("{host}:{}", port.parse::<u16>().expect("a port") + 1)
+}
+
+/// What would close a ring is found by walking through what waits for what.
+#[test]
+fn a_walk_through_a_long_chain_is_a_long_request() {
+    let (hub, owner) = observed(0);
+    let length = 60_000;
+    for part in (0..length).collect::<Vec<_>>().chunks(10_000) {
+        let link = |&n: &usize| match n {
+            0 => task("link-0", &["missing"]),
+            n => task(&format!("link-{n}"), &[&format!("link-{}", n - 1)]),
+        };
+        owner.create(&part.iter().map(link).collect::<Vec<_>>());
+    }
+    hub.new_key("ada", &["submit"]);
+    let ada = hub.native("ada");
+    let ring = |last: usize| {
+        let tasks = vec![task("missing", &[&format!("link-{last}")])];
+        Body::Create(Create { tasks })
+    };
+    let is_ring = |body: &reply::Body| matches!(body, reply::Body::Error(error) if error.code() == ErrorCode::ErrorCycle);
+    // A short walk takes no time to speak of.
+    let (busy, refused) = answers(&ada, 64, ring(100));
+    assert_eq!((busy, refused.len()), (0, 64));
+    let (busy, refused) = answers(&ada, 64, ring(length / 2));
+    assert!(busy > 0 && !refused.is_empty(), "{busy} busy, {} refused", refused.len());
+    assert!(refused.iter().all(is_ring), "{:?}", refused.iter().find(|it| !is_ring(it)));
+    let (busy, refused) = answers(&owner, 20, ring(length / 2));
+    assert_eq!((busy, refused.len()), (0, 20), "the owner's are not counted");
+    // What closes none is added, however long it takes to see.
+    let side: Vec<_> = (0..20_000)
+        .map(|n| match n {
+            0 => task("side-0", &["never"]),
+            n => task(&format!("side-{n}"), &[&format!("side-{}", n - 1)]),
+        })
+        .collect();
+    owner.create(&side);
+    assert_eq!(ada.create(&[task("missing", &["side-19999"])]).added, 1);
 }

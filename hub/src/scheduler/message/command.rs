@@ -144,6 +144,11 @@ impl Command {
         self
     }
 
+    /// How many a heartbeat names.
+    pub fn attempts(&self) -> usize {
+        if let Command::Heartbeat { attempts, .. } = self { attempts.len() } else { 0 }
+    }
+
     /// The tasks that it names and that may be finished.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         let none = (&[][..], &[][..], &[][..], &[][..], &[][..]);
