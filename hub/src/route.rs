@@ -2,7 +2,7 @@
 
 use crate::envelope::Envelope;
 use crate::gate::User;
-use crate::server::quota::Claim;
+use crate::server::request_quota::Claim;
 use crate::socket::{Peer, Socket};
 
 /// How the asker speaks.

@@ -9,8 +9,8 @@ mod inbox;
 mod jobs;
 mod outbox;
 mod peers;
-pub(crate) mod quota;
 mod read;
+pub(crate) mod request_quota;
 mod share;
 mod sweep;
 mod turns;
@@ -26,7 +26,7 @@ use self::disk::Disk;
 use self::jobs::Jobs;
 use self::outbox::Outbox;
 use self::peers::Peers;
-use self::quota::Quotas;
+use self::request_quota::RequestQuotas;
 use self::share::Share;
 use crate::archive;
 use crate::gate::Gate;
@@ -84,7 +84,7 @@ pub struct Server {
     last_ticket: Ticket,
     outbox: Outbox,
     jobs: Jobs,
-    quotas: Quotas,
+    quotas: RequestQuotas,
     peers: Peers,
     share: Share,
     disk: Disk,
@@ -132,7 +132,7 @@ impl Server {
             last_ticket: 0,
             outbox: Outbox::default(),
             jobs: Jobs::default(),
-            quotas: Quotas::default(),
+            quotas: RequestQuotas::default(),
             peers: Peers::default(),
             share: Share::default(),
             disk,

@@ -22,7 +22,6 @@ pub mod message;
 mod moves;
 mod names;
 mod park;
-mod quota;
 mod ready;
 mod restore;
 mod retry;
@@ -32,6 +31,7 @@ mod steal;
 mod steer;
 mod task;
 mod worker;
+mod worker_quota;
 
 use std::collections::{HashSet, VecDeque};
 
@@ -49,10 +49,10 @@ use lease::{Lease, Leases};
 use list::List;
 use message::*;
 use park::Parking;
-use quota::Full;
 use ready::{Origin, ReadySet};
 use task::{NONE, Tasks};
 use worker::Workers;
+use worker_quota::Full;
 
 use crate::planted::{Bug, planted};
 

@@ -6,8 +6,8 @@ use std::ops::Bound;
 use hashbrown::{HashMap, HashSet};
 
 use super::message::{Caller, ClientId, Millis, Name, Order, Turn, UNKNOWN, Who, WorkerId};
-use super::quota::{Full, Quotas};
 use super::task::NONE;
+use super::worker_quota::{Full, WorkerQuotas};
 
 /// A worker that holds nothing and has been silent for this long is forgotten.
 const FORGET_WORKER_MS: u64 = 3_600_000;
@@ -86,7 +86,7 @@ pub struct Workers {
     by_client: BTreeMap<(ClientId, Name), WorkerId>,
     by_name: BTreeMap<(Name, Name), WorkerId>,
     clients: HashMap<Caller, Client>,
-    quotas: Quotas,
+    quotas: WorkerQuotas,
     /// Whose rows are written with the next commit.
     uncommitted: Vec<WorkerId>,
     /// The tables have what was written up to this turn: who is not in memory is found there, and nobody

@@ -6,8 +6,8 @@ use dhub_proto::Message;
 use dhub_proto::verb::{Verb, Way};
 use dhub_proto::wire::{self, reply};
 
-use super::quota::{Amount, Claim};
 use super::read::Read;
+use super::request_quota::{Amount, Claim};
 use super::{Fatal, Server};
 use crate::convert::{self, Asked, error};
 use crate::dwork;

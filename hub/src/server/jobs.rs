@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dhub_proto::limits::LONG_REQUESTS_MAX;
 use dhub_proto::wire;
 
-use super::quota::Amount;
+use super::request_quota::Amount;
 use super::turns::Turns;
 use super::{Fatal, Server, TURN_MS_MAX};
 use crate::convert::{Long, error};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use dhub_proto::limits::*;
 use dhub_proto::wire::{self, reply};
 
-use super::quota::{Amount, Claim};
+use super::request_quota::{Amount, Claim};
 use super::turns::Turns;
 use super::{Fatal, Server};
 use crate::convert::{Load, error};

@@ -43,11 +43,11 @@ struct Taken {
 
 /// By the name of the key, which all that it is copied to share.
 #[derive(Debug, Default)]
-pub struct Quotas {
+pub struct WorkerQuotas {
     keys: HashMap<Name, Taken>,
 }
 
-impl Quotas {
+impl WorkerQuotas {
     pub fn has_workers(&self, key: &Name) -> bool {
         self.keys.get(key).is_some_and(|taken| taken.workers > 0)
     }

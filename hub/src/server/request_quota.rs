@@ -55,7 +55,7 @@ fn key_max(grant: &Grant) -> Amount {
 type Account = Cell<Amount>;
 
 #[derive(Default)]
-pub struct Quotas {
+pub struct RequestQuotas {
     keys: HashMap<User, Rc<Account>>,
     all: Rc<Account>,
 }
@@ -72,7 +72,7 @@ impl Drop for Claim {
     }
 }
 
-impl Quotas {
+impl RequestQuotas {
     /// Fails, with what to answer, if that is more than the key may have.
     pub fn claim(
         &mut self,
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_key_gets_so_many_and_others_go_on() {
         let (ada, bob) = (grant("ada", Role::Observe), grant("bob", Role::Observe));
-        let mut quotas = Quotas::default();
+        let mut quotas = RequestQuotas::default();
         let mut held: Vec<Claim> =
             (0..KEY_LONG_REQUESTS_MAX).map_while(|_| quotas.claim(1, &ada, LONG).ok()).collect();
         assert_eq!(held.len(), KEY_LONG_REQUESTS_MAX);
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_key_of_workers_parks_more_and_all_keys_leave_some_to_the_owner() {
         let parked = Amount { parked: KEY_PARKED_REQUESTS_MAX + 1, ..Amount::NONE };
-        let mut quotas = Quotas::default();
+        let mut quotas = RequestQuotas::default();
         assert!(quotas.claim(1, &grant("look", Role::Observe), parked).is_err());
         assert!(quotas.claim(2, &grant("work", Role::Work), parked).is_ok());
         let most = Amount { parked: WORK_KEY_PARKED_REQUESTS_MAX, ..Amount::NONE };
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn what_is_refused_takes_nothing() {
         let ada = grant("ada", Role::Observe);
-        let mut quotas = Quotas::default();
+        let mut quotas = RequestQuotas::default();
         let much = Amount { long: 1, long_bytes: KEY_LONG_BYTES_MAX + 1, ..Amount::NONE };
         assert!(quotas.claim(1, &ada, much).is_err());
         assert_eq!(quotas.all.get(), Amount::NONE);
