@@ -254,8 +254,9 @@ fn new(home: &Home, name: &str, roles: &[Role], to: Option<&Path>) -> Result<(),
 }
 
 fn revoke(home: &Home, name: &str) -> Result<(), AccessFailure> {
-    // It may be the key by which the hub is told.
-    let target = target(home)?;
+    // With the key itself a hub cannot be told.
+    let is_owner = home.access_path(name) == home.path(OWNER);
+    let target = if is_owner { None } else { target(home)? };
     home.revoke(name)?;
     let when = match (tell(home, target)?, home.live().map_err(HomeError::from)?) {
         (true, _) => "from its next message on",
@@ -266,6 +267,13 @@ fn revoke(home: &Home, name: &str) -> Result<(), AccessFailure> {
     dhub_proto::say(format_args!(
         "dhub: the key '{name}' was taken back; who has it is refused {when}"
     ));
+    if is_owner {
+        let roles: Vec<_> = Role::ALL.iter().map(|role| format!("--role {role}")).collect();
+        dhub_proto::say(format_args!(
+            "  your own tools had it and find this hub no more; make them another: dhub access new {name} {}",
+            roles.join(" ")
+        ));
+    }
     Ok(())
 }
 

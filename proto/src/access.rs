@@ -152,7 +152,8 @@ impl Access {
 
     /// Is it the hub that this endpoint leads to?
     pub fn is_at(&self, endpoint: &str) -> bool {
-        self.ipc == endpoint || self.endpoints.iter().any(|it| endpoint::is_same(it, endpoint))
+        let mut all = self.endpoints.iter().chain([&self.ipc]);
+        all.any(|it| endpoint::is_same(it, endpoint))
     }
 }
 

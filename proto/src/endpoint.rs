@@ -30,11 +30,15 @@ pub fn check_socket_dir(path: &Path) -> Result<(), PrivateError> {
     private::check_dir(path, ADVICE)
 }
 
-/// Do both lead to the same place? Names are looked up, and this machine is one place, whatever it is called.
-/// If not, no harm is done by a yes: the key of one hub opens no other.
+/// Do both lead to the same place? Names are looked up, this machine is one place, whatever it is called, and so
+/// is a socket, by whatever path. If not, no harm is done by a yes: the key of one hub opens no other.
 pub fn is_same(a: &str, b: &str) -> bool {
     if a == b {
         return true;
+    }
+    if let (Some(a), Some(b)) = (a.strip_prefix("ipc://"), b.strip_prefix("ipc://")) {
+        let a = real_path(a);
+        return a.is_some() && a == real_path(b);
     }
     let port =
         |endpoint: &str| Some(endpoint.strip_prefix("tcp://")?.rsplit_once(':')?.1.to_owned());
@@ -46,6 +50,22 @@ pub fn is_same(a: &str, b: &str) -> bool {
     let (a, b) = (addresses(a), addresses(b));
     let shared = a.iter().any(|it| b.contains(it));
     shared || (a.iter().any(is_here) && b.iter().any(is_here))
+}
+
+/// The socket itself need not be there.
+fn real_path(path: &str) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let real = path.canonicalize().ok();
+    real.or_else(|| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?)))
+}
+
+/// The name of a machine in this endpoint that has no address here, and why.
+pub fn unknown_name(endpoint: &str) -> Option<(String, std::io::Error)> {
+    let (host, _) = endpoint.strip_prefix("tcp://")?.rsplit_once(':')?;
+    // What comes before is where from.
+    let host = host.rsplit(';').next().unwrap_or(host);
+    let error = (host.trim_matches(['[', ']']), 0).to_socket_addrs().err()?;
+    (host != "*").then(|| (host.to_owned(), error))
 }
 
 fn addresses(endpoint: &str) -> Vec<IpAddr> {
@@ -140,6 +160,38 @@ mod tests {
         }
         assert!(is_same("tcp://192.0.2.1:7", "tcp://192.0.2.1:7"));
         assert!(!is_same("tcp://192.0.2.1:7", "tcp://192.0.2.2:7"));
+    }
+
+    #[test]
+    fn a_socket_is_the_same_by_whatever_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().display();
+        std::fs::create_dir(format!("{dir}/run")).unwrap();
+        std::fs::write(format!("{dir}/run/x.sock"), "").unwrap();
+        std::os::unix::fs::symlink("run", format!("{dir}/link")).unwrap();
+        std::os::unix::fs::symlink("run/x.sock", format!("{dir}/y.sock")).unwrap();
+        for file in ["x.sock", "absent.sock"] {
+            let one = format!("ipc://{dir}/run/{file}");
+            for other in ["/run/", "//run//", "/link/", "/run/../run/./", "/link/../run/"] {
+                assert!(is_same(&one, &format!("ipc://{dir}{other}{file}")), "{other}{file}");
+            }
+            for other in ["/run/z.sock", "/x.sock", "/none/x.sock"] {
+                assert!(!is_same(&one, &format!("ipc://{dir}{other}")), "{other}");
+            }
+        }
+        assert!(is_same(&format!("ipc://{dir}/run/x.sock"), &format!("ipc://{dir}/y.sock")));
+        assert!(!is_same("ipc:///none/x.sock", "ipc:///none/y.sock"));
+        assert!(is_same("ipc://@name", "ipc://@name"));
+    }
+
+    #[test]
+    fn names_that_have_no_address_are_told_from_those_that_have() {
+        for known in
+            ["tcp://localhost:7", "tcp://127.0.0.1:7", "tcp://[::1]:7", "ipc:///x", "tcp://*:7"]
+        {
+            assert!(unknown_name(known).is_none(), "{known}");
+        }
+        assert_eq!(unknown_name("tcp://nobody.invalid:7").unwrap().0, "nobody.invalid");
     }
 
     #[test]

@@ -62,6 +62,10 @@ pub enum FindError {
         "the hub of {about} is gone\n  start it again with: dhub -f {file}      another: -s or --access"
     )]
     Gone { about: String, file: String },
+    #[error(
+        "'{name}' is no name of a machine that can be found here ({why})\n  see how it is spelt, or give its address: -s ADDRESS:PORT, or DHUB_HUB      your own hubs are found without"
+    )]
+    Name { name: String, why: std::io::Error },
     #[error("DHUB_HUB: {0}")]
     Environment(String),
     #[error("{path} names no encrypted endpoint of the hub, and the hub is not on this machine")]
@@ -78,16 +82,16 @@ pub enum FindError {
 }
 
 impl FindError {
-    /// A hub may be started yet.
+    /// A hub may be started yet, and a name be known.
     pub fn may_pass(&self) -> bool {
-        matches!(self, FindError::None { .. } | FindError::Gone { .. })
+        matches!(self, FindError::None { .. } | FindError::Gone { .. } | FindError::Name { .. })
     }
 
     pub fn exit(&self) -> crate::exit::Exit {
         use crate::exit::Exit;
         match self {
             FindError::Several(_) | FindError::Environment(_) => Exit::Usage,
-            FindError::None { .. } | FindError::Gone { .. } => Exit::NoHub,
+            FindError::None { .. } | FindError::Gone { .. } | FindError::Name { .. } => Exit::NoHub,
             FindError::NoKey { .. } => Exit::Denied,
             FindError::Unreachable { .. } => Exit::System,
             FindError::Access(_) | FindError::Private(_) => Exit::Keys,
@@ -119,6 +123,9 @@ impl HubOptions {
             }
             (server, access) => (server.clone(), access.clone()),
         };
+        if let Some((name, why)) = server.as_deref().and_then(endpoint::unknown_name) {
+            return Err(FindError::Name { name, why });
+        }
         let dir = access::default_dir();
         // Tasks get its name, and may run elsewhere.
         let access = access.map(|path| std::path::absolute(&path).unwrap_or(path));

@@ -18,7 +18,7 @@ from conftest import BINARIES, Pool, Server, eventually
 
 import dhub
 from dhub._wire import hub_pb2 as wire
-from dhub.find import Target
+from dhub.find import Target, is_same
 from dhub.link import Link
 
 
@@ -160,3 +160,13 @@ def test_a_directory_of_keys_that_cannot_be_read_is_not_an_empty_one(
     monkeypatch.setenv("DHUB_DIR", str(tmp_path / "keys"))
     with pytest.raises(dhub.AccessError, match="keys: Not a directory"):
         dhub.Hub("localhost:9", insecure=True)
+
+
+def test_a_socket_is_the_same_by_whatever_path(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link").symlink_to("run")
+    one = f"ipc://{tmp_path}/run/x.sock"
+    for other in ["/run/./x.sock", "//run//x.sock", "/link/x.sock", "/run/../link/x.sock"]:
+        assert is_same(one, f"ipc://{tmp_path}{other}"), other
+    for other in ["/run/y.sock", "/x.sock", "/none/x.sock"]:
+        assert not is_same(one, f"ipc://{tmp_path}{other}"), other

@@ -92,8 +92,11 @@ fn a_key_that_is_taken_back_is_refused_at_the_next_message_of_an_open_connection
 #[test]
 fn a_hub_whose_owner_lost_the_key_is_reached_with_the_next_one() {
     let mut hub = Guarded::start();
-    // The hub may have seen it before it was told with that key.
-    hub.dhub(&["access", "revoke", "owner"]);
+    hub.dhub(&["access", "revoke", "owner"]).exits(0).says(&[
+        "'owner' was taken back",
+        "within a second",
+        "dhub access new owner --role observe --role submit --role work --role admin",
+    ]);
     hub.new_key("lab", &["observe"]);
     let owner = ["observe", "submit", "work", "admin"];
     hub.new_key("owner", &owner);
@@ -103,7 +106,7 @@ fn a_hub_whose_owner_lost_the_key_is_reached_with_the_next_one() {
     hub.query_abroad("lab", &["status"]).exits(0);
     // Keys and port of one that does not run stay as well.
     let endpoints = read(&hub.access("lab")).endpoints;
-    hub.dhub(&["access", "revoke", "owner"]);
+    hub.dhub(&["access", "revoke", "owner"]).exits(0);
     hub.terminate().exits(0);
     hub.new_key("owner", &owner);
     assert_eq!(read(&hub.access("owner")).endpoints, endpoints);

@@ -187,6 +187,31 @@ fn the_key_of_a_hub_is_found_by_each_name_of_its_machine() {
     }
     let ipc = read(&hub.access("owner")).ipc;
     hub.space.run("dquery", &["status", "-s", &ipc]).exits(0);
+    let path = Path::new(ipc.trim_start_matches("ipc://"));
+    let (dir, file) = (path.parent().unwrap(), path.file_name().unwrap().to_str().unwrap());
+    std::os::unix::fs::symlink(dir, hub.space.path("socks")).expect("a link");
+    for name in [format!("ipc:///{}", path.display()), format!("ipc://./socks/{file}")] {
+        hub.space.run("dquery", &["status", "-s", &name]).exits(0);
+    }
+    let said = hub.space.run("dquery", &["status", "-s", &format!("ipc://socks/x-{file}")]);
+    said.exits(11).says(&["no key is known"]);
+}
+
+#[test]
+fn a_name_that_is_none_is_told_so() {
+    let hub = Guarded::start();
+    let owner = hub.access("owner").display().to_string();
+    for args in [&["--insecure"][..], &["--access", &owner], &[]] {
+        let place = ["status", "--timeout", "300ms", "-s", "nobody.invalid:6125"];
+        let said = hub.space.run("dquery", &[&place[..], args].concat());
+        said.exits(7)
+            .says(&["'nobody.invalid' is no name of a machine that can be found here", "-s"]);
+    }
+    let said = hub.space.run("kworker", &["-j", "1", "--timeout", "300ms", "-s", "nobody.invalid"]);
+    said.exits(7).says(&["nobody.invalid"]);
+    let mut command = hub.space.command("dquery");
+    command.args(["status", "--timeout", "300ms"]).env("DHUB_HUB", "nobody.invalid");
+    Process::start(command).end().exits(7).says(&["nobody.invalid"]);
 }
 
 #[test]

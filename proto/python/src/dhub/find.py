@@ -116,7 +116,7 @@ class Access:
 
     def is_at(self, endpoint: str) -> bool:
         """Is it the hub that this endpoint leads to?"""
-        return endpoint == self.ipc or any(is_same(known, endpoint) for known in self.endpoints)
+        return any(is_same(known, endpoint) for known in [self.ipc, *self.endpoints])
 
     @property
     def about(self) -> str:
@@ -198,10 +198,12 @@ def _presence(known: Access, live: str) -> int:
 def is_same(a: str, b: str) -> bool:
     """Do both lead to the same place? Names are looked up, and this machine is one place, whatever it is called.
 
-    If not, no harm is done by a yes: the key of one hub opens no other.
+    So is a socket, by whatever path. If not, no harm is done by a yes: the key of one hub opens no other.
     """
     if a == b:
         return True
+    if a.startswith("ipc://") and b.startswith("ipc://"):
+        return os.path.realpath(a[len("ipc://") :]) == os.path.realpath(b[len("ipc://") :])
     # Names are looked up only if they matter.
     if not (a.startswith("tcp://") and b.startswith("tcp://")) or a.rpartition(":")[2] != b.rpartition(":")[2]:
         return False
