@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <limits>
+#include <string>
 
 namespace zmq
 {
@@ -38,39 +39,86 @@ inline int64_t dhub_left ()
     return dhub_total.load (std::memory_order_relaxed) - dhub_held.load ();
 }
 
-// What one direction of a connection may hold: a share of what is left, so that however many take
-// their share, something is left for the next. Those that are exempt get theirs always.
-inline int64_t dhub_pipe_limit (bool exempt_)
+// What the connections of one user hold, together. One room is shared by all: so that nobody takes it
+// from the others, with however many connections, each user may take as much as it leaves.
+class dhub_account_t
 {
-    if (!dhub_is_limited ())
-        return std::numeric_limits<int64_t>::max ();
-    const int64_t most = dhub_per_pipe.load (std::memory_order_relaxed);
-    return exempt_ ? most : std::min (most, std::max (dhub_always, dhub_left () / 8));
-}
+  public:
+    explicit dhub_account_t (bool exempt_) : _held (0), _is_exempt (exempt_) {}
+
+    bool is_exempt () const { return _is_exempt; }
+
+    void hold (int64_t bytes_)
+    {
+        _held.fetch_add (bytes_);
+        dhub_held.fetch_add (bytes_);
+    }
+
+    void release (int64_t bytes_)
+    {
+        _held.fetch_sub (bytes_);
+        dhub_held.fetch_sub (bytes_);
+    }
+
+    // Of messages and frames; small ones have it always.
+    bool has_room_for (uint64_t size_) const
+    {
+        return size_ <= static_cast<uint64_t> (dhub_always)
+               || size_ <= static_cast<uint64_t> (room ());
+    }
+
+    // What one direction of a connection may hold: a share of the room, so that however many take
+    // their share, something is left for the next. Those that are exempt get theirs always.
+    int64_t pipe_limit () const
+    {
+        if (!dhub_is_limited ())
+            return std::numeric_limits<int64_t>::max ();
+        const int64_t most = dhub_per_pipe.load (std::memory_order_relaxed);
+        return std::min (most, std::max (dhub_always, room () / 4));
+    }
+
+  private:
+    // With that it holds as much as it leaves. Whoever holds nothing may so take half of what is left.
+    int64_t room () const
+    {
+        if (_is_exempt || !dhub_is_limited ())
+            return std::numeric_limits<int64_t>::max ();
+        return std::max<int64_t> (0, (dhub_left () - _held.load ()) / 2);
+    }
+
+    std::atomic<int64_t> _held;
+    const bool _is_exempt;
+};
+
+// The account of a user id as the ZAP handler gave it; those that it gave none are one user. It is never
+// freed: there are as many as the handler knows users.
+dhub_account_t *dhub_account_of (const std::string &user_id_, bool exempt_);
 
 // The room of the frame that is being received.
 class dhub_room_t
 {
   public:
-    dhub_room_t () : _reserved (0), _is_counted (false), _is_complete (true) {}
+    dhub_room_t () : _account (NULL), _reserved (0), _is_complete (true) {}
     ~dhub_room_t () { leave (); }
 
-    void count () { _is_counted = true; }
+    void count (dhub_account_t *account_)
+    {
+        _account = account_ && !account_->is_exempt () ? account_ : NULL;
+    }
 
     // False: there is none, and the connection is to be closed.
     bool enter (uint64_t size_)
     {
         leave ();
-        if (!_is_counted || size_ <= static_cast<uint64_t> (dhub_always))
+        if (!_account || size_ <= static_cast<uint64_t> (dhub_always))
             return true;
-        const int64_t size = static_cast<int64_t> (size_);
-        if (size < 0 || size > dhub_left () / 2) {
+        if (!_account->has_room_for (size_)) {
             errno = ENOBUFS;
             return false;
         }
-        _reserved = size;
+        _reserved = static_cast<int64_t> (size_);
         _is_complete = false;
-        dhub_held.fetch_add (size);
+        _account->hold (_reserved);
         return true;
     }
 
@@ -81,14 +129,14 @@ class dhub_room_t
     void leave ()
     {
         if (_reserved != 0)
-            dhub_held.fetch_sub (_reserved);
+            _account->release (_reserved);
         _reserved = 0;
         _is_complete = true;
     }
 
   private:
+    dhub_account_t *_account;
     int64_t _reserved;
-    bool _is_counted;
     bool _is_complete;
 };
 

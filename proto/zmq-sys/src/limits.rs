@@ -14,10 +14,12 @@ unsafe extern "C" {
 }
 
 /// Limits what connections that are accepted from now on may hold: each of them in one direction,
-/// and all together. The nearer the sum comes to `total`, the smaller is the share of each; a small
-/// message gets through always, one at a time, and those over ipc and those that are exempt
-/// (`ZMQ_EXEMPT`) have all of their share always. A large frame for which there is no room ends its
-/// connection. Without this call, or with 0, there is no limit.
+/// and all together. The connections of one user, by the id that a ZAP handler gave, hold at most as
+/// much as they leave to the others; those without an id are one user. The nearer the sum comes to
+/// that, the smaller is the share of each; a small message gets through always, one at a time, and
+/// those over ipc and those that are exempt (`ZMQ_EXEMPT`) have all of their share always. A large
+/// frame for which there is no room ends its connection. Without this call, or with 0, there is no
+/// limit.
 pub fn zmq_limit_bytes(per_pipe: u64, total: u64) {
     let of = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     dhub_zmq_limit_bytes(of(per_pipe), of(total));
