@@ -42,8 +42,8 @@ pub type User = u32;
 pub struct Reloaded {
     /// How many are let in.
     pub valid: usize,
-    /// Those that were let in before and are not any more, with their marks.
-    pub revoked: Vec<String>,
+    /// Those that were let in before and are not any more.
+    pub revoked: Vec<User>,
 }
 
 /// Why a message is not answered with what it asks for.
@@ -131,11 +131,11 @@ impl Gate {
                 }
             }
         }
-        let taken_back = before.iter().zip(&self.grants).zip(&self.marked);
-        let taken_back = taken_back.filter(|((old, new), _)| old.is_valid() && !new.is_valid());
+        let taken_back = (0..).zip(before.iter().zip(&self.grants));
+        let taken_back = taken_back.filter(|(_, (old, new))| old.is_valid() && !new.is_valid());
         Ok(Reloaded {
             valid: self.grants.iter().filter(|grant| grant.is_valid()).count(),
-            revoked: taken_back.map(|(_, key)| key.clone()).collect(),
+            revoked: taken_back.map(|(user, _)| user).collect(),
         })
     }
 
@@ -168,6 +168,11 @@ impl Gate {
             Some((grant, _)) if grant.roles == Roles::all() => "",
             Some((_, key)) => key,
         }
+    }
+
+    /// Its key, with its mark, whoever's it is.
+    pub fn marked(&self, user: User) -> &str {
+        self.marked.get(user as usize).map_or(UNKNOWN, String::as_str)
     }
 
     /// Is that key, with its mark, let in? Whatever it is, where none is asked for.

@@ -12,9 +12,6 @@ pub enum Dialect {
     Dwork,
 }
 
-/// A connection: index of the socket, and the identity there.
-pub type At = (usize, Box<[u8]>);
-
 pub struct Route {
     /// Index of the socket that the request came by.
     pub socket: usize,
@@ -44,10 +41,6 @@ impl Route {
             Err(zmq::Error::EHOSTUNREACH | zmq::Error::EAGAIN | zmq::Error::EINTR) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    pub fn at(&self) -> At {
-        (self.socket, Box::from(&self.peer.identity[..]))
     }
 
     /// Whether its connection still is.

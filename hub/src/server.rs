@@ -7,8 +7,8 @@
 mod disk;
 mod inbox;
 mod jobs;
+mod leaving;
 mod outbox;
-mod peers;
 mod read;
 pub(crate) mod request_quota;
 mod share;
@@ -24,12 +24,12 @@ use dhub_proto::limits::*;
 
 use self::disk::Disk;
 use self::jobs::Jobs;
+use self::leaving::Leaving;
 use self::outbox::Outbox;
-use self::peers::Peers;
 use self::request_quota::RequestQuotas;
 use self::share::Share;
 use crate::archive;
-use crate::gate::Gate;
+use crate::gate::{Gate, User};
 use crate::keyname;
 use crate::monitor::Monitor;
 use crate::scheduler::message::*;
@@ -85,7 +85,7 @@ pub struct Server {
     outbox: Outbox,
     jobs: Jobs,
     quotas: RequestQuotas,
-    peers: Peers,
+    leaving: Leaving,
     share: Share,
     disk: Disk,
     checked: Millis,
@@ -133,7 +133,7 @@ impl Server {
             outbox: Outbox::default(),
             jobs: Jobs::default(),
             quotas: RequestQuotas::default(),
-            peers: Peers::default(),
+            leaving: Leaving::default(),
             share: Share::default(),
             disk,
             checked: 0,
@@ -222,14 +222,17 @@ impl Server {
     }
 
     /// These keys are not let in any more; what their workers hold goes to others.
-    fn take_back(&mut self, keys: &[String]) -> Result<(), Fatal> {
-        if keys.is_empty() {
+    fn take_back(&mut self, users: &[User]) -> Result<(), Fatal> {
+        if users.is_empty() {
             return Ok(());
         }
-        let names: Vec<_> = keys.iter().map(|key| keyname::shown(key)).collect();
+        let now = self.now();
+        users.iter().for_each(|&user| self.leaving.add(user, now));
+        let keys: Vec<&str> = users.iter().map(|&user| self.gate.marked(user)).collect();
+        let names: Vec<&str> = keys.iter().map(|key| keyname::shown(key)).collect();
         tracing::info!("taken back: {}", names.join(", "));
         self.swept = None;
-        let keys = keys.iter().map(Name::from).collect();
+        let keys = keys.into_iter().map(Name::from).collect();
         self.apply(Command::Revoked { keys })
     }
 

@@ -283,12 +283,18 @@ impl Inlet {
         unsafe { zmq_sys::zmq_has_peer(self.socket.as_mut_ptr(), identity) }
     }
 
-    /// Ends the connection of a router's peer; what it has not read is lost.
+    /// Ends all connections of a key; what they have not read is lost. False: not all of them yet.
     #[allow(unsafe_code, reason = "libzmq has no published way to do so")]
-    pub fn drop_peer(&mut self, identity: &[u8]) {
+    pub fn drop_user(&mut self, user: User) -> bool {
         self.is_quiet.set(false);
-        // SAFETY: the socket is open as long as it is borrowed, and borrowed by this thread alone.
-        unsafe { zmq_sys::zmq_drop_peer(self.socket.as_mut_ptr(), identity) };
+        // As the gate tells libzmq, of an owner's key and of others.
+        let ids = [user.to_string(), format!("{user}{}", zmq_sys::ZMQ_EXEMPT)];
+        ids.iter().fold(true, |all, id| {
+            // SAFETY: the socket is open as long as it is borrowed, and borrowed by this thread alone.
+            let are_dropped =
+                unsafe { zmq_sys::zmq_drop_user(self.socket.as_mut_ptr(), id.as_bytes()) };
+            are_dropped && all
+        })
     }
 
     /// Readable when libzmq has news for this socket, messages or not; told once.

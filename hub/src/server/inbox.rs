@@ -79,8 +79,6 @@ impl Server {
             }
             return self.deny(&route, &denied);
         }
-        let sockets = &mut self.sockets;
-        self.peers.note(&route, |(socket, id)| sockets[*socket].router.has_peer(id));
         let Some(frame) = frame.as_deref() else {
             return self.refuse_dwork(&route);
         };

@@ -195,8 +195,8 @@ impl Server {
 
     pub(super) fn deny(&mut self, route: &Route, denied: &Denied) -> Result<(), Fatal> {
         self.gate.requests_denied += 1;
-        if matches!(denied, Denied::Revoked { .. }) {
-            self.peers.end_one(route.at(), self.now());
+        if let (Denied::Revoked { .. }, Some(user)) = (denied, route.user) {
+            self.leaving.add(user, self.now());
         }
         self.refuse(route, error(wire::ErrorCode::ErrorDenied, denied.to_string()))
     }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::{CHECK_MS, Fatal, Server};
-use crate::gate::{Denied, Security};
+use crate::gate::{Denied, Security, User};
 use crate::route::Route;
 use crate::scheduler::message::{Command, Ticket};
 
@@ -20,24 +20,31 @@ impl Server {
         if self.swept.is_some_and(|swept| now < swept + CHECK_MS) {
             return Ok(());
         }
-        for (socket, identity) in self.peers.take_leaving(now) {
-            self.sockets[socket].router.drop_peer(&identity);
+        for user in self.leaving.take_due(now) {
+            self.drop_user(user);
         }
         self.swept = Some(now);
         self.drop_revoked()?;
         self.drop_gone()
     }
 
+    /// All connections of a key, unless it is let in again by now.
+    fn drop_user(&mut self, user: User) {
+        if self.gate.grant(Security::Curve, Some(user)).is_ok() {
+            return;
+        }
+        let inlets = self.sockets.iter_mut().flat_map(|it| [&mut it.router, &mut it.pull]);
+        if !inlets.fold(true, |all, inlet| inlet.drop_user(user) && all) {
+            // The rest, once what has arrived is received.
+            self.leaving.add(user, self.now());
+        }
+    }
+
     /// All that was asked with keys that were taken back.
     fn drop_revoked(&mut self) -> Result<(), Fatal> {
-        let gate = &self.gate;
-        let is_revoked = |user: &u32| gate.grant(Security::Curve, Some(*user)).is_err();
-        let revoked: Vec<u32> = self.peers.users().into_iter().filter(is_revoked).collect();
-        if revoked.is_empty() {
+        if self.leaving.is_empty() {
             return Ok(());
         }
-        let now = self.now();
-        revoked.into_iter().for_each(|user| self.peers.end(user, now));
         let mut denied = Vec::new();
         let (gate, sockets) = (&self.gate, &self.sockets);
         let why = |route: &Route| gate.grant(sockets[route.socket].security, route.user).err();

@@ -44,8 +44,12 @@ inline int64_t dhub_left ()
 class dhub_account_t
 {
   public:
-    explicit dhub_account_t (bool exempt_) : _held (0), _is_exempt (exempt_) {}
+    dhub_account_t (const std::string &user_id_, bool exempt_)
+        : _held (0), _user_id (user_id_), _is_exempt (exempt_)
+    {
+    }
 
+    const std::string &user_id () const { return _user_id; }
     bool is_exempt () const { return _is_exempt; }
 
     void hold (int64_t bytes_)
@@ -87,6 +91,7 @@ class dhub_account_t
     }
 
     std::atomic<int64_t> _held;
+    const std::string _user_id;
     const bool _is_exempt;
 };
 

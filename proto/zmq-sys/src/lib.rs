@@ -18,5 +18,5 @@ pub use accept::zmq_connections_refused;
 pub use ffi::*;
 pub use limits::{ZMQ_EXEMPT, zmq_held_bytes, zmq_limit_bytes, zmq_limit_frame};
 pub use monitor::zmq_publish_events;
-pub use peer::{zmq_drop_peer, zmq_has_peer};
+pub use peer::{zmq_drop_user, zmq_has_peer};
 pub use std::os::unix::io::RawFd;

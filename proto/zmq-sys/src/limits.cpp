@@ -19,7 +19,7 @@ zmq::dhub_account_t *zmq::dhub_account_of (const std::string &user_id_, bool exe
     const std::lock_guard<std::mutex> lock (turn);
     dhub_account_t *&account = accounts[std::make_pair (user_id_, exempt)];
     if (!account)
-        account = new dhub_account_t (exempt);
+        account = new dhub_account_t (user_id_, exempt);
     return account;
 }
 

@@ -1,4 +1,4 @@
-// What patches/02-drop-peer.patch gave to libzmq's ROUTER; see peer.rs.
+// What patches 02 and 05 gave to libzmq's sockets; see peer.rs.
 #include "precompiled.hpp"
 #include "router.hpp"
 
@@ -14,8 +14,8 @@ extern "C" int dhub_zmq_has_peer(void *socket, const void *id, size_t size)
     return router && router->has_peer(id, size);
 }
 
-extern "C" int dhub_zmq_drop_peer(void *socket, const void *id, size_t size)
+extern "C" int dhub_zmq_drop_user(void *socket, const char *id, size_t size)
 {
-    zmq::router_t *router = as_router(socket);
-    return router && router->drop_peer(id, size) == 0;
+    zmq::socket_base_t *base = static_cast<zmq::socket_base_t *>(socket);
+    return base->drop_user(std::string(id, size)) == 0;
 }

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod dumps;
+mod ends;
 mod files;
 mod flood;
 mod keys;

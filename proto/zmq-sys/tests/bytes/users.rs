@@ -5,16 +5,19 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::wire::{is_closed, large, shake_hands};
+use crate::wire::{is_closed, large, shake_hands, shake_hands_as};
 use crate::{TOTAL, connect, limited, wait_for_none_held};
 
 const MIB: usize = 1 << 20;
 /// An eighth of all, less what the messages of a handshake take.
 const ANNOUNCED: u64 = TOTAL / 8 - 10_000;
 
-/// Lets everybody in; the user is called as the domain of the socket.
+/// The domain where users are called as their keys.
+const KEYS: &str = "keys";
+
+/// Lets everybody in; elsewhere the user is called as the domain of the socket.
 struct Zap {
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -30,7 +33,8 @@ impl Zap {
         let thread = std::thread::spawn(move || {
             while !seen.load(Ordering::Relaxed) {
                 let Ok(asked) = socket.recv_multipart(0) else { continue };
-                let reply: [&[u8]; 6] = [b"1.0", &asked[1], b"200", b"", &asked[2], b""];
+                let user = &asked[if asked[2] == KEYS.as_bytes() { 6 } else { 2 }];
+                let reply: [&[u8]; 6] = [b"1.0", &asked[1], b"200", b"", user, b""];
                 socket.send_multipart(reply, 0).unwrap();
             }
         });
@@ -47,19 +51,59 @@ impl Drop for Zap {
 }
 
 /// Where a user connects; without a name, where nobody asks who it is.
-fn router_of(context: &zmq::Context, user: &str) -> (zmq::Socket, String) {
-    let router = context.socket(zmq::ROUTER).unwrap();
-    router.set_router_mandatory(true).unwrap();
-    router.set_linger(0).unwrap();
-    router.set_rcvtimeo(5_000).unwrap();
+fn bind_for(context: &zmq::Context, kind: zmq::SocketType, user: &str) -> (zmq::Socket, String) {
+    let socket = context.socket(kind).unwrap();
+    socket.set_linger(0).unwrap();
+    socket.set_rcvtimeo(5_000).unwrap();
     // Little goes to the network before it waits here.
-    router.set_sndbuf(4096).unwrap();
+    socket.set_sndbuf(4096).unwrap();
     if !user.is_empty() {
-        router.set_zap_domain(user).unwrap();
+        socket.set_zap_domain(user).unwrap();
     }
-    router.bind("tcp://127.0.0.1:*").unwrap();
-    let endpoint = router.get_last_endpoint().unwrap().unwrap();
-    (router, endpoint)
+    if kind == zmq::ROUTER {
+        socket.set_router_mandatory(true).unwrap();
+    }
+    socket.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = socket.get_last_endpoint().unwrap().unwrap();
+    (socket, endpoint)
+}
+
+fn router_of(context: &zmq::Context, user: &str) -> (zmq::Socket, String) {
+    bind_for(context, zmq::ROUTER, user)
+}
+
+/// One that knows its peers by their keys, and how to connect to it.
+struct Curve {
+    router: zmq::Socket,
+    endpoint: String,
+    public_key: Vec<u8>,
+}
+
+impl Curve {
+    fn new(context: &zmq::Context, domain: &str) -> Self {
+        let keys = zmq::CurveKeyPair::new().unwrap();
+        let router = context.socket(zmq::ROUTER).unwrap();
+        router.set_router_mandatory(true).unwrap();
+        router.set_linger(0).unwrap();
+        router.set_rcvtimeo(5_000).unwrap();
+        router.set_curve_server(true).unwrap();
+        router.set_curve_secretkey(&keys.secret_key).unwrap();
+        router.set_zap_domain(domain).unwrap();
+        router.bind("tcp://127.0.0.1:*").unwrap();
+        let endpoint = router.get_last_endpoint().unwrap().unwrap();
+        Self { router, endpoint, public_key: keys.public_key.to_vec() }
+    }
+
+    fn connect(&self, context: &zmq::Context, pair: &zmq::CurveKeyPair) -> zmq::Socket {
+        let dealer = context.socket(zmq::DEALER).unwrap();
+        dealer.set_linger(0).unwrap();
+        dealer.set_rcvtimeo(5_000).unwrap();
+        dealer.set_curve_serverkey(&self.public_key).unwrap();
+        dealer.set_curve_publickey(&pair.public_key).unwrap();
+        dealer.set_curve_secretkey(&pair.secret_key).unwrap();
+        dealer.connect(&self.endpoint).unwrap();
+        dealer
+    }
 }
 
 /// Connections that announce a large frame and send nothing of it; how many were not closed.
@@ -162,28 +206,69 @@ fn who_is_exempt_gets_through_when_there_is_no_room_for_others() {
     let bytes = 3 * MIB;
     let owner = format!("owner{}", zmq_sys::ZMQ_EXEMPT);
     for (user, is_let_through) in [("guest", false), (&owner, true)] {
-        let keys = zmq::CurveKeyPair::new().unwrap();
-        let router = context.socket(zmq::ROUTER).unwrap();
-        router.set_linger(0).unwrap();
-        router.set_rcvtimeo(if is_let_through { 5_000 } else { 500 }).unwrap();
-        router.set_curve_server(true).unwrap();
-        router.set_curve_secretkey(&keys.secret_key).unwrap();
-        router.set_zap_domain(user).unwrap();
-        router.bind("tcp://127.0.0.1:*").unwrap();
-        let pair = zmq::CurveKeyPair::new().unwrap();
-        let dealer = context.socket(zmq::DEALER).unwrap();
-        dealer.set_linger(0).unwrap();
-        dealer.set_rcvtimeo(5_000).unwrap();
-        dealer.set_curve_serverkey(&keys.public_key).unwrap();
-        dealer.set_curve_publickey(&pair.public_key).unwrap();
-        dealer.set_curve_secretkey(&pair.secret_key).unwrap();
-        dealer.connect(&router.get_last_endpoint().unwrap().unwrap()).unwrap();
+        let hub = Curve::new(&context, user);
+        let dealer = hub.connect(&context, &zmq::CurveKeyPair::new().unwrap());
         if is_let_through {
-            echo(&router, &dealer, bytes);
+            echo(&hub.router, &dealer, bytes);
         } else {
             dealer.send(vec![1; bytes], 0).unwrap();
-            assert_eq!(router.recv_multipart(0), Err(zmq::Error::EAGAIN));
-            dealer.disconnect(&router.get_last_endpoint().unwrap().unwrap()).unwrap();
+            hub.router.set_rcvtimeo(500).unwrap();
+            assert_eq!(hub.router.recv_multipart(0), Err(zmq::Error::EAGAIN));
         }
     }
+}
+
+fn drop_user(socket: &mut zmq::Socket, user: &[u8]) -> bool {
+    // SAFETY: the socket is open and borrowed by this thread alone.
+    unsafe { zmq_sys::zmq_drop_user(socket.as_mut_ptr(), user) }
+}
+
+#[test]
+fn all_connections_of_a_user_end_also_those_that_never_sent_a_message() {
+    let _turn = limited();
+    let context = zmq::Context::new();
+    let _zap = Zap::new(&context);
+    for (server, client) in [(zmq::ROUTER, "DEALER"), (zmq::PULL, "PUSH")] {
+        let (mut socket, endpoint) = bind_for(&context, server, "gone");
+        let mut begun = shake_hands_as(client, &endpoint, b"");
+        begun.write_all(&[1, 1, b'x']).unwrap();
+        let mut unread = shake_hands_as(client, &endpoint, b"");
+        unread.write_all(&[0, 1, b'x']).unwrap();
+        let mut silent = shake_hands_as(client, &endpoint, b"");
+        assert!(drop_user(&mut socket, b"stays"));
+        silent.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        assert!(!is_closed(&mut silent), "{client}");
+        assert!(drop_user(&mut socket, b"gone"));
+        for stream in [&mut begun, &mut unread, &mut silent] {
+            stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+            let begin = Instant::now();
+            while !is_closed(stream) {
+                assert!(begin.elapsed() < Duration::from_secs(5), "{client}");
+                // The socket takes part in the end of a connection.
+                socket.get_events().unwrap();
+            }
+        }
+        assert!(socket.recv_bytes(zmq::DONTWAIT).is_err());
+        // Whoever is let in again goes on.
+        let mut again = shake_hands_as(client, &endpoint, b"");
+        again.write_all(&[0, 1, b'y']).unwrap();
+        assert_eq!(socket.recv_multipart(0).unwrap().last().unwrap(), b"y");
+    }
+}
+
+#[test]
+fn who_comes_with_another_key_stays() {
+    let _turn = limited();
+    let context = zmq::Context::new();
+    let _zap = Zap::new(&context);
+    let mut hub = Curve::new(&context, KEYS);
+    let pairs = [(); 2].map(|()| zmq::CurveKeyPair::new().unwrap());
+    let [gone, stays] = pairs.each_ref().map(|pair| hub.connect(&context, pair));
+    gone.send("x", 0).unwrap();
+    let id = hub.router.recv_multipart(0).unwrap().remove(0);
+    echo(&hub.router, &stays, 10);
+    assert!(drop_user(&mut hub.router, &pairs[0].public_key));
+    let refused = hub.router.send_multipart([&id[..], b"y"], zmq::DONTWAIT);
+    assert_eq!(refused, Err(zmq::Error::EHOSTUNREACH));
+    echo(&hub.router, &stays, 10);
 }

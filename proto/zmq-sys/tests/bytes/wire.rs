@@ -24,9 +24,16 @@ pub fn raw(endpoint: &str) -> TcpStream {
 
 /// Of ZMTP 3.0, until both sides know each other.
 pub fn shake_hands(endpoint: &str, name: &[u8]) -> TcpStream {
+    shake_hands_as("DEALER", endpoint, name)
+}
+
+pub fn shake_hands_as(kind: &str, endpoint: &str, name: &[u8]) -> TcpStream {
     let mut stream = raw(endpoint);
     stream.write_all(&greeting("NULL")).unwrap();
-    let mut body = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER\x08Identity".to_vec();
+    let mut body = b"\x05READY\x0bSocket-Type".to_vec();
+    body.extend((kind.len() as u32).to_be_bytes());
+    body.extend(kind.as_bytes());
+    body.extend(b"\x08Identity");
     body.extend((name.len() as u32).to_be_bytes());
     body.extend(name);
     stream.write_all(&large(4, body.len() as u64)).unwrap();
