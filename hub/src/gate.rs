@@ -285,7 +285,7 @@ impl Gate {
         }
         let new = refused - self.refused;
         tracing::warn!(
-            "{new} connections were closed at once: of the files that this process may open (ulimit -Hn), too few are left"
+            "{new} connections were closed at once: of the files that this process may open (ulimit -Hn), too few are left, or thousands have not said who they are"
         );
         (self.refused, self.refused_told) = (refused, Some(Instant::now()));
     }

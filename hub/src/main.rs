@@ -130,7 +130,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     let (stop, wake) = catch_signals()?;
     let Opened { store, new, was } = open(args)?;
 
-    dhub::socket::limit_bytes();
+    dhub::socket::limit_peers();
     let context = zmq::Context::new();
     // Before any socket that asks it.
     let mut gate = Gate::new(&context).map_err(BindError::from)?;

@@ -21,6 +21,8 @@ use crate::home::ServerKeys;
 
 /// A peer that has not said who it is by then is dropped.
 const HANDSHAKE_MS: i32 = 5_000;
+/// Of those who have not yet, over TCP: 80 MiB, and more than a hub lets in in that time.
+const HANDSHAKES_MAX: u32 = 4_096;
 /// Connections that may wait to be accepted; thousands of workers reconnect at the same time.
 const BACKLOG: i32 = 4_096;
 /// Replies that may wait for a slow reader; then they are dropped and their leases taken back.
@@ -84,8 +86,9 @@ pub struct Socket {
 }
 
 /// Before anything is bound: what those who connect may make this process hold.
-pub fn limit_bytes() {
+pub fn limit_peers() {
     zmq_sys::zmq_limit_bytes(PEER_BYTES_MAX, ALL_BYTES_MAX);
+    zmq_sys::zmq_limit_handshakes(HANDSHAKES_MAX);
 }
 
 impl Socket {
@@ -289,12 +292,13 @@ impl Inlet {
         self.is_quiet.set(false);
         // As the gate tells libzmq, of an owner's key and of others.
         let ids = [user.to_string(), format!("{user}{}", zmq_sys::ZMQ_EXEMPT)];
-        ids.iter().fold(true, |all, id| {
+        let mut are_all_dropped = true;
+        for id in &ids {
             // SAFETY: the socket is open as long as it is borrowed, and borrowed by this thread alone.
-            let are_dropped =
+            are_all_dropped &=
                 unsafe { zmq_sys::zmq_drop_user(self.socket.as_mut_ptr(), id.as_bytes()) };
-            are_dropped && all
-        })
+        }
+        are_all_dropped
     }
 
     /// Readable when libzmq has news for this socket, messages or not; told once.

@@ -33,8 +33,11 @@ impl Server {
         if self.gate.grant(Security::Curve, Some(user)).is_ok() {
             return;
         }
-        let inlets = self.sockets.iter_mut().flat_map(|it| [&mut it.router, &mut it.pull]);
-        if !inlets.fold(true, |all, inlet| inlet.drop_user(user) && all) {
+        let mut are_all_dropped = true;
+        for inlet in self.sockets.iter_mut().flat_map(|it| [&mut it.router, &mut it.pull]) {
+            are_all_dropped &= inlet.drop_user(user);
+        }
+        if !are_all_dropped {
             // The rest, once what has arrived is received.
             self.leaving.add(user, self.now());
         }

@@ -5,6 +5,9 @@
 //! so the number of a new one tells how full the table is. Above a share of it, connections are
 //! closed at once; those over ipc, which only the process's own user can open, have a larger share.
 //!
+//! So are those for which too many others have not said who they are: each costs some memory, and
+//! there may be as many as descriptors.
+//!
 //! libzmq 4.3.5 takes a failed accept for a bug of its own and aborts, unless it knows the reason.
 //! Its listener for ipc does not know that a process may be out of descriptors, and neither knows
 //! the errors of a network that accept(2) passes on. All of them become ENFILE here, which both
@@ -17,6 +20,8 @@ use std::time::Duration;
 
 use libc::{c_int, sockaddr, socklen_t};
 
+use crate::limits::has_too_many_handshakes;
+
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Descriptors that TCP leaves for ipc, keys and files, and ipc for keys and files.
@@ -28,7 +33,8 @@ static REFUSED: AtomicU64 = AtomicU64::new(0);
 /// Given up for a moment to take in a connection, and close it, when there is no other left.
 static SPARE: AtomicI32 = AtomicI32::new(-1);
 
-/// How many connections were closed at once, because the process had too few descriptors left.
+/// How many connections were closed at once: the process had too few descriptors left, or too many
+/// connections that have not said who they are.
 pub fn zmq_connections_refused() -> u64 {
     REFUSED.load(Ordering::Relaxed)
 }
@@ -87,6 +93,9 @@ unsafe fn accept(listener: c_int, address: *mut sockaddr, length: *mut socklen_t
 }
 
 fn may_stay(socket: c_int, is_ipc: bool) -> bool {
+    if !is_ipc && has_too_many_handshakes() {
+        return false;
+    }
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: it writes to the struct that it is given.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {

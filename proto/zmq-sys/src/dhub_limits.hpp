@@ -45,24 +45,21 @@ class dhub_account_t
 {
   public:
     dhub_account_t (const std::string &user_id_, bool exempt_)
-        : _held (0), _user_id (user_id_), _is_exempt (exempt_)
+        : _held (0), _counted_max (dhub_total.load () / 2), _user_id (user_id_), _is_exempt (exempt_)
     {
     }
 
     const std::string &user_id () const { return _user_id; }
     bool is_exempt () const { return _is_exempt; }
 
+    // What it has beyond its share, as small messages of many connections, is not taken from others.
     void hold (int64_t bytes_)
     {
-        _held.fetch_add (bytes_);
-        dhub_held.fetch_add (bytes_);
+        const int64_t before = _held.fetch_add (bytes_);
+        dhub_held.fetch_add (counted (before + bytes_) - counted (before));
     }
 
-    void release (int64_t bytes_)
-    {
-        _held.fetch_sub (bytes_);
-        dhub_held.fetch_sub (bytes_);
-    }
+    void release (int64_t bytes_) { hold (-bytes_); }
 
     // Of messages and frames; small ones have it always.
     bool has_room_for (uint64_t size_) const
@@ -90,7 +87,10 @@ class dhub_account_t
         return std::max<int64_t> (0, (dhub_left () - _held.load ()) / 2);
     }
 
+    int64_t counted (int64_t held_) const { return std::min (held_, _counted_max); }
+
     std::atomic<int64_t> _held;
+    const int64_t _counted_max;
     const std::string _user_id;
     const bool _is_exempt;
 };
@@ -143,6 +143,32 @@ class dhub_room_t
     dhub_account_t *_account;
     int64_t _reserved;
     bool _is_complete;
+};
+
+// Connections that were accepted and are not known yet. 0: no limit.
+extern std::atomic<int> dhub_handshakes;
+extern std::atomic<int> dhub_handshakes_most;
+
+// One of them, for as long as it is.
+class dhub_handshake_t
+{
+  public:
+    explicit dhub_handshake_t (bool accepted_) : _is_on (accepted_)
+    {
+        if (_is_on)
+            dhub_handshakes.fetch_add (1);
+    }
+    ~dhub_handshake_t () { end (); }
+
+    void end ()
+    {
+        if (_is_on)
+            dhub_handshakes.fetch_sub (1);
+        _is_on = false;
+    }
+
+  private:
+    bool _is_on;
 };
 
 inline int64_t dhub_handshake_limit (int64_t max_)

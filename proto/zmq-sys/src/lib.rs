@@ -16,7 +16,9 @@ mod peer;
 
 pub use accept::zmq_connections_refused;
 pub use ffi::*;
-pub use limits::{ZMQ_EXEMPT, zmq_held_bytes, zmq_limit_bytes, zmq_limit_frame};
+pub use limits::{
+    ZMQ_EXEMPT, zmq_held_bytes, zmq_limit_bytes, zmq_limit_frame, zmq_limit_handshakes,
+};
 pub use monitor::zmq_publish_events;
 pub use peer::{zmq_drop_user, zmq_has_peer};
 pub use std::os::unix::io::RawFd;

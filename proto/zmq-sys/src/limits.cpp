@@ -8,6 +8,8 @@ std::atomic<int64_t> zmq::dhub_held (0);
 std::atomic<int64_t> zmq::dhub_total (0);
 std::atomic<int64_t> zmq::dhub_per_pipe (0);
 std::atomic<int> zmq::dhub_frame_ms (60 * 1000);
+std::atomic<int> zmq::dhub_handshakes (0);
+std::atomic<int> zmq::dhub_handshakes_most (0);
 
 zmq::dhub_account_t *zmq::dhub_account_of (const std::string &user_id_, bool exempt_)
 {
@@ -32,6 +34,17 @@ extern "C" void dhub_zmq_limit_bytes(int64_t per_pipe, int64_t total)
 extern "C" void dhub_zmq_limit_frame(int ms)
 {
     zmq::dhub_frame_ms.store(ms);
+}
+
+extern "C" void dhub_zmq_limit_handshakes(int most)
+{
+    zmq::dhub_handshakes_most.store(most);
+}
+
+extern "C" int dhub_zmq_has_too_many_handshakes()
+{
+    const int most = zmq::dhub_handshakes_most.load();
+    return most != 0 && zmq::dhub_handshakes.load() >= most;
 }
 
 extern "C" int64_t dhub_zmq_held_bytes()

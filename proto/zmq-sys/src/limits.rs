@@ -10,6 +10,8 @@ unsafe extern "C" {
     // limits.cpp
     safe fn dhub_zmq_limit_bytes(per_pipe: i64, total: i64);
     safe fn dhub_zmq_limit_frame(ms: libc::c_int);
+    safe fn dhub_zmq_limit_handshakes(most: libc::c_int);
+    safe fn dhub_zmq_has_too_many_handshakes() -> libc::c_int;
     safe fn dhub_zmq_held_bytes() -> i64;
 }
 
@@ -28,6 +30,16 @@ pub fn zmq_limit_bytes(per_pipe: u64, total: u64) {
 /// How long a large frame may take to arrive, if there are limits; one minute if this is not called.
 pub fn zmq_limit_frame(time: Duration) {
     dhub_zmq_limit_frame(libc::c_int::try_from(time.as_millis()).unwrap_or(libc::c_int::MAX));
+}
+
+/// How many connections may be accepted that are not known yet; above that, those over TCP are closed
+/// at once. Without this call, or with 0, there is no limit.
+pub fn zmq_limit_handshakes(most: u32) {
+    dhub_zmq_limit_handshakes(libc::c_int::try_from(most).unwrap_or(libc::c_int::MAX));
+}
+
+pub(crate) fn has_too_many_handshakes() -> bool {
+    dhub_zmq_has_too_many_handshakes() != 0
 }
 
 /// What is held now: queued, being received or being sent.

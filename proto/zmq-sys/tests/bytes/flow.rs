@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{PER_PIPE, TOTAL, bind, connect, limited, wait_for_none_held};
+use crate::{TOTAL, bind, connect, limited, wait_for_none_held};
 
 /// Sizes around every limit, in an order that a seed gives.
 fn sizes(seed: u64) -> impl Iterator<Item = usize> {
@@ -165,39 +165,4 @@ fn a_peer_whose_pipe_is_full_is_not_told_to_be_gone() {
             }
         }
     });
-}
-
-#[test]
-fn a_peer_may_be_dropped_for_want_of_room_while_a_message_of_its_was_begun() {
-    let _turn = limited();
-    zmq_sys::zmq_limit_bytes(PER_PIPE, 256 << 10);
-    let context = zmq::Context::new();
-    let (router, endpoint) = bind(&context, zmq::ROUTER);
-    router.set_router_mandatory(true).unwrap();
-    let reply = vec![1; 300 << 10];
-    // How many parts of it were read.
-    for read in 0..3 {
-        let dealer = connect(&context, zmq::DEALER, &endpoint);
-        dealer.send("x", 0).unwrap();
-        let id = router.recv_multipart(0).unwrap().remove(0);
-        dealer.send_multipart(["first", "second"], 0).unwrap();
-        // libzmq has fetched the first part now.
-        assert_eq!(router.poll(zmq::POLLIN, 5_000).unwrap(), 1);
-        for part in [&id[..], b"first"].iter().take(read) {
-            assert_eq!(router.recv_bytes(0).unwrap(), *part);
-        }
-        router.send_multipart([&id[..], &reply], zmq::DONTWAIT).unwrap();
-        let rest = [&b"first"[..], b"second"].into_iter().skip(read.saturating_sub(1));
-        for part in rest.filter(|_| read > 0) {
-            assert_eq!(router.recv_bytes(0).unwrap(), part);
-        }
-        let begin = Instant::now();
-        while router.send_multipart([&id[..], b"small"], zmq::DONTWAIT)
-            != Err(zmq::Error::EHOSTUNREACH)
-        {
-            assert!(begin.elapsed() < Duration::from_secs(5), "still there");
-        }
-    }
-    drop(router);
-    wait_for_none_held();
 }

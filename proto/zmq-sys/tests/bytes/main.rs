@@ -1,11 +1,13 @@
 //! Limits in bytes: nothing is lost and nothing waits for ever, whatever the sizes, and what peers
 //! can make a process hold is bounded.
 
+mod ends;
 mod flow;
 mod frames;
 mod names;
 mod users;
 mod wire;
+mod zap;
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
