@@ -107,8 +107,8 @@ fn may_stay(socket: c_int, is_ipc: bool) -> bool {
 }
 
 fn refuse(socket: c_int) -> c_int {
-    close(socket);
     REFUSED.fetch_add(1, Ordering::Relaxed);
+    close(socket);
     fail(libc::ECONNABORTED)
 }
 
