@@ -96,3 +96,50 @@ fn a_peer_may_be_dropped_for_want_of_room_while_a_message_of_its_was_begun() {
     drop(router);
     wait_for_none_held();
 }
+
+#[test]
+fn users_may_be_dropped_at_any_moment() {
+    let _turn = limited();
+    let context = zmq::Context::new();
+    let zap = Zap::new(&context);
+    let (mut router, endpoint) = router_of(&context, "busy");
+    router.set_rcvtimeo(5).unwrap();
+    let end = Instant::now() + Duration::from_secs(3);
+    std::thread::scope(|scope| {
+        for peer in 0..4 {
+            let (context, endpoint) = (&context, &endpoint);
+            scope.spawn(move || {
+                let dealer = connect(context, zmq::DEALER, endpoint);
+                dealer.set_rcvhwm(2).unwrap();
+                for size in (0..).map(|n| [1, 3_000, 100_000, 400_000][(n + peer) % 4]) {
+                    let _ = dealer.send_multipart([b"", &vec![1; size][..]], zmq::DONTWAIT);
+                    // Two of them read what comes back.
+                    while peer % 2 == 0 && dealer.recv_multipart(zmq::DONTWAIT).is_ok() {}
+                    std::thread::sleep(Duration::from_micros(500));
+                    if Instant::now() > end {
+                        break;
+                    }
+                }
+            });
+        }
+        let (mut received, mut dropped, mut postponed) = (0, 0, 0);
+        while Instant::now() < end {
+            for n in 0..20 {
+                let Ok(id) = router.recv_bytes(0) else { continue };
+                if n % 7 == 0 {
+                    assert!(!drop_user(&mut router, b"busy"), "its message is not all received");
+                    postponed += 1;
+                }
+                let mut parts = router.recv_multipart(0).unwrap();
+                received += 1;
+                parts.insert(0, id);
+                let _ = router.send_multipart(&parts, zmq::DONTWAIT);
+            }
+            dropped += u32::from(drop_user(&mut router, b"busy"));
+        }
+        assert!(received > 50 && dropped > 20 && postponed > 5, "{received} {dropped} {postponed}");
+    });
+    drop((router, zap));
+    drop(context);
+    wait_for_none_held();
+}
