@@ -52,7 +52,7 @@ enum Failure {
     Copy(#[from] CopyError),
     #[error("{file} does not exist")]
     Absent { file: String },
-    #[error("{file} is not sound:\n  {}\n  go back to a backup: dhub backup, dquery backup", .problems.join("\n  "))]
+    #[error("{file} is not sound:\n  {}\n  go on from a backup; if there is none, save what can be read to a new file, with a list of what cannot: dhub rescue {file} TO", .problems.join("\n  "))]
     Unsound { file: String, problems: Vec<String> },
     #[error("cannot read {file}: {source}")]
     Restore { file: String, source: StoreError },
@@ -128,7 +128,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::NoCurve);
     }
     let (stop, wake) = catch_signals()?;
-    let Opened { store, new, was } = open(args)?;
+    let Opened { store, new, was, doubt } = open(args)?;
 
     dhub::socket::limit_peers();
     let context = zmq::Context::new();
@@ -180,6 +180,9 @@ fn run(args: &Args) -> Result<(), Failure> {
             "  warning     others could read {name} (mode {was:04o}); it is {mode} now: --file-mode"
         );
     }
+    if let Some(doubt) = doubt {
+        say!("  warning     in doubt: {doubt}");
+    }
     if is_plain {
         say!("  warning     plain TCP: whoever can connect can run commands as you");
     }
@@ -229,15 +232,15 @@ fn bind_anywhere(
 }
 
 /// The file of a stopped hub; never made by looking at it.
-fn open_stopped(file: &Path, network: bool) -> Result<Store, Failure> {
+fn open_stopped(file: &Path, network: bool) -> Result<Opened, Failure> {
     if !file.is_file() {
         return Err(Failure::Absent { file: file.display().to_string() });
     }
-    Ok(Store::open(file, &since(), network)?.store)
+    Ok(Store::open(file, &since(), network)?)
 }
 
 fn check(file: &Path, network: bool) -> Result<(), Failure> {
-    let store = open_stopped(file, network)?;
+    let Opened { store, doubt, .. } = open_stopped(file, network)?;
     let name = file.display().to_string();
     let unread = |source| Failure::Restore { file: name.clone(), source };
     let problems = store.check().map_err(unread)?;
@@ -252,13 +255,19 @@ fn check(file: &Path, network: bool) -> Result<(), Failure> {
         Phase::Finished => "everything is finished",
     };
     println!("{}: sound; {}; {at}", file.display(), found(&scheduler));
+    if let Some(doubt) = doubt {
+        println!("  in doubt: {doubt}");
+    }
     store.close().map_err(|source| Failure::Restore { file: file.display().to_string(), source })
 }
 
 fn backup(file: &Path, to: &Path, network: bool, mode: Mode) -> Result<(), Failure> {
-    let store = open_stopped(file, network)?;
+    let Opened { store, doubt, .. } = open_stopped(file, network)?;
     let bytes = copy_file(&store, to, mode)?;
     println!("{} copied to {} ({bytes} bytes)", file.display(), to.display());
+    if let Some(doubt) = doubt {
+        println!("  in doubt: {doubt}");
+    }
     store.close().map_err(|source| Failure::Restore { file: file.display().to_string(), source })
 }
 
@@ -270,7 +279,7 @@ fn since() -> String {
 fn open(args: &Args) -> Result<Opened, Failure> {
     let Some(file) = &args.file else {
         let store = Store::open_in_memory().map_err(Failure::Memory)?;
-        return Ok(Opened { store, new: true, was: None });
+        return Ok(Opened { store, new: true, was: None, doubt: None });
     };
     let (network, without_redo) = (args.network_file, args.without_redo);
     let mode = Some(args.mode.file_mode);

@@ -13,6 +13,9 @@ use dhub::store::{Access, OpenError, Store};
 use tempfile::TempDir;
 
 const PAGE: usize = 4096;
+/// The first page and the notes.
+const PAGES_BEFORE: usize = 3;
+const HEADER: usize = 64;
 
 struct Place {
     _dir: TempDir,
@@ -49,7 +52,7 @@ impl Place {
     /// One bit in the record of this turn, which is one page.
     fn damage(&self, turn: usize) {
         let mut bytes = self.log();
-        bytes[turn * PAGE + 50] ^= 1;
+        bytes[(PAGES_BEFORE + turn - 1) * PAGE + HEADER + 3] ^= 1;
         fs::write(&self.redo, bytes).expect("the log");
     }
 
@@ -135,7 +138,7 @@ fn regions_are_written_over_once_they_are_folded() {
         let mut store = place.open_alone();
         add(&mut store, from..=to);
         drop(store);
-        assert!(fs::metadata(&place.redo).expect("the log").len() <= 9 * PAGE as u64);
+        assert!(fs::metadata(&place.redo).expect("the log").len() <= 11 * PAGE as u64);
     }
     assert_eq!(found(&place.file), 31);
 }
@@ -209,7 +212,7 @@ fn a_file_that_is_no_log_is_told_and_kept() {
         let log = place.log();
         fs::write(&place.redo, bytes).expect("another file");
         let refusal = place.refusal();
-        assert!(matches!(refusal, OpenError::RedoForeign { .. }), "{refusal}");
+        assert!(matches!(refusal, OpenError::RedoUnreadable { .. }), "{refusal}");
         assert_eq!(place.log(), bytes);
         fs::write(&place.redo, log).expect("the log");
         assert_eq!(found(&place.file), 5);
@@ -290,11 +293,11 @@ fn the_format_of_a_record_is_known() {
     store.commit(changes, &Counts::default()).expect("a commit");
     drop(store);
     let bytes = place.log();
-    let size =
-        u64::from_le_bytes(bytes[PAGE + 32..PAGE + 40].try_into().expect("eight bytes")) as usize;
-    assert_eq!((&bytes[..8], &bytes[PAGE..PAGE + 8]), (&b"dhubred3"[..], &b"dhubred3"[..]));
+    let first = &bytes[PAGES_BEFORE * PAGE..];
+    let size = u64::from_le_bytes(first[32..40].try_into().expect("eight bytes")) as usize;
+    assert_eq!((&bytes[..8], &first[..8]), (&b"dhubred4"[..], &b"dhubred4"[..]));
     // The time of the turn comes first; the name's definition is a hash.
     let body: String =
-        bytes[PAGE + 46..PAGE + 40 + size].iter().map(|byte| format!("{byte:02x}")).collect();
+        first[HEADER + 6..HEADER + size].iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(body, include_str!("data/redo.txt").trim());
 }

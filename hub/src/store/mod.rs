@@ -4,6 +4,7 @@
 //! `commit` either holds all changes when it returns, or the hub must stop: there is no undo. The
 //! tables' connection is lent to a thread that folds; whoever wants to read gets it back first.
 
+mod beside;
 mod check;
 mod copy;
 mod fold;
@@ -16,6 +17,8 @@ pub mod redo;
 mod restore;
 mod row;
 mod version;
+#[allow(dead_code)]
+mod wal;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -27,13 +30,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dhub_proto::private::Mode;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 pub use copy::{CopyError, Copying, copy_file};
 use fold::{Batch, fold};
 pub use lock::{FileLock, LockError};
 pub use open::{Access, OpenError, Opened};
 pub use read::{MATCH_PATTERNS_MAX, Matching, Page};
-use redo::{Redo, Room};
+pub use redo::Doubt;
+use redo::{NOTE_MS, Redo, Room};
+
 pub use row::{AttemptRow, FailureRow, TaskRow};
 
 use crate::scheduler::message::*;
@@ -77,6 +83,8 @@ pub struct Store {
     /// Commands and the like of tasks that the tables may not have yet.
     details: HashMap<TaskId, (Turn, Details)>,
     turn: Turn,
+    /// When it was noted last that all before was safe.
+    noted_at: Instant,
     folded: Cell<Turn>,
     _lock: Option<FileLock>,
 }
@@ -182,7 +190,10 @@ impl Store {
             let id = redo.id();
             // Even if this fails, it may have reached the disk: then the file needs its redo log.
             self.marked = true;
-            mark::mark_in_use(&*self.db()?, id).map_err(StoreError::Fold)?;
+            let db = self.db()?;
+            mark::mark_in_use(&db, id).map_err(StoreError::Fold)?;
+            // Into the file itself, so that without its log it still says what it lacks.
+            move_wal(&db).map_err(StoreError::Fold)?;
         }
         Ok(())
     }
@@ -200,6 +211,9 @@ impl Store {
     /// Hands what is behind to the thread that folds, if it has nothing to do and there is enough.
     /// The last turn that the tables have: not before then may memory forget its tasks.
     pub fn fold(&mut self) -> Result<Turn, StoreError> {
+        if self.note_due().is_some_and(|due| due.is_zero()) {
+            self.note()?;
+        }
         if self.is_away() {
             match self.folder.as_ref().map(|folder| folder.folded.try_recv()) {
                 Some(Ok(folded)) => self.take_back(folded)?,
@@ -209,7 +223,7 @@ impl Store {
             self.forget_details();
         }
         let enough = self.behind_changes >= FOLD_CHANGES;
-        if !self.alone && (enough || self.due().is_some_and(|due| due.is_zero())) {
+        if !self.alone && (enough || self.fold_due().is_some_and(|due| due.is_zero())) {
             self.lend()?;
         }
         Ok(self.folded.get())
@@ -217,11 +231,32 @@ impl Store {
 
     /// When `fold` has something to do, if nothing else happens.
     pub fn due(&self) -> Option<Duration> {
+        self.fold_due().into_iter().chain(self.note_due()).min()
+    }
+
+    fn fold_due(&self) -> Option<Duration> {
         let wait = Duration::from_millis(FOLD_MS);
         if self.is_away() {
             return Some(wait);
         }
         (!self.behind.is_empty()).then(|| wait.saturating_sub(self.behind_since.elapsed()))
+    }
+
+    /// When it is to be noted that the last turn is safe, if it is not: once.
+    fn note_due(&self) -> Option<Duration> {
+        let redo = self.redo.as_ref().filter(|_| self.marked && !self.alone)?;
+        let wait = Duration::from_millis(NOTE_MS);
+        (!redo.is_noted(self.turn)).then(|| wait.saturating_sub(self.noted_at.elapsed()))
+    }
+
+    /// Notes that the last turn is safe. Nobody waits for it.
+    pub fn note(&mut self) -> Result<(), StoreError> {
+        let (turn, folded) = (self.turn, self.folded.get());
+        if let Some(redo) = self.redo.as_mut().filter(|_| self.marked) {
+            redo.note(turn, folded).map_err(StoreError::Commit)?;
+            self.noted_at = Instant::now();
+        }
+        Ok(())
     }
 
     /// Folds all that is committed. What is read afterwards says all of it.
@@ -311,7 +346,8 @@ impl Store {
                 return Ok(());
             };
             if self.file.is_some() {
-                db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+                move_wal(&db)?;
+                db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
             }
             match Rc::try_unwrap(db) {
                 Ok(db) => db.close().map_err(|(_, error)| error),
@@ -332,7 +368,19 @@ impl Drop for Store {
         // Of a file that was only looked at, or was refused.
         if let Some(redo) = self.redo.take_if(|_| !self.marked) {
             let _ = redo.remove();
+            if let Some(db) = self.db.get_mut() {
+                // SQLite's log is not needed either.
+                let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+            }
         }
+    }
+}
+
+/// Moves SQLite's log into the file, and leaves an empty one; not while somebody reads.
+fn move_wal(db: &Connection) -> rusqlite::Result<()> {
+    match db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+        Err(error) if open::is_busy(&error) => Ok(()),
+        moved => moved,
     }
 }
 

@@ -15,11 +15,12 @@ use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
+use super::beside;
 use super::mark::marks;
 use super::network::network_file_system;
-use super::redo::{self, Gap, Medium, Records, Redo, RedoFile};
+use super::redo::{self, Doubt, Gap, Medium, Records, Redo, RedoFile};
 use super::version::{APPLICATION_ID, VERSION, create, version};
-use super::{Batch, FINISHED, FileLock, LockError, Store, StoreError, decode, fold};
+use super::{Batch, FINISHED, FileLock, LockError, Store, StoreError, decode, fold, move_wal};
 use crate::scheduler::Counts;
 use crate::scheduler::message::Turn;
 
@@ -44,20 +45,37 @@ pub enum OpenError {
     Nowhere { file: PathBuf, to: PathBuf },
     #[error("{}: {source}", .path.display())]
     Io { path: PathBuf, source: io::Error },
-    #[error("cannot use {}: {source}; it was left as it is", .file.display())]
+    #[error("cannot use {}: {source}; it was left as it is\n  {}", .file.display(), advice(.file, "go on from a backup"))]
     Unusable { file: PathBuf, source: rusqlite::Error },
     #[error("cannot use {}: {source}", .file.display())]
     Unreadable { file: PathBuf, source: StoreError },
-    #[error("{} is missing, and has what was acknowledged last and is not in {} yet\n  bring it back beside the file, or start with --without-redo and lose that", .redo.display(), .file.display())]
+    #[error("{} is missing, and has what is not in {} yet\n  {}", .wal.display(), .file.display(), advice(.file, "bring it back beside the file"))]
+    WalMissing { file: PathBuf, wal: PathBuf },
+    #[error("{} is damaged: {why}\n  {}", .wal.display(), advice(.file, "bring back a sound copy of it"))]
+    WalDamaged { file: PathBuf, wal: PathBuf, why: String },
+    #[error("{} is missing, and has what was acknowledged last and is not in {} yet\n  {}", .redo.display(), .file.display(), advice(.file, "bring it back beside the file"))]
     RedoMissing { file: PathBuf, redo: PathBuf },
-    #[error("{} is not the redo log of {}: it is of another file, or of another state of it\n  bring back the right one; or move this one away, if nothing in it is needed", .redo.display(), .file.display())]
+    #[error("{} does not belong to {} as that is now: it is of another file, or of another state of it{}\n  {}", .redo.display(), .file.display(), wal_may_lack(.file), advice(.file, "bring back what belongs together; if the log is of another file, move it away"))]
     RedoForeign { file: PathBuf, redo: PathBuf },
-    #[error("{} is damaged: {gap}\n  bring back a sound copy of it, or start with --without-redo and lose what it has", .redo.display())]
-    RedoDamaged { redo: PathBuf, gap: Gap },
+    #[error("{} is damaged, or is no redo log: nothing in it can be read\n  {}", .redo.display(), advice(.file, "bring back a sound copy of it"))]
+    RedoUnreadable { file: PathBuf, redo: PathBuf },
+    #[error("{} is damaged: {gap}\n  {}", .redo.display(), advice(.file, "bring back a sound copy of it"))]
+    RedoDamaged { file: PathBuf, redo: PathBuf, gap: Gap },
     #[error("{} was written by another version of dhub; start that version once on the same file and stop it", .redo.display())]
     RedoVersion { redo: PathBuf },
     #[error("{}: turn {turn} was written by another version of dhub; start that version once and stop it", .redo.display())]
     RedoUnknown { redo: PathBuf, turn: Turn },
+}
+
+/// What to do about damage: what loses nothing first.
+fn advice(file: &Path, first: &str) -> String {
+    let file = file.display();
+    format!("{first}; if that cannot be, save what can be read to a new file, with a list of what cannot: dhub rescue {file} TO")
+}
+
+fn wal_may_lack(file: &Path) -> String {
+    let wal = wal_path(file);
+    if wal.exists() { String::new() } else { format!(", or {} was lost", wal.display()) }
 }
 
 type OpenMedium<'a> = &'a dyn Fn(&Path) -> io::Result<Box<dyn Medium>>;
@@ -103,6 +121,8 @@ pub struct Opened {
     pub new: bool,
     /// The mode that the file had, if it let others read more than they are to.
     pub was: Option<u32>,
+    /// The end of the redo log cannot be read.
+    pub doubt: Option<Doubt>,
 }
 
 impl Store {
@@ -141,12 +161,13 @@ impl Store {
         let lock = FileLock::take(&real, since)?;
         let was = guard(&real, access)?;
         let absent = std::fs::metadata(&real).map_or(true, |meta| meta.len() == 0);
+        let wal = beside::Found::look(&real, access)?;
         let (db, new) = open_connection(&real, access, absent)?;
         if new {
             // The entry of the new file in its directory must survive a loss of power too.
             File::open(parent).and_then(|dir| dir.sync_all()).map_err(io)?;
         }
-        let (redo, turn, marked) = open_redo(&real, &db, access)?;
+        let (redo, turn, marked, doubt) = open_redo(&real, &db, access, wal)?;
         let mut store = Store::new(db, Some(redo), turn);
         (store.file, store._lock) = (Some(file.to_owned()), Some(lock));
         store.mode = access.mode.unwrap_or_default();
@@ -154,7 +175,7 @@ impl Store {
         store.totals = store
             .read_totals()
             .map_err(|source| OpenError::Unreadable { file: file.to_owned(), source })?;
-        Ok(Opened { store, new, was })
+        Ok(Opened { store, new, was, doubt })
     }
 
     fn new(db: Connection, redo: Option<Redo>, turn: Turn) -> Self {
@@ -172,6 +193,7 @@ impl Store {
             behind_since: Instant::now(),
             details: HashMap::new(),
             turn,
+            noted_at: Instant::now(),
             folded: Cell::new(turn),
             _lock: None,
         }
@@ -255,10 +277,11 @@ fn open_connection(
     .map_err(unusable)?;
     // Before the first access, so that the log's index lives in memory, not in a mapped file.
     db.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(unusable)?;
+    // Only a clean stop moves the log into the file. If the file is not ours, or refused, that is not
+    // ours to do; and a hub that stops for a fault leaves things as they are.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(unusable)?;
     let mut new = absent;
     if !absent {
-        // If the file is not ours, what its log holds is not ours to move into it.
-        db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(unusable)?;
         let application: i64 =
             db.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(unusable)?;
         let version = version(&db).map_err(unusable)?;
@@ -270,7 +293,6 @@ fn open_connection(
         if version > VERSION {
             return Err(OpenError::Newer { file: file.to_owned(), found: version });
         }
-        db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(unusable)?;
     }
     let (journal, synchronous) = if access.network { ("delete", "EXTRA") } else { ("wal", "FULL") };
     use_journal(&db, journal).map_err(unusable)?;
@@ -359,7 +381,7 @@ fn move_log(db: &mut Connection, pages_max: u32) -> rusqlite::Result<()> {
     }))
 }
 
-fn is_busy(error: &rusqlite::Error) -> bool {
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error_code();
     matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
@@ -368,13 +390,14 @@ pub fn redo_path(file: &Path) -> PathBuf {
     beside(file, REDO)
 }
 
-/// Folds what a hub that died left in its redo log, and begins a new one. With the last turn, and
-/// whether the file says already that it has this log.
+/// Folds what a hub that died left in its redo log, and begins a new one. With the last turn, whether
+/// the file says already that it has this log, and what is in doubt.
 fn open_redo(
     file: &Path,
     db: &Connection,
     access: Access,
-) -> Result<(Redo, Turn, bool), OpenError> {
+    wal: Option<beside::Found>,
+) -> Result<(Redo, Turn, bool, Option<Doubt>), OpenError> {
     let (mut id, is_clean, mut turn) =
         marks(db).map_err(|source| OpenError::Unusable { file: file.to_owned(), source })?;
     let path = redo_path(file);
@@ -388,25 +411,42 @@ fn open_redo(
         None => Box::new(RedoFile::open(&path, access.mode)?),
         Some(open) => open(&path).map_err(io)?,
     };
+    let mut doubt = None;
     if is_there && !access.without_redo {
-        let records = Records::read(&*medium).map_err(io)?;
+        let records = Records::read(&*medium, access.region_bytes).map_err(io)?;
         if !is_clean && records.of_another_version {
             return Err(OpenError::RedoVersion { redo: path });
+        }
+        if !is_clean && records.owner().is_none() {
+            return Err(OpenError::RedoUnreadable { file: file.to_owned(), redo: path });
         }
         let is_ours = records.owner() == Some(id);
         if !is_ours && (!is_clean || records.has_turns()) {
             return Err(OpenError::RedoForeign { file: file.to_owned(), redo: path });
         }
         if !is_clean {
+            if let Some(wal) = wal {
+                wal.fits(db, turn, &records)?;
+            }
+            if let Some(gap) = records.gap(turn) {
+                return Err(OpenError::RedoDamaged { file: file.to_owned(), redo: path, gap });
+            }
+            doubt = records.doubt(turn);
             turn = catch_up(db, records, turn, &path)?.unwrap_or(turn);
         }
+    }
+    if !is_clean {
+        // What is left behind its last commit must not be taken for damage later. If there is no
+        // room for it in the file, it stays where it is safe.
+        let _ = move_wal(db);
     }
     let is_new = id == 0 || access.without_redo;
     if is_new {
         // Its keys are random. Another id: no record of before can be taken for one of now.
         id = RandomState::new().build_hasher().finish() | 1;
     }
-    Ok((Redo::new(medium, id, access.region_bytes), turn, !is_clean && !is_new))
+    let redo = Redo::new(medium, id, access.region_bytes, turn);
+    Ok((redo, turn, !is_clean && !is_new, doubt))
 }
 
 /// Folds the records that the tables do not have; the last turn of them.
@@ -417,10 +457,8 @@ fn catch_up(
     path: &Path,
 ) -> Result<Option<Turn>, OpenError> {
     let redo = || path.to_owned();
-    let records =
-        records.after(folded).map_err(|gap| OpenError::RedoDamaged { redo: redo(), gap })?;
     let mut last = None;
-    for (turn, body) in records {
+    for (turn, body) in records.after(folded) {
         let batch: Batch =
             decode(turn, &body).map_err(|_| OpenError::RedoUnknown { redo: redo(), turn })?;
         let unusable = |source| OpenError::Unusable { file: redo(), source };

@@ -6,82 +6,39 @@
 //! removed: turns count up without a gap, and those that the tables have are of no more account.
 //! The first page says whose log it is and is written once.
 //!
-//! A write that was cut off fails its checksum; it was the last one, and was not acknowledged.
-//! Whatever else is missing between two turns was there once: then the hub does not start.
+//! What is safe is noted, so that damage is told from a write that was cut off: each record says that
+//! the turns before it were safe, and some milliseconds after a commit a note says it of the last
+//! one. Two pages behind the first one take the notes in turn: one that is torn leaves the other. They
+//! are not synced by themselves, so that nobody waits for them. Whatever was noted and is missing was
+//! damaged: then the hub does not start. What comes after it and cannot be read is in doubt.
 
-use std::collections::BTreeMap;
-use std::fs::File;
+mod medium;
+mod record;
+mod records;
+
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
 
-use dhub_proto::private::{self, Mode, PrivateError};
+pub use medium::{Medium, RedoFile};
+use record::{HEADER, Head, PAGE};
+pub use records::{Doubt, Gap, Records};
 
 use crate::scheduler::message::Turn;
 
-/// Records begin at multiples of this: none is written over by its successor.
-const PAGE: usize = 4096;
-/// Changes with the format of a record or of what is in it.
-const MAGIC: [u8; 8] = *b"dhubred3";
-/// What it has in all versions.
-const MAGIC_BYTES: usize = 7;
-const HEADER: usize = 40;
 /// In place of a turn, for these count from 1.
 const FIRST_PAGE: Turn = 0;
+/// Pages of the notes.
+const NOTES: [usize; 2] = [1, 2];
+/// How soon after a commit it is noted that it is safe.
+pub const NOTE_MS: u64 = 20;
 /// Room for records in each of the two regions.
 pub const REGION_BYTES: u64 = 16 << 20;
 /// So much is filled with zeros at a time, for the records to be written over.
 const FILL_BYTES: u64 = 256 << 10;
 
-/// What the log is written to: a file, or in tests a disk that fails.
-pub trait Medium {
-    fn read(&self) -> io::Result<Vec<u8>>;
-    fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()>;
-    fn sync(&self) -> io::Result<()>;
-    /// Nothing is in it any more.
-    fn clear(&self) -> io::Result<()>;
-    fn remove(self: Box<Self>) -> io::Result<()>;
-}
-
-/// The file as the system has it.
-pub struct RedoFile {
-    file: File,
-    path: PathBuf,
-}
-
-impl RedoFile {
-    /// Made if it is not there; then its name in the directory is safe too.
-    pub fn open(path: &Path, mode: Option<Mode>) -> Result<Self, PrivateError> {
-        let file = private::keep(path, mode)?.file;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let synced = File::open(parent.unwrap_or(Path::new("."))).and_then(|dir| dir.sync_all());
-        synced.map_err(|source| PrivateError::Io { path: path.to_owned(), source })?;
-        Ok(Self { file, path: path.to_owned() })
-    }
-}
-
-impl Medium for RedoFile {
-    fn read(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; self.file.metadata()?.len() as usize];
-        self.file.read_exact_at(&mut bytes, 0)?;
-        Ok(bytes)
-    }
-
-    fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, at)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn clear(&self) -> io::Result<()> {
-        self.file.set_len(0)
-    }
-
-    fn remove(self: Box<Self>) -> io::Result<()> {
-        std::fs::remove_file(&self.path)
-    }
+/// Where the regions begin: behind the first page and the notes.
+fn region_starts(region_bytes: u64) -> [u64; 2] {
+    let first = ((1 + NOTES.len()) * PAGE) as u64;
+    [first, first + region_bytes]
 }
 
 #[derive(Clone, Copy, Default)]
@@ -102,6 +59,11 @@ pub struct Redo {
     regions: [Region; 2],
     current: usize,
     record: Vec<u8>,
+    /// How long the file is at least.
+    bytes: u64,
+    /// The last turn that a note is about, and how many notes there were.
+    noted: Turn,
+    notes: usize,
 }
 
 /// What a commit has to wait for.
@@ -115,91 +77,13 @@ pub enum Room {
     TooLarge,
 }
 
-/// A record is missing between others, so the file was damaged after it was written.
-#[derive(Debug, thiserror::Error)]
-#[error("turn {missing} is missing or damaged, and turn {found} is there")]
-pub struct Gap {
-    missing: Turn,
-    found: Turn,
-}
-
-/// The records of a file, by turn.
-#[derive(Default)]
-pub struct Records {
-    /// With what they say, and whose they are.
-    turns: BTreeMap<Turn, (u64, Vec<u8>)>,
-    /// The first page says that another version wrote it.
-    pub of_another_version: bool,
-}
-
-impl Records {
-    /// All that can be read.
-    pub fn read(medium: &dyn Medium) -> io::Result<Self> {
-        let bytes = medium.read()?;
-        let of_another_version =
-            bytes.starts_with(&MAGIC[..MAGIC_BYTES]) && !bytes.starts_with(&MAGIC);
-        let mut records = Self { of_another_version, ..Self::default() };
-        let mut rest = bytes.as_slice();
-        while rest.len() >= HEADER {
-            let pages = match parse(rest) {
-                Some((id, turn, body)) => {
-                    records.turns.insert(turn, (id, body.to_vec()));
-                    (HEADER + body.len()).div_ceil(PAGE)
-                }
-                None => 1,
-            };
-            rest = &rest[rest.len().min(pages * PAGE)..];
-        }
-        Ok(records)
-    }
-
-    /// Whose log it is, if it is one.
-    pub fn owner(&self) -> Option<u64> {
-        self.turns.get(&FIRST_PAGE).map(|(id, _)| *id)
-    }
-
-    /// Some turn is in it.
-    pub fn has_turns(&self) -> bool {
-        self.turns.keys().any(|turn| *turn != FIRST_PAGE)
-    }
-
-    /// Those after the last turn that the tables have, in order.
-    pub fn after(mut self, folded: Turn) -> Result<BTreeMap<Turn, Vec<u8>>, Gap> {
-        let newer = self.turns.split_off(&(folded + 1));
-        for (missing, &found) in (folded + 1..).zip(newer.keys()) {
-            if missing != found {
-                return Err(Gap { missing, found });
-            }
-        }
-        Ok(newer.into_iter().map(|(turn, (_, body))| (turn, body)).collect())
-    }
-}
-
-/// Whose record begins here, of which turn, with what it says.
-fn parse(bytes: &[u8]) -> Option<(u64, Turn, &[u8])> {
-    let header = bytes.get(..HEADER)?;
-    let number = |at: usize| Some(u64::from_le_bytes(header.get(at..at + 8)?.try_into().ok()?));
-    if header[..8] != MAGIC {
-        return None;
-    }
-    let (sum, id, turn, size) = (number(8)?, number(16)?, number(24)?, number(32)?);
-    let body = bytes[HEADER..].get(..usize::try_from(size).ok()?)?;
-    (sum == checksum(&header[16..], body)).then_some((id, turn, body))
-}
-
-fn checksum(header: &[u8], body: &[u8]) -> u64 {
-    let mut sum = crc32fast::Hasher::new();
-    sum.update(header);
-    sum.update(body);
-    u64::from(sum.finalize())
-}
-
 impl Redo {
-    /// A log without turns that count; what is in the file is written over.
-    pub fn new(medium: Box<dyn Medium>, id: u64, region_bytes: u64) -> Self {
-        let region = |start| Region { start, ..Region::default() };
-        let regions = [region(PAGE as u64), region(PAGE as u64 + region_bytes)];
-        Self { medium, id, region_bytes, regions, current: 0, record: Vec::new() }
+    /// A log without turns that count; what is in the file is written over. `turn` is the last one
+    /// that the tables have.
+    pub fn new(medium: Box<dyn Medium>, id: u64, region_bytes: u64, turn: Turn) -> Self {
+        let regions = region_starts(region_bytes).map(|start| Region { start, ..Region::default() });
+        let (record, bytes) = (Vec::new(), 0);
+        Self { medium, id, region_bytes, regions, current: 0, record, bytes, noted: turn, notes: 0 }
     }
 
     pub fn id(&self) -> u64 {
@@ -211,13 +95,17 @@ impl Redo {
         self.medium.clear()?;
         self.record.clear();
         self.record.resize(HEADER, 0);
-        self.seal(FIRST_PAGE);
+        let head = self.head(FIRST_PAGE, 0, 0);
+        record::seal(&mut self.record, head);
+        // With the pages of the notes: a log is never shorter.
+        self.record.resize((1 + NOTES.len()) * PAGE, 0);
         self.medium.write(0, &self.record)?;
         self.medium.sync()
     }
 
-    /// Writes a turn and makes it safe, if there is room. `folded` is the last turn that the tables
-    /// have for good; `write` appends what the record says.
+    /// Writes a turn and makes it safe, if there is room. All before it are: else the hub would have
+    /// stopped. `folded` is the last turn that the tables have for good; `write` appends what the
+    /// record says.
     pub fn append(
         &mut self,
         turn: Turn,
@@ -227,7 +115,8 @@ impl Redo {
         self.record.clear();
         self.record.resize(HEADER, 0);
         self.record = write(std::mem::take(&mut self.record))?;
-        self.seal(turn);
+        let head = self.head(turn, turn - 1, folded);
+        record::seal(&mut self.record, head);
         let needed = self.record.len() as u64;
         if needed > self.region_bytes {
             return Ok(Room::TooLarge);
@@ -235,32 +124,45 @@ impl Redo {
         if !self.make_room(needed, folded) {
             return Ok(Room::Full);
         }
+        self.fill(needed, turn - 1, folded)?;
         let region = &mut self.regions[self.current];
-        let end = region.used + needed;
-        if end > region.filled {
-            let zeros =
-                vec![0; FILL_BYTES.max(needed).min(self.region_bytes - region.filled) as usize];
-            self.medium.write(region.start + region.filled, &zeros)?;
-            region.filled += zeros.len() as u64;
-        }
         self.medium.write(region.start + region.used, &self.record)?;
         self.medium.sync()?;
-        (region.used, region.last) = (end, turn);
+        (region.used, region.last) = (region.used + needed, turn);
         Ok(Room::Taken)
     }
 
-    /// Fills in the header. Whole pages: nothing has to be read first, and a size says where the next
-    /// record begins.
-    fn seal(&mut self, turn: Turn) {
-        let size = self.record.len() - HEADER;
-        for (at, number) in (16..).step_by(8).zip([self.id, turn, size as u64]) {
-            self.record[at..at + 8].copy_from_slice(&number.to_le_bytes());
+    fn head(&self, turn: Turn, safe: Turn, folded: Turn) -> Head {
+        Head { id: self.id, turn, safe, folded, bytes: self.bytes }
+    }
+
+    /// Makes sure that the region was written as far as this once. A note says how long the file is
+    /// by that: if it is shorter later, it was cut.
+    fn fill(&mut self, needed: u64, safe: Turn, folded: Turn) -> io::Result<()> {
+        let region = &mut self.regions[self.current];
+        let end = region.used + needed;
+        if end <= region.filled {
+            return Ok(());
         }
-        let (header, body) = self.record.split_at_mut(HEADER);
-        let sum = checksum(&header[16..], body);
-        header[..8].copy_from_slice(&MAGIC);
-        header[8..16].copy_from_slice(&sum.to_le_bytes());
-        self.record.resize(self.record.len().next_multiple_of(PAGE), 0);
+        let fill = FILL_BYTES.max(needed).min(self.region_bytes - region.filled);
+        self.medium.write(region.start + region.filled, &vec![0; fill as usize])?;
+        region.filled += fill;
+        self.bytes = self.bytes.max(region.start + region.filled);
+        self.note(safe, folded)
+    }
+
+    pub fn is_noted(&self, turn: Turn) -> bool {
+        turn <= self.noted
+    }
+
+    /// Says that this turn, which is committed, is safe.
+    pub fn note(&mut self, turn: Turn, folded: Turn) -> io::Result<()> {
+        let mut note = vec![0; HEADER];
+        record::seal(&mut note, self.head(turn, turn, folded));
+        let page = NOTES[self.notes % NOTES.len()];
+        self.medium.write((page * PAGE) as u64, &note)?;
+        (self.noted, self.notes) = (turn, self.notes + 1);
+        Ok(())
     }
 
     /// Goes to the start of a region whose turns are folded: of this one for choice, so that a hub
