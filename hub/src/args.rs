@@ -22,6 +22,7 @@ Examples:
   dhub access new lab --role work      a key for workers where your home is not
   dhub check run.db                    is the file of a stopped hub sound, and what is in it?
   dhub backup run.db copy.db           copies it; of a running hub: dquery backup copy.db
+  dhub rescue run.db saved.db          saves what can be read of a damaged one
 
 {}", exit::HUB_HELP))]
 #[command(args_conflicts_with_subcommands = true)]
@@ -85,7 +86,8 @@ pub struct Args {
     #[arg(long, requires = "file")]
     pub network_file: bool,
 
-    /// Start although FILE.redo is gone: what was acknowledged last is lost with it
+    /// Start although FILE.redo is gone or damaged, and lose all that only it has, with no list of
+    /// that: `dhub rescue` saves more
     #[arg(long, requires = "file")]
     pub without_redo: bool,
 
@@ -132,6 +134,19 @@ pub enum Action {
         /// Accept a FILE on a network file system
         #[arg(long)]
         network_file: bool,
+        #[command(flatten)]
+        mode: ModeOption,
+    },
+    /// Save what can be read of a damaged file and its logs to a new file, and list what cannot
+    #[command(after_help = "Examples:
+  dhub rescue run.db saved.db && dhub -f saved.db        if nothing is lost
+
+The files of run.db are only read. Exit codes: 0: nothing is lost; 28: something is lost or in
+doubt, and listed; 22: nothing can be saved")]
+    Rescue {
+        file: PathBuf,
+        /// Nothing may be there
+        to: PathBuf,
         #[command(flatten)]
         mode: ModeOption,
     },

@@ -15,9 +15,13 @@ use dhub::scheduler::message::Phase;
 use dhub::scheduler::{Scheduler, State};
 use dhub::server::{Fatal, Options, Server};
 use dhub::socket::{BindError, Socket};
-use dhub::store::{Access, CopyError, LockError, OpenError, Opened, Store, StoreError, copy_file};
+use dhub::store::{
+    Access, CopyError, LockError, OpenError, Opened, RescueError, Store, StoreError, copy_file,
+    rescue,
+};
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
+use dhub_proto::plain::plain;
 use dhub_proto::private::{Mode, PrivateError};
 use dhub_proto::{access, cli, limits, secret};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
@@ -50,6 +54,10 @@ enum Failure {
     Memory(rusqlite::Error),
     #[error(transparent)]
     Copy(#[from] CopyError),
+    #[error(transparent)]
+    Rescue(#[from] RescueError),
+    #[error("not all of {file} could be saved: what is lost or in doubt is listed")]
+    Incomplete { file: String },
     #[error("{file} does not exist")]
     Absent { file: String },
     #[error("{file} is not sound:\n  {}\n  go on from a backup; if there is none, save what can be read to a new file, with a list of what cannot: dhub rescue {file} TO", .problems.join("\n  "))]
@@ -77,6 +85,15 @@ impl Failure {
             | Failure::Absent { .. }
             | Failure::Unsound { .. } => Exit::FileUnusable,
             Failure::Copy(_) => Exit::System,
+            Failure::Incomplete { .. } => Exit::Incomplete,
+            Failure::Rescue(failure) => match failure {
+                RescueError::Lock(_) => Exit::FileInUse,
+                RescueError::Newer { .. } => Exit::FileNewer,
+                RescueError::Exists(_) | RescueError::Io { .. } | RescueError::Write { .. } => {
+                    Exit::System
+                }
+                _ => Exit::FileUnusable,
+            },
             Failure::Bind(_) | Failure::Dir(_) => Exit::Bind,
             Failure::Home(_) => Exit::Keys,
             Failure::NoCurve => Exit::System,
@@ -121,6 +138,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Some(Action::Backup { file, to, network_file, mode }) => {
             return backup(file, to, *network_file, mode.file_mode);
         }
+        Some(Action::Rescue { file, to, mode }) => return save(file, to, mode.file_mode),
         Some(Action::Access(verb)) => return Ok(dhub::access::run(verb)?),
         None => {}
     }
@@ -269,6 +287,27 @@ fn backup(file: &Path, to: &Path, network: bool, mode: Mode) -> Result<(), Failu
         println!("  in doubt: {doubt}");
     }
     store.close().map_err(|source| Failure::Restore { file: file.display().to_string(), source })
+}
+
+/// Saves what can be read, and lists the rest.
+fn save(file: &Path, to: &Path, mode: Mode) -> Result<(), Failure> {
+    let rescued = rescue(file, to, mode, &since())?;
+    let name = |path: &Path| path.display().to_string();
+    let list = |what: &str, lines: &[String]| {
+        lines.iter().for_each(|line| println!("  {what}  {}", plain(line)));
+    };
+    let store = Store::open(to, &since(), true)?.store;
+    let unread = |source| Failure::Restore { file: name(to), source };
+    let scheduler = dhub::server::restore(&store, &Options::default()).map_err(unread)?;
+    println!("{} saved to {}: {}", name(file), name(to), found(&scheduler));
+    list("lost task", &rescued.tasks);
+    list("lost     ", &rescued.lost);
+    list("in doubt ", &rescued.doubt);
+    store.close().map_err(unread)?;
+    match rescued.is_whole() {
+        true => Ok(()),
+        false => Err(Failure::Incomplete { file: name(file) }),
+    }
 }
 
 /// For the lock: when this hub started.

@@ -17,8 +17,9 @@ use crate::scheduler::message::Turn;
 /// SQLite's log, as a start finds it.
 pub struct Found {
     file: PathBuf,
-    /// Nothing is there, where a hub that died leaves one.
+    /// Nothing is there, where a hub that died leaves one; or nothing is in it.
     is_missing: bool,
+    is_empty: bool,
     /// What the tables have without it.
     alone: Turn,
 }
@@ -37,14 +38,14 @@ impl Found {
         };
         let Some(bytes) = bytes else {
             let (file, is_missing) = (file.to_owned(), !path.exists());
-            return Ok(Some(Self { file, is_missing, alone: 0 }));
+            return Ok(Some(Self { file, is_missing, is_empty: true, alone: 0 }));
         };
         let (size, alone) = alone(file).unwrap_or_default();
         if size > 0 && Wal::read(bytes, size).is_some_and(|wal| wal.is_damaged()) {
             let why = "what cannot be read was followed by more".into();
             return Err(OpenError::WalDamaged { file: file.to_owned(), wal: path, why });
         }
-        Ok(Some(Self { file: file.to_owned(), is_missing: false, alone }))
+        Ok(Some(Self { file: file.to_owned(), is_missing: false, is_empty: false, alone }))
     }
 
     /// With what the tables say now: are they as they were? `records` are of the file's redo log.
@@ -54,15 +55,19 @@ impl Found {
         if turn >= noted && !self.is_missing {
             return Ok(());
         }
-        if !self.is_missing {
+        if !self.is_empty {
             let why = format!("turn {noted} was in it, and what can be read ends with turn {turn}");
             return Err(OpenError::WalDamaged { file, wal, why });
         }
         let unusable = |source| OpenError::Unusable { file: file.clone(), source };
         // Somebody else may have moved it into the file; then that is whole.
         if turn >= noted && problems(db).map_err(unusable)?.is_empty() {
-            tracing::warn!("{} is missing; {} has all of it", wal.display(), file.display());
+            tracing::info!("{} is missing; {} has all of it", wal.display(), file.display());
             return Ok(());
+        }
+        if self.is_missing && fs::metadata(&wal).is_ok_and(|meta| meta.len() == 0) {
+            // SQLite made it just now. Left there, the next start would find nothing missing.
+            let _ = fs::remove_file(&wal);
         }
         Err(OpenError::WalMissing { file, wal })
     }

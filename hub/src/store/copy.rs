@@ -145,13 +145,13 @@ impl Copying {
 
 /// An empty file of its user's alone, in the directory where the copy is to be; by its real name, since
 /// SQLite is to follow no link.
-fn make_part(to: &Path) -> io::Result<TempPath> {
+pub(super) fn make_part(to: &Path) -> io::Result<TempPath> {
     let dir = parent(to).canonicalize()?;
     Ok(Builder::new().prefix(".dhub-").suffix(".part").tempfile_in(dir)?.into_temp_path())
 }
 
 /// It is synced as a whole at the end, and thrown away if it does not get there.
-fn open_part(part: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open_part(part: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let db = Connection::open_with_flags(part, flags)?;
     db.pragma_update(None, "journal_mode", "OFF")?;
@@ -168,6 +168,11 @@ fn stand_alone(part: &Path) -> rusqlite::Result<()> {
 /// Syncs the copy and gives it its name, unless somebody else took that meanwhile.
 fn keep(part: TempPath, to: &Path, mode: Mode) -> io::Result<u64> {
     stand_alone(&part).map_err(io::Error::other)?;
+    keep_whole(part, to, mode)
+}
+
+/// The same of a file that is complete in itself.
+pub(super) fn keep_whole(part: TempPath, to: &Path, mode: Mode) -> io::Result<u64> {
     let file = File::open(&part)?;
     file.set_permissions(fs::Permissions::from_mode(mode.bits()))?;
     file.sync_all()?;

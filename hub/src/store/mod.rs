@@ -14,10 +14,10 @@ mod network;
 mod open;
 mod read;
 pub mod redo;
+mod rescue;
 mod restore;
 mod row;
 mod version;
-#[allow(dead_code)]
 mod wal;
 
 use std::cell::{Cell, RefCell};
@@ -39,6 +39,7 @@ pub use open::{Access, OpenError, Opened};
 pub use read::{MATCH_PATTERNS_MAX, Matching, Page};
 pub use redo::Doubt;
 use redo::{NOTE_MS, Redo, Room};
+pub use rescue::{RescueError, Rescued, rescue};
 
 pub use row::{AttemptRow, FailureRow, TaskRow};
 

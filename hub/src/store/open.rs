@@ -49,7 +49,7 @@ pub enum OpenError {
     Unusable { file: PathBuf, source: rusqlite::Error },
     #[error("cannot use {}: {source}", .file.display())]
     Unreadable { file: PathBuf, source: StoreError },
-    #[error("{} is missing, and has what is not in {} yet\n  {}", .wal.display(), .file.display(), advice(.file, "bring it back beside the file"))]
+    #[error("{} is missing or empty, and had what is not in {} yet\n  {}", .wal.display(), .file.display(), advice(.file, "bring it back beside the file"))]
     WalMissing { file: PathBuf, wal: PathBuf },
     #[error("{} is damaged: {why}\n  {}", .wal.display(), advice(.file, "bring back a sound copy of it"))]
     WalDamaged { file: PathBuf, wal: PathBuf, why: String },
@@ -70,7 +70,9 @@ pub enum OpenError {
 /// What to do about damage: what loses nothing first.
 fn advice(file: &Path, first: &str) -> String {
     let file = file.display();
-    format!("{first}; if that cannot be, save what can be read to a new file, with a list of what cannot: dhub rescue {file} TO")
+    format!(
+        "{first}; if that cannot be, save what can be read to a new file, with a list of what cannot: dhub rescue {file} TO"
+    )
 }
 
 fn wal_may_lack(file: &Path) -> String {
@@ -436,9 +438,8 @@ fn open_redo(
         }
     }
     if !is_clean {
-        // What is left behind its last commit must not be taken for damage later. If there is no
-        // room for it in the file, it stays where it is safe.
-        let _ = move_wal(db);
+        // What is left behind its last commit must not be taken for damage later.
+        move_wal(db).map_err(|source| OpenError::Unusable { file: file.to_owned(), source })?;
     }
     let is_new = id == 0 || access.without_redo;
     if is_new {

@@ -81,7 +81,8 @@ impl Redo {
     /// A log without turns that count; what is in the file is written over. `turn` is the last one
     /// that the tables have.
     pub fn new(medium: Box<dyn Medium>, id: u64, region_bytes: u64, turn: Turn) -> Self {
-        let regions = region_starts(region_bytes).map(|start| Region { start, ..Region::default() });
+        let regions =
+            region_starts(region_bytes).map(|start| Region { start, ..Region::default() });
         let (record, bytes) = (Vec::new(), 0);
         Self { medium, id, region_bytes, regions, current: 0, record, bytes, noted: turn, notes: 0 }
     }

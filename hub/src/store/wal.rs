@@ -114,6 +114,19 @@ impl Wal {
     }
 }
 
+impl Wal {
+    /// Frames before the last commit that cannot be read, and whose pages no later one has.
+    pub fn unread(&self) -> usize {
+        let last = self.frames.iter().rposition(|frame| frame.is_sound && frame.pages_after > 0);
+        let frames = &self.frames[..last.map_or(0, |last| last + 1)];
+        let has_later = |at: usize, page: u32| {
+            frames[at + 1..].iter().any(|later| later.is_sound && later.page == page)
+        };
+        let unread = frames.iter().enumerate().filter(|(_, frame)| !frame.is_sound);
+        unread.filter(|(at, frame)| !has_later(*at, frame.page)).count()
+    }
+}
+
 /// The size of the pages, as the first bytes of a file say it.
 pub fn page_size(file: &[u8]) -> Option<usize> {
     let size = u16::from_be_bytes(file.get(16..18)?.try_into().ok()?);

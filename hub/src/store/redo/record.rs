@@ -150,7 +150,7 @@ mod tests {
         let edge = PAGE - HEADER;
         let more = PAGE - STAMP;
         for size in [0, 1, edge - 1, edge, edge + 1, edge + more, edge + more + 1, 100_000] {
-            let body: Vec<u8> = (0..size).map(|i| (i * i >> 3) as u8 | 1).collect();
+            let body: Vec<u8> = (0..size).map(|i| ((i * i) >> 3) as u8 | 1).collect();
             let mut record = vec![0; HEADER];
             record.extend_from_slice(&body);
             seal(&mut record, head);

@@ -86,7 +86,9 @@ impl Records {
         while let Some(rest) = bytes.get(page * PAGE..).filter(|rest| !rest.is_empty()) {
             let Some(record) = record::parse(rest) else {
                 match record::remnant(&rest[..rest.len().min(PAGE)]) {
-                    Remnant::Of(turn) if !NOTES.contains(&page) => found.torn = found.torn.max(turn),
+                    Remnant::Of(turn) if !NOTES.contains(&page) => {
+                        found.torn = found.torn.max(turn)
+                    }
                     _ => {}
                 }
                 page += 1;

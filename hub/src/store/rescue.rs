@@ -1,0 +1,175 @@
+//! Saving what can be read: from a file, SQLite's log and the redo log into a new file, with a list
+//! of what cannot. The originals are only read.
+//!
+//! The tables are taken as they are where they are sound, else row by row around the damage. Then
+//! come the turns of the redo log, all of them if they join, else what of them fits. The new file
+//! grows beside `TO` and gets its name when it is sound and on disk.
+
+mod image;
+mod mend;
+mod replay;
+mod rows;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use dhub_proto::private::Mode;
+use rusqlite::Connection;
+
+use super::check::problems;
+use super::copy::{keep_whole, make_part};
+use super::open::{redo_path, wal_path};
+use super::redo::{REGION_BYTES, Records};
+use super::version::{create, migrate};
+use super::{FileLock, LockError, mark};
+use crate::scheduler::message::Turn;
+use image::Originals;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RescueError {
+    #[error("{} exists already; nothing was written", .0.display())]
+    Exists(PathBuf),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("{}: {source}", .path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{} can be written by others, so what is in it may be theirs; if you trust it, mend it with: chmod go-w '{}'", .0.display(), .0.display())]
+    Writable(PathBuf),
+    #[error("neither {} nor a log of it is there", .0.display())]
+    Absent(PathBuf),
+    #[error("{} is not a file of dhub", .0.display())]
+    Foreign(PathBuf),
+    #[error("{} is of version {found}; use the newer dhub that wrote it", .file.display())]
+    Newer { file: PathBuf, found: i64 },
+    #[error("cannot write {}: {source}", .to.display())]
+    Write { to: PathBuf, source: rusqlite::Error },
+    #[error("what was saved is not sound:\n  {}\n  nothing was written; please report this", .0.join("\n  "))]
+    Unsound(Vec<String>),
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+pub struct Rescued {
+    /// Names of tasks that were there and cannot be read.
+    pub tasks: Vec<String>,
+    /// What else is lost, a line each.
+    pub lost: Vec<String>,
+    /// What may be lost, or may be otherwise than it was.
+    pub doubt: Vec<String>,
+}
+
+impl Rescued {
+    pub fn is_whole(&self) -> bool {
+        self.tasks.is_empty() && self.lost.is_empty() && self.doubt.is_empty()
+    }
+}
+
+/// Saves what can be read of `file` to the new file `to`.
+pub fn rescue(file: &Path, to: &Path, mode: Mode, since: &str) -> Result<Rescued, RescueError> {
+    if to.symlink_metadata().is_ok() {
+        return Err(RescueError::Exists(to.to_owned()));
+    }
+    // As a hub resolves it: what belongs to it lies beside the real one.
+    let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let _lock = match FileLock::take(&real, since) {
+        Err(error @ LockError::InUse { .. }) => return Err(error.into()),
+        // Where nothing can be written no hub runs either.
+        lock => lock.ok(),
+    };
+    let mut originals = Originals::open(&real)?;
+    let write = |source| RescueError::Write { to: to.to_owned(), source };
+    let io = |source| RescueError::Io { path: to.to_owned(), source };
+    let mut rescued = Rescued::default();
+
+    let image = originals.image(to, &mut rescued)?;
+    let part = make_part(to).map_err(io)?;
+    let mut db = open_scratch(&part).map_err(write)?;
+    let (base, is_sound) = match &image {
+        Some(image) if image.is_sound => {
+            image.copy_to(&mut db).map_err(write)?;
+            let transaction = db.unchecked_transaction().map_err(write)?;
+            migrate(&db).map_err(write)?;
+            transaction.commit().map_err(write)?;
+            (image.turn, true)
+        }
+        image => {
+            create(&mut db).map_err(write)?;
+            let base = image.as_ref().map_or(0, |image| image.turn);
+            if let Some(image) = image {
+                rows::save(&image.db, &db, &mut rescued).map_err(write)?;
+            }
+            (base, false)
+        }
+    };
+    drop(image);
+    let turn = read_redo(&real, &originals, &db, base, is_sound, &mut rescued).map_err(write)?;
+    mend::mend(&db, &mut rescued).map_err(write)?;
+    let finish = || {
+        mark::mark_copy(&db)?;
+        super::fold::set(&db, "turn", turn)?;
+        db.pragma_update(None, "journal_mode", "DELETE")
+    };
+    finish().map_err(write)?;
+    let problems = problems(&db).map_err(write)?;
+    if !problems.is_empty() {
+        return Err(RescueError::Unsound(problems));
+    }
+    db.close().map_err(|(_, source)| write(source))?;
+    keep_whole(part, to, mode).map_err(io)?;
+    Ok(rescued)
+}
+
+/// A file that is thrown away unless it is complete.
+fn open_scratch(part: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open(part)?;
+    db.pragma_update(None, "journal_mode", "MEMORY")?;
+    db.pragma_update(None, "synchronous", "OFF")?;
+    Ok(db)
+}
+
+/// Adds what the redo log has, and says what it lacks; the last turn.
+fn read_redo(
+    file: &Path,
+    originals: &Originals,
+    db: &Connection,
+    base: Turn,
+    is_sound: bool,
+    rescued: &mut Rescued,
+) -> rusqlite::Result<Turn> {
+    let path = redo_path(file);
+    let (id, is_clean, _) = originals.marks.unwrap_or_default();
+    let needs_one = originals.marks.is_some() && !is_clean;
+    let Some(bytes) = originals.redo.clone() else {
+        if needs_one {
+            let text = format!("{} is missing: what came after turn {base}", path.display());
+            rescued.lost.push(text);
+        }
+        return Ok(base);
+    };
+    let records = Records::of(bytes, REGION_BYTES);
+    let Some(owner) = records.owner() else {
+        if needs_one {
+            let why = match records.of_another_version {
+                true => "is of another version of dhub, which can start on it",
+                false => "cannot be read",
+            };
+            rescued.lost.push(format!("{} {why}: what came after turn {base}", path.display()));
+        }
+        return Ok(base);
+    };
+    // A log is written over, so after a clean stop nothing in it is newer than the tables.
+    if owner != id && id != 0 {
+        if records.has_turns() {
+            let text = format!("{} is of another file; nothing of it was used", path.display());
+            rescued.doubt.push(text);
+        }
+        return Ok(base);
+    }
+    if records.folded > base && wal_path(file).exists() {
+        rescued.doubt.push(format!(
+            "the tables had turn {}, and what can be read of them ends with turn {base}",
+            records.folded
+        ));
+    }
+    replay::replay(db, &records, base, is_sound, rescued)
+}

@@ -1,0 +1,92 @@
+//! What rows that were saved one by one do not agree on.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::Rescued;
+use crate::scheduler::State;
+use crate::store::{FINISHED, unix_ms};
+
+/// Attempts that may have been given out and are known to nobody now: what is given out next has a
+/// higher number, so that their outcomes are stale.
+const ATTEMPTS_UNKNOWN: i64 = 100;
+
+/// Makes one whole of it, and lists what is given up for that.
+pub fn mend(db: &Connection, rescued: &mut Rescued) -> rusqlite::Result<()> {
+    let transaction = db.unchecked_transaction()?;
+    name_lost(db, rescued)?;
+    let mut drop = |sql: &str, what: &str| -> rusqlite::Result<()> {
+        match db.execute(sql, [])? {
+            0 => {}
+            rows => rescued.doubt.push(format!("{rows} {what}")),
+        }
+        Ok(())
+    };
+    drop(
+        "DELETE FROM leases WHERE task NOT IN (SELECT id FROM tasks WHERE state = 2)
+            OR worker NOT IN (SELECT id FROM workers)
+            OR attempt <= (SELECT t.attempt FROM tasks t WHERE t.id = leases.task)",
+        "tasks that ran are given out again, as it is not known who held them",
+    )?;
+    drop(
+        "DELETE FROM attempts WHERE task NOT IN (SELECT id FROM tasks)",
+        "attempts at tasks that are lost",
+    )?;
+    add_needed(db)?;
+    if !rescued.is_whole() {
+        db.execute(
+            "UPDATE tasks SET attempt = attempt + ?1
+             WHERE state = 2 AND id NOT IN (SELECT task FROM leases)",
+            [ATTEMPTS_UNKNOWN],
+        )?;
+    }
+    for state in FINISHED {
+        db.execute(
+            "INSERT OR REPLACE INTO totals
+             VALUES (?1, (SELECT count(*) FROM tasks WHERE state = ?1))",
+            [state as i64],
+        )?;
+    }
+    transaction.commit()
+}
+
+fn has_lost(db: &Connection) -> rusqlite::Result<bool> {
+    db.prepare("SELECT 1 FROM temp.sqlite_schema WHERE name = 'lost'")?.exists([])
+}
+
+fn name_lost(db: &Connection, rescued: &mut Rescued) -> rusqlite::Result<()> {
+    if has_lost(db)? {
+        let mut select = db.prepare(
+            "SELECT name FROM temp.lost l WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE id = l.id)",
+        )?;
+        let names = select.query_map([], |row| row.get(0))?;
+        rescued.tasks = names.collect::<rusqlite::Result<_>>()?;
+    }
+    Ok(())
+}
+
+/// Tasks that are lost and that others need: as names that nobody added yet.
+fn add_needed(db: &Connection) -> rusqlite::Result<()> {
+    let mut select = db.prepare(
+        "SELECT DISTINCT need.value FROM tasks t, json_each('[' || t.needs || ']') need
+         WHERE NOT EXISTS (SELECT 1 FROM tasks n WHERE n.id = need.value)",
+    )?;
+    let ids = select.query_map([], |row| row.get::<_, i64>(0))?;
+    let ids = ids.collect::<rusqlite::Result<Vec<_>>>()?;
+    let has_names = has_lost(db)?;
+    for id in ids {
+        let name: Option<String> = match has_names {
+            true => db
+                .query_row("SELECT name FROM temp.lost WHERE id = ?1", [id], |row| row.get(0))
+                .optional()?,
+            false => None,
+        };
+        let insert = "INSERT INTO tasks (id, name, state, created_ms) VALUES (?1, ?2, ?3, ?4)";
+        let add = |name: &str| db.execute(insert, (id, name, State::Missing as i64, unix_ms()));
+        let unknown = || format!("lost-{id}");
+        // Somebody else may have the name by now.
+        if add(&name.unwrap_or_else(unknown)).is_err() {
+            add(&unknown())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! `dhub rescue`: what can be read of damaged files, with a list of what cannot.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use e2e::{Hub, Output, Space, outcome_done, task, worker};
+use rusqlite::Connection;
+
+use crate::redo::{FILES, Killed, PAGE, killed};
+
+/// A hub with tables of many pages, killed when all is in them.
+fn large() -> Killed {
+    let mut hub = Hub::start();
+    let native = hub.native();
+    let mut tasks: Vec<_> = (1..=2000).map(|n| task(&format!("task-{n}"), &[])).collect();
+    tasks.iter_mut().for_each(|task| task.command = format!("run {}", "x".repeat(200)));
+    tasks.extend((1..=50).map(|n| task(&format!("after-{n}"), &[&format!("task-{}", 40 * n)])));
+    tasks.chunks(500).for_each(|tasks| {
+        native.create(tasks);
+    });
+    for _ in 0..30 {
+        let lease = native.steal_one(&worker(1));
+        assert_eq!(native.report(&worker(1), vec![outcome_done(&lease)]), []);
+    }
+    native.steal_one(&worker(2));
+    // A read waits until all is in the tables.
+    hub.query(&["list", "--all"]).ok();
+    hub.kill9();
+    Killed::take(&hub, 2050)
+}
+
+fn rescue(space: &Space) -> Output {
+    let before: Vec<_> = FILES.map(|name| fs::read(space.path(name)).ok()).into();
+    let output = space.run("dhub", &["rescue", "run.db", "saved.db"]);
+    let after: Vec<_> = FILES.map(|name| fs::read(space.path(name)).ok()).into();
+    assert!(before == after, "the originals are as they were");
+    output
+}
+
+fn lost(output: &Output) -> BTreeSet<String> {
+    let lines = output.stdout.lines();
+    lines.filter_map(|line| line.trim().strip_prefix("lost task  ")).map(str::to_owned).collect()
+}
+
+fn names(file: &Path) -> BTreeSet<String> {
+    let db = Connection::open(file).expect("a database");
+    let mut select = db.prepare("SELECT name FROM tasks WHERE state <> 1").expect("a table");
+    let names = select.query_map([], |row| row.get(0)).expect("names");
+    names.collect::<rusqlite::Result<_>>().expect("names")
+}
+
+/// What was saved is a file like any other.
+#[track_caller]
+fn is_usable(space: &Space) {
+    space.run("dhub", &["check", "saved.db"]).exits(0).prints(&["sound"]);
+    let hub = Hub::on(&space.path("saved.db"), &[]);
+    hub.native().create(&[task("another one", &[])]);
+    assert_eq!(hub.state("another one"), "ready");
+}
+
+#[test]
+fn of_a_hub_that_was_killed_all_is_saved() {
+    let killed = killed(3);
+    let space = killed.damaged("run.db", |_| {});
+    rescue(&space).exits(0).prints(&[&killed.said()]);
+    is_usable(&space);
+    let again = space.run("dhub", &["rescue", "run.db", "saved.db"]);
+    again.exits(9).is_one_message().says(&["saved.db exists already"]);
+    let mode = fs::metadata(space.path("saved.db")).expect("the file").permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+}
+
+#[test]
+fn only_what_was_in_a_damaged_page_is_lost_and_is_named() {
+    let killed = large();
+    // All in one file first, as most of it is.
+    let space = killed.damaged("run.db", |_| {});
+    space.run("dhub", &["check", "run.db"]).exits(0);
+    let sound = fs::read(space.path("run.db")).expect("the file");
+    let all = names(&space.path("run.db"));
+    let pages: Vec<_> = (1..sound.len() / PAGE).collect();
+    assert!(pages.len() > 100);
+    for page in pages.into_iter().step_by(7) {
+        let mut bytes = sound.clone();
+        bytes[page * PAGE..][..PAGE].fill(0xA5);
+        space.write("run.db", &bytes);
+        let _ = fs::remove_file(space.path("saved.db"));
+        let _ = fs::remove_file(space.path("saved.db.lock"));
+        let output = rescue(&space);
+        let (lost, saved) = (lost(&output), names(&space.path("saved.db")));
+        let gone: BTreeSet<_> = all.difference(&saved).cloned().collect();
+        // An inner page of a table leads to many rows; of those each name is told.
+        assert_eq!(lost, gone, "page {page}: {output:?}");
+        assert!(output.code == Some(0) || output.code == Some(28), "page {page}: {output:?}");
+        assert_eq!(output.code == Some(28), output.stdout.lines().count() > 1, "{output:?}");
+        space.run("dhub", &["check", "saved.db"]).exits(0).prints(&["sound"]);
+    }
+    is_usable(&space);
+}
+
+#[test]
+fn a_log_of_sqlites_that_is_missing_is_named_and_its_lack_too() {
+    let killed = large();
+    assert!(killed.files["run.db-wal"].len() > 100 * PAGE, "all is in the log");
+    let space = killed.without("run.db-wal");
+    for args in [&["check", "run.db"][..], &["-f", "run.db"]] {
+        let said = space.run("dhub", args);
+        said.exits(22).is_one_message().says(&[
+            "run.db-wal is missing or empty",
+            "dhub rescue ",
+            "run.db TO",
+        ]);
+        assert!(!said.stderr.contains("without-redo"), "{said:?}");
+    }
+    // The redo log may have all of it still; then nothing is lost.
+    let output = rescue(&space);
+    let is_whole = names(&space.path("saved.db")).len() as u64 == killed.tasks;
+    assert_eq!(output.code, Some(if is_whole { 0 } else { 28 }), "{output:?}");
+    is_usable(&space);
+
+    let mut killed = killed;
+    killed.files.remove("run.db-wal");
+    let space = killed.damaged("run.db.redo", |log| log[3 * PAGE..4 * PAGE].fill(0));
+    rescue(&space).exits(28).prints(&["lost       turn"]);
+    is_usable(&space);
+}
+
+#[test]
+fn a_log_of_sqlites_that_is_damaged_is_named_and_the_rest_of_it_saved() {
+    let killed = large();
+    let size = killed.files["run.db-wal"].len();
+    for at in [0, 17, 40, size / 3, size / 2] {
+        let space = killed.damaged("run.db-wal", |wal| wal[at] ^= 16);
+        let said = space.run("dhub", &["check", "run.db"]);
+        said.exits(22).is_one_message().says(&[
+            "run.db-wal is damaged",
+            "dhub rescue ",
+            "run.db TO",
+        ]);
+        assert!(!said.stderr.contains("without-redo"), "{said:?}");
+        let output = rescue(&space);
+        assert!(matches!(output.code, Some(0 | 28)), "{at}: {output:?}");
+        // One page of several hundred.
+        let saved = names(&space.path("saved.db"));
+        assert!(saved.len() as u64 + 50 > killed.tasks, "{at}: {} in {output:?}", saved.len());
+        is_usable(&space);
+    }
+}
+
+#[test]
+fn a_gap_in_the_redo_log_is_named_and_what_comes_behind_it_saved() {
+    let killed = killed(4);
+    let page = killed.records[1];
+    let space = killed.damaged("run.db.redo", |log| log[page * PAGE + 70] ^= 1);
+    let said = space.run("dhub", &["-f", "run.db"]);
+    said.exits(22).is_one_message().says(&[
+        "run.db.redo is damaged: turn",
+        "dhub rescue ",
+        "run.db TO",
+    ]);
+    assert!(!said.stderr.contains("without-redo"), "{said:?}");
+    let output = rescue(&space);
+    output.exits(28).prints(&["lost       turn", "of the redo log"]);
+    assert_eq!(names(&space.path("saved.db")).len() as u64, killed.tasks - 1, "{output:?}");
+    is_usable(&space);
+}
+
+#[test]
+fn without_the_redo_log_the_tables_are_saved() {
+    let killed = killed(3);
+    let space = killed.without("run.db.redo");
+    let said = space.run("dhub", &["-f", "run.db"]);
+    said.exits(22).is_one_message().says(&["run.db.redo is missing", "dhub rescue ", "run.db TO"]);
+    rescue(&space).exits(28).prints(&["run.db.redo is missing"]);
+    is_usable(&space);
+}
+
+#[test]
+fn without_the_file_its_logs_are_saved() {
+    let killed = killed(3);
+    let space = killed.without("run.db");
+    let output = rescue(&space);
+    assert!(matches!(output.code, Some(0 | 28)), "{output:?}");
+    assert!(names(&space.path("saved.db")).contains("t40"), "{output:?}");
+    is_usable(&space);
+}
+
+#[test]
+fn files_of_every_version_are_saved() {
+    for version in 1..=5 {
+        let file = format!("data/schema-{version}.db");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let space = Space::new();
+        space.write("run.db", fs::read(file).expect("the file"));
+        let all = names(&space.path("run.db"));
+        rescue(&space).exits(0);
+        assert_eq!(names(&space.path("saved.db")), all);
+        is_usable(&space);
+        // Row by row.
+        let db = Connection::open(space.path("run.db")).expect("a database");
+        db.execute_batch("UPDATE totals SET count = 77").expect("a table");
+        drop(db);
+        let _ = fs::remove_file(space.path("saved.db"));
+        rescue(&space).exits(0);
+        assert_eq!(names(&space.path("saved.db")), all);
+        is_usable(&space);
+    }
+}
+
+#[test]
+fn what_is_not_a_hubs_is_left_alone() {
+    let space = Space::new();
+    rescue(&space).exits(22).is_one_message().says(&["run.db"]);
+    let db = Connection::open(space.path("run.db")).expect("a database");
+    db.execute_batch("CREATE TABLE tasks (name TEXT)").expect("a table");
+    drop(db);
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(space.path("run.db"), private).expect("a mode");
+    rescue(&space).exits(22).is_one_message().says(&["not a file of dhub"]);
+    assert!(!space.path("saved.db").exists());
+    let hub = Hub::start();
+    hub.space.run("dhub", &["rescue", "run.db", "saved.db"]).exits(20).says(&["in use"]);
+}
