@@ -154,12 +154,57 @@ fn a_turn_that_no_region_holds_goes_into_the_tables() {
     assert_eq!(found(&place.file), 2_002);
 }
 
+/// It may have been cut off, or damaged later: a start goes on, and says so.
 #[test]
-fn a_write_that_was_cut_off_is_the_last_and_counts_for_nothing() {
+fn a_last_record_that_cannot_be_read_is_in_doubt() {
     let place = Place::new();
     place.killed_after(5);
     place.damage(5);
+    let opened = Store::open(&place.file, "now", false).expect("the file opens");
+    let doubt = opened.doubt.expect("a doubt");
+    assert_eq!(doubt.turn, 5);
+    assert!(doubt.to_string().contains("turn 5 cannot be read"), "{doubt}");
+    opened.store.close().expect("a clean stop");
     assert_eq!(found(&place.file), 4);
+}
+
+/// Nothing follows the last record, and a note says that it was safe.
+#[test]
+fn a_last_record_that_was_noted_is_damage() {
+    let place = Place::new();
+    let mut store = place.open(Access { alone: true, ..Access::default() }).expect("it opens");
+    add(&mut store, 1..=5);
+    store.note().expect("a note");
+    drop(store);
+    place.damage(5);
+    let refusal = place.refusal();
+    assert!(matches!(refusal, OpenError::RedoDamaged { .. }), "{refusal}");
+    let text = refusal.to_string();
+    assert!(text.contains("turn 5 is missing or damaged, and turn 5 was noted as safe"), "{text}");
+    assert!(text.contains("dhub rescue") && !text.contains("without-redo"), "{text}");
+}
+
+/// Some milliseconds after the last commit, and no second time.
+#[test]
+fn a_hub_with_nothing_to_do_notes_once_what_is_safe() {
+    let place = Place::new();
+    let mut store = place.open(Access::default()).expect("it opens");
+    add(&mut store, 1..=1);
+    let notes = || place.log()[PAGE..3 * PAGE].to_vec();
+    let noted =
+        |notes: &[u8], turn: u64| notes.chunks(PAGE).any(|page| page[8..16] == turn.to_le_bytes());
+    assert!(!noted(&notes(), 1));
+    // As the loop does it: it waits until there is something to do.
+    let mut last = notes();
+    while let Some(due) = store.due() {
+        std::thread::sleep(due);
+        store.fold().expect("a fold");
+        last = notes();
+    }
+    assert!(noted(&last, 1));
+    store.fold().expect("nothing to fold");
+    assert_eq!((notes() == last, store.due()), (true, None));
+    store.close().expect("a clean stop");
 }
 
 #[test]

@@ -15,7 +15,6 @@ use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
-use super::beside;
 use super::mark::marks;
 use super::network::network_file_system;
 use super::redo::{self, Doubt, Gap, Medium, Records, Redo, RedoFile};
@@ -163,7 +162,7 @@ impl Store {
         let lock = FileLock::take(&real, since)?;
         let was = guard(&real, access)?;
         let absent = std::fs::metadata(&real).map_or(true, |meta| meta.len() == 0);
-        let wal = beside::Found::look(&real, access)?;
+        let wal = super::beside::Found::look(&real, access)?;
         let (db, new) = open_connection(&real, access, absent)?;
         if new {
             // The entry of the new file in its directory must survive a loss of power too.
@@ -258,7 +257,7 @@ fn guard(file: &Path, access: Access) -> Result<Option<u32>, PrivateError> {
     if writable.is_empty() { Ok(was) } else { Err(PrivateError::Writable { paths: writable }) }
 }
 
-fn beside(file: &Path, end: &str) -> PathBuf {
+pub(super) fn beside(file: &Path, end: &str) -> PathBuf {
     let mut path = file.as_os_str().to_owned();
     path.push(end);
     path.into()
@@ -398,7 +397,7 @@ fn open_redo(
     file: &Path,
     db: &Connection,
     access: Access,
-    wal: Option<beside::Found>,
+    wal: Option<super::beside::Found>,
 ) -> Result<(Redo, Turn, bool, Option<Doubt>), OpenError> {
     let (mut id, is_clean, mut turn) =
         marks(db).map_err(|source| OpenError::Unusable { file: file.to_owned(), source })?;

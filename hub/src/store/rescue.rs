@@ -6,6 +6,7 @@
 //! grows beside `TO` and gets its name when it is sound and on disk.
 
 mod image;
+mod leaves;
 mod mend;
 mod replay;
 mod rows;
@@ -37,6 +38,8 @@ pub enum RescueError {
     Writable(PathBuf),
     #[error("neither {} nor a log of it is there", .0.display())]
     Absent(PathBuf),
+    #[error("nothing of {} can be read; nothing was written", .0.display())]
+    Nothing(PathBuf),
     #[error("{} is not a file of dhub", .0.display())]
     Foreign(PathBuf),
     #[error("{} is of version {found}; use the newer dhub that wrote it", .file.display())]
@@ -96,13 +99,16 @@ pub fn rescue(file: &Path, to: &Path, mode: Mode, since: &str) -> Result<Rescued
             create(&mut db).map_err(write)?;
             let base = image.as_ref().map_or(0, |image| image.turn);
             if let Some(image) = image {
-                rows::save(&image.db, &db, &mut rescued).map_err(write)?;
+                rows::save(&image.db, &image.part, &db, &mut rescued).map_err(write)?;
             }
             (base, false)
         }
     };
     drop(image);
     let turn = read_redo(&real, &originals, &db, base, is_sound, &mut rescued).map_err(write)?;
+    if !is_sound && is_empty(&db).map_err(write)? {
+        return Err(RescueError::Nothing(real));
+    }
     mend::mend(&db, &mut rescued).map_err(write)?;
     let finish = || {
         mark::mark_copy(&db)?;
@@ -117,6 +123,10 @@ pub fn rescue(file: &Path, to: &Path, mode: Mode, since: &str) -> Result<Rescued
     db.close().map_err(|(_, source)| write(source))?;
     keep_whole(part, to, mode).map_err(io)?;
     Ok(rescued)
+}
+
+fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
+    Ok(!db.prepare("SELECT 1 FROM tasks")?.exists([])?)
 }
 
 /// A file that is thrown away unless it is complete.

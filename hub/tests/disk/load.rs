@@ -410,6 +410,9 @@ impl<'a> Load<'a> {
             if let Some(after) = &mut self.after_commit {
                 after(&self.heard);
             }
+            if turn % 2 == 0 {
+                self.store.as_mut().expect("a hub that runs").note()?;
+            }
         }
         Ok(())
     }

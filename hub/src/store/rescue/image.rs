@@ -14,15 +14,19 @@ use crate::scheduler::message::Turn;
 use crate::store::check::problems;
 use crate::store::copy::{make_part, open_part};
 use crate::store::mark::marks;
-use crate::store::open::{redo_path, wal_path};
-use crate::store::version::{APPLICATION_ID, VERSION, version};
+use crate::store::open::{beside, redo_path, wal_path};
+use crate::store::version::{APPLICATION_ID, VERSION, create, version};
 use crate::store::wal::{Wal, page_size};
+
+/// Of a hub that runs with --network-file.
+const JOURNAL: &str = "-journal";
 
 /// What is there, to be read only.
 pub struct Originals {
     path: PathBuf,
     file: Option<File>,
     wal: Option<Vec<u8>>,
+    journal: Option<Vec<u8>>,
     pub redo: Option<Vec<u8>>,
     /// Of the tables as they are read: which redo log they have, whether they can do without, and
     /// their last turn.
@@ -36,7 +40,7 @@ pub struct Image {
     pub is_sound: bool,
     marks: Option<(u64, bool, Turn)>,
     /// Removed when it goes.
-    _part: TempPath,
+    pub part: TempPath,
 }
 
 impl Originals {
@@ -50,10 +54,11 @@ impl Originals {
             Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
         };
         let (wal, redo) = (bytes(wal_path(path))?, bytes(redo_path(path))?);
+        let journal = bytes(beside(path, JOURNAL))?;
         if file.is_none() && wal.is_none() && redo.is_none() {
             return Err(RescueError::Absent(path.to_owned()));
         }
-        Ok(Self { path: path.to_owned(), file, wal, redo, marks: None })
+        Ok(Self { path: path.to_owned(), file, wal, journal, redo, marks: None })
     }
 
     /// The tables with SQLite's log, or without it where that is better; None: nothing of them can be
@@ -125,31 +130,66 @@ impl Originals {
         if fs::metadata(&part)?.len() == 0 {
             return Ok(None);
         }
-        Ok(Image::open(part).ok())
+        if let Some(journal) = &self.journal {
+            // Rolled back as soon as it is opened.
+            fs::write(beside(&part, JOURNAL), journal)?;
+        }
+        Ok(Image::open(part))
     }
 }
 
 impl Image {
-    fn open(part: TempPath) -> rusqlite::Result<Self> {
-        let db = open_part(&part)?;
-        // Fails if there are no tables at all.
-        let tables: i64 =
-            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    fn open(part: TempPath) -> Option<Self> {
+        let read = |db: &Connection| {
+            // Fails if there are no tables at all.
+            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+        };
+        let opened = || open_part(&part).and_then(|db| Ok((read(&db)?, db)));
+        let first = opened();
+        let _ = fs::remove_file(beside(&part, JOURNAL));
+        let (tables, db, is_patched) = match first {
+            Ok((tables, db)) => (tables, db, false),
+            Err(_) => {
+                replace_first_page(&part).ok()?;
+                let (tables, db) = opened().ok()?;
+                (tables, db, true)
+            }
+        };
         let marks = marks(&db).ok();
         let is_ours = identity(&db).is_ok_and(|(id, _)| id == APPLICATION_ID);
         let is_sound = match is_ours && marks.is_some() {
-            true => problems(&db).is_ok_and(|problems| problems.is_empty()),
+            true => !is_patched && problems(&db).is_ok_and(|problems| problems.is_empty()),
             // Somebody else's, or one of ours whose first page is damaged.
             false => !is_ours && tables > 0 && is_whole(&db),
         };
         let turn = marks.map_or(0, |(_, _, turn)| turn);
-        Ok(Self { db, turn, is_sound, marks, _part: part })
+        Some(Self { db, turn, is_sound, marks, part })
     }
 
     pub fn copy_to(&self, db: &mut Connection) -> rusqlite::Result<()> {
         let copy = Backup::new(&self.db, db)?;
         copy.step(-1).map(drop)
     }
+}
+
+/// The page that says where the tables begin cannot be read: then as a new file has it. What is found
+/// there is looked at row by row.
+fn replace_first_page(part: &Path) -> rusqlite::Result<()> {
+    let io = |error: io::Error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
+    let dir = tempfile::tempdir().map_err(io)?;
+    let template = dir.path().join("new.db");
+    let mut db = Connection::open(&template)?;
+    create(&mut db)?;
+    db.close().map_err(|(_, error)| error)?;
+    let bytes = fs::read(template).map_err(io)?;
+    let Some(size) = page_size(&bytes) else { return Ok(()) };
+    let mut page = bytes[..size].to_vec();
+    let file = OpenOptions::new().write(true).open(part).map_err(io)?;
+    let pages = file.metadata().map_err(io)?.len() / size as u64;
+    // How many there are, and none of them unused.
+    page[28..32].copy_from_slice(&(pages as u32).to_be_bytes());
+    page[32..40].fill(0);
+    file.write_all_at(&page, 0).map_err(io)
 }
 
 fn identity(db: &Connection) -> rusqlite::Result<(i64, i64)> {

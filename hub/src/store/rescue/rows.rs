@@ -3,12 +3,13 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Statement, params_from_iter};
 
-use super::Rescued;
 use super::image::is_damage;
+use super::{Rescued, leaves};
 
 struct Table {
     name: &'static str,
@@ -83,14 +84,28 @@ const KEYS_GUESSED: i64 = 1 << 20;
 /// Names of tasks, by the index that has them too.
 const NAMES: &str = "SELECT id, name FROM tasks INDEXED BY sqlite_autoindex_tasks_1 ORDER BY name";
 
+/// Those that are not done, in the same way.
+const UNDONE: &str =
+    "SELECT id, state FROM tasks INDEXED BY tasks_undone WHERE state <> 5 ORDER BY state, id";
+/// Of a row that the first version wrote.
+const COLUMNS_MIN: usize = 14;
+
 /// Copies all rows that can be read.
-pub fn save(from: &Connection, to: &Connection, rescued: &mut Rescued) -> rusqlite::Result<()> {
+pub fn save(
+    from: &Connection,
+    path: &Path,
+    to: &Connection,
+    rescued: &mut Rescued,
+) -> rusqlite::Result<()> {
     let transaction = to.unchecked_transaction()?;
     let last = number(from, "SELECT max(id) FROM tasks")
         .or_else(|| number(from, &format!("SELECT max(id) FROM ({NAMES})")))
         .or_else(|| number(from, "SELECT max(task) FROM attempts"));
     let last_task = last.unwrap_or(KEYS_GUESSED);
     let lost = copy(from, to, &TASKS, last_task)?;
+    if !lost.ranges.is_empty() {
+        read_leaves(from, path, to, &lost.ranges)?;
+    }
     name_lost(from, to, &lost, rescued)?;
     for table in OTHERS {
         let last = match table.name {
@@ -109,6 +124,55 @@ pub fn save(from: &Connection, to: &Connection, rescued: &mut Rescued) -> rusqli
         }
     }
     transaction.commit()
+}
+
+/// Tasks whose pages are sound, though nothing leads there. A page that is not used any more looks
+/// the same, so a row counts only if both indices say that it is of now.
+fn read_leaves(
+    from: &Connection,
+    path: &Path,
+    to: &Connection,
+    lost: &[RangeInclusive<i64>],
+) -> rusqlite::Result<()> {
+    to.execute_batch(
+        "CREATE TEMP TABLE names (id INTEGER PRIMARY KEY, name TEXT);
+         CREATE TEMP TABLE undone (id INTEGER PRIMARY KEY, state INTEGER)",
+    )?;
+    let fill = |select: &str, insert: &str| -> rusqlite::Result<()> {
+        let (mut select, mut insert) = (from.prepare(select)?, to.prepare(insert)?);
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            insert.execute((row.get::<_, Value>(0)?, row.get::<_, Value>(1)?))?;
+        }
+        Ok(())
+    };
+    let filled = fill(NAMES, "INSERT OR IGNORE INTO temp.names VALUES (?1, ?2)")
+        .and_then(|()| fill(UNDONE, "INSERT OR IGNORE INTO temp.undone VALUES (?1, ?2)"));
+    if filled.is_err() {
+        return Ok(());
+    }
+    let mut is_of_now = to.prepare(
+        "SELECT 1 FROM temp.names n LEFT JOIN temp.undone u USING (id)
+         WHERE id = ?1 AND n.name = ?2 AND coalesce(u.state, 5) = ?3",
+    )?;
+    leaves::each_row(path, |id, mut values| {
+        let count = values.len();
+        let is_lost = lost.iter().any(|range| range.contains(&id));
+        if !is_lost || count < COLUMNS_MIN || count > TASKS.columns.len() {
+            return Ok(());
+        }
+        values[0] = Value::Integer(id);
+        if is_task(&values) && is_of_now.exists((id, &values[1], &values[2]))? {
+            let columns = TASKS.columns[..count].join(", ");
+            let places: Vec<_> = (1..=count).map(|i| format!("?{i}")).collect();
+            let places = places.join(", ");
+            to.prepare_cached(&format!(
+                "INSERT OR IGNORE INTO tasks ({columns}) VALUES ({places})"
+            ))?
+            .execute(params_from_iter(values))?;
+        }
+        Ok(())
+    })
 }
 
 fn number(db: &Connection, sql: &str) -> Option<i64> {
