@@ -1,0 +1,124 @@
+//! SQLite's log, damaged after a hub was killed, wherever its checkpoints were then: a start finds all
+//! that was committed, or it names the log.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::*;
+use dhub::scheduler::message::*;
+use dhub::scheduler::{Counts, State};
+use dhub::store::{Access, OpenError, Store, rescue};
+use dhub_proto::private::Mode;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+const FRAME: usize = 24 + 4096;
+
+fn beside(file: &Path, end: &str) -> PathBuf {
+    format!("{}{end}", file.display()).into()
+}
+
+/// A hub commits so many turns, folds each few of them, and is killed.
+fn killed_after(dir: &Path, turns: u64) -> PathBuf {
+    let file = dir.join("run.db");
+    let access = Access { alone: true, checkpoint_pages: 30, ..Access::default() };
+    let mut store = Store::open_with(&file, "now", access).expect("it opens").store;
+    for turn in 1..=turns {
+        let mut changes = Vec::new();
+        for id in 5 * turn - 4..=5 * turn {
+            let command = Some(format!("run {}", "x".repeat(id as usize * 131 % 700)).into());
+            let details = Some(Box::new(Details { command, ..Details::default() }));
+            let task = Box::new(NewTask { details, ..task(&format!("t{id}"), &[]) });
+            changes.push(Change::Added { id, task, needs: Vec::new(), adopted: false });
+        }
+        if turn > 3 {
+            let (task, state, attempt) = (turn, State::Cancelled, 0);
+            let (failures, reclaims, blame) = (0, 0, 0);
+            changes.push(Change::Finished { task, state, attempt, failures, reclaims, blame });
+        }
+        let mut counts = Counts::default();
+        counts.set(State::Cancelled, turn.saturating_sub(3));
+        store.commit(changes, &counts).expect("a commit");
+        if turn % 3 == 0 {
+            store.settle().expect("it is folded");
+        }
+        store.note().expect("a note");
+    }
+    file
+}
+
+/// Whatever the file says of tasks, when a start is through.
+fn dump(file: &Path) -> Vec<String> {
+    let db = Connection::open(file).expect("a database");
+    let sql =
+        "SELECT id || name || state || coalesce(command, '') || coalesce(needs, '') FROM tasks
+        UNION ALL SELECT 'total' || state || count FROM totals ORDER BY 1";
+    let mut select = db.prepare(sql).expect("SQL");
+    let rows = select.query_map([], |row| row.get(0)).expect("rows");
+    rows.collect::<rusqlite::Result<_>>().expect("rows")
+}
+
+fn copy(from: &Path, to: &Path) -> PathBuf {
+    let file = to.join("run.db");
+    for end in ["", "-wal", ".redo"] {
+        fs::copy(beside(from, end), beside(&file, end)).expect("a copy");
+    }
+    file
+}
+
+/// What a start and a check find; None: it names the log.
+fn started(file: &Path, what: &str) -> Option<Vec<String>> {
+    match Store::open(file, "now", false) {
+        Ok(opened) => {
+            assert_eq!(opened.store.check().expect("a look"), [""; 0], "{what}");
+            opened.store.close().expect("a clean stop");
+            Some(dump(file))
+        }
+        Err(OpenError::WalDamaged { .. } | OpenError::WalMissing { .. }) => None,
+        Err(error) => panic!("{what}: {error}"),
+    }
+}
+
+#[test]
+fn no_flip_in_sqlites_log_changes_anything_in_silence() {
+    let (mut told, mut harmless, mut saved) = (0, 0, 0);
+    for turns in [2, 3, 7, 10, 12, 15, 18, 22, 27] {
+        let dir = TempDir::new().expect("a directory");
+        let file = killed_after(dir.path(), turns);
+        let size = fs::metadata(beside(&file, "-wal")).expect("the log").len() as usize;
+        let sound = TempDir::new().expect("a directory");
+        let expected = started(&copy(&file, sound.path()), "sound").expect("a sound file");
+        // In the header, in each frame's header, and in its page.
+        let frames = (0..size.saturating_sub(32) / FRAME).map(|frame| 32 + frame * FRAME);
+        let places = frames.flat_map(|at| [at + 3, at + 9, at + 17, at + 24 + at * 7 % 4096]);
+        for (i, at) in [1, 13, 18, 25].into_iter().filter(|at| at < &size).chain(places).enumerate()
+        {
+            let dir = TempDir::new().expect("a directory");
+            let file = copy(&file, dir.path());
+            let wal = beside(&file, "-wal");
+            let mut bytes = fs::read(&wal).expect("the log");
+            bytes[at] ^= 1 << (i % 8);
+            fs::write(&wal, bytes).expect("the log");
+            let what = format!("{turns} turns, byte {at} of {size}");
+            let to = dir.path().join("saved.db");
+            if i % 5 == 0 {
+                let rescued = rescue(&file, &to, Mode::PRIVATE, "now").expect("a rescue");
+                if rescued.is_whole() {
+                    assert_eq!(dump(&to), expected, "{what}");
+                    saved += 1;
+                }
+            }
+            match started(&file, &what) {
+                Some(found) => {
+                    assert_eq!(found, expected, "{what}");
+                    harmless += 1;
+                }
+                None => told += 1,
+            }
+        }
+    }
+    println!("{told} told, {harmless} harmless; {saved} saved whole");
+    assert!(told > 50 && harmless > 20 && saved > 20);
+}
