@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use e2e::{Hub, Output, Space, task};
+use e2e::{Hub, Output, Process, Space, eventually, task};
 
 pub const PAGE: usize = 4096;
 const LOG: &str = "run.db.redo";
@@ -107,6 +107,7 @@ fn is_told(killed: &Killed, check: &Output, what: &str) {
 fn a_flip_anywhere_in_what_is_not_folded_is_never_silent() {
     let killed = killed(3);
     let last = killed.records.len() - 1;
+    let mut is_said = false;
     for (i, &page) in killed.records.iter().enumerate() {
         // Of the header and of the body; of the last record more.
         let bytes: Vec<usize> = match i == last {
@@ -117,9 +118,29 @@ fn a_flip_anywhere_in_what_is_not_folded_is_never_silent() {
             let at = page * PAGE + byte;
             let space = killed.damaged(LOG, |log| log[at] ^= 1 << (byte % 8));
             let what = format!("record {i} of {}, byte {byte}", last + 1);
-            is_told(&killed, &space.run("dhub", &["check", "run.db"]), &what);
+            let check = space.run("dhub", &["check", "run.db"]);
+            is_told(&killed, &check, &what);
+            if check.stdout.contains("in doubt") && !is_said {
+                is_said = true;
+                let space = killed.damaged(LOG, |log| log[at] ^= 1 << (byte % 8));
+                a_start_says_so(&space);
+            }
         }
     }
+}
+
+/// It goes on with what there is.
+fn a_start_says_so(space: &Space) {
+    let mut command = space.command("dhub");
+    command.args(["-f", "run.db", "--local"]);
+    let mut hub = Process::start(command);
+    eventually("a start in doubt", || {
+        assert!(hub.is_running(), "{}", hub.stderr());
+        let said = hub.stderr();
+        said.contains("warning     in doubt: turn ").then_some(())
+    });
+    hub.signal(rustix::process::Signal::TERM);
+    hub.end().exits(0);
 }
 
 #[test]
@@ -139,7 +160,7 @@ fn what_was_noted_is_damage_and_the_start_says_what_saves_the_rest() {
     let mut hub = Hub::start();
     hub.native().create(&[task("a", &[])]);
     let log = hub.path(LOG);
-    e2e::eventually("a note", || {
+    eventually("a note", || {
         let bytes = fs::read(&log).expect("the log");
         let notes = [1, 2].map(|page| &bytes[page * PAGE..][..16]);
         let noted = notes.iter().map(|note| u64::from_le_bytes(note[8..].try_into().expect("8")));
