@@ -10,6 +10,7 @@ mod leaves;
 mod mend;
 mod replay;
 mod rows;
+mod table;
 
 use std::io;
 use std::path::{Path, PathBuf};
