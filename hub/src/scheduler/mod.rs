@@ -15,7 +15,6 @@ mod cancel;
 mod complete;
 mod counts;
 mod create;
-mod damaged;
 mod graph;
 mod lease;
 mod list;
@@ -37,7 +36,6 @@ mod worker_quota;
 use std::collections::{HashSet, VecDeque};
 
 pub use counts::Counts;
-pub use damaged::DAMAGED;
 pub use slab::CHUNK_BYTES;
 pub use task::{Slot, State, Task};
 pub use worker::Worker;
@@ -174,7 +172,6 @@ impl Scheduler {
             }
             Command::Revoked { keys } => self.revoked(&keys),
             Command::Marked { old, key } => self.marked(now, &old, &key),
-            Command::Damaged { names } => self.damaged(&names),
             Command::Undelivered { leases } => self.undelivered(&leases),
             Command::Forget { tickets } => self.forget_requests(&tickets),
             Command::Tick => self.tick(now),

@@ -98,11 +98,7 @@ impl Copying {
         let io = |source| CopyError::Io { to: to.to_owned(), source };
         let sqlite = |source| CopyError::Sqlite { to: to.to_owned(), source };
         let part = make_part(to).map_err(io)?;
-        let target = match dhub_checksum::is_summed(&from) {
-            true => new_part(&part),
-            false => open_plain_part(&part),
-        };
-        let target = target.map_err(sqlite)?;
+        let target = open_part(&part).map_err(sqlite)?;
         target.pragma_update(None, "synchronous", "OFF").map_err(sqlite)?;
         let ends = Ends { from, to: MutBorrow::new(target) };
         let pages = Pages::try_new(ends, |ends| Backup::new(&ends.from, ends.to.borrow_mut()))
@@ -154,35 +150,17 @@ pub(super) fn make_part(to: &Path) -> io::Result<TempPath> {
     Ok(Builder::new().prefix(".dhub-").suffix(".part").tempfile_in(dir)?.into_temp_path())
 }
 
-fn flags() -> OpenFlags {
-    OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW
-}
-
-/// It is synced as a whole at the end, and thrown away if it does not get there. Each page gets its checksum.
-pub(super) fn new_part(part: &Path) -> rusqlite::Result<Connection> {
-    let db = open_part(part)?;
-    dhub_checksum::reserve(&db)?;
-    Ok(db)
-}
-
-/// One with pages in it already, which have checksums or have none.
+/// It is synced as a whole at the end, and thrown away if it does not get there.
 pub(super) fn open_part(part: &Path) -> rusqlite::Result<Connection> {
-    let db = dhub_checksum::open(part, flags(), None)?;
-    db.pragma_update(None, "journal_mode", "OFF")?;
-    Ok(db)
-}
-
-/// The same for a copy of a file that has no checksums yet.
-fn open_plain_part(part: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open_with_flags(part, flags())?;
+    let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let db = Connection::open_with_flags(part, flags)?;
     db.pragma_update(None, "journal_mode", "OFF")?;
     Ok(db)
 }
 
 /// The redo log of the file is not that of its copy.
 fn stand_alone(part: &Path) -> rusqlite::Result<()> {
-    let db = dhub_checksum::open(part, flags(), None)?;
-    db.pragma_update(None, "journal_mode", "OFF")?;
+    let db = open_part(part)?;
     mark::mark_copy(&db)?;
     db.close().map_err(|(_, error)| error)
 }
@@ -203,6 +181,6 @@ pub(super) fn keep_whole(part: TempPath, to: &Path, mode: Mode) -> io::Result<u6
     Ok(file.metadata()?.len())
 }
 
-pub(super) fn parent(to: &Path) -> &Path {
+fn parent(to: &Path) -> &Path {
     to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -7,13 +7,9 @@ use std::time::{Duration, Instant};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::damage::unless_damaged;
-use super::lost::{id_by_index, lost_name, lost_row, need_or_lost, state_by_index};
 use super::open::wal_path;
 use super::restore::{DETAILS_BYTES, parse_ids, stored_task, try_need};
 use super::row::*;
-use super::sum::sum;
-use super::version::version;
 use super::{OPEN, Store, StoreError, unix_ms};
 use crate::scheduler::State;
 use crate::scheduler::message::*;
@@ -47,7 +43,7 @@ impl Store {
     /// A task that memory lacks: finished, or a name that nothing waits for any more.
     pub fn look_up(&self, name: &str) -> Result<Option<PastTask>, StoreError> {
         let db = self.db()?;
-        let found = db
+        let past = db
             .prepare_cached(LOOK_UP)?
             .query_row([name], |row| {
                 let id = row.get::<_, i64>(0)? as TaskId;
@@ -61,37 +57,38 @@ impl Store {
                     holder: row.get(5)?,
                 })
             })
-            .optional();
-        if let Some(past) = unless_damaged(found)? {
-            return Ok(past);
-        }
-        let Some(id) = id_by_index(&db, name)? else { return Ok(None) };
-        let state = state_by_index(&db, id)?;
-        Ok(Some(PastTask { id, state, definition: 0, attempt: 0, blame: id, holder: None }))
+            .optional()?;
+        Ok(past)
     }
 
-    /// What a worker needs besides the name; None: the row is not the one that was written.
-    pub fn details(&self, id: TaskId) -> Result<Option<Details>, StoreError> {
+    /// What a worker needs besides the name.
+    pub fn details(&self, id: TaskId) -> Result<Details, StoreError> {
         if let Some((_, details)) = self.details.get(&id) {
-            return Ok(Some(details.clone()));
+            return Ok(details.clone());
         }
         let db = self.db()?;
-        let found = db
+        let details = db
             .prepare_cached(
-                "SELECT command, time_limit_ms, dir, env, stdin, name, definition, retries, sum
-                 FROM tasks WHERE id = ?1",
+                "SELECT command, time_limit_ms, dir, env, stdin FROM tasks WHERE id = ?1",
             )?
             .query_row([id as i64], |row| {
-                let (details, is_sound) = stored_details(row, id)?;
-                Ok(is_sound.then_some(details))
-            });
-        Ok(unless_damaged(found)?.flatten())
+                let text = |index| {
+                    Ok::<_, rusqlite::Error>(row.get::<_, Option<String>>(index)?.map(Name::from))
+                };
+                Ok(Details {
+                    command: text(0)?,
+                    time_limit_ms: row.get::<_, i64>(1)?.max(0) as u64,
+                    dir: text(2)?,
+                    env: text(3)?,
+                    stdin: row.get::<_, Option<Vec<u8>>>(4)?.map(Vec::into_boxed_slice),
+                })
+            })?;
+        Ok(details)
     }
 
     pub fn name(&self, id: TaskId) -> Result<String, StoreError> {
         let db = self.db()?;
-        let need = unless_damaged(try_need(&db, id))?;
-        Ok(need.map_or_else(|| lost_name(id), |need| need.name).into())
+        Ok(try_need(&db, id)?.name.into())
     }
 
     /// A finished task, with all that its retry needs.
@@ -108,12 +105,12 @@ impl Store {
                 let state = state(row.get(13)?).unwrap_or(State::Done);
                 Ok((stored_task(row, Vec::new())?, needs, state))
             })
-            .optional();
-        let Some((mut task, needs, state)) = unless_damaged(found)?.flatten() else {
+            .optional()?;
+        let Some((mut task, needs, state)) = found else {
             return Ok(None);
         };
         for need in needs {
-            task.needs.push(need_or_lost(&db, need)?);
+            task.needs.push(try_need(&db, need)?);
         }
         Ok(Some(Revived { task, state, dependent }))
     }
@@ -132,20 +129,7 @@ impl Store {
         let rows = select.query_map(params![blame as i64, after as i64, most as i64], |row| {
             Ok((row.get::<_, i64>(0)? as TaskId, parse_ids(row.get_ref(1)?.as_str_or_null()?)))
         })?;
-        if let Some(rows) = unless_damaged(rows.collect())? {
-            return Ok(rows);
-        }
-        // By the index alone, and each by itself.
-        let mut select = db.prepare_cached(
-            "SELECT id FROM tasks WHERE blame = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-        )?;
-        let values = params![blame as i64, after as i64, most as i64];
-        let ids = select.query_map(values, |row| row.get::<_, i64>(0))?;
-        let needing = |id: rusqlite::Result<i64>| {
-            let id = id? as TaskId;
-            Ok((id, self.needs(id)?))
-        };
-        ids.map(needing).collect()
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// One task, whatever its state.
@@ -153,23 +137,14 @@ impl Store {
         let db = self.db()?;
         let mut select =
             db.prepare_cached(&format!("SELECT {TASK_LARGE}, {TASK_ROW} WHERE t.name = ?2"))?;
-        let found = select.query_row(params![unix_ms(), name], task_row).optional();
-        if let Some(row) = unless_damaged(found)? {
-            return Ok(row);
-        }
-        let Some(id) = id_by_index(&db, name)? else { return Ok(None) };
-        Ok(Some(TaskRow { name: name.into(), ..lost_row(&db, id)? }))
+        Ok(select.query_row(params![unix_ms(), name], task_row).optional()?)
     }
 
     pub fn task_by_id(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError> {
         let db = self.db()?;
         let mut select =
             db.prepare_cached(&format!("SELECT {TASK_LARGE}, {TASK_ROW} WHERE t.id = ?2"))?;
-        let found = select.query_row(params![unix_ms(), id as i64], task_row).optional();
-        match unless_damaged(found)? {
-            Some(row) => Ok(row),
-            None => Ok(Some(lost_row(&db, id)?)),
-        }
+        Ok(select.query_row(params![unix_ms(), id as i64], task_row).optional()?)
     }
 
     /// Beside another task: all but what may be large.
@@ -177,11 +152,7 @@ impl Store {
         let db = self.db()?;
         let sql = format!("SELECT {TASK_BRIEF}, {TASK_ROW} WHERE t.id = ?2");
         let mut select = db.prepare_cached(&sql)?;
-        let found = select.query_row(params![unix_ms(), id as i64], task_row).optional();
-        match unless_damaged(found)? {
-            Some(row) => Ok(row),
-            None => Ok(Some(lost_row(&db, id)?)),
-        }
+        Ok(select.query_row(params![unix_ms(), id as i64], task_row).optional()?)
     }
 
     /// Up to `most` tasks after an id: all of them, the open ones, or those dead in one way. Fewer if
@@ -193,7 +164,7 @@ impl Store {
         most: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
-        self.page_of(which, false, after, most)
+        self.page_of(which, "t.id > ?2", "ORDER BY t.id", after, most)
     }
 
     /// Up to `most` tasks with smaller ids than `before`, the largest first.
@@ -204,31 +175,26 @@ impl Store {
         most: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
         let before = i64::try_from(before).unwrap_or(i64::MAX);
-        self.page_of(which, true, before, most)
+        self.page_of(which, "t.id < ?2", "ORDER BY t.id DESC", before, most)
     }
 
     fn page_of(
         &self,
         which: Page,
-        back: bool,
+        ids: &str,
+        order: &str,
         end: i64,
         most: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
         let db = self.db()?;
         let filter = which.filter();
-        let (ids, order) = if back { ("t.id < ?2", "DESC") } else { ("t.id > ?2", "ASC") };
-        let sql = format!(
-            "SELECT {TASK_LARGE}, {TASK_ROW} WHERE {ids} AND {filter} ORDER BY t.id {order} LIMIT ?3"
-        );
+        let sql =
+            format!("SELECT {TASK_LARGE}, {TASK_ROW} WHERE {ids} AND {filter} {order} LIMIT ?3");
         let mut select = db.prepare_cached(&sql)?;
         let rows = select.query_map(params![unix_ms(), end, most as i64], task_row)?;
         let (mut page, mut bytes) = (Vec::new(), 0);
         for row in rows {
-            let Some(row) = unless_damaged(row)? else {
-                let from = page.last().map_or(end, |row: &TaskRow| row.id as i64);
-                self.read_one_by_one(which, back, from, most, &mut page)?;
-                break;
-            };
+            let row = row?;
             bytes += row.bytes();
             page.push(row);
             if bytes > PAGE_BYTES {
@@ -284,20 +250,10 @@ impl Store {
             let found = select.query_map(params_from_iter(values), |row| row.get::<_, i64>(0))?;
             let before = ids.len();
             for id in found {
-                let Some(id) = unless_damaged(id)? else {
-                    // Those that fit are found by the caller; what cannot be read comes along.
-                    ids.truncate(before);
-                    let all = first.max(1)..=end.min(last);
-                    ids.extend(all.map(|id| id as TaskId));
-                    if back {
-                        ids[before..].reverse();
-                    }
-                    break;
-                };
-                ids.push(id as TaskId);
+                ids.push(id? as TaskId);
             }
             // Only the first of those that fit: the next time after the last of them.
-            if ids.len() - before >= most {
+            if ids.len() - before == most {
                 return Ok(Matching { upto: ids.last().copied(), ids });
             }
             from = if back { first } else { end };
@@ -312,9 +268,7 @@ impl Store {
     pub fn needs(&self, id: TaskId) -> Result<Vec<TaskId>, StoreError> {
         let db = self.db()?;
         let mut select = db.prepare_cached("SELECT needs FROM tasks WHERE id = ?1")?;
-        let needs =
-            select.query_row([id as i64], |row| Ok(parse_ids(row.get_ref(0)?.as_str_or_null()?)));
-        Ok(unless_damaged(needs)?.unwrap_or_default())
+        Ok(select.query_row([id as i64], |row| Ok(parse_ids(row.get_ref(0)?.as_str_or_null()?)))?)
     }
 
     /// The last attempts of a task that ended, the oldest first.
@@ -324,8 +278,7 @@ impl Store {
             "SELECT a.output, {ATTEMPT_ROW} WHERE a.task = ?1 ORDER BY a.attempt DESC LIMIT ?2"
         ))?;
         let rows = select.query_map(params![task as i64, most as i64], attempt_row)?;
-        let attempts = rows.collect::<rusqlite::Result<Vec<_>>>();
-        let mut attempts = unless_damaged(attempts)?.unwrap_or_default();
+        let mut attempts = rows.collect::<rusqlite::Result<Vec<_>>>()?;
         attempts.reverse();
         Ok(attempts)
     }
@@ -341,8 +294,7 @@ impl Store {
         let mut select = db.prepare_cached(&format!(
             "SELECT {output}, {ATTEMPT_ROW} WHERE a.task = ?1 ORDER BY a.attempt DESC LIMIT 1"
         ))?;
-        let attempt = select.query_row([task as i64], attempt_row).optional();
-        Ok(unless_damaged(attempt)?.flatten())
+        Ok(select.query_row([task as i64], attempt_row).optional()?)
     }
 
     /// Attempts of a task that ended, from a number on, without their output.
@@ -357,7 +309,7 @@ impl Store {
             "SELECT NULL, {ATTEMPT_ROW} WHERE a.task = ?1 AND a.attempt > ?2 ORDER BY a.attempt LIMIT ?3"
         ))?;
         let rows = select.query_map(params![task as i64, attempt, most as i64], attempt_row)?;
-        Ok(unless_damaged(rows.collect::<rusqlite::Result<_>>())?.unwrap_or_default())
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The newest failures, for grouping by reason.
@@ -375,7 +327,7 @@ impl Store {
                 reason: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
             })
         })?;
-        Ok(unless_damaged(rows.collect::<rusqlite::Result<_>>())?.unwrap_or_default())
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// With SQLite's log, where the newest rows are until it is moved into the file.
@@ -383,45 +335,6 @@ impl Store {
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
         self.file().map_or(0, |file| bytes(file) + bytes(&wal_path(file)))
     }
-}
-
-/// What is run, and whether it is what was written.
-fn stored_details(row: &Row, id: TaskId) -> rusqlite::Result<(Details, bool)> {
-    let text =
-        |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<String>>(index)?.map(Name::from));
-    let details = Details {
-        command: text(0)?,
-        time_limit_ms: row.get::<_, i64>(1)?.max(0) as u64,
-        dir: text(2)?,
-        env: text(3)?,
-        stdin: row.get::<_, Option<Vec<u8>>>(4)?.map(Vec::into_boxed_slice),
-    };
-    let (name, definition): (String, i64) = (row.get(5)?, row.get(6)?);
-    let sum = sum(id, &name, definition as u64, row.get(7)?, Some(&details));
-    let is_sound = row.get::<_, Option<i32>>(8)?.is_none_or(|stored| stored == sum);
-    Ok((details, is_sound))
-}
-
-/// The names of all tasks whose rows do not have their sum.
-pub(super) fn stored_sums(db: &Connection) -> rusqlite::Result<Vec<String>> {
-    if version(db)? < 6 {
-        return Ok(Vec::new());
-    }
-    let mut select = db.prepare(
-        "SELECT command, time_limit_ms, dir, env, stdin, name, definition, retries, sum, id
-         FROM tasks WHERE sum IS NOT NULL",
-    )?;
-    let mut rows = select.query([])?;
-    let mut damaged = Vec::new();
-    while let Some(row) = rows.next()? {
-        let id = row.get::<_, i64>(9)? as TaskId;
-        let is_sound = unless_damaged(stored_details(row, id))?.is_some_and(|(_, sound)| sound);
-        if !is_sound {
-            damaged
-                .push(String::from_utf8_lossy(row.get_ref(5)?.as_bytes().unwrap_or(b"?")).into());
-        }
-    }
-    Ok(damaged)
 }
 
 /// Which tasks a page is of; each has an index to go along.
@@ -436,18 +349,8 @@ pub enum Page {
 }
 
 impl Page {
-    /// One in this state is on it.
-    pub(super) fn has_finished(self, state: Option<State>) -> bool {
-        match self {
-            Page::Any => true,
-            Page::All => state != Some(State::Missing),
-            Page::Open => false,
-            Page::Dead(dead) => state == Some(dead),
-        }
-    }
-
     /// As SQL. What the indices of states are for is said as they say it.
-    pub(super) fn filter(self) -> String {
+    fn filter(self) -> String {
         match self {
             Page::Any => "1".into(),
             Page::All => format!("t.state <> {}", State::Missing as i64),

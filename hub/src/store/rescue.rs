@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use dhub_proto::private::Mode;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use super::check::problems;
 use super::copy::{keep_whole, make_part};
@@ -87,10 +87,7 @@ pub fn rescue(file: &Path, to: &Path, mode: Mode, since: &str) -> Result<Rescued
 
     let image = originals.image(to, &mut rescued)?;
     let part = make_part(to).map_err(io)?;
-    // A sound image is copied page by page, with checksums or without.
-    let copied = image.as_ref().filter(|image| image.is_sound);
-    let is_summed = copied.is_none_or(|image| dhub_checksum::is_summed(&image.db));
-    let mut db = open_scratch(&part, is_summed).map_err(write)?;
+    let mut db = open_scratch(&part).map_err(write)?;
     let (base, is_sound) = match &image {
         Some(image) if image.is_sound => {
             image.copy_to(&mut db).map_err(write)?;
@@ -134,11 +131,8 @@ fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// A file that is thrown away unless it is complete.
-fn open_scratch(part: &Path, is_summed: bool) -> rusqlite::Result<Connection> {
-    let db = dhub_checksum::open(part, OpenFlags::default(), None)?;
-    if is_summed {
-        dhub_checksum::reserve(&db)?;
-    }
+fn open_scratch(part: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open(part)?;
     db.pragma_update(None, "journal_mode", "MEMORY")?;
     db.pragma_update(None, "synchronous", "OFF")?;
     Ok(db)

@@ -1,6 +1,5 @@
 //! The hub as a process: how it starts, refuses to start, and stops.
 
-mod checksums;
 mod damage;
 mod disk;
 mod network;

@@ -172,7 +172,6 @@ fn command_is_valid(command: &Command) {
         | Command::Revoked { .. }
         | Command::Marked { .. }
         | Command::Undelivered { .. }
-        | Command::Damaged { .. }
         | Command::Forget { .. }
         | Command::Tick => {
             panic!("nobody can ask for this: {command:?}");

@@ -1,29 +1,23 @@
 //! The tables as they can be put together from a file and SQLite's log.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use dhub_checksum::{PAGE_BYTES, RESERVED_BYTES, Seen, look, seal};
 use rusqlite::backup::Backup;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 use tempfile::TempPath;
 
 use super::{RescueError, Rescued};
 use crate::scheduler::message::Turn;
 use crate::store::check::problems;
-use crate::store::copy::{make_part, new_part, open_part};
+use crate::store::copy::{make_part, open_part};
 use crate::store::mark::marks;
 use crate::store::open::{beside, redo_path, wal_path};
 use crate::store::version::{APPLICATION_ID, VERSION, create, version};
 use crate::store::wal::{Wal, page_size};
 
-/// Where the first page says how many bytes SQLite leaves at the end of each.
-const RESERVED_AT: usize = 20;
-/// Pages that are looked at to see whether there are checksums.
-const SAMPLE: u32 = 100;
 /// Of a hub that runs with --network-file.
 const JOURNAL: &str = "-journal";
 
@@ -125,17 +119,8 @@ impl Originals {
         }
         if let Some((wal, size)) = wal {
             let (pages, count) = wal.pages();
-            let is_summed = self.is_summed(&pages);
             for (page, bytes) in pages.into_iter().filter(|(page, _)| *page > 0) {
-                let at = u64::from(page - 1) * size as u64;
-                match <[u8; PAGE_BYTES]>::try_from(bytes) {
-                    // In SQLite's log they have none yet.
-                    Ok(mut bytes) if is_summed => {
-                        seal(page, &mut bytes);
-                        copy.write_all_at(&bytes, at)?;
-                    }
-                    _ => copy.write_all_at(bytes, at)?,
-                }
+                copy.write_all_at(bytes, u64::from(page - 1) * size as u64)?;
             }
             if let Some(count) = count {
                 copy.set_len(u64::from(count) * size as u64)?;
@@ -150,19 +135,6 @@ impl Originals {
             fs::write(beside(&part, JOURNAL), journal)?;
         }
         Ok(Image::open(part))
-    }
-}
-
-impl Originals {
-    /// Do the pages of the file have checksums? As its first page says, in SQLite's log or else itself.
-    fn is_summed(&self, logged: &BTreeMap<u32, &[u8]>) -> bool {
-        let mut reserved = [0];
-        match (logged.get(&1).and_then(|page| page.get(RESERVED_AT)), &self.file) {
-            (Some(&byte), _) => reserved = [byte],
-            (None, Some(file)) => drop(file.read_exact_at(&mut reserved, RESERVED_AT as u64)),
-            (None, None) => {}
-        }
-        usize::from(reserved[0]) == RESERVED_BYTES
     }
 }
 
@@ -206,11 +178,7 @@ fn replace_first_page(part: &Path) -> rusqlite::Result<()> {
     let io = |error: io::Error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
     let dir = tempfile::tempdir().map_err(io)?;
     let template = dir.path().join("new.db");
-    let flags = OpenFlags::default();
-    let mut db = match reserved_bytes(part).map_err(io)? == RESERVED_BYTES {
-        true => new_part(&template)?,
-        false => Connection::open_with_flags(&template, flags)?,
-    };
+    let mut db = Connection::open(&template)?;
     create(&mut db)?;
     db.close().map_err(|(_, error)| error)?;
     let bytes = fs::read(template).map_err(io)?;
@@ -221,27 +189,7 @@ fn replace_first_page(part: &Path) -> rusqlite::Result<()> {
     // How many there are, and none of them unused.
     page[28..32].copy_from_slice(&(pages as u32).to_be_bytes());
     page[32..40].fill(0);
-    if let Ok(page) = <&mut [u8; PAGE_BYTES]>::try_from(&mut page[..])
-        && usize::from(page[RESERVED_AT]) == RESERVED_BYTES
-    {
-        seal(1, page);
-    }
     file.write_all_at(&page, 0).map_err(io)
-}
-
-/// Its first page cannot be asked: the others have checksums, or have none.
-fn reserved_bytes(part: &Path) -> io::Result<usize> {
-    let file = File::open(part)?;
-    let mut page = [0; PAGE_BYTES];
-    for number in 2..=SAMPLE {
-        if file.read_exact_at(&mut page, u64::from(number - 1) * PAGE_BYTES as u64).is_err() {
-            break;
-        }
-        if page.iter().any(|&byte| byte != 0) && look(number, &mut page) == Seen::Sound {
-            return Ok(RESERVED_BYTES);
-        }
-    }
-    Ok(0)
 }
 
 fn identity(db: &Connection) -> rusqlite::Result<(i64, i64)> {

@@ -32,7 +32,6 @@ pub enum Cause {
     Wait,
     Await,
     Undelivered,
-    Damaged,
     Forget,
     Tick,
 }
@@ -55,7 +54,6 @@ impl Cause {
             Command::Wait { .. } => Cause::Wait,
             Command::Await { .. } => Cause::Await,
             Command::Undelivered { .. } => Cause::Undelivered,
-            Command::Damaged { .. } => Cause::Damaged,
             Command::Forget { .. } => Cause::Forget,
             Command::Tick => Cause::Tick,
         }
