@@ -133,7 +133,8 @@ END
     chmod +x "$programs/dhub"
     first=$(next_seed asan 1 1)
     echo "asan: seed $first"
-    DHUB_BIN_DIR=$programs run "$bin/dhub-siege" --seed "$first" --seconds $((${minutes:-30} * 60)) --mib 3000
+    DHUB_BIN_DIR=$programs run "$bin/dhub-siege" --seed "$first" --seconds $((${minutes:-30} * 60)) --mib 3000 \
+        --answer 120
 }
 
 pool() {

@@ -141,29 +141,35 @@ pub struct Gate {
 #[derive(Default)]
 struct GateState {
     closed: bool,
-    /// So many may pass all the same.
+    waiting: u32,
+    /// So many of them may pass all the same.
     passes: u32,
 }
 
 impl Gate {
     pub fn close(&self) {
-        *self.state.lock().expect("a gate") = GateState { closed: true, passes: 0 };
+        let mut state = self.state.lock().expect("a gate");
+        (state.closed, state.passes) = (true, 0);
     }
 
     pub fn open(&self) {
-        *self.state.lock().expect("a gate") = GateState::default();
+        self.state.lock().expect("a gate").closed = false;
         self.changed.notify_all();
     }
 
+    /// One who waits, not one who comes later.
     pub fn let_one_pass(&self) {
-        self.state.lock().expect("a gate").passes = 1;
+        let mut state = self.state.lock().expect("a gate");
+        state.passes = state.waiting.min(1);
         self.changed.notify_all();
     }
 
     fn pass(&self) {
-        let state = self.state.lock().expect("a gate");
+        let mut state = self.state.lock().expect("a gate");
+        state.waiting += 1;
         let is_shut = |state: &mut GateState| state.closed && state.passes == 0;
         let mut state = self.changed.wait_while(state, is_shut).expect("a gate");
+        state.waiting -= 1;
         state.passes = state.passes.saturating_sub(1);
     }
 }

@@ -95,7 +95,7 @@ fn bring_back(db: &Connection, records: &Records, base: Turn) -> rusqlite::Resul
 fn about(change: &Change) -> Option<TaskId> {
     Some(match change {
         Change::Added { id, .. } | Change::Missing { id, .. } => *id,
-        Change::Worker { .. } | Change::Host { .. } => return None,
+        Change::Worker { .. } | Change::Host { .. } | Change::Key { .. } => return None,
         Change::Needs { task, .. }
         | Change::Leased { task, .. }
         | Change::Back { task, .. }
@@ -144,7 +144,8 @@ fn fit(db: &Connection, batch: &Batch, mut change: Change) -> rusqlite::Result<F
         }
         (Change::Added { adopted, .. }, None) => *adopted = false,
         (Change::Missing { .. }, Some(_)) => return Ok(Fit::Known),
-        (Change::Missing { .. } | Change::Worker { .. } | Change::Host { .. }, None) => {}
+        (Change::Missing { .. }, None) => {}
+        (change, None) if about(change).is_none() => {}
         (change, None) => {
             let id = about(change).unwrap_or_default();
             return Ok(Fit::Doubtful(format!("{} of task {id}, which is not known", what(change))));
@@ -202,6 +203,7 @@ fn what(change: &Change) -> &'static str {
         Change::Needs { .. } => "a dependency",
         Change::Worker { .. } => "the first request",
         Change::Host { .. } => "the machine",
+        Change::Key { .. } => "the key",
         Change::Leased { .. } => "a lease",
         Change::Back { .. } => "the return",
         Change::Ended { .. } => "an attempt",
