@@ -16,6 +16,9 @@ use crate::{directory, vfs};
 /// For a thread to do what it has to.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Than changes wait for others to be folded with.
+const LONGER: Duration = Duration::from_millis(30);
+
 /// A hub whose tables are on a disk with a gate, and whose redo log is not.
 struct Lagging {
     gate: Arc<Gate>,
@@ -81,7 +84,7 @@ impl Lagging {
 
     /// Until the thread has got what there is.
     fn lend(&mut self) {
-        std::thread::sleep(self.store.due().unwrap_or_default());
+        std::thread::sleep(LONGER);
         self.fold();
     }
 
