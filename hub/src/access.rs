@@ -10,6 +10,7 @@ use dhub_proto::access::{self, OWNER};
 use dhub_proto::client::{Client, ClientError};
 use dhub_proto::exit::Exit;
 use dhub_proto::find::{Target, by_access};
+use dhub_proto::plain;
 use dhub_proto::role::{Role, Roles};
 use dhub_proto::wire::{Reload, reply, request};
 use serde_json::json;
@@ -181,7 +182,7 @@ fn about(home: &Home) -> String {
         Some(live) => format!("process {} since {}", live.process, live.since),
         None => "stopped".into(),
     };
-    format!("{}  {file}  {live}", home.name())
+    plain::plain(&format!("{}  {file}  {live}", home.name())).into_owned()
 }
 
 fn list(home: &Home, json: bool) -> Result<(), AccessFailure> {
@@ -211,7 +212,7 @@ fn list(home: &Home, json: bool) -> Result<(), AccessFailure> {
             "endpoints": endpoints,
             "keys": grants.iter().map(key).collect::<Vec<_>>(),
         });
-        writeln!(out, "{hub:#}")?;
+        writeln!(out, "{}", plain::json(&format!("{hub:#}")))?;
         return Ok(());
     }
     let mut table = Table::new();
@@ -220,14 +221,15 @@ fn list(home: &Home, json: bool) -> Result<(), AccessFailure> {
     for grant in grants {
         let file = file(&grant).unwrap_or_default();
         let revoked = grant.revoked.unwrap_or_default();
-        table.add_row([grant.name, grant.roles.to_string(), grant.made, revoked, file]);
+        let cells = [grant.name, grant.roles.to_string(), grant.made, revoked, file];
+        table.add_row(cells.map(|cell| plain::plain(&cell).into_owned()));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
     writeln!(out, "{}", about(home))?;
     if !endpoints.is_empty() {
-        writeln!(out, "{}", endpoints.join("  "))?;
+        writeln!(out, "{}", plain::plain(&endpoints.join("  ")))?;
     }
     for line in table.to_string().lines() {
         writeln!(out, "{}", line.trim_end())?;
@@ -241,7 +243,7 @@ fn new(home: &Home, name: &str, roles: &[Role], to: Option<&Path>) -> Result<(),
     let to_stdout = to == Some(Path::new("-"));
     let path = to.filter(|_| !to_stdout).unwrap_or(&own);
     // Before it: the hub does not know the key of a new owner yet.
-    let target = target(home)?;
+    let target = reachable(home);
     let text = home.add(name, roles, Some(path).filter(|_| !to_stdout))?;
     if to_stdout {
         io::stdout().lock().write_all(text.as_bytes())?;
@@ -256,13 +258,14 @@ fn new(home: &Home, name: &str, roles: &[Role], to: Option<&Path>) -> Result<(),
 fn revoke(home: &Home, name: &str) -> Result<(), AccessFailure> {
     // With the key itself a hub cannot be told.
     let is_owner = home.access_path(name) == home.path(OWNER);
-    let target = if is_owner { None } else { target(home)? };
+    // Whatever keeps the hub from being told: it looks at its keys by itself.
     home.revoke(name)?;
-    let when = match (tell(home, target)?, home.live().map_err(HomeError::from)?) {
+    let target = if is_owner { None } else { reachable(home) };
+    let when = match (tell(home, target)?, home.live()) {
         (true, _) => "from its next message on",
+        (false, Ok(None)) => "when the hub runs again",
         // There is no key to tell it with, or it is gone.
-        (false, Some(_)) => "within a second, if the hub runs",
-        (false, None) => "when the hub runs again",
+        (false, _) => "within a second, if the hub runs",
     };
     dhub_proto::say(format_args!(
         "dhub: the key '{name}' was taken back; who has it is refused {when}"
@@ -282,6 +285,14 @@ fn reload(home: &Home) -> Result<(), AccessFailure> {
     let what = if told { "has read its keys again" } else { "does not run" };
     dhub_proto::say(format_args!("dhub: the hub of {} {what}", home.name()));
     Ok(())
+}
+
+/// The hub to be told, as `target` has it; if that cannot be found out, it is said why, and the hub is not told.
+fn reachable(home: &Home) -> Option<Target> {
+    target(home).unwrap_or_else(|why| {
+        dhub_proto::say(format_args!("dhub: the hub is not told of it: {why}"));
+        None
+    })
 }
 
 /// The hub, if it runs and its owner's key opens it.

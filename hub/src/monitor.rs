@@ -14,6 +14,8 @@ const SAMPLE_MS: u64 = 500;
 const COMMITS: usize = 64;
 /// Loads of workers that are forgotten by now, until they are looked through.
 const STALE_LOADS_MAX: usize = 1_000;
+/// Of all loads; with more, what guests' workers say of themselves is not kept.
+const LOADS_BYTES_MAX: usize = 32 << 20;
 
 pub struct Monitor {
     started: Millis,
@@ -22,6 +24,7 @@ pub struct Monitor {
     done: VecDeque<(Millis, u64)>,
     commits_us: VecDeque<u64>,
     loads: HashMap<WorkerId, Load>,
+    loads_bytes: usize,
 }
 
 impl Monitor {
@@ -32,6 +35,7 @@ impl Monitor {
             done: VecDeque::from([(now, done)]),
             commits_us: VecDeque::new(),
             loads: HashMap::new(),
+            loads_bytes: 0,
         }
     }
 
@@ -56,6 +60,13 @@ impl Monitor {
         if self.loads.len() > scheduler.workers_known() + STALE_LOADS_MAX {
             self.keep_loads(|id| scheduler.worker(id).is_some());
         }
+        let before = self.loads.get(&worker).map_or(0, Load::bytes);
+        let bytes = self.loads_bytes - before + load.bytes();
+        let is_guest = scheduler.worker(worker).is_some_and(|it| !it.who.is_owner());
+        if bytes > LOADS_BYTES_MAX && is_guest {
+            return;
+        }
+        self.loads_bytes = bytes;
         self.loads.insert(worker, load);
     }
 
@@ -66,6 +77,7 @@ impl Monitor {
     /// Workers that the scheduler forgot are forgotten here.
     pub fn keep_loads(&mut self, is_known: impl Fn(WorkerId) -> bool) {
         self.loads.retain(|&worker, _| is_known(worker));
+        self.loads_bytes = self.loads.values().map(Load::bytes).sum();
     }
 
     pub fn uptime_ms(&self, now: Millis) -> u64 {
@@ -116,4 +128,42 @@ pub fn group_failures(rows: Vec<crate::store::FailureRow>) -> Vec<wire::FailureG
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     groups.truncate(10);
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::Config;
+    use crate::scheduler::message::Who;
+
+    #[test]
+    fn what_guests_workers_say_of_themselves_is_bounded_and_the_owners_are_heard() {
+        let mut scheduler = Scheduler::new(Config {
+            worker_timeout_ms: 1,
+            lease_ms: 1,
+            parked_requests_max: 1,
+            needs_max: 1,
+            leases_bytes_max: 1,
+            reclaims_max: 1,
+            skips_max: 1,
+            retry_delay_ms: 0,
+        });
+        let who =
+            |name: &str, key: &str| Who { name: name.into(), key: key.into(), ..Who::default() };
+        let load = || Load { note: "n".repeat(1 << 20), ..Load::default() };
+        let mut monitor = Monitor::new(0, 0);
+        for id in 1..=40 {
+            scheduler.restore_worker(0, id, who(&format!("guest{id}"), "lab#01"));
+            // Again and again, which takes no more.
+            (0..3).for_each(|_| monitor.note_load(id, load(), &scheduler));
+        }
+        let heard = (1..=40).filter(|&id| monitor.load(id).is_some()).count();
+        assert_eq!(heard, 31);
+        scheduler.restore_worker(0, 41, who("mine", ""));
+        monitor.note_load(41, load(), &scheduler);
+        assert!(monitor.load(41).is_some());
+        monitor.keep_loads(|id| id > 30);
+        monitor.note_load(40, load(), &scheduler);
+        assert!(monitor.load(40).is_some(), "there is room again");
+    }
 }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use dhub_proto::access;
 use dhub_proto::endpoint::SOCKET_PATH_BYTES_MAX;
 use dhub_proto::limits::MESSAGE_BYTES_MAX;
 use dhub_proto::verb::Way;
@@ -27,6 +28,8 @@ const HANDSHAKES_MAX: u32 = 4_096;
 const BACKLOG: i32 = 4_096;
 /// Replies that may wait for a slow reader; then they are dropped and their leases taken back.
 const SEND_MESSAGES_MAX: i32 = 1_000;
+/// Of a connection over TCP, in the kernel.
+const SEND_BUFFER_BYTES: i32 = 256 << 10;
 /// Requests that may wait for the hub, for each peer; more of them wait in the peer.
 const RECEIVE_MESSAGES_MAX: i32 = 100;
 /// What a connection may hold in each direction, and all of them together: half of what hostile peers
@@ -169,7 +172,7 @@ impl Socket {
             return Err(BindError::Long { endpoint, bytes });
         }
         // libzmq replaces the socket file of a hub that is gone, but also that of one that is not.
-        if UnixStream::connect(path).is_ok() {
+        if access::takes_connections(path) {
             return Err(BindError::Alive { endpoint });
         }
         let report = format!("ipc://{}", report_path.display());
@@ -219,6 +222,10 @@ fn open_one(
     socket.set_sndhwm(SEND_MESSAGES_MAX)?;
     socket.set_rcvhwm(RECEIVE_MESSAGES_MAX)?;
     socket.set_linger(LINGER_MS)?;
+    if way != Way::Ipc {
+        // What is not read lies there, too, and nobody counts it.
+        socket.set_sndbuf(SEND_BUFFER_BYTES)?;
+    }
     socket.set_tcp_keepalive(1)?;
     socket.set_heartbeat_ivl(PING_MS)?;
     socket.set_heartbeat_timeout(PEER_TIMEOUT_MS)?;

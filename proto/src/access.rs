@@ -5,9 +5,10 @@
 
 use std::io;
 use std::io::ErrorKind::{NotADirectory, NotFound};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -161,8 +162,16 @@ pub fn is_key(text: &str) -> bool {
     secret::decode(text).is_some()
 }
 
-fn takes_connections(path: &Path) -> bool {
-    UnixStream::connect(path).is_ok()
+/// Does something take connections there? One who keeps it from answering does not keep us waiting.
+pub fn takes_connections(path: &Path) -> bool {
+    let connect = || -> rustix::io::Result<()> {
+        let (flags, address) =
+            (SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, SocketAddrUnix::new(path)?);
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        rustix::net::connect(&socket, &address)
+    };
+    // Its queue is full, but somebody has it.
+    matches!(connect(), Ok(()) | Err(Errno::AGAIN))
 }
 
 /// Another one after each start of the machine. Empty where the system does not tell.
@@ -276,6 +285,9 @@ pub fn live(hub: &Path) -> Result<Option<Live>, PrivateError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::time::{Duration, Instant};
+
     use super::*;
     use crate::role::Role;
 
@@ -334,5 +346,23 @@ mod tests {
         assert!(!Access { boot_id: "x".into(), ..here.clone() }.is_here());
         assert!(!Access { boot_id: String::new(), ..here.clone() }.is_here());
         assert!(!here.ipc_answers().unwrap());
+    }
+
+    #[test]
+    fn a_socket_whose_queue_is_full_is_taken_and_nobody_waits_for_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("full.sock");
+        assert!(!takes_connections(&path));
+        let kind = SocketType::STREAM;
+        let socket =
+            socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).expect("a socket");
+        rustix::net::bind(&socket, &SocketAddrUnix::new(&path).expect("a path")).expect("a place");
+        rustix::net::listen(&socket, 0).expect("a listener");
+        let _waiting = UnixStream::connect(&path).expect("the first");
+        let begin = Instant::now();
+        assert!(takes_connections(&path));
+        assert!(begin.elapsed() < Duration::from_secs(5));
+        drop(socket);
+        assert!(!takes_connections(&path));
     }
 }

@@ -74,18 +74,18 @@ impl Space {
     }
 }
 
-/// A background job of a shell ignores SIGINT, and so do those that it starts. Programs under test
-/// hear it all the same.
+/// A background job of a shell ignores SIGINT, and one of nohup's SIGHUP, and so do those that it
+/// starts. Programs under test hear them all the same.
 fn hearing_interrupts(program: &Path) -> Command {
-    const SIGINT_BIT: u64 = 1 << 1;
+    const HUP_AND_INT: u64 = 1 | 1 << 1;
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    if ignored & SIGINT_BIT == 0 {
+    if ignored & HUP_AND_INT == 0 {
         return Command::new(program);
     }
     let mut command = Command::new("env");
-    command.arg("--default-signal=INT").arg(program);
+    command.arg("--default-signal=HUP,INT").arg(program);
     command
 }
 

@@ -148,6 +148,12 @@ pub struct Load {
     pub output_files: String,
 }
 
+impl Load {
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.note.len() + self.output_files.len()
+    }
+}
+
 pub fn error(code: wire::ErrorCode, message: impl Into<String>) -> wire::Error {
     wire::Error { code: code.into(), message: message.into(), names: Vec::new() }
 }

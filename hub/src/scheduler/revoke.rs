@@ -33,6 +33,10 @@ impl Scheduler {
 
     /// Of a worker that nobody knows the key of, the first who is called so has it, and all that it holds.
     pub(super) fn take_over(&mut self, now: Millis, who: &Who) {
+        // Others may have been called so, too, and what they handed in would be believed.
+        if who.is_owner() && who.id.is_none() {
+            return;
+        }
         if let Some(id) = self.workers.find_unknown(who) {
             self.set_key(now, id, &who.key);
         }

@@ -4,9 +4,8 @@
 //! and on disk: a file `TO` is never half a copy. What is committed meanwhile goes into the copy too, so
 //! it is of one moment.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::thread::JoinHandle;
@@ -15,8 +14,8 @@ use dhub_proto::private::Mode;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use self_cell::{MutBorrow, self_cell};
-use tempfile::{Builder, TempPath};
 
+use super::part::Part;
 use super::{Store, StoreError, mark};
 
 /// Pages a slice: a megabyte, about a millisecond.
@@ -62,7 +61,7 @@ enum Stage {
 pub struct Copying {
     to: PathBuf,
     /// Removed when it goes, unless it was given its name.
-    part: Option<TempPath>,
+    part: Option<Part>,
     mode: Mode,
     stage: Stage,
 }
@@ -97,8 +96,9 @@ impl Copying {
         }
         let io = |source| CopyError::Io { to: to.to_owned(), source };
         let sqlite = |source| CopyError::Sqlite { to: to.to_owned(), source };
-        let part = make_part(to).map_err(io)?;
+        let part = Part::new(to).map_err(io)?;
         let target = open_part(&part).map_err(sqlite)?;
+        part.check().map_err(io)?;
         target.pragma_update(None, "synchronous", "OFF").map_err(sqlite)?;
         let ends = Ends { from, to: MutBorrow::new(target) };
         let pages = Pages::try_new(ends, |ends| Backup::new(&ends.from, ends.to.borrow_mut()))
@@ -143,13 +143,6 @@ impl Copying {
     }
 }
 
-/// An empty file of its user's alone, in the directory where the copy is to be; by its real name, since
-/// SQLite is to follow no link.
-pub(super) fn make_part(to: &Path) -> io::Result<TempPath> {
-    let dir = parent(to).canonicalize()?;
-    Ok(Builder::new().prefix(".dhub-").suffix(".part").tempfile_in(dir)?.into_temp_path())
-}
-
 /// It is synced as a whole at the end, and thrown away if it does not get there.
 pub(super) fn open_part(part: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -166,21 +159,7 @@ fn stand_alone(part: &Path) -> rusqlite::Result<()> {
 }
 
 /// Syncs the copy and gives it its name, unless somebody else took that meanwhile.
-fn keep(part: TempPath, to: &Path, mode: Mode) -> io::Result<u64> {
+fn keep(part: Part, to: &Path, mode: Mode) -> io::Result<u64> {
     stand_alone(&part).map_err(io::Error::other)?;
-    keep_whole(part, to, mode)
-}
-
-/// The same of a file that is complete in itself.
-pub(super) fn keep_whole(part: TempPath, to: &Path, mode: Mode) -> io::Result<u64> {
-    let file = File::open(&part)?;
-    file.set_permissions(fs::Permissions::from_mode(mode.bits()))?;
-    file.sync_all()?;
-    part.persist_noclobber(to)?;
-    File::open(parent(to))?.sync_all()?;
-    Ok(file.metadata()?.len())
-}
-
-fn parent(to: &Path) -> &Path {
-    to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    part.keep(to, mode)
 }

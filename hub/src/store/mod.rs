@@ -12,6 +12,7 @@ mod lock;
 mod mark;
 mod network;
 mod open;
+mod part;
 mod read;
 pub mod redo;
 mod rescue;

@@ -19,8 +19,8 @@ use dhub_proto::private::Mode;
 use rusqlite::Connection;
 
 use super::check::problems;
-use super::copy::{keep_whole, make_part};
 use super::open::{redo_path, wal_path};
+use super::part::Part;
 use super::redo::{REGION_BYTES, Records};
 use super::version::{create, migrate};
 use super::{FileLock, LockError, mark};
@@ -86,8 +86,9 @@ pub fn rescue(file: &Path, to: &Path, mode: Mode, since: &str) -> Result<Rescued
     let mut rescued = Rescued::default();
 
     let image = originals.image(to, &mut rescued)?;
-    let part = make_part(to).map_err(io)?;
+    let part = Part::new(to).map_err(io)?;
     let mut db = open_scratch(&part).map_err(write)?;
+    part.check().map_err(io)?;
     let (base, is_sound) = match &image {
         Some(image) if image.is_sound => {
             image.copy_to(&mut db).map_err(write)?;
@@ -122,7 +123,7 @@ pub fn rescue(file: &Path, to: &Path, mode: Mode, since: &str) -> Result<Rescued
         return Err(RescueError::Unsound(problems));
     }
     db.close().map_err(|(_, source)| write(source))?;
-    keep_whole(part, to, mode).map_err(io)?;
+    part.keep(to, mode).map_err(io)?;
     Ok(rescued)
 }
 

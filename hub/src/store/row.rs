@@ -121,7 +121,7 @@ pub(super) fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
 /// After its output, or NULL without that.
 pub(super) const ATTEMPT_ROW: &str =
     "a.attempt, w.name, a.started_ms, a.run_ms, a.outcome, a.exit_code, a.reason,
-        w.host, a.output_file, w.key
+        w.host, a.output_file, coalesce(w.key, '?')
     FROM attempts a LEFT JOIN workers w ON w.id = a.worker";
 
 pub(super) fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {

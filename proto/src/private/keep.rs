@@ -1,9 +1,9 @@
 //! Files that stay: made for their user alone, and looked at before what is in them is believed.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path};
 
 use rustix::fs::{CWD, OFlags, fchmod, fcntl_getfl, fcntl_setfl, mkdirat, openat};
@@ -54,7 +54,11 @@ pub fn make_dirs(path: &Path, mode: Mode) -> Result<(), PrivateError> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             made => made.map_err(io_error(dir))?,
         }
-        fs::set_permissions(dir, Permissions::from_mode(bits)).map_err(io_error(dir))?;
+        // The one that was made: what has its name may be a link by now, where others may write.
+        let flags = (OFlags::DIRECTORY | OFlags::NOFOLLOW).bits() as i32;
+        let made = File::options().read(true).custom_flags(flags).open(dir);
+        let close = |dir: File| dir.set_permissions(Permissions::from_mode(bits));
+        made.and_then(close).map_err(io_error(dir))?;
     }
     Ok(())
 }

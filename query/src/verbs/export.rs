@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use dhub_proto::exit::Exit;
@@ -11,6 +11,7 @@ use dhub_proto::plain;
 use dhub_proto::private::{self, Mode, ModeOption, PrivateError};
 use dhub_proto::wire::{ExportedTask, State};
 use hashbrown::HashMap;
+use rustix::fs::OFlags;
 
 use crate::failure::{Failure, system};
 use crate::hub::Hub;
@@ -59,7 +60,8 @@ pub fn write(file: &Path, text: &str, mode: Mode) -> Result<(), Failure> {
         Failure::new(Exit::System, format!("cannot write {}: {why}", file.display()))
     };
     if is_stream(file) {
-        let stream = File::options().write(true).open(file);
+        let flags = if is_of_system(file) { OFlags::empty() } else { OFlags::NOFOLLOW };
+        let stream = File::options().write(true).custom_flags(flags.bits() as i32).open(file);
         let written = stream.and_then(|mut stream| stream.write_all(text.as_bytes()));
         return written.map_err(|error| wrong(&error));
     }
@@ -69,10 +71,17 @@ pub fn write(file: &Path, text: &str, mode: Mode) -> Result<(), Failure> {
     })
 }
 
+/// The system's own names are links; others may be somebody's who wants his device written to.
+fn is_of_system(file: &Path) -> bool {
+    ["/dev", "/proc/self/fd"].iter().any(|dir| file.parent() == Some(Path::new(dir)))
+        || file.parent() == Some(Path::new("/dev/fd"))
+}
+
 /// /dev/stdout, /dev/null, a pipe of the shell's: of this user or the system, and there is nothing to keep.
 fn is_stream(file: &Path) -> bool {
     let own = [0, rustix::process::getuid().as_raw()];
-    fs::metadata(file).is_ok_and(|meta| {
+    let meta = if is_of_system(file) { fs::metadata(file) } else { fs::symlink_metadata(file) };
+    meta.is_ok_and(|meta| {
         let kind = meta.file_type();
         (kind.is_fifo() || kind.is_char_device()) && own.contains(&meta.uid())
     })

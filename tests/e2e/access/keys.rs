@@ -255,3 +255,19 @@ fn a_pool_whose_key_is_taken_back_stops() {
     assert_eq!(std::fs::read_to_string(hub.space.path("code")).unwrap().trim(), "11");
     assert_eq!(hub.status()["counts"]["ready"], 1, "at once");
 }
+
+/// Whatever keeps the hub from being told: it looks at the keys by itself.
+#[test]
+fn a_key_is_taken_back_when_the_hub_cannot_be_told() {
+    let hub = Guarded::start();
+    hub.new_key("node", &["observe"]);
+    let native = hub.native("node");
+    assert_eq!(native.counts().ready, 0);
+    let owner = hub.access("owner");
+    let kept = fs::read(&owner).unwrap();
+    fs::write(&owner, "{").unwrap();
+    let said = hub.dhub(&["access", "revoke", "node"]);
+    said.exits(0).says(&["not told", "owner.access", "taken back"]);
+    eventually("the key to be refused", || is_denied(&native).then_some(()));
+    fs::write(&owner, kept).unwrap();
+}

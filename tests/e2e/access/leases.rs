@@ -226,3 +226,18 @@ fn ids_that_were_never_given_anything_are_not_remembered() {
     let rows: i64 = db.query_row("SELECT count(*) FROM workers", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 1, "the one that was given something");
 }
+
+/// Nobody knows which key they were handed in with: not the owner's, which is believed.
+#[test]
+fn attempts_that_ended_before_an_upgrade_are_nobodys() {
+    let (mut hub, lease) = leased();
+    assert_eq!(hub.native("lab").report(&worker(1), vec![outcome_done(&lease)]), []);
+    hub.terminate().exits(0);
+    change_file(&hub, TO_VERSION_4);
+    hub.start_again(&[]);
+    let owner = hub.native("owner");
+    assert_eq!(owner.show("a").attempts[0].key, "?");
+    // Also when the owner's worker has the same id by now.
+    owner.steal(Steal { worker: Some(worker(1)), n: 1, ..Steal::default() });
+    assert_eq!(owner.show("a").attempts[0].key, "?");
+}

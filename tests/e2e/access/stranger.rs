@@ -1,6 +1,6 @@
 //! Somebody else's hub where ours was: it hands out commands, and nobody may run them.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -282,4 +282,47 @@ fn a_pool_waits_for_a_hub_that_has_no_room() {
     pool.hear("1 slot");
     pool.signal(rustix::process::Signal::TERM);
     pool.end().exits(0);
+}
+
+/// Who sits at the place of ours and says, before it has shown a key, that nobody is let in.
+fn deny_all(listener: TcpListener) {
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || deny(stream));
+        }
+    });
+}
+
+fn deny(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut greeting = [0; 64];
+    (greeting[0], greeting[9], greeting[10], greeting[11]) = (0xff, 0x7f, 3, 0);
+    greeting[12..17].copy_from_slice(b"CURVE");
+    stream.write_all(&greeting)?;
+    stream.read_exact(&mut greeting)?;
+    stream.write_all(b"\x04\x0a\x05ERROR\x03400")?;
+    // It stays, as long as who was denied does.
+    std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
+}
+
+#[test]
+fn a_stranger_cannot_say_that_a_key_was_taken_back() {
+    let mut hub = Guarded::start();
+    let command = "sleep 2; echo ran >ran".into();
+    hub.native("owner").create(&[wire::Task { command, ..e2e::task("a", &[]) }]);
+    let mut command = hub.space.command("kworker");
+    command.args(["-j", "1", "--until-done", "--access"]).arg(hub.abroad("owner"));
+    let mut pool = Process::start(command);
+    pool.hear("1 slot");
+    eventually("the task to run", || (hub.status()["counts"]["running"] == 1).then_some(()));
+    hub.process().kill9();
+    let listener = || TcpListener::bind(("127.0.0.1", hub.port)).ok();
+    deny_all(eventually("the port", listener));
+    let path = hub.abroad("owner").display().to_string();
+    let said = hub.space.run("dquery", &["status", "--timeout", "2s", "--access", &path]);
+    assert!(!said.stderr.contains("taken back"), "{said:#?}");
+    // The task is not killed, and the pool has not given up.
+    eventually("the task's end", || hub.space.path("ran").exists().then_some(()));
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert!(pool.is_running(), "{}", pool.stderr());
+    assert!(!pool.stderr().contains("taken back"), "{}", pool.stderr());
 }

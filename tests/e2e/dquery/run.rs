@@ -206,3 +206,15 @@ fn found(programs: &[&str]) -> Option<PathBuf> {
     let places = programs.iter().flat_map(|it| dirs.iter().map(move |dir| Path::join(dir, it)));
     places.into_iter().find(|place| place.is_file())
 }
+
+/// In a directory of many a link may lead to somebody's terminal.
+#[test]
+fn what_is_written_to_a_file_follows_no_link_to_a_device() {
+    let hub = ran();
+    hub.sh("ln -s /dev/null run.html; ln -s /dev/null jobs.log");
+    hub.query(&["report", "run.html"]).exits(9).is_one_message();
+    hub.query(&["export", "--joblog", "jobs.log"]).exits(9).is_one_message();
+    // The system's own links are followed.
+    hub.query(&["report", "/dev/null"]).ok();
+    assert!(hub.query(&["report", "/dev/stdout"]).ok().contains("<h1>"));
+}

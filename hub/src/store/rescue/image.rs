@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode};
-use tempfile::TempPath;
 
 use super::{RescueError, Rescued};
 use crate::scheduler::message::Turn;
 use crate::store::check::problems;
-use crate::store::copy::{make_part, open_part};
+use crate::store::copy::open_part;
 use crate::store::mark::marks;
 use crate::store::open::{beside, redo_path, wal_path};
+use crate::store::part::Part;
 use crate::store::version::{APPLICATION_ID, VERSION, create, version};
 use crate::store::wal::{Wal, page_size};
 
@@ -40,7 +40,7 @@ pub struct Image {
     pub is_sound: bool,
     marks: Option<(u64, bool, Turn)>,
     /// Removed when it goes.
-    pub part: TempPath,
+    pub part: Part,
 }
 
 impl Originals {
@@ -111,8 +111,9 @@ impl Originals {
     }
 
     fn build(&self, to: &Path, wal: Option<(&Wal, usize)>) -> io::Result<Option<Image>> {
-        let part = make_part(to)?;
+        let part = Part::new(to)?;
         let copy = OpenOptions::new().write(true).open(&part)?;
+        part.check()?;
         if let Some(mut file) = self.file.as_ref() {
             io::Seek::rewind(&mut file)?;
             io::copy(&mut file, &mut &copy)?;
@@ -139,7 +140,7 @@ impl Originals {
 }
 
 impl Image {
-    fn open(part: TempPath) -> Option<Self> {
+    fn open(part: Part) -> Option<Self> {
         let read = |db: &Connection| {
             // Fails if there are no tables at all.
             db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))

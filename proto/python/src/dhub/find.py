@@ -266,10 +266,14 @@ def boot_id() -> str:
 
 
 def takes_connections(path: str) -> bool:
-    """Does a Unix socket answer there?"""
+    """Does a Unix socket answer there? One who keeps it from answering does not keep us waiting."""
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(path)
+            return True
+        except BlockingIOError:
+            # Its queue is full, but somebody has it.
             return True
         except OSError:
             return False

@@ -1,0 +1,113 @@
+//! A file that grows beside the place where it is to be, in a directory of its own: nobody else can put
+//! something beside it that SQLite would take for its log, or take it away.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::ops::Deref;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use dhub_proto::private::Mode;
+use rustix::fs::OFlags;
+use tempfile::{Builder, TempDir, TempPath};
+
+pub struct Part {
+    path: PathBuf,
+    /// As it was made: what has its name may be another one by now, where others may write.
+    file: File,
+    /// Removed, with all that is in it, when this goes.
+    _dir: TempDir,
+}
+
+impl Part {
+    /// By its real name, since SQLite is to follow no link.
+    pub fn new(to: &Path) -> io::Result<Self> {
+        let beside = parent(to).canonicalize()?;
+        let own = Permissions::from_mode(Mode::PRIVATE.of_dir());
+        let dir =
+            Builder::new().prefix(".dhub-").suffix(".part").permissions(own).tempdir_in(beside)?;
+        let path = dir.path().join("part.db");
+        let flags = OFlags::NOFOLLOW.bits() as i32;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(Mode::PRIVATE.bits());
+        let file = options.custom_flags(flags).open(&path)?;
+        Ok(Self { path, file, _dir: dir })
+    }
+
+    /// Fails if its name leads to another file.
+    pub fn check(&self) -> io::Result<()> {
+        let (made, found) = (self.file.metadata()?, fs::symlink_metadata(&self.path)?);
+        match (made.dev(), made.ino()) == (found.dev(), found.ino()) {
+            true => Ok(()),
+            false => {
+                Err(io::Error::other(format!("{} was replaced meanwhile", self.path.display())))
+            }
+        }
+    }
+
+    /// Syncs it and gives it its name, unless somebody else took that meanwhile; its size.
+    pub fn keep(self, to: &Path, mode: Mode) -> io::Result<u64> {
+        self.file.set_permissions(Permissions::from_mode(mode.bits()))?;
+        self.file.sync_all()?;
+        self.check()?;
+        TempPath::try_from_path(&self.path)?.persist_noclobber(to)?;
+        File::open(parent(to))?.sync_all()?;
+        Ok(self.file.metadata()?.len())
+    }
+}
+
+impl Deref for Part {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl AsRef<Path> for Part {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn parent(to: &Path) -> &Path {
+    to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_in_a_directory_of_its_users_alone_and_nothing_of_it_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let part = Part::new(&dir.path().join("to")).expect("a part");
+        let own = part.parent().expect("its directory").to_owned();
+        assert_eq!(own.metadata().expect("a directory").mode() & 0o777, 0o700);
+        assert_eq!(part.metadata().expect("a file").mode() & 0o777, 0o600);
+        part.keep(&dir.path().join("to"), Mode::PRIVATE).expect("a name");
+        let names: Vec<_> =
+            fs::read_dir(&dir).expect("names").flatten().map(|it| it.file_name()).collect();
+        assert_eq!(names, ["to"]);
+        assert!(
+            Part::new(&dir.path().join("to"))
+                .expect("a part")
+                .keep(&dir.path().join("to"), Mode::PRIVATE)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_part_that_was_replaced_is_not_kept() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let part = Part::new(&dir.path().join("to")).expect("a part");
+        part.check().expect("its own file");
+        let own = part.parent().expect("its directory").to_owned();
+        fs::rename(&own, dir.path().join("away")).expect("another name");
+        fs::create_dir(&own).expect("a directory");
+        fs::write(&part.path, "another's").expect("a file");
+        assert!(part.check().is_err());
+        assert!(part.keep(&dir.path().join("to"), Mode::PRIVATE).is_err());
+        assert!(!dir.path().join("to").exists());
+    }
+}
