@@ -267,10 +267,13 @@ fn the_access_file_of_a_valid_key_is_not_replaced_by_another() {
 #[test]
 fn what_stands_in_for_a_hub_that_is_gone_is_read_as_strictly() {
     let mut hub = Guarded::start();
-    for name in ["live.json", "owner.access"] {
+    for (name, key) in [("live.json", "worker"), ("owner.access", "submit")] {
         set_mode(&hub.home().join(name), 0o644);
         hub.space.run("dquery", &["status"]).exits(26).says(&[name, "chmod 600"]);
-        hub.dhub(&["access", "revoke", "worker"]).exits(26).says(&[name, "chmod 600"]);
+        hub.dhub(&["access", "reload"]).exits(26).says(&[name, "chmod 600"]);
+        // A key is taken back all the same.
+        let said = hub.dhub(&["access", "revoke", key]);
+        said.exits(0).says(&[name, "chmod 600", "not told", "taken back"]);
         set_mode(&hub.home().join(name), 0o600);
     }
     hub.terminate().exits(0);
