@@ -161,12 +161,11 @@ impl Which {
             let home = all.iter().find(|home| home.name() == name).cloned();
             return home.ok_or_else(|| unknown(name.clone()));
         }
-        let mut live = Vec::new();
-        for home in &all {
-            live.extend(home.live().map_err(HomeError::from)?.map(|_| home.clone()));
-        }
+        // One that cannot be told may run.
+        let runs = |home: &&Home| home.live().map_or(true, |live| live.is_some());
+        let live: Vec<&Home> = all.iter().filter(runs).collect();
         match (live.as_slice(), all.as_slice()) {
-            ([home], _) => Ok(home.clone()),
+            ([home], _) => Ok((*home).clone()),
             (_, [home]) => Ok(home.clone()),
             _ => Err(AccessFailure::Several { dir: dir.clone(), there: there() }),
         }
