@@ -120,7 +120,9 @@ fn a_failed_task_is_tried_again() {
         text.contains("only failed") && text.contains("bad") && !text.contains("quick")
     });
     hub.write("run.sh", "exit 0\n");
-    screen.type_keys("ry");
+    screen.type_keys("r");
+    screen.shows("retry 'bad'?");
+    screen.type_keys("y");
     screen.shows("'bad' runs again");
     screen.shows("no such task");
     assert_eq!(hub.state("bad"), "done");
