@@ -38,7 +38,7 @@ impl Route {
         };
         match send() {
             Ok(()) => Ok(true),
-            Err(zmq::Error::EHOSTUNREACH | zmq::Error::EAGAIN | zmq::Error::EINTR) => Ok(false),
+            Err(zmq::Error::EHOSTUNREACH | zmq::Error::EAGAIN) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use dhub_proto::access;
 use dhub_proto::endpoint::SOCKET_PATH_BYTES_MAX;
 use dhub_proto::limits::MESSAGE_BYTES_MAX;
+use dhub_proto::parts::uninterrupted;
 use dhub_proto::verb::Way;
 
 use crate::gate::{DOMAIN, Security, User};
@@ -245,7 +246,7 @@ fn open_one(
 
 fn bind_open(socket: zmq::Socket, endpoint: &str) -> Result<Inlet, BindError> {
     let failed = |source| BindError::Bind { endpoint: endpoint.to_owned(), source };
-    socket.bind(endpoint).map_err(failed)?;
+    uninterrupted(|| socket.bind(endpoint)).map_err(failed)?;
     Ok(Inlet::new(socket)?)
 }
 
@@ -275,7 +276,7 @@ fn watch(context: &zmq::Context, watched: &mut zmq::Socket, way: Way) -> Result<
     let socket = context.socket(zmq::SUB)?;
     socket.set_linger(0)?;
     socket.set_subscribe(b"")?;
-    socket.connect(&address)?;
+    uninterrupted(|| socket.connect(&address))?;
     Inlet::new(socket)
 }
 
@@ -321,7 +322,7 @@ impl Inlet {
         if self.is_quiet.get() {
             return Ok(false);
         }
-        let has = self.socket.get_events()?.contains(zmq::POLLIN);
+        let has = uninterrupted(|| self.socket.get_events())?.contains(zmq::POLLIN);
         self.is_quiet.set(!has);
         Ok(has)
     }
@@ -332,13 +333,12 @@ impl Inlet {
             return Ok(None);
         }
         let mut part = zmq::Message::new();
-        match self.socket.recv(&mut part, zmq::DONTWAIT) {
+        match uninterrupted(|| self.socket.recv(&mut part, zmq::DONTWAIT)) {
             Ok(()) => Ok(Some(part)),
             Err(zmq::Error::EAGAIN) => {
                 self.is_quiet.set(true);
                 Ok(None)
             }
-            Err(zmq::Error::EINTR) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -409,7 +409,7 @@ impl Inlet {
     pub fn send(&self, part: &[u8], flags: i32) -> Result<(), zmq::Error> {
         // libzmq takes note of arrivals while it sends, and its descriptor does not tell again.
         self.is_quiet.set(false);
-        self.socket.send(part, zmq::DONTWAIT | flags)
+        uninterrupted(|| self.socket.send(part, zmq::DONTWAIT | flags))
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use dhub_proto::client::{self, Denial};
 use dhub_proto::exit::Exit;
 use dhub_proto::find::Target;
+use dhub_proto::parts::uninterrupted;
 use dhub_proto::watch::{Event, Watched};
 use dhub_proto::{Message, endpoint, parts, wire};
 use zmq::{Context, PollItem};
@@ -342,7 +343,7 @@ fn connect(
             socket.set_conflate(true)?;
         }
         let watched = Watched::new(context, socket, number)?;
-        watched.socket().connect(&target.endpoint)?;
+        uninterrupted(|| watched.socket().connect(&target.endpoint))?;
         Ok(Connection { watched, up: None, stranger: None })
     };
     open().map_err(|source| LinkError::Socket { endpoint: target.endpoint.clone(), source })

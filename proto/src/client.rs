@@ -10,6 +10,7 @@ use prost::Message;
 
 use crate::find::Target;
 use crate::limits::MESSAGE_BYTES_MAX;
+use crate::parts::uninterrupted;
 use crate::watch::{Event, Watched};
 use crate::wire::{self, reply, request};
 
@@ -120,7 +121,7 @@ impl Client {
     pub fn dealer(&self) -> Result<zmq::Socket, ClientError> {
         let open = || {
             let socket = open(&self.context, &self.target, zmq::DEALER)?;
-            socket.connect(&self.target.endpoint)?;
+            uninterrupted(|| socket.connect(&self.target.endpoint))?;
             Ok(socket)
         };
         open().map_err(|source| self.broken(source))
@@ -203,12 +204,12 @@ impl Client {
             self.connections += 1;
             let socket = open(&self.context, &self.target, zmq::REQ)?;
             let watched = Watched::new(&self.context, socket, self.connections)?;
-            watched.socket().connect(&self.target.endpoint)?;
+            uninterrupted(|| watched.socket().connect(&self.target.endpoint))?;
             self.socket = Some(watched);
         }
         let Some(watched) = &self.socket else { return Ok(None) };
         let socket = watched.socket();
-        match socket.send(frame, zmq::DONTWAIT) {
+        match uninterrupted(|| socket.send(frame, zmq::DONTWAIT)) {
             Ok(()) => {}
             Err(zmq::Error::EAGAIN) => return Ok(None),
             Err(error) => return Err(error),
@@ -234,7 +235,7 @@ impl Client {
                 Err(error) => return Err(error),
             }
             self.denial = None;
-            let bytes = socket.recv_bytes(zmq::DONTWAIT)?;
+            let bytes = uninterrupted(|| socket.recv_bytes(zmq::DONTWAIT))?;
             match wire::Reply::decode(bytes.as_slice()) {
                 Ok(reply) if reply.id == id => return Ok(Some(reply)),
                 // Not ours: the hub could not even read the request's id, or it is no hub.

@@ -1,7 +1,7 @@
 //! Messages of several parts, sent and received whole, without waiting.
 //!
-//! A signal that comes in between makes libzmq give up a call with EINTR, between two parts too, and
-//! who starts children gets SIGCHLD all the time. Nothing has happened then, so the call is repeated.
+//! A signal that comes in between makes libzmq give up a call with EINTR, between two parts too: who
+//! starts children gets SIGCHLD all the time, and each program a signal before it ends.
 
 use zmq::{DONTWAIT, Error, SNDMORE, Socket};
 
@@ -25,7 +25,8 @@ pub fn receive(socket: &Socket) -> Result<Vec<Vec<u8>>, Error> {
     }
 }
 
-fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+/// A call of libzmq's. One that a signal interrupted has done nothing, so it is repeated.
+pub fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     loop {
         match call() {
             Err(Error::EINTR) => {}

@@ -2,7 +2,7 @@
 
 use zmq::{Context, Socket, SocketEvent};
 
-use crate::parts;
+use crate::parts::{self, uninterrupted};
 
 /// What happened to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +38,11 @@ impl Watched {
     pub fn new(context: &Context, socket: Socket, number: u64) -> Result<Self, zmq::Error> {
         let address = format!("inproc://watch-{number}");
         let wanted = EVENTS.iter().fold(0, |all, (event, _)| all | event.to_raw());
-        socket.monitor(&address, wanted.into())?;
+        uninterrupted(|| socket.monitor(&address, wanted.into()))?;
         let events = context.socket(zmq::PAIR)?;
         let watched = Self { socket, events, number };
         watched.events.set_linger(0)?;
-        watched.events.connect(&address)?;
+        uninterrupted(|| watched.events.connect(&address))?;
         Ok(watched)
     }
 
@@ -75,7 +75,8 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         // If nobody can listen there, nothing is told there either.
-        let _ = self.socket.monitor(&format!("inproc://unwatched-{}", self.number), 0);
+        let nowhere = format!("inproc://unwatched-{}", self.number);
+        let _ = uninterrupted(|| self.socket.monitor(&nowhere, 0));
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use dhub_proto::Message;
 use dhub_proto::client::{Client, ClientError};
+use dhub_proto::parts;
 use dhub_proto::wire::{Created, Reply, reply};
 use indicatif::ProgressBar;
 
@@ -116,7 +117,7 @@ impl<'a> Feed<'a> {
                 Err(source) => return Err(self.broken(source)),
             }
         }
-        let parts = socket.recv_multipart(zmq::DONTWAIT).map_err(|source| self.broken(source))?;
+        let parts = parts::receive(socket).map_err(|source| self.broken(source))?;
         match parts.as_slice() {
             [delimiter, bytes] if delimiter.is_empty() => {
                 Reply::decode(bytes.as_slice()).map(Some).map_err(|_| self.unexpected())
@@ -127,8 +128,7 @@ impl<'a> Feed<'a> {
 
     /// A new socket has room for all that may be open.
     fn send(&self, socket: &zmq::Socket, frame: &[u8]) -> Result<(), ClientError> {
-        let parts: [&[u8]; 2] = [b"", frame];
-        socket.send_multipart(parts, zmq::DONTWAIT).map_err(|source| self.broken(source))
+        parts::send(socket, &[b"", frame]).map_err(|source| self.broken(source))
     }
 
     fn connect(&self) -> Result<zmq::Socket, ClientError> {

@@ -1,9 +1,13 @@
 //! No input from outside stops the hub.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use dhub_proto::Message;
 use dhub_proto::limits::MESSAGE_BYTES_MAX;
 use dhub_proto::wire::*;
-use e2e::{Hub, task};
+use e2e::{Hub, outcome_done, task, worker};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A native request whose body no hub of this version knows: field 99, with a message in it.
 const OF_THE_FUTURE: [u8; 5] = [0x40, 7, 0x9a, 0x06, 0];
@@ -107,4 +111,32 @@ fn idle_connections_hinder_nobody() {
     assert_eq!(hub.native().create(&[task("a", &[])]).added, 1);
     drop(idle);
     assert_eq!(hub.native().counts().ready, 1);
+}
+
+/// A signal that the hub catches makes each of libzmq's calls give up, between two parts of a message
+/// too. SIGXFSZ is caught and means nothing: no different from the one that a hub is ended by.
+#[test]
+fn signals_neither_end_a_hub_nor_garble_its_replies() {
+    let mut hub = Hub::start();
+    let pid = Pid::from_raw(hub.id() as i32).expect("a process");
+    let native = hub.native();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) && kill_process(pid, Signal::XFSZ).is_ok() {
+                std::thread::sleep(Duration::from_micros(20));
+            }
+        });
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for n in 0..500 {
+                native.create(&[task(&format!("t{n}"), &[])]);
+                let lease = native.steal_one(&worker(1));
+                assert_eq!(native.report(&worker(1), vec![outcome_done(&lease)]), []);
+            }
+        }));
+        over.store(true, Ordering::Relaxed);
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+    assert_eq!(native.counts().done, 500);
+    hub.terminate().exits(0);
 }
