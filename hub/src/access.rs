@@ -12,7 +12,7 @@ use dhub_proto::exit::Exit;
 use dhub_proto::find::{Target, by_access};
 use dhub_proto::plain;
 use dhub_proto::role::{Role, Roles};
-use dhub_proto::wire::{Reload, reply, request};
+use dhub_proto::wire::{ErrorCode, Reload, reply, request};
 use serde_json::json;
 
 use crate::home::{Grant, Home, HomeError};
@@ -106,20 +106,27 @@ pub enum AccessFailure {
         "the keys are changed, but the hub of {hub} could not be told: {source}\n  it looks at them each second by itself; if it hangs, when it goes on"
     )]
     Untold { hub: String, source: ClientError },
+    #[error("the hub of {hub} does not read its keys again: {}\n  those of before stay valid", .error.message)]
+    Unread { hub: String, error: dhub_proto::wire::Error },
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
+    #[error("cannot write to standard output: {source}\n  the key '{name}' was taken back")]
+    Lost { name: String, source: io::Error },
 }
 
 impl AccessFailure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Home(
-                HomeError::Exists { .. } | HomeError::Unknown { .. } | HomeError::Taken { .. },
+                HomeError::Exists { .. }
+                | HomeError::Unknown { .. }
+                | HomeError::Taken { .. }
+                | HomeError::Own { .. },
             ) => Exit::Refused,
-            Self::Home(_) => Exit::Keys,
+            Self::Home(_) | Self::Unread { .. } => Exit::Keys,
             Self::NoHub { .. } | Self::Unknown { .. } | Self::Several { .. } => Exit::Usage,
             Self::Untold { .. } => Exit::NoHub,
-            Self::Output(_) => Exit::System,
+            Self::Output(_) | Self::Lost { .. } => Exit::System,
         }
     }
 }
@@ -245,7 +252,12 @@ fn new(home: &Home, name: &str, roles: &[Role], to: Option<&Path>) -> Result<(),
     let target = reachable(home);
     let text = home.add(name, roles, Some(path).filter(|_| !to_stdout))?;
     if to_stdout {
-        io::stdout().lock().write_all(text.as_bytes())?;
+        let mut out = io::stdout().lock();
+        if let Err(source) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            // Nobody has it, or who has it got only a part.
+            home.revoke(name)?;
+            return Err(AccessFailure::Lost { name: name.into(), source });
+        }
     }
     tell(home, target)?;
     let at = if to_stdout { "standard output".into() } else { path.display().to_string() };
@@ -314,6 +326,9 @@ fn tell(home: &Home, target: Option<Target>) -> Result<bool, AccessFailure> {
     let source = match client.request(request::Body::Reload(Reload {}), Duration::ZERO) {
         Ok(reply::Body::Reloaded(_)) => return Ok(true),
         Ok(_) => ClientError::Unexpected { endpoint },
+        Err(ClientError::Refused(error)) if error.code() != ErrorCode::ErrorBusy => {
+            return Err(AccessFailure::Unread { hub: home.name().into(), error });
+        }
         Err(error) => error,
     };
     Err(AccessFailure::Untold { hub: home.name().into(), source })

@@ -36,6 +36,10 @@ pub enum HomeError {
         "{path} has the key '{name}', which is valid; name another file, or take that key back first: dhub access revoke {name}"
     )]
     Taken { path: PathBuf, name: String },
+    #[error(
+        "{path} is where hubs keep files of their own; an access file there ends with .{EXTENSION}"
+    )]
+    Own { path: PathBuf },
     #[error(transparent)]
     Private(#[from] PrivateError),
     #[error(transparent)]
@@ -172,6 +176,10 @@ impl Home {
         if path.exists() {
             return self.server_keys();
         }
+        // A hub that ran here had keys of its own, and clients that know it by them.
+        if self.path(PLACE).exists() {
+            return Err(HomeError::Wrong { path, why: "it is missing".into() });
+        }
         let (public_key, secret_key) = new_pair()?;
         let server = ServerKeys { public_key, secret_key };
         let mut grants = Grants::default();
@@ -216,6 +224,9 @@ impl Home {
         if grants.keys.iter().any(|grant| grant.name == name && grant.revoked.is_none()) {
             return Err(HomeError::Exists { name: name.into() });
         }
+        if let Some(to) = to.filter(|to| self.is_own(to)) {
+            return Err(HomeError::Own { path: to.to_owned() });
+        }
         // The key that it has would be lost, and stay valid.
         let mut others = grants.keys.iter().filter(|grant| grant.revoked.is_none());
         let is_of =
@@ -226,6 +237,15 @@ impl Home {
         let access = self.grant(&mut grants, &self.server_keys()?, name, roles, to)?;
         write_json(&self.keys_path(), &grants)?;
         Ok(access.to_text())
+    }
+
+    /// Beside the keys of a hub, and no access file.
+    fn is_own(&self, to: &Path) -> bool {
+        let is_access = to.extension().is_some_and(|extension| extension == EXTENSION);
+        let dir = to.parent().map(|dir| if dir == Path::new("") { Path::new(".") } else { dir });
+        let real = |dir: &Path| dir.canonicalize().ok();
+        let base = self.dir.parent().and_then(real);
+        !is_access && base.zip(dir.and_then(real)).is_some_and(|(base, dir)| dir.starts_with(base))
     }
 
     fn grant(
@@ -270,13 +290,17 @@ impl Home {
     pub fn revoke(&self, name: &str) -> Result<(), HomeError> {
         let _lock = self.lock()?;
         let mut grants: Grants = read_json(&self.keys_path())?;
-        let mut valid = grants.keys.iter_mut().filter(|grant| grant.revoked.is_none());
-        let Some(grant) = valid.find(|grant| grant.name == name) else {
-            let names = grants.keys.iter().filter(|grant| grant.revoked.is_none());
-            let names: Vec<_> = names.map(|grant| grant.name.as_str()).collect();
+        let (valid, others): (Vec<_>, Vec<_>) = grants
+            .keys
+            .iter_mut()
+            .filter(|grant| grant.revoked.is_none())
+            .partition(|grant| grant.name == name);
+        if valid.is_empty() {
+            let names: Vec<_> = others.iter().map(|grant| grant.name.as_str()).collect();
             return Err(HomeError::Unknown { name: name.into(), names: names.join(", ") });
-        };
-        grant.revoked = Some(today());
+        }
+        // One name has one key, unless somebody put the file together from several.
+        valid.into_iter().for_each(|grant| grant.revoked = Some(today()));
         write_json(&self.keys_path(), &grants)?;
         // It opens nothing any more.
         let _ = fs::remove_file(self.access_path(name));
@@ -300,9 +324,16 @@ impl Home {
             if grant.revoked.is_some() || !path.exists() {
                 continue;
             }
-            let mut access = Access::read_own(&path)?;
-            place.tell(&mut access);
-            access.write(&path)?;
+            let told = Access::read_own(&path).and_then(|mut access| {
+                place.tell(&mut access);
+                Ok(access.write(&path)?)
+            });
+            match told {
+                // Its user's tools find the hub by this one.
+                Err(error) if path == self.path(OWNER) => return Err(error.into()),
+                Err(error) => tracing::warn!("an access file is not brought up to date: {error}"),
+                Ok(()) => {}
+            }
         }
         let live = Live { process: std::process::id(), since, ipc: place.ipc };
         write_json(&self.path(LIVE), &live)

@@ -11,6 +11,7 @@ mod leaving;
 mod outbox;
 mod read;
 pub(crate) mod request_quota;
+mod rest;
 mod share;
 mod sweep;
 mod turns;
@@ -157,6 +158,7 @@ impl Server {
             self.stopping |= self.stop.load(Ordering::Relaxed);
             self.turn()?;
         }
+        self.wake_guests();
         let until = self.now() + STOP_MS_MAX;
         loop {
             let has_more = self.busy || !self.outbox.questions.is_empty();
@@ -200,7 +202,8 @@ impl Server {
         let rest = self.share.rest(Instant::now());
         let rest_ms = rest.map_or(0, |rest| rest.as_millis() as u64 + 1);
         let patience = self.jobs.patience_ms(rest_ms);
-        if self.outbox.questions.is_empty() { patience } else { patience.min(rest_ms) }
+        let is_waited_for = !self.outbox.questions.is_empty() || self.share.has_resting();
+        if is_waited_for { patience.min(rest_ms) } else { patience }
     }
 
     /// True if a message may be there.

@@ -117,6 +117,12 @@ impl Socket {
         }
     }
 
+    /// Some users rest no more.
+    pub fn wake(&mut self) {
+        self.router.wake();
+        self.pull.wake();
+    }
+
     pub fn watches(&self) -> &[Inlet] {
         &self.watches
     }
@@ -307,6 +313,13 @@ impl Inlet {
                 unsafe { zmq_sys::zmq_drop_user(self.socket.as_mut_ptr(), id.as_bytes()) };
         }
         are_all_dropped
+    }
+
+    #[allow(unsafe_code, reason = "libzmq has no published way to do so")]
+    fn wake(&mut self) {
+        self.is_quiet.set(false);
+        // SAFETY: the socket is open as long as it is borrowed, and borrowed by this thread alone.
+        unsafe { zmq_sys::zmq_wake(self.socket.as_mut_ptr()) };
     }
 
     /// Readable when libzmq has news for this socket, messages or not; told once.

@@ -247,7 +247,7 @@ fn find_hub(
                 tell(&format!("no hub at {} yet", target.endpoint));
             }
             // Ours may have no room just now, or be about to come back.
-            Err(ClientError::Denied(denial)) if args.wait_for_hub && !denial.is_final() => {
+            Err(ClientError::Denied(denial)) if args.wait_for_hub && !denial.is_final(false) => {
                 tell(&format!("no hub at {} yet: {denial}", target.endpoint));
             }
             Err(error @ ClientError::NoHub { .. }) => return Err(Error::NoHub { error }),

@@ -163,9 +163,7 @@ impl Setting {
         match append(output::fixed(template), &path, self.file_mode) {
             Ok(file) => Ok(Output::File { file, path }),
             Err(error) => {
-                // No other machine would take such a name either.
-                let of_task = matches!(&error, PrivateError::Io { source, .. }
-                    if Errno::from_io_error(source) == Some(Errno::NAMETOOLONG));
+                let of_task = is_of_the_name(&error);
                 let told = io::Error::other(match error {
                     PrivateError::Io { path, source } => {
                         format!("its output goes to {}: {source}", path.display())
@@ -175,6 +173,18 @@ impl Setting {
                 Err(if of_task { NotStarted::Task(told) } else { NotStarted::System(told) })
             }
         }
+    }
+}
+
+/// Others have other names: no machine would take this one, or something is in the way at its place.
+fn is_of_the_name(error: &PrivateError) -> bool {
+    match error {
+        PrivateError::Io { source, .. } => matches!(
+            Errno::from_io_error(source),
+            Some(Errno::NAMETOOLONG | Errno::ISDIR | Errno::LOOP)
+        ),
+        PrivateError::DirMode { .. } => false,
+        _ => true,
     }
 }
 

@@ -42,6 +42,15 @@ pub enum ClientError {
     Socket { endpoint: String, source: zmq::Error },
 }
 
+impl ClientError {
+    /// Nobody answered who showed that it is the hub, whoever else may be at its place.
+    pub fn is_silence(&self) -> bool {
+        use Denial::{Plain, Stranger};
+        let Self::Denied(denial) = self else { return matches!(self, Self::NoHub { .. }) };
+        matches!(denial, Plain { .. } | Stranger { .. })
+    }
+}
+
 /// Somebody is there and does not let us in.
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum Denial {
@@ -78,15 +87,16 @@ pub fn denial(target: &Target, event: Event) -> Option<Denial> {
 }
 
 impl Denial {
-    /// An unknown key stays unknown, and plain does not become encrypted. Whether the one who broke
-    /// off is another hub, or ours that has no room or was stopped just then, time will tell.
-    pub fn is_final(&self) -> bool {
-        !matches!(self, Denial::Stranger { .. })
+    /// An unknown key stays unknown, and plain does not become encrypted; but where the hub was
+    /// reached before, it may come back to its place. Whether the one who broke off is another hub,
+    /// or ours that has no room or was stopped just then, time will tell.
+    pub fn is_final(&self, was_reached: bool) -> bool {
+        match self {
+            Denial::Stranger { .. } => false,
+            Denial::Plain { .. } => !was_reached,
+            Denial::Key { .. } | Denial::NoKey { .. } => true,
+        }
     }
-}
-
-fn is_final(denial: &Option<Denial>) -> bool {
-    denial.as_ref().is_some_and(Denial::is_final)
 }
 
 /// A connection to one hub. Not for several threads.
@@ -99,6 +109,7 @@ pub struct Client {
     last_id: u64,
     /// What the last connections that came to nothing told.
     denial: Option<Denial>,
+    was_reached: bool,
 }
 
 impl Client {
@@ -106,7 +117,8 @@ impl Client {
     pub fn new(target: Target, timeout: Duration) -> Self {
         let context = zmq::Context::new();
         let (socket, connections, last_id, denial) = (None, 0, 0, None);
-        Self { context, target, timeout, socket, connections, last_id, denial }
+        let was_reached = false;
+        Self { context, target, timeout, socket, connections, last_id, denial, was_reached }
     }
 
     pub fn endpoint(&self) -> &str {
@@ -163,7 +175,7 @@ impl Client {
                     return Err(ClientError::Unexpected { endpoint });
                 }
                 // It will not be let in a second later either.
-                Ok(None) if is_final(&self.denial) => deadline = Instant::now(),
+                Ok(None) if self.is_denied() => deadline = Instant::now(),
                 // Silent: the connection may be dead without knowing it, or the request is long.
                 Ok(None) => {
                     self.socket = None;
@@ -190,6 +202,10 @@ impl Client {
             self.socket = None;
         }
         lives
+    }
+
+    fn is_denied(&self) -> bool {
+        self.denial.as_ref().is_some_and(|denial| denial.is_final(self.was_reached))
     }
 
     /// Sends once and waits for the reply that carries `id`.
@@ -220,7 +236,7 @@ impl Client {
                     self.denial = Some(denial);
                 }
             }
-            if is_final(&self.denial) {
+            if self.is_denied() {
                 return Ok(None);
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -237,7 +253,10 @@ impl Client {
             self.denial = None;
             let bytes = uninterrupted(|| socket.recv_bytes(zmq::DONTWAIT))?;
             match wire::Reply::decode(bytes.as_slice()) {
-                Ok(reply) if reply.id == id => return Ok(Some(reply)),
+                Ok(reply) if reply.id == id => {
+                    self.was_reached = true;
+                    return Ok(Some(reply));
+                }
                 // Not ours: the hub could not even read the request's id, or it is no hub.
                 _ => return Ok(Some(wire::Reply::default())),
             }

@@ -81,7 +81,7 @@ impl Patience {
                 std::thread::sleep(PAUSE);
                 Ok(None)
             }
-            Err(error @ ClientError::NoHub { .. }) if self.reached => {
+            Err(error) if self.reached && error.is_silence() => {
                 self.silent(asked, !park.is_zero(), hub, error)?;
                 Ok(None)
             }

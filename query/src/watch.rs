@@ -171,7 +171,7 @@ fn change(report: &StatusReport) -> String {
 /// A hub that is silent or busy is asked again; one that says no is not.
 fn patient(error: ClientError) -> Result<(), Failure> {
     match error {
-        ClientError::NoHub { .. } => Ok(()),
+        error if error.is_silence() => Ok(()),
         ClientError::Refused(error) if error.code() == ErrorCode::ErrorBusy => Ok(()),
         other => Err(other.into()),
     }

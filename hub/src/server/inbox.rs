@@ -37,6 +37,7 @@ impl Server {
     /// Takes in what has arrived, from all sockets in turn.
     pub(super) fn receive(&mut self) -> Result<(), Fatal> {
         self.gate.serve(&self.sockets)?;
+        self.let_guests_rest(Instant::now());
         let (mut messages, mut bytes) = (0, 0);
         let mut quiet = false;
         let begin = Instant::now();
@@ -71,8 +72,26 @@ impl Server {
         let security = self.sockets[socket].security;
         let is_owner = self.gate.key(security, user).is_empty();
         let guest = user.filter(|_| !is_owner);
-        let mut route = Route { socket, peer, user, guest, dialect: Dialect::Dwork, claim: None };
-        if let Err(denied) = self.gate.grant(security, user) {
+        let route = Route { socket, peer, user, guest, dialect: Dialect::Dwork, claim: None };
+        let begin = Instant::now();
+        self.share.begin();
+        self.take_frame(route, frame, has_more)?;
+        if let Some(guest) = guest {
+            let now = Instant::now();
+            self.share.took(guest, begin, now);
+            self.let_guests_rest(now);
+        }
+        Ok(())
+    }
+
+    fn take_frame(
+        &mut self,
+        mut route: Route,
+        frame: Option<zmq::Message>,
+        has_more: bool,
+    ) -> Result<(), Fatal> {
+        let security = self.sockets[route.socket].security;
+        if let Err(denied) = self.gate.grant(security, route.user) {
             // Nothing else is read of what it sent.
             if let Some(frame) = frame.filter(|frame| !dwork::is_dwork(frame)) {
                 route.dialect = Dialect::Native { id: request_id(&frame) };
@@ -306,6 +325,7 @@ impl Server {
         load: convert::Load,
     ) -> Result<(), Fatal> {
         let who = command.who().cloned();
+        self.share.excuse();
         self.apply(command)?;
         if let Some(id) = who.and_then(|who| self.scheduler.worker_id(&who)) {
             self.monitor.note_load(id, load, &self.scheduler);

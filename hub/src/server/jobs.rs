@@ -142,8 +142,8 @@ impl Server {
         };
         self.settle()?;
         let step = job.step(running.ticket, &self.scheduler, &self.store)?;
-        if guest.is_some() {
-            self.share.spent(begin, Instant::now());
+        if let Some(guest) = guest {
+            self.share.spent_by(guest, begin, Instant::now());
         }
         self.jobs.nap = matches!(step, Step::Later) && self.jobs.running.is_empty();
         match step {
@@ -200,8 +200,8 @@ impl Server {
             }
             // What is said leaves in the next turn.
             self.busy = true;
-            if guest.is_some() {
-                self.share.spent(now, Instant::now());
+            if let Some(guest) = guest {
+                self.share.spent_by(guest, now, Instant::now());
             }
             if begin.elapsed() > WAITS_TIME {
                 return Ok(());

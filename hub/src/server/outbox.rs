@@ -137,8 +137,8 @@ impl Server {
             if !routes.is_empty() {
                 self.outbox.finished.insert(guest, Finished { routes, body }, 0);
             }
-            if guest.is_some() {
-                self.share.spent(now, Instant::now());
+            if let Some(guest) = guest {
+                self.share.spent_by(guest, now, Instant::now());
             }
         }
         self.busy |= !self.outbox.finished.is_empty();

@@ -100,10 +100,12 @@ impl Server {
         let begin = Instant::now();
         while self.share.rest(begin).is_none()
             && begin.elapsed() < QUESTIONS_TIME
-            && let Some((_, question)) = self.outbox.questions.0.pop_guest()
+            && let Some((guest, question)) = self.outbox.questions.0.pop_guest()
         {
             let is_command = !matches!(question, Question::Read(..));
+            let asked = Instant::now();
             self.answer_question(question)?;
+            self.share.charge(guest, asked, Instant::now());
             // What it changed has to be committed before anybody hears of it.
             if is_command {
                 self.busy = true;

@@ -3,21 +3,80 @@
 
 use std::time::{Duration, Instant};
 
+use hashbrown::HashMap;
+
+use crate::gate::User;
+
 /// After so much time spent for guests, so many times as much without.
 const REST: u32 = 5;
 /// Others are at work until so long after their last request.
 const AT_WORK: Duration = Duration::from_millis(500);
+
+/// Who spent less of it is not to rest for that.
+const LITTLE: Duration = Duration::from_millis(1);
 
 #[derive(Default)]
 pub struct Share {
     /// When somebody last asked for something to be done.
     work: Option<Instant>,
     rest: Option<Instant>,
+    /// What each guest has spent since the last rest ended.
+    spent: HashMap<User, Duration>,
+    /// From these nothing is received.
+    resting: Vec<User>,
+    /// What is taken in just now is work, or a sign of life.
+    is_excused: bool,
 }
 
 impl Share {
     pub fn note_work(&mut self, now: Instant) {
         self.work = Some(now);
+        self.excuse();
+    }
+
+    /// A request is taken in.
+    pub fn begin(&mut self) {
+        self.is_excused = false;
+    }
+
+    pub fn excuse(&mut self) {
+        self.is_excused = true;
+    }
+
+    /// The request of that guest was taken in, or refused.
+    pub fn took(&mut self, guest: User, since: Instant, now: Instant) {
+        if !self.is_excused {
+            self.spent_by(guest, since, now);
+        }
+    }
+
+    /// Since then something was done for that guest.
+    pub fn spent_by(&mut self, guest: User, since: Instant, now: Instant) {
+        self.charge(guest, since, now);
+        self.spent(since, now);
+    }
+
+    /// The same, without taking it from the share.
+    pub fn charge(&mut self, guest: User, since: Instant, now: Instant) {
+        *self.spent.entry(guest).or_default() += now - since;
+    }
+
+    /// Those that spent the share and do not rest yet; they do now.
+    pub fn let_rest(&mut self) -> Vec<User> {
+        let spent = self.spent.extract_if(|_, spent| *spent >= LITTLE);
+        let users: Vec<User> = spent.map(|(user, _)| user).collect();
+        self.resting.extend(&users);
+        users
+    }
+
+    pub fn has_resting(&self) -> bool {
+        !self.resting.is_empty()
+    }
+
+    /// The rest is over: for these.
+    pub fn wake(&mut self) -> Vec<User> {
+        self.spent.clear();
+        std::mem::take(&mut self.resting)
     }
 
     /// Since then something was read for guests.
@@ -52,5 +111,26 @@ mod tests {
         assert_eq!(share.rest(at(85)), None);
         share.spent(at(600), at(610));
         assert_eq!(share.rest(at(610)), None);
+    }
+
+    #[test]
+    fn those_rest_that_spent_the_share() {
+        let begin = Instant::now();
+        let at = |ms| begin + Duration::from_millis(ms);
+        let mut share = Share::default();
+        let take = |share: &mut Share, guest, is_work: bool, (from, to)| {
+            share.begin();
+            if is_work {
+                share.note_work(at(from));
+            }
+            share.took(guest, at(from), at(to));
+        };
+        take(&mut share, 1, true, (0, 10));
+        take(&mut share, 2, false, (10, 20));
+        take(&mut share, 3, false, (20, 20));
+        assert_eq!(share.rest(at(20)), Some(Duration::from_millis(50)));
+        assert_eq!((share.let_rest(), share.let_rest()), (vec![2], vec![]));
+        assert!(share.has_resting());
+        assert_eq!((share.wake(), share.has_resting()), (vec![2], false));
     }
 }

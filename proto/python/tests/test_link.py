@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import json
 import socket
@@ -105,11 +106,29 @@ def test_a_stranger_at_the_socket_of_our_hub_is_not_served(
             with pytest.raises(dhub.Denied, match="another hub than"):
                 dhub.Hub(**way, timeout=1).steal()
         fresh = pool.workers("-j", "1", "--timeout", "1")
-        # It waits for its hub, or leaves; the one that was there before as well.
+        # It waits for its hub, or leaves; the one that was there before waits in any case.
         if not encrypted:
-            assert fresh.wait(30) == running.wait(30) == 11, pool.log()
+            assert fresh.wait(30) == 11, pool.log()
+        assert running.poll() is None, pool.log()
         pool.stop()
     assert not (server.home / "owned").exists()
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_stranger_at_the_place_of_our_hub_ends_no_wait(server: Server, hub: dhub.Hub, encrypted: bool) -> None:
+    hub.create("one")
+    waiting = dhub.Hub(timeout=1)
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        waited = threads.submit(waiting.wait)
+        eventually(lambda: waiting.was_reached)
+        server.kill()
+        with stranger(hub.target.endpoint, encrypted):
+            # More than one of its tries, and it has not given up.
+            with pytest.raises(concurrent.futures.TimeoutError):
+                waited.result(5)
+        server.start()
+        hub.complete(hub.steal())
+        assert waited.result(60).counts.done == 1
 
 
 @pytest.mark.parametrize("server", [["-p", "0", "--host", "127.0.0.1"]], indirect=True)

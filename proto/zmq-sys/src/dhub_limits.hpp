@@ -45,12 +45,17 @@ class dhub_account_t
 {
   public:
     dhub_account_t (const std::string &user_id_, bool exempt_)
-        : _held (0), _counted_max (dhub_total.load () / 2), _user_id (user_id_), _is_exempt (exempt_)
+        : _held (0), _rests (false), _counted_max (dhub_total.load () / 2), _user_id (user_id_),
+          _is_exempt (exempt_)
     {
     }
 
     const std::string &user_id () const { return _user_id; }
     bool is_exempt () const { return _is_exempt; }
+
+    // Nothing is to be read from its connections.
+    void rest (bool rests_) { _rests.store (rests_, std::memory_order_relaxed); }
+    bool is_resting () const { return _rests.load (std::memory_order_relaxed); }
 
     // What it has beyond its share, as small messages of many connections, is not taken from others.
     void hold (int64_t bytes_)
@@ -90,6 +95,7 @@ class dhub_account_t
     int64_t counted (int64_t held_) const { return std::min (held_, _counted_max); }
 
     std::atomic<int64_t> _held;
+    std::atomic<bool> _rests;
     const int64_t _counted_max;
     const std::string _user_id;
     const bool _is_exempt;

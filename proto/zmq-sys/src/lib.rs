@@ -20,5 +20,5 @@ pub use limits::{
     ZMQ_EXEMPT, zmq_held_bytes, zmq_limit_bytes, zmq_limit_frame, zmq_limit_handshakes,
 };
 pub use monitor::zmq_publish_events;
-pub use peer::{zmq_drop_user, zmq_has_peer};
+pub use peer::{zmq_drop_user, zmq_has_peer, zmq_rest, zmq_wake};
 pub use std::os::unix::io::RawFd;

@@ -47,6 +47,11 @@ extern "C" int dhub_zmq_has_too_many_handshakes()
     return most != 0 && zmq::dhub_handshakes.load() >= most;
 }
 
+extern "C" void dhub_zmq_rest(const char *id, size_t size, int rests)
+{
+    zmq::dhub_account_of(std::string(id, size), false)->rest(rests != 0);
+}
+
 extern "C" int64_t dhub_zmq_held_bytes()
 {
     return zmq::dhub_held.load();

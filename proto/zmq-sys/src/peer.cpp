@@ -1,4 +1,4 @@
-// What patches 02 and 05 gave to libzmq's sockets; see peer.rs.
+// What patches 02, 05 and 09 gave to libzmq's sockets; see peer.rs.
 #include "precompiled.hpp"
 #include "router.hpp"
 
@@ -18,4 +18,9 @@ extern "C" int dhub_zmq_drop_user(void *socket, const char *id, size_t size)
 {
     zmq::socket_base_t *base = static_cast<zmq::socket_base_t *>(socket);
     return base->drop_user(std::string(id, size)) == 0;
+}
+
+extern "C" void dhub_zmq_wake(void *socket)
+{
+    static_cast<zmq::socket_base_t *>(socket)->wake();
 }

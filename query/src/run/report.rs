@@ -1,5 +1,6 @@
 //! The page that shows a run: figures and attempts as data within a page that draws them.
 
+use dhub_proto::plain;
 use dhub_proto::wire::State;
 use hashbrown::HashMap;
 use serde::Serialize;
@@ -34,8 +35,8 @@ pub struct About {
 pub fn page(run: &Run, about: About) -> String {
     // Numbers and texts only: this cannot fail.
     let data = serde_json::to_string(&data(run, about)).unwrap_or_default();
-    // A name may be </script>.
-    let data = data.replace('<', "\\u003c");
+    // A name may be </script>, and the page may go to a terminal.
+    let data = plain::json(&data).replace('<', "\\u003c");
     let (before, after) = PAGE.split_once(DATA).unwrap_or((PAGE, ""));
     [before, &data, after].concat()
 }
@@ -440,10 +441,11 @@ mod tests {
 
     #[test]
     fn no_name_ends_the_data() {
-        let run = run(&[("</script><b>", State::Done, &[], &[(2, 4, "done")])]);
+        let run = run(&[("</script><b>\u{9b}2J", State::Done, &[], &[(2, 4, "done")])]);
         let page = page(&run, about());
         assert_eq!(page.matches("</script>").count(), PAGE.matches("</script>").count());
-        assert!(page.contains("\\u003c/script>\\u003cb>"), "the name is there");
+        assert!(page.contains("\\u003c/script>\\u003cb>\\u009b2J"), "the name is there");
+        assert!(!page.contains('\u{9b}'), "it steers a terminal");
         assert!(!page.contains(DATA));
     }
 

@@ -1,6 +1,7 @@
 //! Who gets in, and how far: keys, roles, files, and what travels.
 
 mod crowd;
+mod damaged;
 mod dumps;
 mod ends;
 mod files;

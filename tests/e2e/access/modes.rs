@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use e2e::{Hub, Output, Process, Space, eventually, free_ports};
+use e2e::{Hub, Output, Process, Space, free_ports};
 
 /// Everything below a directory that is a file or a directory, with its mode.
 fn walk(dir: &Path, found: &mut Vec<(PathBuf, u32)>) {
@@ -287,12 +287,14 @@ fn links_that_are_planted_among_outputs_are_not_followed() {
         ("d", "out", "no regular file"),
         ("e", "out", "can be written by others"),
     ] {
-        hub.query(&["create", name]).ok();
-        let mut pool = hub.worker(&["--output", template, "--shell", "echo ran"]);
-        pool.hear(why);
-        pool.kill9();
-        hub.query(&["cancel", name]).ok();
-        eventually("it to be over", || (hub.state(name) == "cancelled").then_some(()));
+        // It stops nobody but the task of that name.
+        for name in [name, &format!("after {name}")] {
+            hub.query(&["create", name]).ok();
+        }
+        hub.worker(&["-j", "1", "--until-done", "--output", template, "--shell", "echo ran"]).end();
+        let reason = hub.show(name)["attempts"][0]["reason"].to_string();
+        assert!(hub.state(name) == "failed" && reason.contains(why), "{name}: {reason}");
+        assert_eq!(hub.state(&format!("after {name}")), "done");
     }
     assert_eq!(fs::read_to_string(hub.path("victim")).unwrap(), "untouched");
     assert_eq!(fs::read_to_string(hub.path("out/e.1.out")).unwrap(), "theirs\n");

@@ -132,6 +132,51 @@ fn an_encrypted_hub_with_other_keys_at_the_socket_of_ours_is_not_served() {
     nothing_of_a_stranger_runs(Kind::Encrypted);
 }
 
+/// Who reached the hub waits for it, whoever is at its place meanwhile.
+fn a_stranger_ends_no_wait(kind: Kind) {
+    let mut hub = Guarded::start();
+    for name in ["one", "two"] {
+        hub.space.run("dquery", &["create", name]).exits(0);
+    }
+    let ipc = read(&hub.access("owner")).ipc;
+    let start = |args: &[&str]| {
+        let mut command = hub.space.command("dquery");
+        command.args(args).args(["--timeout", "1s"]);
+        Process::start(command)
+    };
+    let mut wait = start(&["wait", "--every", "100ms"]);
+    let mut watch = start(&["status", "--watch=100ms"]);
+    let complete = |hub: &Guarded, name: &str| {
+        hub.space.run("dquery", &["steal"]).exits(0).prints(&[name]);
+        hub.space.run("dquery", &["complete", name]).exits(0);
+    };
+    complete(&hub, "one");
+    wait.hear("1/2");
+    eventually("a line of status", || watch.stdout().contains("1/2").then_some(()));
+    hub.process().kill9();
+    let stranger = Stranger::at(&ipc, kind);
+    wait.hear("the hub is silent");
+    watch.hear("the hub is silent");
+    drop(stranger);
+    hub.start_again(&[]);
+    wait.hear("the hub is back");
+    watch.hear("the hub is back");
+    complete(&hub, "two");
+    wait.end().exits(0);
+    watch.signal(rustix::process::Signal::TERM);
+    watch.end();
+}
+
+#[test]
+fn a_plain_hub_at_the_socket_of_ours_ends_no_wait() {
+    a_stranger_ends_no_wait(Kind::Plain);
+}
+
+#[test]
+fn an_encrypted_hub_with_other_keys_at_the_socket_of_ours_ends_no_wait() {
+    a_stranger_ends_no_wait(Kind::Encrypted);
+}
+
 #[test]
 fn a_plain_hub_at_the_port_of_ours_is_not_served_by_whatever_name_it_is_called() {
     let mut hub = Guarded::start();

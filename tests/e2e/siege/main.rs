@@ -51,6 +51,9 @@ enum What {
         connections: usize,
         #[arg(long, default_value_t = 5)]
         rounds: usize,
+        /// Of the pool: with more than the machine has cores to spare beside the crowd, the pool lacks those
+        #[arg(long, default_value_t = 1)]
+        slots: usize,
     },
     /// Be the crowd
     #[command(hide = true)]
@@ -65,8 +68,8 @@ fn main() -> ExitCode {
     let args = Args::parse();
     match args.what {
         None => besiege(&args),
-        Some(What::Pace { connections, rounds }) => {
-            ExitCode::from(u8::from(!pace::measure(connections, rounds)))
+        Some(What::Pace { connections, rounds, slots }) => {
+            ExitCode::from(u8::from(!pace::measure(connections, rounds, slots)))
         }
         Some(What::Crowd { connections, access }) => {
             pace::crowd(&access, connections);

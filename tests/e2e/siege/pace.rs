@@ -24,16 +24,16 @@ const GATHER: Duration = Duration::from_secs(20);
 const TICK: Duration = Duration::from_millis(10);
 
 /// Prints the figures; true if the pool keeps its pace.
-pub fn measure(connections: usize, rounds: usize) -> bool {
+pub fn measure(connections: usize, rounds: usize, slots: usize) -> bool {
     let hub = Hub::start();
     hub.space.run("dhub", &["access", "new", "pool", "--role", "work"]).exits(0);
     let native = Native::to(&hub.target("owner"));
     let mut ratios = Vec::new();
     for round in 0..rounds {
-        let alone = drain(&hub, &native, &format!("alone{round}"));
+        let alone = drain(&hub, &native, slots, &format!("alone{round}"));
         let crowd = Crowd::gather(&hub, connections);
         std::thread::sleep(GATHER);
-        let beside = drain(&hub, &native, &format!("beside{round}"));
+        let beside = drain(&hub, &native, slots, &format!("beside{round}"));
         let share = crowd.share();
         drop(crowd);
         let ratio = alone.as_secs_f64() / beside.as_secs_f64();
@@ -51,12 +51,13 @@ pub fn measure(connections: usize, rounds: usize) -> bool {
 }
 
 /// How long a pool takes for all tasks.
-fn drain(hub: &Hub, native: &Native, prefix: &str) -> Duration {
+fn drain(hub: &Hub, native: &Native, slots: usize, prefix: &str) -> Duration {
     let named = |n| Task { command: "true".into(), ..task(&format!("{prefix}.{n}"), &[]) };
     native.create(&(0..TASKS).map(named).collect::<Vec<_>>());
     let access = hub.access("pool").display().to_string();
     let begin = Instant::now();
-    hub.space.run("kworker", &["--access", &access, "-j", "2", "--until-done"]).exits(0);
+    let slots = slots.to_string();
+    hub.space.run("kworker", &["--access", &access, "-j", &slots, "--until-done"]).exits(0);
     begin.elapsed()
 }
 

@@ -115,7 +115,7 @@ class AsyncHub(Client):
             while True:
                 if line is None:
                     shadow = zmq.asyncio.Context.shadow(context().underlying)
-                    line = Line(shadow, self.target, zmq.REQ)
+                    line = Line(shadow, self.target, zmq.REQ, was_reached=self.was_reached)
                 came = await _exchange(line, step)
                 if came is None:
                     hint = line.hint or hint
@@ -123,6 +123,7 @@ class AsyncHub(Client):
                     line = None
                 step = steps.send(came)
         except StopIteration as end:
+            self.was_reached = True
             if line is not None:
                 self._idle.append(line)
                 line = None

@@ -137,6 +137,10 @@ class Denied(Refused):
     code = ErrorCode.DENIED
 
 
+class NotTheHub(Denied):
+    """Who answers has not shown that it is the hub: another one is at its place, or it cannot let anybody in just now."""
+
+
 class TaskFailed(DhubError):
     """A task failed without an exception of Python: it was killed, took too long, or is no call at all."""
 

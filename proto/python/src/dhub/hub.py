@@ -125,7 +125,7 @@ class Hub(Client):
             step = next(steps)
             while True:
                 if line is None:
-                    line = Line(context(), self.target, zmq.REQ)
+                    line = Line(context(), self.target, zmq.REQ, was_reached=self.was_reached)
                 came = _exchange(line, step)
                 if came is None:
                     hint = line.hint or hint
@@ -133,6 +133,7 @@ class Hub(Client):
                     line = None
                 step = steps.send(came)
         except StopIteration as end:
+            self.was_reached = True
             if line is not None:
                 lines.append(line)
                 line = None

@@ -9,7 +9,7 @@ from typing import Any
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from dhub.errors import Denied
+from dhub.errors import Denied, NotTheHub
 from dhub.find import Target
 from dhub.talk import MESSAGE_BYTES_MAX
 
@@ -45,10 +45,19 @@ class Line:
     """A socket that is connected to the hub, with what libzmq tells about it."""
 
     def __init__(
-        self, context: Any, target: Target, kind: int, *, conflate: bool = False, ping_ms: int = 0
+        self,
+        context: Any,
+        target: Target,
+        kind: int,
+        *,
+        was_reached: bool = False,
+        conflate: bool = False,
+        ping_ms: int = 0,
     ) -> None:
         self.target = target
-        self.hint: Denied | None = None
+        self.was_reached = was_reached
+        """The hub was there before: whoever is at its place now, it may come back."""
+        self.hint: NotTheHub | None = None
         """What looks like a refusal, but may also be a hub that was stopped just then."""
         self.socket = socket = context.socket(kind)
         socket.linger = 0
@@ -81,7 +90,7 @@ class Line:
         about = self.target.access or "the access file"
         endpoint = self.target.endpoint
         if event is Event.UP:
-            self.hint = None
+            self.hint, self.was_reached = None, True
         elif event is Event.DENIED:
             raise Denied(
                 f"the hub at {endpoint} does not let the key of {about} in: it was taken back, or is of another hub\n"
@@ -93,12 +102,14 @@ class Line:
                 "  give one with access= or DHUB_ACCESS; dhub access new makes it"
             )
         elif event is Event.MISMATCH:
-            raise Denied(
+            self.hint = NotTheHub(
                 f"what answers at {endpoint} is another hub than {about} is for, or none: it is not encrypted\n"
                 "  to a hub with --insecure: server= and insecure=True, without access= and DHUB_ACCESS"
             )
+            if not self.was_reached:
+                raise self.hint
         elif event is Event.BROKEN_OFF and self.target.keys is not None:
-            self.hint = Denied(
+            self.hint = NotTheHub(
                 f"what answers at {endpoint} is another hub than {about} is for, or none, or a hub that has no room for"
                 " connections (its log says so), or one of a version before this: it breaks the encrypted handshake off"
             )

@@ -45,7 +45,7 @@ class Link:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self._line = self._connect()
+        self._line = self._connect(False)
         self._reports: Line | None = None
         self._reports_up = False
         self._last_id = 0
@@ -123,7 +123,7 @@ class Link:
         if self.next_timeout() <= now:
             self._silent(self.heard, now)
             self._line.close()
-            self._line, self._was_up = self._connect(), False
+            self._line, self._was_up = self._connect(self._line.was_reached), False
             self._resend(now)
 
     def next_timeout(self) -> float:
@@ -137,7 +137,8 @@ class Link:
             return
         # A dead way has to show, by two pings, before the next heartbeat goes out.
         ping_s = max(0.001, min(PING_S, term / 8))
-        self._reports = Line(context(), target, zmq.PUSH, conflate=True, ping_ms=int(ping_s * 1000))
+        ping_ms = int(ping_s * 1000)
+        self._reports = Line(context(), target, zmq.PUSH, was_reached=True, conflate=True, ping_ms=ping_ms)
 
     def report(self, report: wire.Report) -> bool:
         """Sends a report, if there is a connection for it; it may still be lost."""
@@ -153,8 +154,9 @@ class Link:
         except zmq.Again:
             return False
 
-    def _connect(self) -> Line:
-        return Line(context(), self.target, zmq.DEALER, ping_ms=int(PING_S * 1000))
+    def _connect(self, was_reached: bool) -> Line:
+        ping_ms = int(PING_S * 1000)
+        return Line(context(), self.target, zmq.DEALER, was_reached=was_reached, ping_ms=ping_ms)
 
     def _send(self, frame: bytes) -> None:
         try:

@@ -14,7 +14,7 @@ from typing import Callable, TypeVar
 from dhub import model
 from dhub._version import __version__
 from dhub._wire import hub_pb2 as wire
-from dhub.errors import Busy, NoHub, NotFound
+from dhub.errors import Busy, NoHub, NotFound, NotTheHub
 from dhub.find import PathLike, Target, find
 from dhub.model import Lease, Outcome, State, Task
 from dhub.talk import Ask, Talk
@@ -54,6 +54,7 @@ class Client:
         self.hub_timeout = hub_timeout
         self.target = target or find(server, access, timeout, insecure)
         host = socket.gethostname()
+        self.was_reached = False
         self.worker = worker or os.environ.get("DHUB_WORKER") or f"{host}:{os.getpid()}"
         self._me = wire.Worker(name=self.worker, host=host)
         self._batch: tuple[int, int] | None = None
@@ -262,7 +263,7 @@ def _wait(me: Client, ask: wire.Wait, timeout: float | None, done: Callable[[wir
             if done(it):
                 waited: wire.Waited = it
                 return waited
-        except NoHub:
+        except (NoHub, NotTheHub):
             if not reached:
                 raise
             silent_since = silent_since or asked

@@ -5,6 +5,7 @@ mod ends;
 mod flow;
 mod frames;
 mod names;
+mod rest;
 mod users;
 mod wire;
 mod zap;
