@@ -8,6 +8,7 @@
 #   crash   a hub killed with -9 under load and restarted on the same file; 10,000 times
 #   fuzz    hostile frames, sequences of requests, and bytes at the port; an hour
 #   siege   connections that stop, reset, half-close and flood, with and without keys, at one hub; half an hour
+#   damage  bits that flip in the file, -wal and .redo of a killed hub, each told, mended or harmless; 1,000 a file
 #   pool    50,000 tasks of which some fail or never end, in pools that are killed with -9 like their hub; a few minutes
 # And, only when it is named:
 #   asan    the siege at a hub whose libzmq is built with address sanitizer, in target/asan; half an hour
@@ -31,13 +32,13 @@ while [ $# -gt 0 ]; do
         if [ "$1" = --minutes ]; then minutes=$2; else seed=$2; fi
         shift
         ;;
-    sim | crash | fuzz | pool | siege | asan) parts+=("$1") ;;
+    sim | crash | fuzz | damage | pool | siege | asan) parts+=("$1") ;;
     -h | --help) usage 0 ;;
     *) usage 2 >&2 ;;
     esac
     shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(sim crash fuzz siege pool)
+[ ${#parts[@]} -gt 0 ] || parts=(sim crash fuzz siege damage pool)
 
 cargo build --quiet --release --locked -p dhub -p dquery -p kworker -p crash -p simulation -p fuzz -p e2e
 target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
@@ -81,6 +82,14 @@ next_seed() {
     local first=${seed:-$(cat "$file" 2>/dev/null || echo "$2")}
     echo $((first + $3)) >"$file"
     echo "$first"
+}
+
+damage() {
+    # About a thousand in a minute.
+    local flips=$((1000 * ${minutes:-1}))
+    local first
+    first=$(next_seed damage 1000000 "$flips")
+    FLIPS=$flips FLIP_SEED=$first run cargo test --quiet --release --locked -p dhub --test damage -- --nocapture
 }
 
 sim() {

@@ -16,8 +16,8 @@ use dhub::scheduler::{Scheduler, State};
 use dhub::server::{Fatal, Options, Server};
 use dhub::socket::{BindError, Socket};
 use dhub::store::{
-    Access, CopyError, LockError, OpenError, Opened, RescueError, Store, StoreError, copy_file,
-    rescue,
+    Access, CopyError, LockError, OpenError, Opened, RescueError, Scanned, Store, StoreError,
+    copy_file, rescue,
 };
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
@@ -97,6 +97,7 @@ impl Failure {
             Failure::Bind(_) | Failure::Dir(_) => Exit::Bind,
             Failure::Home(_) => Exit::Keys,
             Failure::NoCurve => Exit::System,
+            Failure::Fatal(Fatal::Store(error)) if error.is_damage() => Exit::FileUnusable,
             Failure::Fatal(Fatal::Store(_)) => Exit::Commit,
             Failure::Fatal(Fatal::Socket(_)) | Failure::System { .. } | Failure::Files { .. } => {
                 Exit::System
@@ -258,10 +259,27 @@ fn open_stopped(file: &Path, network: bool) -> Result<Opened, Failure> {
 }
 
 fn check(file: &Path, network: bool) -> Result<(), Failure> {
-    let Opened { store, doubt, .. } = open_stopped(file, network)?;
     let name = file.display().to_string();
+    if !file.is_file() {
+        return Err(Failure::Absent { file: name });
+    }
+    let scanned = Scanned::of(file, &since())?;
+    let Opened { store, doubt, .. } = match open_stopped(file, network) {
+        Err(failure) => {
+            for line in scanned.problems(None) {
+                say!("dhub: {name}: {line}");
+            }
+            return Err(failure);
+        }
+        opened => opened?,
+    };
     let unread = |source| Failure::Restore { file: name.clone(), source };
-    let problems = store.check().map_err(unread)?;
+    let mut problems = scanned.problems(Some(&store));
+    match store.check() {
+        Ok(more) => problems.extend(more),
+        Err(error) if error.is_damage() && !problems.is_empty() => {}
+        Err(error) => return Err(unread(error)),
+    }
     if !problems.is_empty() {
         return Err(Failure::Unsound { file: name, problems });
     }
@@ -273,6 +291,9 @@ fn check(file: &Path, network: bool) -> Result<(), Failure> {
         Phase::Finished => "everything is finished",
     };
     println!("{}: sound; {}; {at}", file.display(), found(&scheduler));
+    if scanned.has_no_checksums() {
+        println!("  its pages have no checksums, by which damage is told: the next hub adds them");
+    }
     if let Some(doubt) = doubt {
         println!("  in doubt: {doubt}");
     }
@@ -322,7 +343,7 @@ fn open(args: &Args) -> Result<Opened, Failure> {
     };
     let (network, without_redo) = (args.network_file, args.without_redo);
     let mode = Some(args.mode.file_mode);
-    let access = Access { network, without_redo, mode, ..Access::default() };
+    let access = Access { network, without_redo, mode, mends: true, ..Access::default() };
     let opened = Store::open_with(file, &since(), access)?;
     Ok(opened)
 }

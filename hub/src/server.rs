@@ -53,12 +53,21 @@ const KEYS_MS: u64 = 500;
 /// What stops the hub.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
-    #[error(
-        "{0}\n  nothing that was acknowledged is lost; mend the disk and start the hub again on the same file"
-    )]
+    #[error("{0}\n  {advice}", advice = advice(.0))]
     Store(#[from] StoreError),
     #[error("the sockets failed: {0}")]
     Socket(#[from] zmq::Error),
+}
+
+fn advice(error: &StoreError) -> &'static str {
+    match error.is_damage() {
+        true => {
+            "others cannot do without that page: dhub check says what it has; go back to a backup, or save the rest with dhub rescue"
+        }
+        false => {
+            "nothing that was acknowledged is lost; mend the disk and start the hub again on the same file"
+        }
+    }
 }
 
 /// From the command line.
@@ -104,7 +113,7 @@ impl Server {
     pub fn new(
         sockets: Vec<Socket>,
         gate: Gate,
-        store: Store,
+        mut store: Store,
         options: Options,
         stop: Arc<AtomicBool>,
         wake: UnixStream,
@@ -117,6 +126,7 @@ impl Server {
         scheduler.apply(0, Command::Revoked { keys }, &Past::new());
         // One that cannot be read stays as it is.
         store.upgrade()?;
+        store.add_checksums(&stop)?;
         let monitor = Monitor::new(0, scheduler.counts().of(State::Done));
         let disk = Disk::new(options.disk_reserve_bytes);
         Ok(Self {
@@ -309,6 +319,12 @@ pub fn restore(store: &Store, options: &Options) -> Result<Scheduler, StoreError
         skips_max: SKIPS_MAX,
         retry_delay_ms: options.retry_delay_ms,
     });
-    store.restore(0, &mut scheduler)?;
+    let names = store.restore(0, &mut scheduler)?;
+    if !names.is_empty() {
+        for name in &names {
+            tracing::warn!("task '{name}' fails: its definition is damaged");
+        }
+        scheduler.apply(0, Command::Damaged { names }, &Past::new());
+    }
     Ok(scheduler)
 }

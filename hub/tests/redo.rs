@@ -113,9 +113,10 @@ fn a_log_that_version_3_left_is_folded_into_its_file() {
     let end = Change::Finished { task, state, attempt, failures, reclaims, blame };
     store.commit(vec![end], &Counts::default()).expect("a commit");
     drop(store);
-    let db = rusqlite::Connection::open(&place.file).expect("a database");
+    let db = dhub_checksum::open(&place.file, Default::default(), None).expect("a database");
     db.execute_batch(
         "DROP VIEW task_list; DROP VIEW dependencies; ALTER TABLE tasks DROP COLUMN held;
+         ALTER TABLE tasks DROP COLUMN sum;
          DROP INDEX workers_key; ALTER TABLE workers DROP COLUMN key;
          CREATE UNIQUE INDEX workers_key ON workers (coalesce(client, name));
          PRAGMA user_version = 3",

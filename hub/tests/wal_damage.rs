@@ -11,7 +11,6 @@ use dhub::scheduler::message::*;
 use dhub::scheduler::{Counts, State};
 use dhub::store::{Access, OpenError, Store, rescue};
 use dhub_proto::private::Mode;
-use rusqlite::Connection;
 use tempfile::TempDir;
 
 const FRAME: usize = 24 + 4096;
@@ -51,7 +50,7 @@ fn killed_after(dir: &Path, turns: u64) -> PathBuf {
 
 /// Whatever the file says of tasks, when a start is through.
 fn dump(file: &Path) -> Vec<String> {
-    let db = Connection::open(file).expect("a database");
+    let db = dhub_checksum::open(file, Default::default(), None).expect("a database");
     let sql =
         "SELECT id || name || state || coalesce(command, '') || coalesce(needs, '') FROM tasks
         UNION ALL SELECT 'total' || state || count FROM totals ORDER BY 1";
@@ -120,5 +119,6 @@ fn no_flip_in_sqlites_log_changes_anything_in_silence() {
         }
     }
     println!("{told} told, {harmless} harmless; {saved} saved whole");
-    assert!(told > 50 && harmless > 20 && saved > 20);
+    // What is in the file already is not left in the log.
+    assert!(told > 50 && saved > 20);
 }

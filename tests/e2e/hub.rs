@@ -359,3 +359,8 @@ pub fn free_ports() -> u16 {
         (free(port) && free(port + 1)).then_some(port)
     })
 }
+
+/// The file of a stopped hub, to be changed by a test as a hub itself would: with checksums.
+pub fn open_file(file: &Path) -> rusqlite::Connection {
+    dhub_checksum::open(file, Default::default(), None).expect("a file")
+}

@@ -53,14 +53,18 @@ pub fn environment(stored: Option<&str>) -> Vec<String> {
     stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
-/// `details` fetches what the store has for a lease.
+/// `details` fetches what the store has for a lease. One without them is not told.
 fn stolen<E>(
     stolen: &Stolen,
-    details: &mut impl FnMut(TaskId) -> Result<Details, E>,
+    details: &mut impl FnMut(&Leased) -> Result<Option<Details>, E>,
 ) -> Result<wire::Stolen, E> {
     let mut leases = Vec::with_capacity(stolen.leases.len());
     for lease in &stolen.leases {
-        let details = if lease.has_details { details(lease.id)? } else { Details::default() };
+        let details = match lease.has_details {
+            true => details(lease)?,
+            false => Some(Details::default()),
+        };
+        let Some(details) = details else { continue };
         leases.push(wire::Lease {
             name: lease.name.to_string(),
             attempt: lease.attempt,
@@ -87,7 +91,7 @@ fn stolen<E>(
 pub fn encode<E>(
     answer: &Answer,
     progress: impl FnOnce() -> (wire::Counts, f64),
-    mut details: impl FnMut(TaskId) -> Result<Details, E>,
+    mut details: impl FnMut(&Leased) -> Result<Option<Details>, E>,
 ) -> Result<Option<reply::Body>, E> {
     use reply::Body;
     Ok(Some(match answer {

@@ -15,6 +15,7 @@ mod cancel;
 mod complete;
 mod counts;
 mod create;
+mod damaged;
 mod graph;
 mod lease;
 mod list;
@@ -36,6 +37,7 @@ mod worker_quota;
 use std::collections::{HashSet, VecDeque};
 
 pub use counts::Counts;
+pub use damaged::DAMAGED;
 pub use slab::CHUNK_BYTES;
 pub use task::{Slot, State, Task};
 pub use worker::Worker;
@@ -172,6 +174,7 @@ impl Scheduler {
             }
             Command::Revoked { keys } => self.revoked(&keys),
             Command::Marked { old, key } => self.marked(now, &old, &key),
+            Command::Damaged { names } => self.damaged(&names),
             Command::Undelivered { leases } => self.undelivered(&leases),
             Command::Forget { tickets } => self.forget_requests(&tickets),
             Command::Tick => self.tick(now),

@@ -18,9 +18,9 @@ use crate::envelope::Envelope;
 use crate::gate::Denied;
 use crate::job::EndedJob;
 use crate::route::{Dialect, Route};
-use crate::scheduler::message::{Answer, Command, Ticket};
+use crate::scheduler::message::{Answer, Command, Leased, Name, Ticket};
 use crate::socket::Socket;
-use crate::store::unix_ms;
+use crate::store::{StoreError, unix_ms};
 use crate::view;
 
 /// Connections over which copies of one parked steal may be answered.
@@ -162,6 +162,7 @@ impl Server {
 
     /// To all who asked; it has arrived if one of them is there.
     fn answer_command(&mut self, routes: &[Route], answer: &Answer) -> Result<(), Fatal> {
+        let mut damaged = Vec::new();
         let sent = match routes {
             [] => false,
             [route, ..] if route.dialect == Dialect::Dwork => {
@@ -176,8 +177,14 @@ impl Server {
                     let rate = self.monitor.rate(self.now(), counts.done);
                     (counts, rate)
                 };
-                let Some(body) = convert::encode(answer, progress, |id| self.store.details(id))?
-                else {
+                let details = |lease: &Leased| {
+                    let details = self.store.details(lease.id)?;
+                    if details.is_none() {
+                        damaged.push(lease.name.clone());
+                    }
+                    Ok::<_, StoreError>(details)
+                };
+                let Some(body) = convert::encode(answer, progress, details)? else {
                     return Ok(());
                 };
                 let (mut body, mut sent) = (Envelope::new(body), false);
@@ -190,7 +197,19 @@ impl Server {
         if let Some(handed) = delivery::handed(answer) {
             self.outbox.delivery.note(handed, sent);
         }
+        if !damaged.is_empty() {
+            self.fail_damaged(damaged)?;
+        }
         Ok(())
+    }
+
+    /// These are not given out; that they failed is committed in the next turn.
+    fn fail_damaged(&mut self, names: Vec<Name>) -> Result<(), Fatal> {
+        for name in &names {
+            tracing::warn!("task '{name}' fails: its definition is damaged");
+        }
+        self.busy = true;
+        self.apply(Command::Damaged { names })
     }
 
     pub(super) fn deny(&mut self, route: &Route, denied: &Denied) -> Result<(), Fatal> {

@@ -82,8 +82,9 @@ fn alone(file: &Path) -> Option<(usize, Turn)> {
     Some((size, turn))
 }
 
-/// To read, as if nothing lay beside it; takes no lock and leaves nothing behind.
-pub fn open_immutable(file: &Path) -> rusqlite::Result<Connection> {
+/// To read, as if nothing lay beside it; takes no lock and leaves nothing behind. A page that is not as it was
+/// written says nothing.
+fn open_immutable(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let mut uri = "file:".to_owned();
     for byte in file.as_os_str().as_encoded_bytes() {
@@ -94,5 +95,5 @@ pub fn open_immutable(file: &Path) -> rusqlite::Result<Connection> {
             byte => uri += &format!("%{byte:02x}"),
         }
     }
-    Connection::open_with_flags(uri + "?immutable=1", flags)
+    dhub_checksum::open(Path::new(&(uri + "?immutable=1")), flags, None)
 }

@@ -1,8 +1,18 @@
 //! Is the file sound? Slow, so it is a command of its own and not part of a start.
 
-use rusqlite::Connection;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
 
-use super::{FINISHED, Store, StoreError};
+use dhub_checksum::{Bad, PAGE_BYTES};
+use rusqlite::{Connection, params};
+
+use super::damage::unless_damaged;
+use super::open::{OpenError, beside, wal_path};
+use super::read::damaged_rows;
+use super::wal::Wal;
+use super::whose::{Whose, whose};
+use super::{FINISHED, FileLock, Store, StoreError};
 
 /// Problems that are told one by one.
 const PROBLEMS_MAX: usize = 20;
@@ -32,7 +42,94 @@ const RULES: [(&str, &str); 5] = [
     ),
 ];
 
+/// The pages of a stopped hub's file that are not as they were written; before anything is done with it, for much of
+/// what is done mends some. Not those that a write cut off, of which SQLite's log or journal has the whole.
+pub struct Scanned {
+    real: PathBuf,
+    /// None: the pages have no checksums.
+    bad: Option<Vec<Bad>>,
+    has_journal: bool,
+}
+
+impl Scanned {
+    pub fn of(file: &Path, since: &str) -> Result<Self, OpenError> {
+        let io = |source: io::Error| OpenError::Io { path: file.to_owned(), source };
+        let real = file.canonicalize().map_err(io)?;
+        let _lock = FileLock::take(&real, since)?;
+        let log = read_if_there(&wal_path(&real)).map_err(io)?;
+        let has_journal = read_if_there(&beside(&real, "-journal")).map_err(io)?.is_some();
+        let log = log.and_then(|bytes| Wal::read(bytes, PAGE_BYTES));
+        let newer = log.as_ref().map(|log| log.pages().0).unwrap_or_default();
+        let mut open = File::open(&real).map_err(io)?;
+        let bad = dhub_checksum::scan(&mut open, &newer, PROBLEMS_MAX).map_err(io)?;
+        Ok(Self { real, bad, has_journal })
+    }
+
+    /// Those that are bad still, once the journal was rolled back.
+    fn bad(&self, store: Option<&Store>) -> Vec<Bad> {
+        let mut bad = self.bad.clone().unwrap_or_default();
+        if self.has_journal && store.is_some() {
+            let now = File::open(&self.real).and_then(|mut open| {
+                dhub_checksum::scan(&mut open, &Default::default(), usize::MAX)
+            });
+            if let Ok(Some(now)) = now {
+                bad.retain(|bad| now.iter().any(|it| it.page == bad.page));
+            }
+        }
+        bad
+    }
+
+    pub fn has_no_checksums(&self) -> bool {
+        self.bad.is_none()
+    }
+
+    /// One line a page, with the tasks concerned if a `store` can be had.
+    pub fn problems(&self, store: Option<&Store>) -> Vec<String> {
+        let bad = self.bad(store);
+        let owners = store.and_then(|store| store.whose(&bad).ok()).unwrap_or_default();
+        let owner = |page| owners.iter().find(|(of, _)| *of == page).map_or("", |it| &it.1);
+        let line = |bad: &Bad| match bad.byte {
+            Some(byte) => format!(
+                "page {}: byte {byte} is wrong, which a hub mends{}",
+                bad.page,
+                owner(bad.page)
+            ),
+            None => format!("page {} is damaged{}", bad.page, owner(bad.page)),
+        };
+        bad.iter().map(line).collect()
+    }
+}
+
+fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        bytes => Ok(Some(bytes?).filter(|bytes| !bytes.is_empty())),
+    }
+}
+
 impl Store {
+    /// What each of these pages is for, as the end of a line.
+    fn whose(&self, bad: &[Bad]) -> Result<Vec<(u32, String)>, StoreError> {
+        let (db, Some((real, _))) = (self.db()?, &self.real) else { return Ok(Vec::new()) };
+        if bad.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut select = db.prepare(
+            "SELECT name, rootpage, type = 'table' FROM sqlite_schema WHERE rootpage > 0",
+        )?;
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut roots = vec![("sqlite_schema".to_owned(), 1, true)];
+        roots.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+        let pages: Vec<u32> = bad.iter().map(|bad| bad.page).collect();
+        let found = File::open(real).and_then(|file| whose(&file, &roots, &pages));
+        let mut lines = Vec::new();
+        for (page, owner) in found.map_err(StoreError::Commit)? {
+            let tasks = tasks_of(&db, &owner)?;
+            lines.push((page, format!(" ({}{tasks})", owner.tree)));
+        }
+        Ok(lines)
+    }
+
     /// What is wrong with the file; empty if it is sound.
     pub fn check(&self) -> Result<Vec<String>, StoreError> {
         Ok(problems(&*self.db()?)?)
@@ -56,6 +153,11 @@ pub fn problems(db: &Connection) -> rusqlite::Result<Vec<String>> {
         problems.truncate(PROBLEMS_MAX);
         return Ok(problems);
     }
+    let damaged = damaged_rows(db)?;
+    if let Some((_, first)) = damaged.first() {
+        let count = damaged.len();
+        problems.push(format!("{count} tasks whose definition is damaged, first '{first}'"));
+    }
     for (sql, what) in RULES {
         let count: i64 = db.query_row(sql, [], |row| row.get(0))?;
         if count > 0 {
@@ -73,4 +175,28 @@ pub fn problems(db: &Connection) -> rusqlite::Result<Vec<String>> {
         }
     }
     Ok(problems)
+}
+
+/// Names that are told of a page.
+const NAMES_MAX: usize = 5;
+
+/// The tasks whose rows are on a page: by the index of the names, if the page cannot be read.
+fn tasks_of(db: &Connection, owner: &Whose) -> rusqlite::Result<String> {
+    if owner.tree != "tasks" || !owner.has_rows {
+        return Ok(String::new());
+    }
+    let (after, upto) = owner.ids;
+    let names = |from: &str| {
+        let sql = format!("SELECT name FROM tasks {from} WHERE id > ?1 AND id <= ?2 LIMIT ?3");
+        let mut select = db.prepare(&sql)?;
+        let rows = select.query_map(params![after, upto, NAMES_MAX as i64], |row| row.get(0))?;
+        rows.collect::<rusqlite::Result<Vec<String>>>()
+    };
+    let by_index = || unless_damaged(names("INDEXED BY sqlite_autoindex_tasks_1"));
+    let names = match unless_damaged(names("NOT INDEXED"))? {
+        Some(names) => names,
+        None => by_index()?.unwrap_or_default(),
+    };
+    let upto = if upto == i64::MAX { "the last".into() } else { upto.to_string() };
+    Ok(format!(": ids {} to {upto}: '{}', …", after.max(0) + 1, names.join("', '")))
 }

@@ -97,7 +97,11 @@ impl Copying {
         let io = |source| CopyError::Io { to: to.to_owned(), source };
         let sqlite = |source| CopyError::Sqlite { to: to.to_owned(), source };
         let part = Part::new(to).map_err(io)?;
-        let target = open_part(&part).map_err(sqlite)?;
+        let target = match dhub_checksum::is_summed(&from) {
+            true => new_part(&part),
+            false => open_plain_part(&part),
+        };
+        let target = target.map_err(sqlite)?;
         part.check().map_err(io)?;
         target.pragma_update(None, "synchronous", "OFF").map_err(sqlite)?;
         let ends = Ends { from, to: MutBorrow::new(target) };
@@ -143,10 +147,27 @@ impl Copying {
     }
 }
 
-/// It is synced as a whole at the end, and thrown away if it does not get there.
+fn flags() -> OpenFlags {
+    OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW
+}
+
+/// It is synced as a whole at the end, and thrown away if it does not get there. Each page gets its checksum.
+pub(super) fn new_part(part: &Path) -> rusqlite::Result<Connection> {
+    let db = open_part(part)?;
+    dhub_checksum::reserve(&db)?;
+    Ok(db)
+}
+
+/// One with pages in it already, which have checksums or have none.
 pub(super) fn open_part(part: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let db = Connection::open_with_flags(part, flags)?;
+    let db = dhub_checksum::open(part, flags(), None)?;
+    db.pragma_update(None, "journal_mode", "OFF")?;
+    Ok(db)
+}
+
+/// The same without a look at checksums: of a file that has none yet, or whose are wrong.
+pub(super) fn open_plain_part(part: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open_with_flags(part, flags())?;
     db.pragma_update(None, "journal_mode", "OFF")?;
     Ok(db)
 }

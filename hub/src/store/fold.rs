@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::{CachedStatement, Connection, params};
 
+use super::damage::{can_be_left, is_damage};
+use super::sum::sum;
+use super::version::version;
 use super::{FINISHED, OPEN};
 use crate::scheduler::message::*;
 use crate::scheduler::{Counts, State};
@@ -22,8 +25,21 @@ pub struct Batch {
     pub counts: Counts,
 }
 
-/// All of it in one transaction.
+/// All of it in one transaction; but for what is of rows that are damaged, if that can be left.
 pub fn fold(db: &Connection, batches: &[Batch]) -> rusqlite::Result<()> {
+    match fold_all(db, batches, Rows::write) {
+        Err(error) if is_damage(&error) => fold_all(db, batches, Rows::write_or_leave),
+        folded => folded,
+    }
+}
+
+type Write<'a, 'db> = fn(&mut Rows<'a, 'db>, &'a Change, i64) -> rusqlite::Result<()>;
+
+fn fold_all<'a, 'db>(
+    db: &'db Connection,
+    batches: &'a [Batch],
+    write: Write<'a, 'db>,
+) -> rusqlite::Result<()> {
     let Some(last) = batches.last() else {
         return Ok(());
     };
@@ -31,7 +47,7 @@ pub fn fold(db: &Connection, batches: &[Batch]) -> rusqlite::Result<()> {
     let mut rows = Rows::new(db)?;
     for batch in batches {
         for change in &batch.changes {
-            rows.write(change, batch.at_ms)?;
+            write(&mut rows, change, batch.at_ms)?;
         }
     }
     rows.write_leases()?;
@@ -59,11 +75,31 @@ struct Lease<'a> {
     started_ms: i64,
 }
 
+const ADD: &str =
+    "INSERT INTO tasks (id, name, state, definition, priority, retries, time_limit_ms,
+        created_ms, needs, command, dir, env, stdin, sum)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+const ADOPT: &str =
+    "UPDATE tasks SET name = ?2, state = ?3, definition = ?4, priority = ?5, retries = ?6,
+        time_limit_ms = ?7, created_ms = ?8, needs = ?9, command = ?10, dir = ?11, env = ?12, stdin = ?13,
+        sum = ?14
+     WHERE id = ?1";
+/// The same values, of which the last has no column yet.
+const ADD_BEFORE_6: &str =
+    "INSERT INTO tasks (id, name, state, definition, priority, retries, time_limit_ms,
+        created_ms, needs, command, dir, env, stdin)
+     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 WHERE ?14 IS NOT NULL";
+const ADOPT_BEFORE_6: &str =
+    "UPDATE tasks SET name = ?2, state = ?3, definition = ?4, priority = ?5, retries = ?6,
+        time_limit_ms = ?7, created_ms = ?8, needs = ?9, command = ?10, dir = ?11, env = ?12, stdin = ?13
+     WHERE id = ?1 AND ?14 IS NOT NULL";
+
 /// The statements, and the leases that have no row yet.
 struct Rows<'a, 'db> {
     db: &'db Connection,
     leases: BTreeMap<TaskId, Lease<'a>>,
     add: CachedStatement<'db>,
+    has_sums: bool,
     end: CachedStatement<'db>,
     finish: CachedStatement<'db>,
     end_lease: CachedStatement<'db>,
@@ -71,14 +107,13 @@ struct Rows<'a, 'db> {
 
 impl<'a, 'db> Rows<'a, 'db> {
     fn new(db: &'db Connection) -> rusqlite::Result<Self> {
+        // What a hub left is folded before its file is brought to this version.
+        let has_sums = version(db)? >= 6;
         Ok(Self {
             db,
             leases: BTreeMap::new(),
-            add: db.prepare_cached(
-                "INSERT INTO tasks (id, name, state, definition, priority, retries, time_limit_ms,
-                    created_ms, needs, command, dir, env, stdin)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-            )?,
+            add: db.prepare_cached(if has_sums { ADD } else { ADD_BEFORE_6 })?,
+            has_sums,
             end: db.prepare_cached(
                 "INSERT OR REPLACE INTO attempts
                     (task, attempt, worker, started_ms, run_ms, outcome, exit_code, reason, output,
@@ -91,6 +126,19 @@ impl<'a, 'db> Rows<'a, 'db> {
             )?,
             end_lease: db.prepare_cached("DELETE FROM leases WHERE task = ?1")?,
         })
+    }
+
+    /// Leaves the rows of a damaged task as they are, and says so.
+    fn write_or_leave(&mut self, change: &'a Change, now: i64) -> rusqlite::Result<()> {
+        self.db.execute_batch("SAVEPOINT change")?;
+        match self.write(change, now) {
+            Err(error) if is_damage(&error) && can_be_left(change) => {
+                tracing::warn!("left out, as its row is damaged: {change:?}");
+                self.db.execute_batch("ROLLBACK TO change")?;
+            }
+            written => written?,
+        }
+        self.db.execute_batch("RELEASE change")
     }
 
     fn write(&mut self, change: &'a Change, now: i64) -> rusqlite::Result<()> {
@@ -214,17 +262,13 @@ impl<'a, 'db> Rows<'a, 'db> {
             command,
             details.and_then(|details| details.dir.as_deref()),
             details.and_then(|details| details.env.as_deref()),
-            details.and_then(|details| details.stdin.as_deref())
+            details.and_then(|details| details.stdin.as_deref()),
+            sum(id, &task.name, task.definition, task.retries, details)
         ];
         if !adopted {
             return self.add.execute(row).map(drop);
         }
-        self.change(
-            "UPDATE tasks SET name = ?2, state = ?3, definition = ?4, priority = ?5, retries = ?6,
-                time_limit_ms = ?7, created_ms = ?8, needs = ?9, command = ?10, dir = ?11, env = ?12, stdin = ?13
-             WHERE id = ?1",
-            row,
-        )
+        self.change(if self.has_sums { ADOPT } else { ADOPT_BEFORE_6 }, row)
     }
 
     /// A change that is rarer than those with a statement of their own.

@@ -1,6 +1,6 @@
 //! What the file says of its redo log: which one it is, and whether it is needed.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::fold::set;
 use super::version::{migrate, version};
@@ -42,4 +42,24 @@ pub fn mark_copy(db: &Connection) -> rusqlite::Result<()> {
     set(db, "redo", 0)?;
     set(db, "clean", 1)?;
     transaction.commit()
+}
+
+/// The pages of this file have checksums: that is told apart from a first page that no longer says so.
+pub fn mark_checksums(db: &Connection) -> rusqlite::Result<()> {
+    set(db, "checksums", 1)
+}
+
+/// A copy of them has none, however that came about.
+pub fn mark_no_checksums(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM meta WHERE key = 'checksums'", []).map(drop)
+}
+
+/// Whether its pages were given checksums, once and for all.
+pub fn had_checksums(db: &Connection) -> rusqlite::Result<bool> {
+    if version(db)? < 2 {
+        return Ok(false);
+    }
+    db.query_row("SELECT 1 FROM meta WHERE key = 'checksums'", [], |_| Ok(()))
+        .optional()
+        .map(|it| it.is_some())
 }

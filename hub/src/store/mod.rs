@@ -6,9 +6,12 @@
 
 mod beside;
 mod check;
+mod checksums;
 mod copy;
+mod damage;
 mod fold;
 mod lock;
+mod lost;
 mod mark;
 mod network;
 mod open;
@@ -18,8 +21,10 @@ pub mod redo;
 mod rescue;
 mod restore;
 mod row;
+mod sum;
 mod version;
 mod wal;
+mod whose;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -33,6 +38,7 @@ use dhub_proto::private::Mode;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+pub use check::Scanned;
 pub use copy::{CopyError, Copying, copy_file};
 use fold::{Batch, fold};
 pub use lock::{FileLock, LockError};
@@ -74,6 +80,8 @@ pub struct Store {
     /// The file says that it has a redo log.
     marked: bool,
     file: Option<std::path::PathBuf>,
+    /// The file that is meant, and whether it may be on a network file system.
+    real: Option<(std::path::PathBuf, bool)>,
     /// Of the file, and of copies that are made of it.
     mode: Mode,
     /// As they were at the last commit.
@@ -94,11 +102,11 @@ pub struct Store {
 /// The disk did not take a change. What was acknowledged is safe; nothing more can be.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("cannot read: {0}")]
+    #[error("cannot read: {}", damage::told(.0))]
     Read(#[from] rusqlite::Error),
     #[error("cannot commit: {0}")]
     Commit(io::Error),
-    #[error("cannot commit: {0}")]
+    #[error("cannot commit: {}", damage::told(.0))]
     Fold(rusqlite::Error),
 }
 

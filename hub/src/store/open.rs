@@ -13,9 +13,10 @@ use std::time::Instant;
 use dhub_proto::private::{self, Mode, PrivateError};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
+use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
-use super::mark::marks;
+use super::mark::{had_checksums, marks};
 use super::network::network_file_system;
 use super::redo::{self, Doubt, Gap, Medium, Records, Redo, RedoFile};
 use super::version::{APPLICATION_ID, VERSION, create, version};
@@ -40,6 +41,8 @@ pub enum OpenError {
     Foreign { file: PathBuf },
     #[error("{} is on a network file system ({kind}), where SQLite's log does not work and locks are not to be relied on\n  put it on a local disk, or accept slower commits with --network-file", .file.display())]
     Network { file: PathBuf, kind: &'static str },
+    #[error("cannot use {}: page 1 is damaged, or another program wrote the file anew, for its pages had checksums; it was left as it is\n  {}", .file.display(), advice(.file, "go on from a backup"))]
+    Header { file: PathBuf },
     #[error("{} is a link that leads to nothing: {}; name that file itself once, so that it is made, or remove the link", .file.display(), .to.display())]
     Nowhere { file: PathBuf, to: PathBuf },
     #[error("{}: {source}", .path.display())]
@@ -97,6 +100,8 @@ pub struct Access<'a> {
     pub vfs: Option<&'a str>,
     /// Pages of the log after which it is moved into the file.
     pub checkpoint_pages: u32,
+    /// Bytes that are found wrong are put right in the file too; a look at it leaves it as it is.
+    pub mends: bool,
     /// Who may read the file and what lies beside it; None: what is there stays as it is.
     pub mode: Option<Mode>,
 }
@@ -111,6 +116,7 @@ impl Default for Access<'_> {
             alone: false,
             vfs: None,
             checkpoint_pages: CHECKPOINT_PAGES,
+            mends: false,
             mode: None,
         }
     }
@@ -171,6 +177,7 @@ impl Store {
         let (redo, turn, marked, doubt) = open_redo(&real, &db, access, wal)?;
         let mut store = Store::new(db, Some(redo), turn);
         (store.file, store._lock) = (Some(file.to_owned()), Some(lock));
+        store.real = access.vfs.is_none().then_some((real, access.network));
         store.mode = access.mode.unwrap_or_default();
         (store.alone, store.marked) = (access.alone, marked);
         store.totals = store
@@ -187,6 +194,7 @@ impl Store {
             marked: false,
             redo,
             file: None,
+            real: None,
             mode: Mode::PRIVATE,
             totals: Counts::default(),
             behind: VecDeque::new(),
@@ -264,25 +272,27 @@ pub(super) fn beside(file: &Path, end: &str) -> PathBuf {
 }
 
 /// The connection, and whether nothing was there.
-fn open_connection(
+pub(super) fn open_connection(
     file: &Path,
     access: Access,
     absent: bool,
 ) -> Result<(Connection, bool), OpenError> {
     let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
-    let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let mut db = match access.vfs {
-        Some(vfs) => Connection::open_with_flags_and_vfs(file, OpenFlags::default(), vfs),
-        None => Connection::open_with_flags(file, flags),
+    let mut flags = OpenFlags::default();
+    flags.set(OpenFlags::SQLITE_OPEN_NOFOLLOW, access.vfs.is_none());
+    let mut db = dhub_checksum::open(file, flags, access.vfs).map_err(unusable)?;
+    if access.mends {
+        dhub_checksum::mend_in_place(&db);
     }
-    .map_err(unusable)?;
     // Before the first access, so that the log's index lives in memory, not in a mapped file.
     db.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(unusable)?;
     // Only a clean stop moves the log into the file. If the file is not ours, or refused, that is not
     // ours to do; and a hub that stops for a fault leaves things as they are.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(unusable)?;
     let mut new = absent;
-    if !absent {
+    if absent {
+        dhub_checksum::reserve(&db).map_err(unusable)?;
+    } else {
         let application: i64 =
             db.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(unusable)?;
         let version = version(&db).map_err(unusable)?;
@@ -304,6 +314,14 @@ fn open_connection(
         settle(&db, file, access.network)?;
     }
     prepare(&db).map_err(unusable)?;
+    if !new && !access.network {
+        // So that what a write left behind that was cut off is not taken for damage later.
+        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(unusable)?;
+    }
+    // Not before SQLite's log is in the file: the first page may have been cut off when it was moved last.
+    if !dhub_checksum::is_summed(&db) && had_checksums(&db).map_err(unusable)? {
+        return Err(OpenError::Header { file: file.to_owned() });
+    }
     move_log(&mut db, access.checkpoint_pages).map_err(unusable)?;
     Ok((db, new))
 }
@@ -374,10 +392,11 @@ fn move_log(db: &mut Connection, pages_max: u32) -> rusqlite::Result<()> {
         if i64::from(pages) < i64::from(pages_max) {
             return Ok(());
         }
-        match log.checkpoint() {
+        // Nothing stays in it: a frame that is damaged later would bring back what its page was before.
+        match log.checkpoint_v2(CheckpointMode::TRUNCATE) {
             // Somebody is reading: after the next commit, then.
             Err(error) if is_busy(&error) => Ok(()),
-            moved => moved,
+            moved => moved.map(drop),
         }
     }))
 }

@@ -11,6 +11,8 @@ use dhub_proto::private::Mode;
 use rustix::fs::OFlags;
 use tempfile::{Builder, TempDir, TempPath};
 
+use super::open::beside;
+
 pub struct Part {
     path: PathBuf,
     /// As it was made: what has its name may be another one by now, where others may write.
@@ -22,10 +24,23 @@ pub struct Part {
 impl Part {
     /// By its real name, since SQLite is to follow no link.
     pub fn new(to: &Path) -> io::Result<Self> {
+        Self::make(to, Builder::new().prefix(".dhub-").suffix(".part"))
+    }
+
+    /// In a directory called `TO` and this `end`, in place of one that a killed program left.
+    pub fn named(to: &Path, end: &str) -> io::Result<Self> {
+        match fs::remove_dir_all(beside(to, end)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let name = beside(to, end).file_name().unwrap_or_default().to_owned();
+        Self::make(to, Builder::new().prefix(&name).rand_bytes(0))
+    }
+
+    fn make(to: &Path, name: &mut Builder) -> io::Result<Self> {
         let beside = parent(to).canonicalize()?;
         let own = Permissions::from_mode(Mode::PRIVATE.of_dir());
-        let dir =
-            Builder::new().prefix(".dhub-").suffix(".part").permissions(own).tempdir_in(beside)?;
+        let dir = name.permissions(own).tempdir_in(beside)?;
         let path = dir.path().join("part.db");
         let flags = OFlags::NOFOLLOW.bits() as i32;
         let mut options = OpenOptions::new();
@@ -56,6 +71,25 @@ impl Part {
     }
 }
 
+impl Part {
+    /// Makes it ready to stand in for this file: whoever can read that can read this, and it is on disk.
+    pub fn be_like(&self, file: &Path) -> io::Result<()> {
+        let (of, own) = (fs::metadata(file)?, self.file.metadata()?);
+        if of.gid() != own.gid() {
+            rustix::fs::fchown(&self.file, None, Some(rustix::fs::Gid::from_raw(of.gid())))?;
+        }
+        self.file.set_permissions(Permissions::from_mode(of.mode() & 0o777))?;
+        self.file.sync_all()?;
+        self.check()
+    }
+
+    /// Takes the place of the file in one step; the file is as it was if that fails.
+    pub fn replace(self, file: &Path) -> io::Result<()> {
+        self.check()?;
+        fs::rename(&self.path, file)
+    }
+}
+
 impl Deref for Part {
     type Target = Path;
 
@@ -70,7 +104,7 @@ impl AsRef<Path> for Part {
     }
 }
 
-fn parent(to: &Path) -> &Path {
+pub(super) fn parent(to: &Path) -> &Path {
     to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

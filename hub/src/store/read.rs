@@ -7,9 +7,13 @@ use std::time::{Duration, Instant};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
+use super::damage::unless_damaged;
+use super::lost::{id_by_index, lost_name, lost_row, need_or_lost, state_by_index};
 use super::open::wal_path;
 use super::restore::{DETAILS_BYTES, parse_ids, stored_task, try_need};
 use super::row::*;
+use super::sum::sum;
+use super::version::version;
 use super::{OPEN, Store, StoreError, unix_ms};
 use crate::scheduler::State;
 use crate::scheduler::message::*;
@@ -43,7 +47,7 @@ impl Store {
     /// A task that memory lacks: finished, or a name that nothing waits for any more.
     pub fn look_up(&self, name: &str) -> Result<Option<PastTask>, StoreError> {
         let db = self.db()?;
-        let past = db
+        let found = db
             .prepare_cached(LOOK_UP)?
             .query_row([name], |row| {
                 let id = row.get::<_, i64>(0)? as TaskId;
@@ -57,38 +61,37 @@ impl Store {
                     holder: row.get(5)?,
                 })
             })
-            .optional()?;
-        Ok(past)
+            .optional();
+        if let Some(past) = unless_damaged(found)? {
+            return Ok(past);
+        }
+        let Some(id) = id_by_index(&db, name)? else { return Ok(None) };
+        let state = state_by_index(&db, id)?;
+        Ok(Some(PastTask { id, state, definition: 0, attempt: 0, blame: id, holder: None }))
     }
 
-    /// What a worker needs besides the name.
-    pub fn details(&self, id: TaskId) -> Result<Details, StoreError> {
+    /// What a worker needs besides the name; None: the row is not the one that was written.
+    pub fn details(&self, id: TaskId) -> Result<Option<Details>, StoreError> {
         if let Some((_, details)) = self.details.get(&id) {
-            return Ok(details.clone());
+            return Ok(Some(details.clone()));
         }
         let db = self.db()?;
-        let details = db
+        let found = db
             .prepare_cached(
-                "SELECT command, time_limit_ms, dir, env, stdin FROM tasks WHERE id = ?1",
+                "SELECT command, time_limit_ms, dir, env, stdin, name, definition, retries, sum
+                 FROM tasks WHERE id = ?1",
             )?
             .query_row([id as i64], |row| {
-                let text = |index| {
-                    Ok::<_, rusqlite::Error>(row.get::<_, Option<String>>(index)?.map(Name::from))
-                };
-                Ok(Details {
-                    command: text(0)?,
-                    time_limit_ms: row.get::<_, i64>(1)?.max(0) as u64,
-                    dir: text(2)?,
-                    env: text(3)?,
-                    stdin: row.get::<_, Option<Vec<u8>>>(4)?.map(Vec::into_boxed_slice),
-                })
-            })?;
-        Ok(details)
+                let (details, is_sound) = stored_details(row, id)?;
+                Ok(is_sound.then_some(details))
+            });
+        Ok(unless_damaged(found)?.flatten())
     }
 
     pub fn name(&self, id: TaskId) -> Result<String, StoreError> {
         let db = self.db()?;
-        Ok(try_need(&db, id)?.name.into())
+        let need = unless_damaged(try_need(&db, id))?;
+        Ok(need.map_or_else(|| lost_name(id), |need| need.name).into())
     }
 
     /// A finished task, with all that its retry needs.
@@ -105,12 +108,12 @@ impl Store {
                 let state = state(row.get(13)?).unwrap_or(State::Done);
                 Ok((stored_task(row, Vec::new())?, needs, state))
             })
-            .optional()?;
-        let Some((mut task, needs, state)) = found else {
+            .optional();
+        let Some((mut task, needs, state)) = unless_damaged(found)?.flatten() else {
             return Ok(None);
         };
         for need in needs {
-            task.needs.push(try_need(&db, need)?);
+            task.needs.push(need_or_lost(&db, need)?);
         }
         Ok(Some(Revived { task, state, dependent }))
     }
@@ -129,7 +132,20 @@ impl Store {
         let rows = select.query_map(params![blame as i64, after as i64, most as i64], |row| {
             Ok((row.get::<_, i64>(0)? as TaskId, parse_ids(row.get_ref(1)?.as_str_or_null()?)))
         })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        if let Some(rows) = unless_damaged(rows.collect())? {
+            return Ok(rows);
+        }
+        // By the index alone, and each by itself.
+        let mut select = db.prepare_cached(
+            "SELECT id FROM tasks WHERE blame = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        )?;
+        let values = params![blame as i64, after as i64, most as i64];
+        let ids = select.query_map(values, |row| row.get::<_, i64>(0))?;
+        let needing = |id: rusqlite::Result<i64>| {
+            let id = id? as TaskId;
+            Ok((id, self.needs(id)?))
+        };
+        ids.map(needing).collect()
     }
 
     /// One task, whatever its state.
@@ -137,14 +153,23 @@ impl Store {
         let db = self.db()?;
         let mut select =
             db.prepare_cached(&format!("SELECT {TASK_LARGE}, {TASK_ROW} WHERE t.name = ?2"))?;
-        Ok(select.query_row(params![unix_ms(), name], task_row).optional()?)
+        let found = select.query_row(params![unix_ms(), name], task_row).optional();
+        if let Some(row) = unless_damaged(found)? {
+            return Ok(row);
+        }
+        let Some(id) = id_by_index(&db, name)? else { return Ok(None) };
+        Ok(Some(TaskRow { name: name.into(), ..lost_row(&db, id)? }))
     }
 
     pub fn task_by_id(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError> {
         let db = self.db()?;
         let mut select =
             db.prepare_cached(&format!("SELECT {TASK_LARGE}, {TASK_ROW} WHERE t.id = ?2"))?;
-        Ok(select.query_row(params![unix_ms(), id as i64], task_row).optional()?)
+        let found = select.query_row(params![unix_ms(), id as i64], task_row).optional();
+        match unless_damaged(found)? {
+            Some(row) => Ok(row),
+            None => Ok(Some(lost_row(&db, id)?)),
+        }
     }
 
     /// Beside another task: all but what may be large.
@@ -152,7 +177,11 @@ impl Store {
         let db = self.db()?;
         let sql = format!("SELECT {TASK_BRIEF}, {TASK_ROW} WHERE t.id = ?2");
         let mut select = db.prepare_cached(&sql)?;
-        Ok(select.query_row(params![unix_ms(), id as i64], task_row).optional()?)
+        let found = select.query_row(params![unix_ms(), id as i64], task_row).optional();
+        match unless_damaged(found)? {
+            Some(row) => Ok(row),
+            None => Ok(Some(lost_row(&db, id)?)),
+        }
     }
 
     /// Up to `most` tasks after an id: all of them, the open ones, or those dead in one way. Fewer if
@@ -164,7 +193,7 @@ impl Store {
         most: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
-        self.page_of(which, "t.id > ?2", "ORDER BY t.id", after, most)
+        self.page_of(which, false, after, most)
     }
 
     /// Up to `most` tasks with smaller ids than `before`, the largest first.
@@ -175,26 +204,31 @@ impl Store {
         most: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
         let before = i64::try_from(before).unwrap_or(i64::MAX);
-        self.page_of(which, "t.id < ?2", "ORDER BY t.id DESC", before, most)
+        self.page_of(which, true, before, most)
     }
 
     fn page_of(
         &self,
         which: Page,
-        ids: &str,
-        order: &str,
+        back: bool,
         end: i64,
         most: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
         let db = self.db()?;
         let filter = which.filter();
-        let sql =
-            format!("SELECT {TASK_LARGE}, {TASK_ROW} WHERE {ids} AND {filter} {order} LIMIT ?3");
+        let (ids, order) = if back { ("t.id < ?2", "DESC") } else { ("t.id > ?2", "ASC") };
+        let sql = format!(
+            "SELECT {TASK_LARGE}, {TASK_ROW} WHERE {ids} AND {filter} ORDER BY t.id {order} LIMIT ?3"
+        );
         let mut select = db.prepare_cached(&sql)?;
         let rows = select.query_map(params![unix_ms(), end, most as i64], task_row)?;
         let (mut page, mut bytes) = (Vec::new(), 0);
         for row in rows {
-            let row = row?;
+            let Some(row) = unless_damaged(row)? else {
+                let from = page.last().map_or(end, |row: &TaskRow| row.id as i64);
+                self.read_one_by_one(which, back, from, most, &mut page)?;
+                break;
+            };
             bytes += row.bytes();
             page.push(row);
             if bytes > PAGE_BYTES {
@@ -250,10 +284,20 @@ impl Store {
             let found = select.query_map(params_from_iter(values), |row| row.get::<_, i64>(0))?;
             let before = ids.len();
             for id in found {
-                ids.push(id? as TaskId);
+                let Some(id) = unless_damaged(id)? else {
+                    // Those that fit are found by the caller; what cannot be read comes along.
+                    ids.truncate(before);
+                    let all = first.max(1)..=end.min(last);
+                    ids.extend(all.map(|id| id as TaskId));
+                    if back {
+                        ids[before..].reverse();
+                    }
+                    break;
+                };
+                ids.push(id as TaskId);
             }
             // Only the first of those that fit: the next time after the last of them.
-            if ids.len() - before == most {
+            if ids.len() - before >= most {
                 return Ok(Matching { upto: ids.last().copied(), ids });
             }
             from = if back { first } else { end };
@@ -268,7 +312,9 @@ impl Store {
     pub fn needs(&self, id: TaskId) -> Result<Vec<TaskId>, StoreError> {
         let db = self.db()?;
         let mut select = db.prepare_cached("SELECT needs FROM tasks WHERE id = ?1")?;
-        Ok(select.query_row([id as i64], |row| Ok(parse_ids(row.get_ref(0)?.as_str_or_null()?)))?)
+        let needs =
+            select.query_row([id as i64], |row| Ok(parse_ids(row.get_ref(0)?.as_str_or_null()?)));
+        Ok(unless_damaged(needs)?.unwrap_or_default())
     }
 
     /// The last attempts of a task that ended, the oldest first.
@@ -278,7 +324,8 @@ impl Store {
             "SELECT a.output, {ATTEMPT_ROW} WHERE a.task = ?1 ORDER BY a.attempt DESC LIMIT ?2"
         ))?;
         let rows = select.query_map(params![task as i64, most as i64], attempt_row)?;
-        let mut attempts = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        let attempts = rows.collect::<rusqlite::Result<Vec<_>>>();
+        let mut attempts = unless_damaged(attempts)?.unwrap_or_default();
         attempts.reverse();
         Ok(attempts)
     }
@@ -294,7 +341,8 @@ impl Store {
         let mut select = db.prepare_cached(&format!(
             "SELECT {output}, {ATTEMPT_ROW} WHERE a.task = ?1 ORDER BY a.attempt DESC LIMIT 1"
         ))?;
-        Ok(select.query_row([task as i64], attempt_row).optional()?)
+        let attempt = select.query_row([task as i64], attempt_row).optional();
+        Ok(unless_damaged(attempt)?.flatten())
     }
 
     /// Attempts of a task that ended, from a number on, without their output.
@@ -309,7 +357,7 @@ impl Store {
             "SELECT NULL, {ATTEMPT_ROW} WHERE a.task = ?1 AND a.attempt > ?2 ORDER BY a.attempt LIMIT ?3"
         ))?;
         let rows = select.query_map(params![task as i64, attempt, most as i64], attempt_row)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        Ok(unless_damaged(rows.collect::<rusqlite::Result<_>>())?.unwrap_or_default())
     }
 
     /// The newest failures, for grouping by reason.
@@ -327,7 +375,7 @@ impl Store {
                 reason: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
             })
         })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        Ok(unless_damaged(rows.collect::<rusqlite::Result<_>>())?.unwrap_or_default())
     }
 
     /// With SQLite's log, where the newest rows are until it is moved into the file.
@@ -335,6 +383,45 @@ impl Store {
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
         self.file().map_or(0, |file| bytes(file) + bytes(&wal_path(file)))
     }
+}
+
+/// What is run, and whether it is what was written.
+fn stored_details(row: &Row, id: TaskId) -> rusqlite::Result<(Details, bool)> {
+    let text =
+        |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<String>>(index)?.map(Name::from));
+    let details = Details {
+        command: text(0)?,
+        time_limit_ms: row.get::<_, i64>(1)?.max(0) as u64,
+        dir: text(2)?,
+        env: text(3)?,
+        stdin: row.get::<_, Option<Vec<u8>>>(4)?.map(Vec::into_boxed_slice),
+    };
+    let (name, definition): (String, i64) = (row.get(5)?, row.get(6)?);
+    let sum = sum(id, &name, definition as u64, row.get(7)?, Some(&details));
+    let is_sound = row.get::<_, Option<i32>>(8)?.is_none_or(|stored| stored == sum);
+    Ok((details, is_sound))
+}
+
+/// The ids and names of all tasks whose rows do not have their sum.
+pub(super) fn damaged_rows(db: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
+    if version(db)? < 6 {
+        return Ok(Vec::new());
+    }
+    let mut select = db.prepare(
+        "SELECT command, time_limit_ms, dir, env, stdin, name, definition, retries, sum, id
+         FROM tasks WHERE sum IS NOT NULL",
+    )?;
+    let mut rows = select.query([])?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = row.get::<_, i64>(9)? as TaskId;
+        let is_sound = unless_damaged(stored_details(row, id))?.is_some_and(|(_, sound)| sound);
+        if !is_sound {
+            let name = row.get_ref(5)?.as_bytes().unwrap_or(b"?");
+            damaged.push((id as i64, String::from_utf8_lossy(name).into()));
+        }
+    }
+    Ok(damaged)
 }
 
 /// Which tasks a page is of; each has an index to go along.
@@ -349,8 +436,18 @@ pub enum Page {
 }
 
 impl Page {
+    /// One in this state is on it.
+    pub(super) fn has_finished(self, state: Option<State>) -> bool {
+        match self {
+            Page::Any => true,
+            Page::All => state != Some(State::Missing),
+            Page::Open => false,
+            Page::Dead(dead) => state == Some(dead),
+        }
+    }
+
     /// As SQL. What the indices of states are for is said as they say it.
-    fn filter(self) -> String {
+    pub(super) fn filter(self) -> String {
         match self {
             Page::Any => "1".into(),
             Page::All => format!("t.state <> {}", State::Missing as i64),

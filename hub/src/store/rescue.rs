@@ -5,6 +5,7 @@
 //! come the turns of the redo log, all of them if they join, else what of them fits. The new file
 //! grows beside `TO` and gets its name when it is sound and on disk.
 
+mod first_page;
 mod image;
 mod leaves;
 mod mend;
@@ -19,6 +20,7 @@ use dhub_proto::private::Mode;
 use rusqlite::Connection;
 
 use super::check::problems;
+use super::copy::{new_part, open_plain_part};
 use super::open::{redo_path, wal_path};
 use super::part::Part;
 use super::redo::{REGION_BYTES, Records};
@@ -87,7 +89,10 @@ pub fn rescue(file: &Path, to: &Path, mode: Mode, since: &str) -> Result<Rescued
 
     let image = originals.image(to, &mut rescued)?;
     let part = Part::new(to).map_err(io)?;
-    let mut db = open_scratch(&part).map_err(write)?;
+    // A sound image is copied page by page, with checksums or without.
+    let copied = image.as_ref().filter(|image| image.is_sound);
+    let is_summed = copied.is_none_or(|image| dhub_checksum::is_summed(&image.db));
+    let mut db = open_scratch(&part, is_summed).map_err(write)?;
     part.check().map_err(io)?;
     let (base, is_sound) = match &image {
         Some(image) if image.is_sound => {
@@ -114,6 +119,9 @@ pub fn rescue(file: &Path, to: &Path, mode: Mode, since: &str) -> Result<Rescued
     mend::mend(&db, &mut rescued).map_err(write)?;
     let finish = || {
         mark::mark_copy(&db)?;
+        if !is_summed {
+            mark::mark_no_checksums(&db)?;
+        }
         super::fold::set(&db, "turn", turn)?;
         db.pragma_update(None, "journal_mode", "DELETE")
     };
@@ -132,8 +140,8 @@ fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// A file that is thrown away unless it is complete.
-fn open_scratch(part: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open(part)?;
+fn open_scratch(part: &Path, is_summed: bool) -> rusqlite::Result<Connection> {
+    let db = if is_summed { new_part(part)? } else { open_plain_part(part)? };
     db.pragma_update(None, "journal_mode", "MEMORY")?;
     db.pragma_update(None, "synchronous", "OFF")?;
     Ok(db)

@@ -2,7 +2,10 @@
 
 use rusqlite::{Connection, Row};
 
+use super::damage::unless_damaged;
+use super::lost::need_or_lost;
 use super::row::state;
+use super::sum::sum;
 use super::version::version;
 use super::{Store, StoreError, unix_ms};
 use crate::scheduler::message::*;
@@ -20,8 +23,9 @@ pub(super) const DETAILS_BYTES_BEFORE_3: &str = "iif(t.command IS NOT NULL OR t.
 const KEY_BEFORE_5: &str = "'?'";
 
 impl Store {
-    /// Fills an empty scheduler with what the file has.
-    pub fn restore(&self, now: Millis, scheduler: &mut Scheduler) -> Result<(), StoreError> {
+    /// Fills an empty scheduler with what the file has. The tasks that are not as they were written, by name; those that
+    /// cannot be read at all are left out, and that is said.
+    pub fn restore(&self, now: Millis, scheduler: &mut Scheduler) -> Result<Vec<Name>, StoreError> {
         let db = self.db()?;
         let last = |sql| db.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
         let last_task = last("SELECT max(id) FROM tasks")?.unwrap_or(0) as TaskId;
@@ -30,21 +34,16 @@ impl Store {
             super::FINISHED.iter().map(|&state| (state, self.totals.of(state))).collect();
         scheduler.restore_totals(&finished, last_task, last_worker);
         let leases = self.leases(now, scheduler)?;
-        let version = version(&db)?;
-        let details_bytes = if version < 3 { DETAILS_BYTES_BEFORE_3 } else { DETAILS_BYTES };
-        let held = if version < 4 { "0" } else { "t.held" };
-        let mut select = db.prepare(&format!(
-            "SELECT t.id, t.name, t.definition, t.priority, t.retries, t.failures, t.reclaims, t.attempt,
-                {details_bytes}, t.needs, a.worker, a.outcome, {held}
-             FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt AND t.attempt > 0
-             WHERE t.state = 2 AND t.state <> 5 ORDER BY t.id"
-        ))?;
-        let tasks = select.query_map([], |row| {
-            let needs = parse_ids(row.get_ref(9)?.as_str_or_null()?);
-            Ok((stored_task(row, Vec::new())?, needs))
-        })?;
-        scheduler.restore_tasks(now, tasks, leases, |id| try_need(&db, id))?;
-        Ok(())
+        let mut tasks = OpenTasks::new(&db)?;
+        scheduler.restore_tasks(now, &mut tasks, leases, |id| need_or_lost(&db, id))?;
+        if let (Some(first), Some(last)) = (tasks.lost.first(), tasks.lost.last()) {
+            let count = tasks.lost.len();
+            let page = dhub_checksum::last_damage().map_or(String::new(), |it| format!(": {it}"));
+            tracing::warn!(
+                "{count} tasks, of ids {first} to {last}, cannot be read and are left out{page}\n  dhub check says which they are; dhub rescue saves the rest into a new file"
+            );
+        }
+        Ok(tasks.damaged)
     }
 
     fn leases(
@@ -87,6 +86,90 @@ impl Store {
             });
         }
         Ok(leases)
+    }
+}
+
+/// Rows read at a time, so that what follows one that cannot be read is read all the same.
+const ROWS: usize = 1_000;
+
+type OpenTask = (StoredTask, Vec<TaskId>);
+
+/// All open tasks that can be read, by ascending id.
+struct OpenTasks<'a> {
+    db: &'a Connection,
+    sql: String,
+    upto: i64,
+    page: std::vec::IntoIter<OpenTask>,
+    all: bool,
+    /// Those whose rows do not have their sum.
+    damaged: Vec<Name>,
+    lost: Vec<i64>,
+}
+
+impl<'a> OpenTasks<'a> {
+    fn new(db: &'a Connection) -> rusqlite::Result<Self> {
+        let version = version(db)?;
+        let details_bytes = if version < 3 { DETAILS_BYTES_BEFORE_3 } else { DETAILS_BYTES };
+        let held = if version < 4 { "0" } else { "t.held" };
+        let sum = if version < 6 { "NULL" } else { "t.sum" };
+        let sql = format!(
+            "SELECT t.id, t.name, t.definition, t.priority, t.retries, t.failures, t.reclaims, t.attempt,
+                {details_bytes}, t.needs, a.worker, a.outcome, {held}, {sum}
+             FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt AND t.attempt > 0
+             WHERE t.state = 2 AND t.state <> 5 AND t.id > ?1 ORDER BY t.id LIMIT {ROWS}"
+        );
+        let page = Vec::new().into_iter();
+        let (damaged, lost) = (Vec::new(), Vec::new());
+        Ok(Self { db, sql, upto: 0, page, all: false, damaged, lost })
+    }
+
+    fn read(&mut self) -> rusqlite::Result<()> {
+        let mut select = self.db.prepare_cached(&self.sql)?;
+        let mut page = Vec::with_capacity(ROWS);
+        let rows = select.query_map([self.upto], |row| {
+            let needs = parse_ids(row.get_ref(9)?.as_str_or_null()?);
+            Ok((stored_task(row, Vec::new())?, needs, row.get::<_, Option<i32>>(13)?))
+        })?;
+        for row in rows {
+            let Some((task, needs, stored)) = unless_damaged(row)? else {
+                let upto = page.last().map_or(self.upto, |(task, _): &OpenTask| task.id as i64);
+                // By the index alone, which is not damaged, or there is no way on.
+                let next = "SELECT min(id) FROM tasks WHERE state = 2 AND state <> 5 AND id > ?1";
+                self.upto = self.db.query_row(next, [upto], |row| row.get(0))?;
+                self.lost.push(self.upto);
+                self.page = page.into_iter();
+                return Ok(());
+            };
+            // Those with more than a name are looked at when they are given out.
+            let sum = || sum(task.id, &task.name, task.definition, task.retries, None);
+            if task.details_bytes == 0 && stored.is_some_and(|stored| stored != sum()) {
+                self.damaged.push(task.name.clone());
+            }
+            page.push((task, needs));
+        }
+        self.all = page.len() < ROWS;
+        self.upto = page.last().map_or(self.upto, |(task, _)| task.id as i64);
+        self.page = page.into_iter();
+        Ok(())
+    }
+}
+
+impl Iterator for OpenTasks<'_> {
+    type Item = rusqlite::Result<OpenTask>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(task) = self.page.next() {
+                return Some(Ok(task));
+            }
+            if self.all {
+                return None;
+            }
+            if let Err(error) = self.read() {
+                self.all = true;
+                return Some(Err(error));
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
--- Version 5. Readable with the sqlite3 shell, of a stopped hub's file or of a backup.
+-- Version 6. Readable with the sqlite3 shell, of a stopped hub's file or of a backup.
 --
 -- States: 1 missing, 2 open, 5 done, 6 failed, 7 skipped, 8 cancelled. An open task runs if it has
 -- a lease, waits if something that it needs is not done, and is ready otherwise; these follow from
@@ -22,7 +22,8 @@ CREATE TABLE tasks (
     dir           TEXT,                        -- where it runs, if not where its worker does
     env           TEXT,                        -- JSON array of NAME=VALUE
     stdin         BLOB,                        -- what it reads
-    held          INTEGER NOT NULL DEFAULT 0   -- 1: not given out until a person says so
+    held          INTEGER NOT NULL DEFAULT 0,  -- 1: not given out until a person says so
+    sum           INTEGER                      -- CRC-32 of what is run: store/sum.rs; NULL: from before version 6
 );
 CREATE INDEX tasks_undone  ON tasks (state, id) WHERE state <> 5;
 CREATE INDEX tasks_skipped ON tasks (blame, id) WHERE blame IS NOT NULL;
@@ -71,7 +72,8 @@ CREATE TABLE totals (
 INSERT INTO totals VALUES (5, 0), (6, 0), (7, 0), (8, 0);
 
 -- turn: the last one that the tables have. redo: which FILE.redo belongs to this file. clean: 1 if
--- that is not needed, as after a clean stop; else it has the turns that are missing here.
+-- that is not needed, as after a clean stop; else it has the turns that are missing here. checksums: 1
+-- if the last eight bytes of each page are its checksum, as dhub alone writes them.
 CREATE TABLE meta (
     key   TEXT    PRIMARY KEY,
     value INTEGER NOT NULL

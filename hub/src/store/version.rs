@@ -2,11 +2,12 @@
 
 use rusqlite::Connection;
 
+use super::mark::mark_checksums;
 use super::{Store, StoreError};
 
 /// "dhub" in ASCII: marks the file as ours.
 pub const APPLICATION_ID: i64 = 0x6468_7562;
-pub const VERSION: i64 = 5;
+pub const VERSION: i64 = 6;
 const TABLES: &str = include_str!("schema.sql");
 const VIEWS: &str = include_str!("views.sql");
 
@@ -34,6 +35,9 @@ pub fn create(db: &mut Connection) -> rusqlite::Result<()> {
     transaction.execute_batch(VIEWS)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
+    if dhub_checksum::is_summed(&transaction) {
+        mark_checksums(&transaction)?;
+    }
     transaction.commit()
 }
 
@@ -81,6 +85,9 @@ pub fn migrate(db: &Connection) -> rusqlite::Result<()> {
             DROP INDEX workers_key;
             CREATE UNIQUE INDEX workers_key ON workers (key, coalesce(client, name));",
         )?;
+    }
+    if found < 6 {
+        db.execute_batch("ALTER TABLE tasks ADD COLUMN sum INTEGER")?;
     }
     if found < VERSION {
         db.execute_batch(VIEWS)?;

@@ -126,7 +126,7 @@ impl Lagging {
 
     /// What a worker would be told of a task.
     fn command(&self, id: TaskId) -> Option<Name> {
-        without_tables(&self.gate, || self.store.details(id)).expect("the details").command
+        without_tables(&self.gate, || self.store.details(id)).expect("the details")?.command
     }
 }
 

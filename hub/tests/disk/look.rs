@@ -32,7 +32,7 @@ pub fn at(file: &Path) -> String {
         let _ = fs::remove_file(to);
         let _ = fs::copy(from, to);
     }
-    let db = Connection::open(&copies[0]).expect("a copy");
+    let db = dhub_checksum::open(&copies[0], Default::default(), None).expect("a copy");
     let exists: bool = db
         .query_row("SELECT count(*) > 0 FROM sqlite_schema", [], |row| row.get(0))
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()));

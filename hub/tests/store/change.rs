@@ -71,7 +71,7 @@ fn an_added_task_keeps_all_that_defines_it() {
     let known = scheduler.find("a é\n").expect("the task");
     assert_eq!((known.id, known.state, known.definition), (1, State::Ready, u64::MAX - 3));
     assert_eq!((known.priority, known.retries, known.details_bytes), (-7, 2, details.bytes()));
-    assert_eq!(store.details(1).expect("its details"), details);
+    assert_eq!(store.details(1).expect("its details"), Some(details));
     let row = store.task("a é\n").expect("a row").expect("the task");
     assert_eq!((row.command.as_str(), row.time_limit_ms, row.finished), ("run é $X", 90_000, None));
     assert_eq!((row.dir.as_str(), row.stdin_bytes), ("/scratch/é", 4));

@@ -84,7 +84,7 @@ fn a_file_of_a_newer_version_is_refused_and_left() {
     let dir = dir();
     let file = dir.path().join("run.db");
     open(&file).close().expect("a clean stop");
-    let db = Connection::open(&file).expect("a database");
+    let db = dhub_checksum::open(&file, Default::default(), None).expect("a database");
     db.pragma_update(None, "user_version", 99).expect("a version");
     drop(db);
     let before = fs::read(&file).expect("the file");

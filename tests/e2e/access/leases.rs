@@ -144,12 +144,13 @@ fn workers_that_are_stored_with_the_name_of_their_key_alone_are_those_of_its_pre
 }
 
 fn change_file(hub: &Guarded, sql: &str) {
-    let db = rusqlite::Connection::open(hub.space.path("run.db")).expect("a file");
+    let db = e2e::open_file(&hub.space.path("run.db"));
     db.execute_batch(sql).expect("a change");
 }
 
 /// Before version 5 a file did not say whose workers are.
 const TO_VERSION_4: &str = "DROP VIEW task_list; DROP VIEW dependencies;
+    ALTER TABLE tasks DROP COLUMN sum;
     DROP INDEX workers_key; ALTER TABLE workers DROP COLUMN key;
     CREATE UNIQUE INDEX workers_key ON workers (coalesce(client, name));
     PRAGMA user_version = 4";

@@ -3,7 +3,6 @@
 use std::fs;
 
 use e2e::{Hub, task};
-use rusqlite::Connection;
 
 #[test]
 fn a_copy_of_a_running_hub_is_a_file_to_go_on_with() {
@@ -53,7 +52,7 @@ fn damage_is_found() {
     hub.native().create(&[task("a", &[])]);
     hub.query(&["steal", "-q"]).ok();
     hub.terminate();
-    let db = Connection::open(hub.path("run.db")).unwrap();
+    let db = e2e::open_file(&hub.path("run.db"));
     db.execute_batch("UPDATE leases SET task = 77; UPDATE totals SET count = 3 WHERE state = 5")
         .unwrap();
     drop(db);

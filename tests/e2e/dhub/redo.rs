@@ -180,7 +180,7 @@ fn what_was_noted_is_damage_and_the_start_says_what_saves_the_rest() {
     // As if the tables had not followed yet.
     let mut killed = Killed::take(&hub, 1);
     let space = killed.without("run.db-wal");
-    let db = rusqlite::Connection::open(space.path("run.db")).expect("a database");
+    let db = e2e::open_file(&space.path("run.db"));
     db.execute_batch(
         "DELETE FROM tasks; UPDATE meta SET value = 0 WHERE key = 'turn'; PRAGMA wal_checkpoint",
     )

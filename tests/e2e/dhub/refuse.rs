@@ -55,7 +55,7 @@ fn a_file_of_a_newer_version() {
     let mut hub = Hub::start();
     hub.native().create(&[task("a", &[])]);
     hub.terminate().exits(0);
-    let db = Connection::open(hub.path("run.db")).unwrap();
+    let db = e2e::open_file(&hub.path("run.db"));
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
     let output = refused(&hub.space, &["-f", "run.db"], Exit::FileNewer);

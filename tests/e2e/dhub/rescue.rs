@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use e2e::{Hub, Output, Space, outcome_done, task, worker};
+use e2e::{Hub, Output, Space, open_file, outcome_done, task, worker};
 use rusqlite::Connection;
 
 use crate::redo::{FILES, Killed, PAGE, killed};
@@ -190,7 +190,7 @@ fn without_the_file_its_logs_are_saved() {
 
 #[test]
 fn files_of_every_version_are_saved() {
-    for version in 1..=5 {
+    for version in 1..=6 {
         let file = format!("data/schema-{version}.db");
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         let space = Space::new();
@@ -200,7 +200,7 @@ fn files_of_every_version_are_saved() {
         assert_eq!(names(&space.path("saved.db")), all);
         is_usable(&space);
         // Row by row.
-        let db = Connection::open(space.path("run.db")).expect("a database");
+        let db = open_file(&space.path("run.db"));
         db.execute_batch("UPDATE totals SET count = 77").expect("a table");
         drop(db);
         let _ = fs::remove_file(space.path("saved.db"));
@@ -216,7 +216,7 @@ fn what_a_journal_has_is_rolled_back() {
     let killed = large();
     let space = killed.damaged("run.db", |_| {});
     space.run("dhub", &["check", "run.db"]).exits(0);
-    let db = Connection::open(space.path("run.db")).expect("a database");
+    let db = open_file(&space.path("run.db"));
     db.execute_batch(
         "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 2; BEGIN;
          UPDATE tasks SET name = name || '-changed'",
@@ -252,4 +252,62 @@ fn what_is_not_a_hubs_is_left_alone() {
     assert!(!space.path("saved.db").exists());
     let hub = Hub::start();
     hub.space.run("dhub", &["rescue", "run.db", "saved.db"]).exits(20).says(&["in use"]);
+}
+
+/// The shell of SQLite knows no checksums: closing a file that it only read moves the log into it.
+#[test]
+fn a_file_that_another_program_wrote_is_told_and_saved() {
+    let killed = large();
+    let scripts = [
+        ("SELECT count(*) FROM tasks", 28),
+        ("PRAGMA journal_mode = DELETE; VACUUM", 28),
+        // Nothing is in doubt: pages of another length cannot have checksums.
+        ("PRAGMA journal_mode = DELETE; PRAGMA page_size = 8192; VACUUM", 0),
+    ];
+    for (script, code) in scripts {
+        let space = killed.damaged("run.db", |_| {});
+        let db = Connection::open(space.path("run.db")).expect("a database");
+        db.execute_batch(script).expect("a script");
+        db.close().expect("an end");
+        space.run("dhub", &["check", "run.db"]).exits(22).says(&["damaged"]);
+        let output = rescue(&space);
+        output.exits(code);
+        assert_eq!(output.stdout.contains("another program"), code == 28, "{output:?}");
+        assert_eq!(names(&space.path("saved.db")).len() as u64, killed.tasks);
+        is_usable(&space);
+    }
+}
+
+#[test]
+fn what_a_row_with_a_wrong_sum_was_to_run_is_lost_and_no_more() {
+    let mut hub = Hub::start();
+    hub.native().create(&[task("a", &[]), task("b", &["a"]), task("c", &[])]);
+    hub.terminate().exits(0);
+    let db = open_file(&hub.path("run.db"));
+    db.execute_batch("UPDATE tasks SET command = 'rm -rf /' WHERE name = 'a'").expect("a change");
+    drop(db);
+    let output = hub.space.run("dhub", &["rescue", "run.db", "saved.db"]);
+    output.exits(28).prints(&["what task a was to run"]);
+    hub.space.run("dhub", &["check", "saved.db"]).exits(0).prints(&["sound"]);
+    let hub = Hub::on(&hub.path("saved.db"), &[]);
+    assert_eq!([hub.state("a"), hub.state("b"), hub.state("c")], ["failed", "skipped", "ready"]);
+}
+
+/// Tables begin elsewhere in a file that was copied to get checksums.
+#[test]
+fn a_file_that_was_upgraded_is_saved_without_its_first_page() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/schema-5.db");
+    let space = Space::new();
+    space.write("run.db", fs::read(file).expect("the file"));
+    let all = names(&space.path("run.db"));
+    let mut hub = Hub::on(&space.path("run.db"), &[]);
+    hub.native().create(&[task("one more", &[])]);
+    hub.terminate().exits(0);
+    let mut bytes = fs::read(hub.path("run.db")).expect("the file");
+    bytes[..PAGE].fill(0xA5);
+    space.write("run.db", bytes);
+    rescue(&space).exits(0);
+    let saved = names(&space.path("saved.db"));
+    assert!(saved.is_superset(&all) && saved.contains("one more"), "{saved:?}");
+    is_usable(&space);
 }

@@ -131,7 +131,7 @@ fn a_file_of_version_2_is_sound() {
 
 #[test]
 fn a_file_is_brought_to_this_version_when_a_hub_runs_on_it_and_not_by_a_look() {
-    for old in [1, 2, 3, 4] {
+    for old in 1..=5 {
         let mut hub = Hub::on(&file(old), &[]);
         let added = Task { stdin: b"in".to_vec(), ..e2e::task("new", &[]) };
         hub.native().create(&[added]);
@@ -147,7 +147,10 @@ fn a_file_is_brought_to_this_version_when_a_hub_runs_on_it_and_not_by_a_look() {
             let db = rusqlite::Connection::open(hub.path(name)).expect("a database");
             db.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version")
         };
-        assert_eq!((version("run.db"), version("copy.db")), (5, old.into()));
+        assert_eq!((version("run.db"), version("copy.db")), (6, old.into()));
+        // Bytes of each page that are left to its checksum.
+        let left = |name: &str| std::fs::read(hub.path(name)).expect("the file")[20];
+        assert_eq!((left("run.db"), left("copy.db")), (8, 0));
     }
 }
 
@@ -180,6 +183,16 @@ fn a_file_of_version_5_is_sound() {
 #[test]
 fn a_file_of_version_5_has_all_that_was_put_into_it() {
     has_all_that_was_put_into_it(5);
+}
+
+#[test]
+fn a_file_of_version_6_is_sound() {
+    is_sound(6);
+}
+
+#[test]
+fn a_file_of_version_6_has_all_that_was_put_into_it() {
+    has_all_that_was_put_into_it(6);
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl Core {
         }
         // The replies themselves: they have to be made, in either dialect.
         dwork::encode(&answer, "host", 1);
-        let details = |id| self.store.details(id);
+        let details = |lease: &Leased| self.store.details(lease.id);
         convert::encode(&answer, Default::default, details).expect("a reply can be made");
         if !unreachable {
             self.acknowledged.note(&command, &answer);

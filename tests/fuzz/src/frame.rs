@@ -172,6 +172,7 @@ fn command_is_valid(command: &Command) {
         | Command::Revoked { .. }
         | Command::Marked { .. }
         | Command::Undelivered { .. }
+        | Command::Damaged { .. }
         | Command::Forget { .. }
         | Command::Tick => {
             panic!("nobody can ask for this: {command:?}");

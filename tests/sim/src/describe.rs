@@ -97,6 +97,7 @@ impl Display for Brief<'_, Command> {
                 write!(f, "undelivered")?;
                 attempts(f, leases.iter().map(|(name, attempt)| (name, *attempt)))
             }
+            Command::Damaged { names } => write!(f, "damaged {}", names.join(" ")),
             Command::Forget { tickets } => write!(f, "forget {} requests", tickets.len()),
             Command::Tick => write!(f, "tick"),
         }

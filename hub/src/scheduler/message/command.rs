@@ -86,6 +86,10 @@ pub enum Command {
     Undelivered {
         leases: Vec<(Name, u32)>,
     },
+    /// What the store has of these tasks is not what was written.
+    Damaged {
+        names: Vec<Name>,
+    },
     /// Nobody waits any more for what these requests wait for; those that did are Forgotten.
     Forget {
         tickets: HashSet<Ticket>,
@@ -136,6 +140,7 @@ impl Command {
             | Command::Wait { ticket, .. } => *ticket = new,
             Command::Heartbeat { ticket, .. } => *ticket = ticket.map(|_| new),
             Command::Undelivered { .. }
+            | Command::Damaged { .. }
             | Command::Forget { .. }
             | Command::Revoked { .. }
             | Command::Marked { .. }

@@ -1,21 +1,25 @@
 //! The tables as they can be put together from a file and SQLite's log.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::ops::Deref;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use dhub_checksum::{PAGE_BYTES, RESERVED_BYTES, seal};
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode};
 
+use super::first_page::{RESERVED_AT, replace_first_page};
 use super::{RescueError, Rescued};
 use crate::scheduler::message::Turn;
 use crate::store::check::problems;
-use crate::store::copy::open_part;
+use crate::store::copy::{open_part, open_plain_part};
 use crate::store::mark::marks;
 use crate::store::open::{beside, redo_path, wal_path};
 use crate::store::part::Part;
-use crate::store::version::{APPLICATION_ID, VERSION, create, version};
+use crate::store::version::{APPLICATION_ID, VERSION, version};
 use crate::store::wal::{Wal, page_size};
 
 /// Of a hub that runs with --network-file.
@@ -33,14 +37,64 @@ pub struct Originals {
     pub marks: Option<(u64, bool, Turn)>,
 }
 
-/// A copy of the tables, sound or not.
-pub struct Image {
+/// What can be read of a file.
+pub struct Tables {
     pub db: Connection,
     pub turn: Turn,
     pub is_sound: bool,
     marks: Option<(u64, bool, Turn)>,
+}
+
+/// A copy of the tables, sound or not.
+pub struct Image {
+    tables: Tables,
+    /// Some of its pages do not have their checksums, and what they say fits together all the same.
+    wrong_sums: bool,
     /// Removed when it goes.
     pub part: Part,
+}
+
+impl Deref for Image {
+    type Target = Tables;
+
+    fn deref(&self) -> &Tables {
+        &self.tables
+    }
+}
+
+impl Tables {
+    /// Fails if there are none at all.
+    fn read(db: Connection) -> rusqlite::Result<Self> {
+        let tables: i64 =
+            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let marks = marks(&db).ok();
+        let is_ours = identity(&db).is_ok_and(|(id, _)| id == APPLICATION_ID);
+        let is_sound = match is_ours && marks.is_some() {
+            true => problems(&db).is_ok_and(|problems| problems.is_empty()),
+            // Somebody else's, or one of ours whose first page is damaged.
+            false => !is_ours && tables > 0 && is_whole(&db),
+        };
+        let turn = marks.map_or(0, |(_, _, turn)| turn);
+        Ok(Self { db, turn, is_sound, marks })
+    }
+
+    /// Tables and indices begin where the first page says: pages of another kind cannot be read as theirs.
+    fn begin_there(&self) -> bool {
+        let begins = |from| {
+            let sql = format!("SELECT 1 FROM {from}");
+            self.db.prepare(&sql).and_then(|mut select| select.exists([]))
+        };
+        [
+            "tasks NOT INDEXED",
+            "tasks INDEXED BY sqlite_autoindex_tasks_1 ORDER BY name",
+            "tasks INDEXED BY tasks_undone WHERE state <> 5",
+            "workers NOT INDEXED",
+            "leases",
+            "attempts",
+        ]
+        .into_iter()
+        .all(|from| begins(from).is_ok())
+    }
 }
 
 impl Originals {
@@ -99,6 +153,12 @@ impl Originals {
             return Ok(None);
         };
         self.marks = found.marks;
+        if found.wrong_sums {
+            rescued.doubt.push(format!(
+                "pages of {} are not as dhub wrote them, as when another program writes to it; what they say fits together",
+                self.path.display()
+            ));
+        }
         match identity(&found.db) {
             Ok((APPLICATION_ID, version)) if version > VERSION => {
                 Err(RescueError::Newer { file: self.path.clone(), found: version })
@@ -120,8 +180,17 @@ impl Originals {
         }
         if let Some((wal, size)) = wal {
             let (pages, count) = wal.pages();
+            let is_summed = self.is_summed(&pages);
             for (page, bytes) in pages.into_iter().filter(|(page, _)| *page > 0) {
-                copy.write_all_at(bytes, u64::from(page - 1) * size as u64)?;
+                let at = u64::from(page - 1) * size as u64;
+                match <[u8; PAGE_BYTES]>::try_from(bytes) {
+                    // In SQLite's log they have none yet.
+                    Ok(mut bytes) if is_summed => {
+                        seal(page, &mut bytes);
+                        copy.write_all_at(&bytes, at)?;
+                    }
+                    _ => copy.write_all_at(bytes, at)?,
+                }
             }
             if let Some(count) = count {
                 copy.set_len(u64::from(count) * size as u64)?;
@@ -139,58 +208,56 @@ impl Originals {
     }
 }
 
+impl Originals {
+    /// Do the pages of the file have checksums? As its first page says, in SQLite's log or else itself.
+    fn is_summed(&self, logged: &BTreeMap<u32, &[u8]>) -> bool {
+        let mut reserved = [0];
+        match (logged.get(&1).and_then(|page| page.get(RESERVED_AT)), &self.file) {
+            (Some(&byte), _) => reserved = [byte],
+            (None, Some(file)) => drop(file.read_exact_at(&mut reserved, RESERVED_AT as u64)),
+            (None, None) => {}
+        }
+        usize::from(reserved[0]) == RESERVED_BYTES
+    }
+}
+
 impl Image {
     fn open(part: Part) -> Option<Self> {
-        let read = |db: &Connection| {
-            // Fails if there are no tables at all.
-            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
-        };
-        let opened = || open_part(&part).and_then(|db| Ok((read(&db)?, db)));
-        let first = opened();
+        let first = open_part(&part).and_then(Tables::read);
         let _ = fs::remove_file(beside(&part, JOURNAL));
-        let (tables, db, is_patched) = match first {
-            Ok((tables, db)) => (tables, db, false),
+        if let Ok(tables) = first.as_ref()
+            && tables.is_sound
+        {
+            return first.ok().map(|tables| Self { tables, part, wrong_sums: false });
+        }
+        // Another program may have written to it, which knows no checksums.
+        let plain = open_plain_part(&part).and_then(Tables::read);
+        if let Ok(tables) = plain
+            && tables.is_sound
+        {
+            // Row by row: its pages cannot be copied as they are.
+            let tables = Tables { is_sound: false, ..tables };
+            return Some(Self { tables, part, wrong_sums: true });
+        }
+        let tables = match first {
+            Ok(tables) => tables,
             Err(_) => {
-                replace_first_page(&part).ok()?;
-                let (tables, db) = opened().ok()?;
-                (tables, db, true)
+                let patch = |is_copied| {
+                    replace_first_page(&part, is_copied)?;
+                    Tables::read(open_part(&part)?)
+                };
+                let first = patch(false).ok().filter(Tables::begin_there);
+                let patched = first.or_else(|| patch(true).ok())?;
+                Tables { is_sound: false, ..patched }
             }
         };
-        let marks = marks(&db).ok();
-        let is_ours = identity(&db).is_ok_and(|(id, _)| id == APPLICATION_ID);
-        let is_sound = match is_ours && marks.is_some() {
-            true => !is_patched && problems(&db).is_ok_and(|problems| problems.is_empty()),
-            // Somebody else's, or one of ours whose first page is damaged.
-            false => !is_ours && tables > 0 && is_whole(&db),
-        };
-        let turn = marks.map_or(0, |(_, _, turn)| turn);
-        Some(Self { db, turn, is_sound, marks, part })
+        Some(Self { tables, part, wrong_sums: false })
     }
 
     pub fn copy_to(&self, db: &mut Connection) -> rusqlite::Result<()> {
         let copy = Backup::new(&self.db, db)?;
         copy.step(-1).map(drop)
     }
-}
-
-/// The page that says where the tables begin cannot be read: then as a new file has it. What is found
-/// there is looked at row by row.
-fn replace_first_page(part: &Path) -> rusqlite::Result<()> {
-    let io = |error: io::Error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
-    let dir = tempfile::tempdir().map_err(io)?;
-    let template = dir.path().join("new.db");
-    let mut db = Connection::open(&template)?;
-    create(&mut db)?;
-    db.close().map_err(|(_, error)| error)?;
-    let bytes = fs::read(template).map_err(io)?;
-    let Some(size) = page_size(&bytes) else { return Ok(()) };
-    let mut page = bytes[..size].to_vec();
-    let file = OpenOptions::new().write(true).open(part).map_err(io)?;
-    let pages = file.metadata().map_err(io)?.len() / size as u64;
-    // How many there are, and none of them unused.
-    page[28..32].copy_from_slice(&(pages as u32).to_be_bytes());
-    page[32..40].fill(0);
-    file.write_all_at(&page, 0).map_err(io)
 }
 
 fn identity(db: &Connection) -> rusqlite::Result<(i64, i64)> {

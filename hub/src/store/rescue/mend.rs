@@ -3,8 +3,10 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::Rescued;
-use crate::scheduler::State;
-use crate::store::{FINISHED, unix_ms};
+use crate::scheduler::message::Ended;
+use crate::scheduler::{DAMAGED, State};
+use crate::store::read::damaged_rows;
+use crate::store::{FINISHED, OPEN, unix_ms};
 
 /// Attempts that may have been given out and are known to nobody now: what is given out next has a
 /// higher number, so that their outcomes are stale.
@@ -14,6 +16,7 @@ const ATTEMPTS_UNKNOWN: i64 = 100;
 pub fn mend(db: &Connection, rescued: &mut Rescued) -> rusqlite::Result<()> {
     let transaction = db.unchecked_transaction()?;
     name_lost(db, rescued)?;
+    fail_damaged(db, rescued)?;
     let mut drop = |sql: &str, what: &str| -> rusqlite::Result<()> {
         match db.execute(sql, [])? {
             0 => {}
@@ -47,6 +50,25 @@ pub fn mend(db: &Connection, rescued: &mut Rescued) -> rusqlite::Result<()> {
         )?;
     }
     transaction.commit()
+}
+
+/// Tasks whose rows are not what was written: as a hub does it, those that are open fail.
+fn fail_damaged(db: &Connection, rescued: &mut Rescued) -> rusqlite::Result<()> {
+    for (id, name) in damaged_rows(db)? {
+        db.execute(
+            "INSERT OR IGNORE INTO attempts
+                (task, attempt, worker, started_ms, run_ms, outcome, exit_code, reason)
+             SELECT id, attempt + 1, 0, ?2, 0, ?3, 0, ?4 FROM tasks WHERE id = ?1 AND state = ?5",
+            (id, unix_ms(), Ended::Failed as i64, DAMAGED, OPEN),
+        )?;
+        db.execute(
+            "UPDATE tasks SET state = ?2, attempt = attempt + 1 WHERE id = ?1 AND state = ?3",
+            (id, State::Failed as i64, OPEN),
+        )?;
+        db.execute("UPDATE tasks SET sum = NULL WHERE id = ?1", [id])?;
+        rescued.lost.push(format!("what task {name} was to run"));
+    }
+    Ok(())
 }
 
 fn has_lost(db: &Connection) -> rusqlite::Result<bool> {

@@ -32,6 +32,7 @@ const TASKS: Table = Table {
         "env",
         "stdin",
         "held",
+        "sum",
     ],
     what: "tasks",
 };

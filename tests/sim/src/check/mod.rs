@@ -32,6 +32,7 @@ pub enum Cause {
     Wait,
     Await,
     Undelivered,
+    Damaged,
     Forget,
     Tick,
 }
@@ -54,6 +55,7 @@ impl Cause {
             Command::Wait { .. } => Cause::Wait,
             Command::Await { .. } => Cause::Await,
             Command::Undelivered { .. } => Cause::Undelivered,
+            Command::Damaged { .. } => Cause::Damaged,
             Command::Forget { .. } => Cause::Forget,
             Command::Tick => Cause::Tick,
         }

@@ -1,0 +1,62 @@
+//! All pages of a file that is not open, the unused ones too.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+
+use crate::page::{PAGE_BYTES, Page, Seen, look};
+use crate::state::State;
+
+/// A page that is not as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bad {
+    pub page: u32,
+    /// The one byte that is wrong; None: there are more.
+    pub byte: Option<usize>,
+}
+
+/// The bad pages, at most so many; None: they have no checksums. Of those that are `newer` elsewhere, the file's own
+/// are never read: whatever they are does no harm.
+pub fn scan(
+    file: &mut File,
+    newer: &BTreeMap<u32, &[u8]>,
+    most: usize,
+) -> io::Result<Option<Vec<Bad>>> {
+    let mut state = State::new(Default::default());
+    let mut bad = Vec::new();
+    let mut page: Page = [0; PAGE_BYTES];
+    for number in 1.. {
+        let size = fill(file, &mut page)?;
+        if number == 1 {
+            state.begin(newer.get(&1).copied().unwrap_or(&page[..size]));
+        }
+        if size == 0 || !state.summed || bad.len() == most {
+            break;
+        }
+        if newer.contains_key(&number) {
+            continue;
+        }
+        // The end of the file is cut off.
+        let seen = if size < PAGE_BYTES { Seen::Damaged } else { look(number, &mut page) };
+        match seen {
+            Seen::Sound => {}
+            Seen::Mended { at } => bad.push(Bad { page: number, byte: Some(at) }),
+            Seen::Damaged => bad.push(Bad { page: number, byte: None }),
+        }
+    }
+    Ok(state.summed.then_some(bad))
+}
+
+/// As much of a page as there is.
+fn fill(file: &mut File, page: &mut Page) -> io::Result<usize> {
+    let mut size = 0;
+    while size < PAGE_BYTES {
+        match file.read(&mut page[size..]) {
+            Ok(0) => break,
+            Ok(more) => size += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(size)
+}

@@ -1,0 +1,124 @@
+//! What is known of an open file.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use crate::page::{PAGE_BYTES, Page, RESERVED_BYTES, Seen, look};
+
+const MAGIC: &[u8] = b"SQLite format 3\0";
+/// Where the first page says how many bytes SQLite leaves alone.
+const RESERVED_AT: usize = 20;
+/// And how long they are.
+const SIZE_AT: usize = 16;
+
+/// A page that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    pub file: PathBuf,
+    pub page: u32,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, text: &mut fmt::Formatter) -> fmt::Result {
+        write!(text, "page {} of {} is damaged", self.page, self.file.display())
+    }
+}
+
+static LAST: Mutex<Option<Damage>> = Mutex::new(None);
+
+/// The damaged page that was read last, of any file of this process: SQLite's error does not say.
+pub fn last_damage() -> Option<Damage> {
+    LAST.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+pub struct State {
+    path: PathBuf,
+    /// Its pages have checksums.
+    pub summed: bool,
+    /// Bytes that were mended are written.
+    pub mends: bool,
+    /// A page that is about to be written, or of which only some is wanted.
+    pub buffer: Box<Page>,
+    /// Pages whose faults were told.
+    told: HashSet<u32>,
+    /// Damaged ones, until they are written: they are asked for again and again by what looks for a way around.
+    damaged: HashSet<u32>,
+}
+
+impl State {
+    /// Of a file with nothing in it: whoever makes one reserves the bytes.
+    pub fn new(path: PathBuf) -> Self {
+        let buffer = Box::new([0; PAGE_BYTES]);
+        Self {
+            path,
+            summed: true,
+            mends: false,
+            buffer,
+            told: HashSet::new(),
+            damaged: HashSet::new(),
+        }
+    }
+
+    /// By the first page, or as much of it as there is. If its checksum fits, or would but for a byte, it has one:
+    /// that the byte which says so is wrong makes no difference.
+    pub fn begin(&mut self, first: &[u8]) {
+        let says_so = |page: &[u8]| {
+            page.get(RESERVED_AT) == Some(&(RESERVED_BYTES as u8))
+                && page.get(SIZE_AT..SIZE_AT + 2) == Some(&(PAGE_BYTES as u16).to_be_bytes())
+        };
+        self.summed = match <&Page>::try_from(first) {
+            Ok(page) => {
+                let mut page = *page;
+                let is_one = look(1, &mut page) != Seen::Damaged;
+                says_so(first) || (is_one && says_so(&page) && page.starts_with(MAGIC))
+            }
+            Err(_) => says_so(first),
+        };
+    }
+
+    /// The first page, which comes before all others, out of SQLite's log: the one in the file was cut off when it was
+    /// written first, and could not say that it has a checksum.
+    pub fn note_written(&mut self, number: u32) {
+        self.damaged.remove(&number);
+        self.summed |= number == 1 && self.buffer.starts_with(MAGIC) && self.may_write(1);
+    }
+
+    /// Pages behind the end may come back as others.
+    pub fn note_cut(&mut self) {
+        self.damaged.clear();
+    }
+
+    /// A first page without room for checksums must not get into a file whose pages have them.
+    pub fn may_write(&self, number: u32) -> bool {
+        number != 1 || self.buffer[RESERVED_AT] == RESERVED_BYTES as u8
+    }
+
+    pub fn is_damaged(&self, number: u32) -> bool {
+        self.damaged.contains(&number)
+    }
+
+    /// Looks at a page that was read, and says what was wrong with it, once.
+    pub fn look(&mut self, number: u32, page: &mut Page) -> Seen {
+        let seen = look(number, page);
+        let file = self.path.display();
+        match seen {
+            Seen::Sound => {}
+            Seen::Mended { at } => {
+                if self.told.insert(number) {
+                    tracing::warn!("page {number} of {file}: byte {at} was wrong, and is mended");
+                }
+            }
+            Seen::Damaged => {
+                let damage = Damage { file: self.path.clone(), page: number };
+                if self.told.insert(number) {
+                    tracing::warn!("{damage}");
+                }
+                self.damaged.insert(number);
+                *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(damage);
+            }
+        }
+        seen
+    }
+}
