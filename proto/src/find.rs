@@ -63,6 +63,10 @@ pub enum FindError {
     )]
     Gone { about: String, file: String },
     #[error(
+        "the hub {about} is gone, and its tasks with it\n  start another one with: dhub -f FILE      another: -s or --access"
+    )]
+    GoneFromMemory { about: String },
+    #[error(
         "'{name}' is no name of a machine that can be found here ({why})\n  see how it is spelt, or give its address: -s ADDRESS:PORT, or DHUB_HUB      your own hubs are found without"
     )]
     Name { name: String, why: std::io::Error },
@@ -84,14 +88,18 @@ pub enum FindError {
 impl FindError {
     /// A hub may be started yet, and a name be known.
     pub fn may_pass(&self) -> bool {
-        matches!(self, FindError::None { .. } | FindError::Gone { .. } | FindError::Name { .. })
+        use FindError::{Gone, GoneFromMemory, Name, None};
+        matches!(self, None { .. } | Gone { .. } | GoneFromMemory { .. } | Name { .. })
     }
 
     pub fn exit(&self) -> crate::exit::Exit {
         use crate::exit::Exit;
         match self {
             FindError::Several(_) | FindError::Environment(_) => Exit::Usage,
-            FindError::None { .. } | FindError::Gone { .. } | FindError::Name { .. } => Exit::NoHub,
+            FindError::None { .. }
+            | FindError::Gone { .. }
+            | FindError::GoneFromMemory { .. }
+            | FindError::Name { .. } => Exit::NoHub,
             FindError::NoKey { .. } => Exit::Denied,
             FindError::Unreachable { .. } => Exit::System,
             FindError::Access(_) | FindError::Private(_) => Exit::Keys,
@@ -241,11 +249,11 @@ fn only(dir: Option<&Path>) -> Result<Target, FindError> {
 }
 
 fn gone_error(hub: &Found) -> FindError {
-    let file = match hub.access.file.as_str() {
-        "" => "FILE".to_owned(),
-        file => file.to_owned(),
-    };
-    FindError::Gone { about: hub.about(), file }
+    let about = hub.about();
+    match hub.access.file.as_str() {
+        "" => FindError::GoneFromMemory { about },
+        file => FindError::Gone { about, file: file.to_owned() },
+    }
 }
 
 /// Does something take connections there?

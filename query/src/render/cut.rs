@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 /// Cells that a text takes on a terminal.
 pub fn width(text: &str) -> usize {
@@ -15,8 +16,10 @@ pub fn middle(text: &str, cells: usize) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let left = cells.saturating_sub(1);
-    let head = upto(text.chars(), left - left / 2);
-    let tail: String = upto(text.chars().rev(), left - width(&head)).chars().rev().collect();
+    let head = bytes_upto(text.graphemes(true), left - left / 2);
+    let (head, rest) = text.split_at(head);
+    let tail = bytes_upto(rest.graphemes(true).rev(), left - width(head));
+    let tail = &rest[rest.len() - tail..];
     Cow::Owned(if cells == 0 { String::new() } else { format!("{head}…{tail}") })
 }
 
@@ -25,8 +28,8 @@ pub fn end(text: &str, cells: usize) -> Cow<'_, str> {
     if width(text) <= cells {
         return Cow::Borrowed(text);
     }
-    let head = upto(text.chars(), cells.saturating_sub(1));
-    Cow::Owned(if cells == 0 { String::new() } else { head + "…" })
+    let head = &text[..bytes_upto(text.graphemes(true), cells.saturating_sub(1))];
+    Cow::Owned(if cells == 0 { String::new() } else { format!("{head}…") })
 }
 
 /// A line with colours, without its end. The colours end where they did.
@@ -34,14 +37,14 @@ pub fn line(text: &str, cells: usize) -> Cow<'_, str> {
     console::truncate_str(text, cells, "…")
 }
 
-fn upto(chars: impl Iterator<Item = char>, cells: usize) -> String {
+/// Of those that fit. What combines with a character goes with it.
+fn bytes_upto<'a>(graphemes: impl Iterator<Item = &'a str>, cells: usize) -> usize {
     let mut used = 0;
-    chars
-        .take_while(|c| {
-            used += c.width().unwrap_or(0);
-            used <= cells
-        })
-        .collect()
+    let fits = |grapheme: &&str| {
+        used += width(grapheme);
+        used <= cells
+    };
+    graphemes.take_while(fits).map(str::len).sum()
 }
 
 #[cfg(test)]
@@ -65,6 +68,16 @@ mod tests {
             assert!(width(&cut) <= cells, "{cut} in {cells}");
         }
         assert_eq!(end("仕事の名前", 6), "仕事…");
+    }
+
+    #[test]
+    fn what_combines_stays_with_its_character() {
+        let e = "e\u{301}";
+        assert_eq!(end(&e.repeat(5), 3), format!("{e}{e}…"));
+        assert_eq!(middle(&e.repeat(5), 3), format!("{e}…{e}"));
+        assert_eq!(middle(&format!("a{e}bcde\u{301}"), 3), format!("a…{e}"));
+        let family = "👨\u{200d}👩\u{200d}👧";
+        assert_eq!(end(&format!("{family}{family}x"), 4), format!("{family}…"));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Lines of `name,dep,dep`. Empty fields are skipped, as dwork does; spaces belong to names.
+//! Lines of `name,dep,dep`. Empty fields are skipped, as dwork does, but not that of the name; spaces
+//! belong to names.
 
 use std::borrow::Cow;
 
@@ -9,6 +10,9 @@ pub fn add<'a>(tasks: &mut TaskFile<'a>, number: u32, line: &'a str) -> Result<(
     let Some(name) = fields.next() else {
         return Ok(());
     };
+    if line.starts_with(',') {
+        return Err("there is no name before the first comma".into());
+    }
     let name = tasks.intern(Cow::Borrowed(name))?;
     let start = tasks.needs.len();
     for field in fields {

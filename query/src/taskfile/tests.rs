@@ -31,10 +31,18 @@ fn refusal<T>(result: Result<T, Failure>) -> String {
 #[test]
 fn lines_as_people_write_them() {
     let tasks =
-        lines("\u{feff}a\r\n\n# no task\nb,a\r\n  \nc,,a,b,a,\n,d\n,,\nname with spaces,c#1")
+        lines("\u{feff}a\r\n\n# no task\nb,a\r\n  \nc,,a,b,a,\nd,\n,,\nname with spaces,c#1")
             .unwrap();
     assert_eq!(sent(&tasks), ["a<", "b<a", "c<a,b", "d<", "name with spaces<c#1"]);
     assert_eq!(tasks.foreign(), ["c#1"]);
+}
+
+#[test]
+fn a_line_begins_with_a_name() {
+    assert_eq!(
+        refusal(lines("a\n,x")),
+        "tasks.txt:2: there is no name before the first comma\n(nothing was added)"
+    );
 }
 
 #[test]

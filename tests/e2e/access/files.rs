@@ -107,6 +107,14 @@ fn a_hub_that_is_gone_is_said_to_be_gone() {
     hub.terminate().exits(0);
     let said = hub.space.run("dquery", &["status", "--timeout", "100ms"]);
     said.exits(7).says(&["none of your hubs runs", "dhub -f"]).is_one_message();
+    // Without a file nothing is left of it.
+    let mut command = hub.space.command("dhub");
+    command.args(["--local"]);
+    let mut memory = e2e::Process::start(command);
+    memory.hear("your tools find it");
+    memory.kill9();
+    let said = hub.space.run("dquery", &["status", "--timeout", "100ms"]);
+    said.exits(7).says(&["the hub in memory", "is gone, and its tasks with it"]).is_one_message();
 }
 
 #[test]

@@ -70,7 +70,9 @@ fn priorities_decide_who_is_next() {
     hub.query(&["priority", "5", "--exact", "c*"]).exits(0).prints(&["1 task of priority 5 now"]);
     hub.query(&["priority", "-3", "a"]).ok();
     hub.query(&["steal", "-q", "-n", "3"]).exits(0).prints(&["c*\nb\na"]);
-    hub.query(&["priority", "high", "a"]).exits(2);
+    for wrong in [["priority", "high", "a"], ["priority", "a", "5"]] {
+        hub.query(&wrong).exits(2).says(&["comes before the tasks: dquery priority 5 NAME"]);
+    }
 }
 
 #[test]
