@@ -16,8 +16,8 @@ use dhub::scheduler::{Scheduler, State};
 use dhub::server::{Fatal, Options, Server};
 use dhub::socket::{BindError, Socket};
 use dhub::store::{
-    Access, CopyError, LockError, OpenError, Opened, RescueError, Scanned, Store, StoreError,
-    copy_file, rescue,
+    Access, CopyError, LockError, OpenError, Opened, Orphans, RescueError, Scanned, Store,
+    StoreError, copy_file, rescue,
 };
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
@@ -60,6 +60,8 @@ enum Failure {
     Incomplete { file: String },
     #[error("{file} does not exist")]
     Absent { file: String },
+    #[error(transparent)]
+    Orphans(#[from] Orphans),
     #[error("{file} is not sound:\n  {}\n  go on from a backup; if there is none, save what can be read to a new file, with a list of what cannot: dhub rescue {file} TO", .problems.join("\n  "))]
     Unsound { file: String, problems: Vec<String> },
     #[error("cannot read {file}: {source}")]
@@ -75,6 +77,7 @@ enum Failure {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
+            Failure::Fatal(Fatal::Gone(_)) => Exit::FileGone,
             Failure::Access(failure) => failure.exit(),
             Failure::Open(OpenError::Lock(LockError::InUse { .. })) => Exit::FileInUse,
             Failure::Open(OpenError::Newer { .. }) => Exit::FileNewer,
@@ -83,6 +86,7 @@ impl Failure {
             | Failure::Restore { .. }
             | Failure::Memory(_)
             | Failure::Absent { .. }
+            | Failure::Orphans(_)
             | Failure::Unsound { .. } => Exit::FileUnusable,
             Failure::Copy(_) => Exit::System,
             Failure::Incomplete { .. } => Exit::Incomplete,
@@ -252,6 +256,9 @@ fn bind_anywhere(
 
 /// The file of a stopped hub; never made by looking at it.
 fn open_stopped(file: &Path, network: bool) -> Result<Opened, Failure> {
+    if let Some(orphans) = Orphans::of(file) {
+        return Err(orphans.into());
+    }
     if !file.is_file() {
         return Err(Failure::Absent { file: file.display().to_string() });
     }

@@ -36,7 +36,7 @@ use crate::monitor::Monitor;
 use crate::scheduler::message::*;
 use crate::scheduler::{Config, Scheduler, State};
 use crate::socket::{self, Socket};
-use crate::store::{Store, StoreError};
+use crate::store::{Saved, Store, StoreError};
 
 /// Tasks skipped after one command.
 const SKIPS_MAX: usize = 2_000;
@@ -55,6 +55,8 @@ const KEYS_MS: u64 = 500;
 pub enum Fatal {
     #[error("{0}\n  {advice}", advice = advice(.0))]
     Store(#[from] StoreError),
+    #[error("{}", gone(.0))]
+    Gone(Box<Saved>),
     #[error("the sockets failed: {0}")]
     Socket(#[from] zmq::Error),
 }
@@ -67,6 +69,23 @@ fn advice(error: &StoreError) -> &'static str {
         false => {
             "nothing that was acknowledged is lost; mend the disk and start the hub again on the same file"
         }
+    }
+}
+
+/// What to do when the files are gone.
+fn gone(saved: &Saved) -> String {
+    let (gone, file) = (&saved.gone, saved.file.display());
+    match &saved.to {
+        Ok(to) => {
+            let to = to.display();
+            format!(
+                "{gone}\n  all that was acknowledged is saved in {to}\n  go on with that: dhub -f {to}\n  under the old name: first move away what is left of {file}, {file}-wal and {file}.redo, then give it that name"
+            )
+        }
+        Err(why) => format!(
+            "{gone}\n  it could not be saved: {}\n  put the file back, or save what can be read to a new file, with a list of what cannot: dhub rescue {file} TO",
+            why.join("\n    ")
+        ),
     }
 }
 
@@ -127,6 +146,8 @@ impl Server {
         // One that cannot be read stays as it is.
         store.upgrade()?;
         store.add_checksums(&stop)?;
+        // Nothing replaces them from now on.
+        store.watch()?;
         let monitor = Monitor::new(0, scheduler.counts().of(State::Done));
         let disk = Disk::new(options.disk_reserve_bytes);
         Ok(Self {
@@ -160,8 +181,22 @@ impl Server {
         &self.scheduler
     }
 
-    /// Until a signal or a Shutdown. What arrived before the stop is answered.
+    /// Until a signal or a Shutdown. If the store fails since its files are gone, what it has is saved.
     pub fn run(mut self) -> Result<(), Fatal> {
+        let ended = self.serve().and_then(|()| {
+            tracing::info!("stopping; the file is complete");
+            Ok(self.store.finish()?)
+        });
+        if let Err(Fatal::Store(_)) = ended
+            && let Some(saved) = self.store.save()
+        {
+            return Err(Fatal::Gone(Box::new(saved)));
+        }
+        ended
+    }
+
+    /// What arrived before the stop is answered.
+    fn serve(&mut self) -> Result<(), Fatal> {
         self.disk.check(self.store.file());
         while !self.stopping {
             self.wait()?;
@@ -178,8 +213,6 @@ impl Server {
             }
             self.turn()?;
         }
-        tracing::info!("stopping; the file is complete");
-        self.store.close()?;
         Ok(())
     }
 
@@ -188,6 +221,8 @@ impl Server {
         self.look_at_keys()?;
         self.receive()?;
         self.pass_time();
+        // Before anything more is acknowledged.
+        self.store.look()?;
         self.commit()?;
         self.answer()?;
         self.sweep()?;

@@ -47,6 +47,8 @@ pub enum Exit {
     NetworkFile = 25,
     /// The directory of the keys, or a file in it, or an access file, cannot be used.
     Keys = 26,
+    /// Files of a running hub were removed, replaced or cut; what it had is in a new one.
+    FileGone = 27,
     /// Something is lost or in doubt of what was to be saved.
     Incomplete = 28,
     /// The hub found an error of its own and stopped before it could do harm.
@@ -77,8 +79,8 @@ pub const HUB_HELP: &str = "Exit codes:
   20  the file is in use         21  the file is of a newer dhub
   22  the file cannot be used    23  an endpoint cannot be bound
   24  a commit failed            25  the file is on a network file system
-  26  the keys cannot be used    28  not all could be saved
-  70  the hub found an error of its own";
+  26  the keys cannot be used    27  its files are gone; all is in a new one
+  28  not all could be saved     70  the hub found an error of its own";
 
 #[cfg(test)]
 mod tests {
@@ -109,7 +111,8 @@ mod tests {
             Exit::Bind => Exit::Commit,
             Exit::Commit => Exit::NetworkFile,
             Exit::NetworkFile => Exit::Keys,
-            Exit::Keys => Exit::Incomplete,
+            Exit::Keys => Exit::FileGone,
+            Exit::FileGone => Exit::Incomplete,
             Exit::Incomplete => Exit::Internal,
             Exit::Internal => return None,
         })

@@ -9,10 +9,37 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::check::problems;
 use super::mark::marks;
-use super::open::{Access, OpenError, wal_path};
+use super::open::{Access, OpenError, redo_path, wal_path};
 use super::redo::Records;
 use super::wal::{Wal, page_size};
 use crate::scheduler::message::Turn;
+
+/// What belongs to a file that is not there, or has nothing in it: a hub was never that young.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is {}, but {} {} there, and what was acknowledged is in it\n  put the file back; if it is lost, save what can be read to a new file, with a list of what cannot: dhub rescue {} TO\n  for a hub without tasks move {} away first", .file.display(), if *.is_missing { "missing" } else { "empty" }, names(.logs), if .logs.len() == 1 { "is" } else { "are" }, .file.display(), if .logs.len() == 1 { "it" } else { "them" })]
+pub struct Orphans {
+    file: PathBuf,
+    is_missing: bool,
+    logs: Vec<PathBuf>,
+}
+
+impl Orphans {
+    pub fn of(file: &Path) -> Option<Self> {
+        let bytes = |path: &Path| fs::symlink_metadata(path).map(|meta| meta.len());
+        let is_missing = match bytes(file) {
+            Ok(1..) => return None,
+            found => found.is_err(),
+        };
+        let logs = [wal_path(file), redo_path(file)].into_iter();
+        let logs: Vec<_> = logs.filter(|path| bytes(path).is_ok_and(|bytes| bytes > 0)).collect();
+        (!logs.is_empty()).then(|| Self { file: file.to_owned(), is_missing, logs })
+    }
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    names.join(" and ")
+}
 
 /// SQLite's log, as a start finds it.
 pub struct Found {

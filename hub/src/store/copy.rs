@@ -97,11 +97,7 @@ impl Copying {
         let io = |source| CopyError::Io { to: to.to_owned(), source };
         let sqlite = |source| CopyError::Sqlite { to: to.to_owned(), source };
         let part = Part::new(to).map_err(io)?;
-        let target = match dhub_checksum::is_summed(&from) {
-            true => new_part(&part),
-            false => open_plain_part(&part),
-        };
-        let target = target.map_err(sqlite)?;
+        let target = target(&from, &part).map_err(sqlite)?;
         part.check().map_err(io)?;
         target.pragma_update(None, "synchronous", "OFF").map_err(sqlite)?;
         let ends = Ends { from, to: MutBorrow::new(target) };
@@ -149,6 +145,14 @@ impl Copying {
 
 fn flags() -> OpenFlags {
     OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW
+}
+
+/// What the pages of this one go to: with checksums if it has them.
+pub(super) fn target(from: &Connection, part: &Path) -> rusqlite::Result<Connection> {
+    match dhub_checksum::is_summed(from) {
+        true => new_part(part),
+        false => open_plain_part(part),
+    }
 }
 
 /// It is synced as a whole at the end, and thrown away if it does not get there. Each page gets its checksum.

@@ -10,7 +10,9 @@ use rustix::fs::{FlockOperation, flock};
 /// Held until it is dropped; the kernel lets go if the process dies.
 #[derive(Debug)]
 pub struct FileLock {
-    _file: File,
+    /// What it is for.
+    file: PathBuf,
+    _lock: File,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,10 @@ impl FileLock {
             writeln!(lock, "on {host}, process {} since {since}", std::process::id())
         };
         write(&mut lock).map_err(io)?;
-        Ok(Self { _file: lock })
+        Ok(Self { file: file.to_owned(), _lock: lock })
+    }
+
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 }

@@ -9,6 +9,7 @@ mod check;
 mod checksums;
 mod copy;
 mod damage;
+mod files;
 mod fold;
 mod lock;
 mod lost;
@@ -21,15 +22,18 @@ pub mod redo;
 mod rescue;
 mod restore;
 mod row;
+mod save;
 mod sum;
 mod version;
 mod wal;
+mod watch;
 mod whose;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -38,8 +42,10 @@ use dhub_proto::private::Mode;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+pub use beside::Orphans;
 pub use check::Scanned;
 pub use copy::{CopyError, Copying, copy_file};
+use files::{Files, Gone};
 use fold::{Batch, fold};
 pub use lock::{FileLock, LockError};
 pub use open::{Access, OpenError, Opened};
@@ -49,6 +55,7 @@ use redo::{NOTE_MS, Redo, Room};
 pub use rescue::{RescueError, Rescued, rescue};
 
 pub use row::{AttemptRow, FailureRow, TaskRow};
+pub use save::Saved;
 
 use crate::scheduler::message::*;
 use crate::scheduler::{Counts, State};
@@ -96,7 +103,12 @@ pub struct Store {
     /// When it was noted last that all before was safe.
     noted_at: Instant,
     folded: Cell<Turn>,
-    _lock: Option<FileLock>,
+    /// Committed turns that the tables did not take.
+    unfolded: RefCell<Vec<Batch>>,
+    /// None: nobody looks whether they are there.
+    files: Option<Arc<Files>>,
+    looked_at: Instant,
+    lock: Option<FileLock>,
 }
 
 /// The disk did not take a change. What was acknowledged is safe; nothing more can be.
@@ -108,6 +120,8 @@ pub enum StoreError {
     Commit(io::Error),
     #[error("cannot commit: {}", damage::told(.0))]
     Fold(rusqlite::Error),
+    #[error("{0}")]
+    Gone(#[from] Gone),
 }
 
 /// Milliseconds since 1970, for people: nothing is decided by it.
@@ -123,7 +137,7 @@ struct Job {
 struct Folded {
     db: Connection,
     turn: Turn,
-    result: rusqlite::Result<()>,
+    result: Result<(), (rusqlite::Error, Vec<Batch>)>,
 }
 
 /// The thread that folds; it ends when the store goes.
@@ -141,7 +155,7 @@ impl Folder {
         let work = move || {
             for Job { db, batches } in inbox {
                 let turn = batches.last().map_or(0, |batch| batch.turn);
-                let result = fold(&db, &batches);
+                let result = fold(&db, &batches).map_err(|error| (error, batches));
                 if outbox.send(Folded { db, turn, result }).is_err() {
                     return;
                 }
@@ -195,7 +209,15 @@ impl Store {
 
     /// Not before the first commit: a file that is only looked at stays as it is.
     fn mark(&mut self) -> Result<(), StoreError> {
-        if let (Some(redo), false) = (&mut self.redo, self.marked) {
+        if self.marked || self.redo.is_none() {
+            return Ok(());
+        }
+        let files = self.files.clone();
+        if let Some(files) = &files {
+            files.look()?;
+            files.loosen();
+        }
+        if let Some(redo) = &mut self.redo {
             redo.begin().map_err(StoreError::Commit)?;
             let id = redo.id();
             // Even if this fails, it may have reached the disk: then the file needs its redo log.
@@ -205,7 +227,7 @@ impl Store {
             // Into the file itself, so that without its log it still says what it lacks.
             move_wal(&db).map_err(StoreError::Fold)?;
         }
-        Ok(())
+        files.map_or(Ok(()), |files| files.renew()).map_err(StoreError::Commit)
     }
 
     fn note_details(&mut self, turn: Turn, changes: &[Change]) {
@@ -241,7 +263,7 @@ impl Store {
 
     /// When `fold` has something to do, if nothing else happens.
     pub fn due(&self) -> Option<Duration> {
-        self.fold_due().into_iter().chain(self.note_due()).min()
+        self.fold_due().into_iter().chain(self.note_due()).chain(self.look_due()).min()
     }
 
     fn fold_due(&self) -> Option<Duration> {
@@ -274,7 +296,10 @@ impl Store {
         let db = self.db()?;
         if !self.behind.is_empty() {
             let batches = self.take_behind(usize::MAX);
-            fold(&db, &batches).map_err(StoreError::Fold)?;
+            if let Err(error) = fold(&db, &batches) {
+                self.unfolded.borrow_mut().extend(batches);
+                return Err(StoreError::Fold(error));
+            }
             self.folded.set(self.turn);
         }
         self.forget_details();
@@ -320,7 +345,10 @@ impl Store {
 
     fn take_back(&self, Folded { db, turn, result }: Folded) -> Result<(), StoreError> {
         *self.db.borrow_mut() = Some(Rc::new(db));
-        result.map_err(StoreError::Fold)?;
+        if let Err((error, batches)) = result {
+            self.unfolded.borrow_mut().extend(batches);
+            return Err(StoreError::Fold(error));
+        }
         self.folded.set(turn);
         Ok(())
     }
@@ -342,10 +370,22 @@ impl Store {
 
     /// Folds all and moves SQLite's log into the file, at a clean stop: one file has it all then.
     pub fn close(mut self) -> Result<(), StoreError> {
+        self.finish()
+    }
+
+    /// The same; if it fails, what there is can still be saved.
+    pub fn finish(&mut self) -> Result<(), StoreError> {
         self.settle()?;
+        if let Some(files) = &self.files {
+            files.look()?;
+        }
         if let Some(redo) = self.redo.take() {
             if self.marked {
                 mark::mark_clean(&*self.db()?).map_err(StoreError::Fold)?;
+            }
+            if let Some(files) = &self.files {
+                files.look()?;
+                files.loosen();
             }
             // Left behind, it does no harm: it says whose it is, and the file says that it is clean.
             let _ = redo.remove();
@@ -365,7 +405,8 @@ impl Store {
                 Err(_) => Ok(()),
             }
         };
-        close().map_err(StoreError::Fold)
+        close().map_err(StoreError::Fold)?;
+        self.files.as_ref().map_or(Ok(()), |files| files.look_at_file()).map_err(StoreError::from)
     }
 
     pub fn file(&self) -> Option<&std::path::Path> {

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use dhub_proto::private::{self, Mode, PrivateError};
@@ -16,6 +17,8 @@ use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
+use super::beside::Orphans;
+use super::files::Files;
 use super::mark::{had_checksums, marks};
 use super::network::network_file_system;
 use super::redo::{self, Doubt, Gap, Medium, Records, Redo, RedoFile};
@@ -27,7 +30,7 @@ use crate::scheduler::message::Turn;
 /// Pages of SQLite kept in memory, in KiB.
 const CACHE_KIB: i64 = 64 * 1024;
 /// Pages of the log after which it is moved into the file.
-const CHECKPOINT_PAGES: u32 = 4000;
+pub(super) const CHECKPOINT_PAGES: u32 = 4000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -45,6 +48,8 @@ pub enum OpenError {
     Header { file: PathBuf },
     #[error("{} is a link that leads to nothing: {}; name that file itself once, so that it is made, or remove the link", .file.display(), .to.display())]
     Nowhere { file: PathBuf, to: PathBuf },
+    #[error(transparent)]
+    Orphans(#[from] Orphans),
     #[error("{}: {source}", .path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("cannot use {}: {source}; it was left as it is\n  {}", .file.display(), advice(.file, "go on from a backup"))]
@@ -166,6 +171,9 @@ impl Store {
         // Only what is there may be looked at before it is locked.
         let real = real_path(file, parent).map_err(io)?;
         let lock = FileLock::take(&real, since)?;
+        if let Some(orphans) = Orphans::of(&real).filter(|_| access.vfs.is_none()) {
+            return Err(orphans.into());
+        }
         let was = guard(&real, access)?;
         let absent = std::fs::metadata(&real).map_or(true, |meta| meta.len() == 0);
         let wal = super::beside::Found::look(&real, access)?;
@@ -176,7 +184,7 @@ impl Store {
         }
         let (redo, turn, marked, doubt) = open_redo(&real, &db, access, wal)?;
         let mut store = Store::new(db, Some(redo), turn);
-        (store.file, store._lock) = (Some(file.to_owned()), Some(lock));
+        (store.file, store.lock) = (Some(file.to_owned()), Some(lock));
         store.real = access.vfs.is_none().then_some((real, access.network));
         store.mode = access.mode.unwrap_or_default();
         (store.alone, store.marked) = (access.alone, marked);
@@ -204,7 +212,10 @@ impl Store {
             turn,
             noted_at: Instant::now(),
             folded: Cell::new(turn),
-            _lock: None,
+            unfolded: RefCell::default(),
+            looked_at: Instant::now(),
+            files: None,
+            lock: None,
         }
     }
 
@@ -237,7 +248,7 @@ fn real_path(file: &Path, parent: &Path) -> io::Result<PathBuf> {
 
 /// What SQLite puts beside a file; it takes the mode of the file, and follows no link.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
-const REDO: &str = ".redo";
+pub(super) const REDO: &str = ".redo";
 
 /// Makes the file, or looks at it and at what is beside it, before anything in them is believed. The
 /// mode that the file had, if that changed. Nothing of it stays open: SQLite's locks would go with it.
@@ -322,7 +333,7 @@ pub(super) fn open_connection(
     if !dhub_checksum::is_summed(&db) && had_checksums(&db).map_err(unusable)? {
         return Err(OpenError::Header { file: file.to_owned() });
     }
-    move_log(&mut db, access.checkpoint_pages).map_err(unusable)?;
+    move_log(&mut db, access.checkpoint_pages, None).map_err(unusable)?;
     Ok((db, new))
 }
 
@@ -387,16 +398,27 @@ fn is_empty(db: &Connection, file: &Path) -> rusqlite::Result<bool> {
 
 /// Moves the log into the file whenever it has grown to this. SQLite would do so by itself, but
 /// say nothing of a disk that fails meanwhile; here it fails the commit, and that stops the hub.
-fn move_log(db: &mut Connection, pages_max: u32) -> rusqlite::Result<()> {
+/// Nothing is moved of files that are gone or cut.
+pub(super) fn move_log(
+    db: &mut Connection,
+    pages_max: u32,
+    files: Option<Arc<Files>>,
+) -> rusqlite::Result<()> {
     db.wal_hook(Some(move |log: &mut Wal, pages: i32| {
-        if i64::from(pages) < i64::from(pages_max) {
+        let is_gone = files.as_ref().is_some_and(|files| files.look().is_err());
+        if is_gone || i64::from(pages) < i64::from(pages_max) {
             return Ok(());
         }
         // Nothing stays in it: a frame that is damaged later would bring back what its page was before.
-        match log.checkpoint_v2(CheckpointMode::TRUNCATE) {
+        let mut checkpoint = || log.checkpoint_v2(CheckpointMode::TRUNCATE).map(drop);
+        let moved = match &files {
+            Some(files) => files.changed_by(checkpoint),
+            None => checkpoint(),
+        };
+        match moved {
             // Somebody is reading: after the next commit, then.
             Err(error) if is_busy(&error) => Ok(()),
-            moved => moved.map(drop),
+            moved => moved,
         }
     }))
 }

@@ -49,6 +49,11 @@ impl Part {
         Ok(Self { path, file, _dir: dir })
     }
 
+    /// Takes all of this in.
+    pub fn fill(&mut self, from: &mut File) -> io::Result<()> {
+        io::copy(from, &mut self.file).map(drop)
+    }
+
     /// Fails if its name leads to another file.
     pub fn check(&self) -> io::Result<()> {
         let (made, found) = (self.file.metadata()?, fs::symlink_metadata(&self.path)?);

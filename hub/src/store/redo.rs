@@ -17,11 +17,14 @@ mod record;
 mod records;
 
 use std::io;
+use std::sync::Arc;
 
 pub use medium::{Medium, RedoFile};
 use record::{HEADER, Head, PAGE};
 pub use records::{Doubt, Gap, Records};
 
+use super::files::Files;
+use super::open::REDO;
 use crate::scheduler::message::Turn;
 
 /// In place of a turn, for these count from 1.
@@ -64,6 +67,8 @@ pub struct Redo {
     /// The last turn that a note is about, and how many notes there were.
     noted: Turn,
     notes: usize,
+    /// To see before each write whether the log was cut: what is written would make it as long again.
+    files: Option<Arc<Files>>,
 }
 
 /// What a commit has to wait for.
@@ -83,8 +88,27 @@ impl Redo {
     pub fn new(medium: Box<dyn Medium>, id: u64, region_bytes: u64, turn: Turn) -> Self {
         let regions =
             region_starts(region_bytes).map(|start| Region { start, ..Region::default() });
-        let (record, bytes) = (Vec::new(), 0);
-        Self { medium, id, region_bytes, regions, current: 0, record, bytes, noted: turn, notes: 0 }
+        Self {
+            medium,
+            id,
+            region_bytes,
+            regions,
+            current: 0,
+            record: Vec::new(),
+            bytes: 0,
+            noted: turn,
+            notes: 0,
+            files: None,
+        }
+    }
+
+    pub fn watch(&mut self, files: &Arc<Files>) {
+        self.files = Some(Arc::clone(files));
+    }
+
+    fn is_whole(&self) -> io::Result<()> {
+        let Some(files) = &self.files else { return Ok(()) };
+        files.look_at_length(REDO).map_err(io::Error::other)
     }
 
     pub fn id(&self) -> u64 {
@@ -125,6 +149,7 @@ impl Redo {
         if !self.make_room(needed, folded) {
             return Ok(Room::Full);
         }
+        self.is_whole()?;
         self.fill(needed, turn - 1, folded)?;
         let region = &mut self.regions[self.current];
         self.medium.write(region.start + region.used, &self.record)?;
@@ -149,6 +174,7 @@ impl Redo {
         self.medium.write(region.start + region.filled, &vec![0; fill as usize])?;
         region.filled += fill;
         self.bytes = self.bytes.max(region.start + region.filled);
+        self.is_whole()?;
         self.note(safe, folded)
     }
 
@@ -186,4 +212,7 @@ impl Redo {
     pub fn remove(self) -> io::Result<()> {
         self.medium.remove()
     }
+
+    /// Whatever has its name stays.
+    pub fn leave(self) {}
 }

@@ -2,60 +2,11 @@
 
 use dhub_proto::dwork::query_msg::Type;
 use dhub_proto::exit::Exit;
-use dhub_proto::wire::reply::Body as Answer;
 use dhub_proto::wire::request::Body;
-use dhub_proto::wire::{Complete, Create, ErrorCode, State, Steal, Task};
-use e2e::{Hub, Native, eventually, outcome_done, plain_worker, task};
+use dhub_proto::wire::{Create, ErrorCode, State, Steal};
+use e2e::{Hub, eventually, outcome_done, plain_worker, task};
 
-fn big_task(name: &str) -> Task {
-    Task { command: format!("echo {}", "x".repeat(4000)), ..task(name, &[]) }
-}
-
-/// The answer, or None if the hub ends without one.
-fn ask(hub: &mut Hub, native: &Native, body: Body) -> Option<Answer> {
-    native.send(body);
-    eventually("an answer, or the hub's end", || {
-        let ended = !hub.is_running();
-        if native.has_reply(100) {
-            return Some(native.receive().body);
-        }
-        ended.then_some(None)
-    })
-}
-
-/// What the clients were told before the disk was full.
-#[derive(Default)]
-struct Told {
-    created: Vec<String>,
-    done: Vec<String>,
-}
-
-/// Creates, steals and completes until the hub stops.
-fn work_until_it_stops(hub: &mut Hub) -> Told {
-    let native = hub.native();
-    let worker = plain_worker("node1");
-    let mut told = Told::default();
-    for round in 0..10_000 {
-        let names: Vec<String> = (0..5).map(|n| format!("t{round}-{n}")).collect();
-        let tasks = names.iter().map(|name| big_task(name)).collect();
-        let Some(Answer::Created(_)) = ask(hub, &native, Body::Create(Create { tasks })) else {
-            return told;
-        };
-        told.created.extend(names);
-        let steal = Steal { worker: Some(worker.clone()), n: 2, ..Steal::default() };
-        let Some(Answer::Stolen(stolen)) = ask(hub, &native, Body::Steal(steal)) else {
-            return told;
-        };
-        let outcomes = stolen.leases.iter().map(outcome_done).collect();
-        let complete = Complete { worker: Some(worker.clone()), outcomes, ..Complete::default() };
-        let Some(Answer::Completed(completed)) = ask(hub, &native, Body::Complete(complete)) else {
-            return told;
-        };
-        assert_eq!(completed.refused, []);
-        told.done.extend(stolen.leases.into_iter().map(|lease| lease.name));
-    }
-    panic!("the limit was never met");
-}
+use crate::load::{big_task, work_until_it_stops};
 
 #[test]
 fn a_disk_that_takes_no_more_stops_the_hub_and_nothing_is_lost() {
@@ -67,7 +18,7 @@ fn a_disk_that_takes_no_more_stops_the_hub_and_nothing_is_lost() {
             hub.set_args(args);
             hub.restart();
         }
-        let told = work_until_it_stops(&mut hub);
+        let told = work_until_it_stops(&mut hub, |_| {});
         assert!(told.created.len() > 20 && told.done.len() > 5, "{}", told.created.len());
         let end = hub.end();
         end.exits(Exit::Commit as i32).says(&["cannot commit: ", "nothing that was acknowledged"]);
@@ -77,12 +28,7 @@ fn a_disk_that_takes_no_more_stops_the_hub_and_nothing_is_lost() {
         hub.lift_file_limit();
         hub.restart();
         let native = hub.native();
-        for name in &told.done {
-            assert_eq!(native.state(name), State::Done, "{name}");
-        }
-        for name in told.created.iter().filter(|name| !told.done.contains(name)) {
-            assert!(matches!(native.state(name), State::Ready | State::Running), "{name}");
-        }
+        told.is_kept_by(&native);
         native.create(&[big_task("afterwards")]);
         hub.query(&["exit", "node1"]).exits(0);
         let all = native.counts().ready;

@@ -3,6 +3,8 @@
 mod checksums;
 mod damage;
 mod disk;
+mod gone;
+mod load;
 mod network;
 mod recover;
 mod redo;
