@@ -256,20 +256,21 @@ fn bind_anywhere(
 
 /// The file of a stopped hub; never made by looking at it.
 fn open_stopped(file: &Path, network: bool) -> Result<Opened, Failure> {
-    if let Some(orphans) = Orphans::of(file) {
-        return Err(orphans.into());
-    }
-    if !file.is_file() {
-        return Err(Failure::Absent { file: file.display().to_string() });
-    }
+    expect(file)?;
     Ok(Store::open(file, &since(), network)?)
+}
+
+fn expect(file: &Path) -> Result<(), Failure> {
+    match Orphans::of(file) {
+        Some(orphans) => Err(orphans.into()),
+        None if file.is_file() => Ok(()),
+        None => Err(Failure::Absent { file: file.display().to_string() }),
+    }
 }
 
 fn check(file: &Path, network: bool) -> Result<(), Failure> {
     let name = file.display().to_string();
-    if !file.is_file() {
-        return Err(Failure::Absent { file: name });
-    }
+    expect(file)?;
     let scanned = Scanned::of(file, &since())?;
     let Opened { store, doubt, .. } = match open_stopped(file, network) {
         Err(failure) => {
