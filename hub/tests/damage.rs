@@ -27,6 +27,8 @@ const PAGE: usize = 4096;
 /// Where a file says how many bytes of each page SQLite leaves to checksums.
 const RESERVED_AT: usize = 20;
 const TASKS: u64 = 400;
+/// Turns that are in the redo log alone.
+const UNFOLDED: usize = 3;
 
 type Files = BTreeMap<&'static str, Vec<u8>>;
 
@@ -60,14 +62,16 @@ fn ended(id: TaskId) -> [Change; 2] {
     } else {
         (Ended::Done, State::Done)
     };
-    let output = Some(format!("what task {id} wrote").into_bytes().into_boxed_slice());
+    // So much that a turn fills its page of the redo log.
+    let output = format!("what task {id} wrote\n").repeat(15);
+    let output = Some(output.into_bytes().into_boxed_slice());
     let report = Report { exit_code: 3, reason: Some("so".into()), output, output_file: None };
     let ended = Change::Ended { task: id, attempt: 1, worker: 1, how, report };
     let (attempt, failures, reclaims, blame) = (1, 0, 0, id);
     [ended, Change::Finished { task: id, state, attempt, failures, reclaims, blame }]
 }
 
-/// The files of a hub that was killed: some turns are in the file, some in SQLite's log, the last in the redo log.
+/// The files of a hub that was killed: some turns are in the file, some in SQLite's log, the last few in the redo log.
 fn killed(file: &Path) -> Files {
     let all: Vec<u64> = (1..=90).collect();
     let turns: Vec<&[u64]> = all.chunks(9).collect();
@@ -91,9 +95,12 @@ fn killed_on(file: &Path, turns: &[&[u64]]) -> Files {
             counts.set(state, counts.of(state) + 1);
         }
         store.commit(changes, &counts).expect("a commit");
-        // All but the last are folded.
-        if turn + 1 < turns.len() {
+        // All but the last few are folded, and of these the last one is not noted yet.
+        if turn + UNFOLDED < turns.len() {
             store.settle().expect("folded");
+        }
+        if turn + 2 == turns.len() {
+            store.note().expect("a note");
         }
     }
     // While it is open: closing it would move its logs into the file.
