@@ -288,6 +288,26 @@ fn a_turn_that_meets_a_damaged_page_is_folded_but_for_its_rows() {
     assert!(row("\"task 400\"").contains("finished: None"), "{text}");
 }
 
+/// Whatever comes of it: the hub goes on, or it says which page of which file keeps it from that.
+#[test]
+fn a_page_that_nobody_can_do_without_is_named() {
+    let home = TempDir::new().expect("a directory");
+    let files = killed(&home.path().join("run.db"));
+    let pages = files[""].len() / PAGE;
+    let mut refused = 0;
+    for page in (1..=pages).filter(|page| !logged(&files["-wal"]).contains(page)) {
+        let mut files = files.clone();
+        files.get_mut("").expect("a file")[(page - 1) * PAGE..][..PAGE].fill(0xa5);
+        let place = Place::with(&files);
+        if let Err(said) = place.run() {
+            assert!(said.contains(&format!("page {page} of ")), "page {page}: {said}");
+            assert!(said.contains("run.db is damaged") && !said.contains(".redo"), "{said}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0);
+}
+
 /// As hubs made them before there were checksums.
 #[test]
 fn an_old_file_with_its_logs_gets_checksums_and_loses_nothing() {

@@ -18,6 +18,7 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::beside::Orphans;
+use super::damage::told;
 use super::files::Files;
 use super::mark::{had_checksums, marks};
 use super::network::network_file_system;
@@ -52,7 +53,7 @@ pub enum OpenError {
     Orphans(#[from] Orphans),
     #[error("{}: {source}", .path.display())]
     Io { path: PathBuf, source: io::Error },
-    #[error("cannot use {}: {source}; it was left as it is\n  {}", .file.display(), advice(.file, "go on from a backup"))]
+    #[error("cannot use {}: {}; it was left as it is\n  {}", .file.display(), told(.source), advice(.file, "go on from a backup"))]
     Unusable { file: PathBuf, source: rusqlite::Error },
     #[error("cannot use {}: {source}", .file.display())]
     Unreadable { file: PathBuf, source: StoreError },
@@ -474,7 +475,7 @@ fn open_redo(
                 return Err(OpenError::RedoDamaged { file: file.to_owned(), redo: path, gap });
             }
             doubt = records.doubt(turn);
-            turn = catch_up(db, records, turn, &path)?.unwrap_or(turn);
+            turn = catch_up(db, records, turn, file)?.unwrap_or(turn);
         }
     }
     if !is_clean {
@@ -495,14 +496,14 @@ fn catch_up(
     db: &Connection,
     records: Records,
     folded: Turn,
-    path: &Path,
+    file: &Path,
 ) -> Result<Option<Turn>, OpenError> {
-    let redo = || path.to_owned();
+    let redo = || redo_path(file);
     let mut last = None;
     for (turn, body) in records.after(folded) {
         let batch: Batch =
             decode(turn, &body).map_err(|_| OpenError::RedoUnknown { redo: redo(), turn })?;
-        let unusable = |source| OpenError::Unusable { file: redo(), source };
+        let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
         fold(db, &[batch]).map_err(unusable)?;
         last = Some(turn);
     }
