@@ -8,6 +8,7 @@ use clap::Subcommand;
 use comfy_table::Table;
 use dhub_proto::access::{self, OWNER};
 use dhub_proto::client::{Client, ClientError};
+use dhub_proto::disk::words;
 use dhub_proto::exit::Exit;
 use dhub_proto::find::{Target, by_access};
 use dhub_proto::plain;
@@ -108,9 +109,9 @@ pub enum AccessFailure {
     Untold { hub: String, source: ClientError },
     #[error("the hub of {hub} does not read its keys again: {}\n  those of before stay valid", .error.message)]
     Unread { hub: String, error: dhub_proto::wire::Error },
-    #[error("cannot write to standard output: {0}")]
+    #[error("cannot write to standard output: {}", words(.0))]
     Output(#[from] io::Error),
-    #[error("cannot write to standard output: {source}\n  the key '{name}' was taken back")]
+    #[error("cannot write to standard output: {}\n  the key '{name}' was taken back", words(.source))]
     Lost { name: String, source: io::Error },
 }
 

@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use dhub_proto::access::{self, Access, AccessError, EXTENSION, LIVE, Live, OWNER, SecretKey};
+use dhub_proto::disk::words;
 use dhub_proto::private::{self, Mode, PrivateError};
 use dhub_proto::role::{Role, Roles};
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,7 @@ pub enum HomeError {
         "{path} cannot be read: {why}\n  it belongs to the hub's keys; without it, move the directory away: all get new keys then"
     )]
     Wrong { path: PathBuf, why: String },
-    #[error("{path}: {source}")]
+    #[error("{path}: {}", words(.source))]
     Io { path: PathBuf, source: io::Error },
     #[error("no key could be made: {0}")]
     Key(zmq::Error),

@@ -17,7 +17,7 @@ use dhub::server::{Fatal, Options, Server};
 use dhub::socket::{BindError, Socket};
 use dhub::store::{
     Access, CopyError, LockError, OpenError, Opened, Orphans, RescueError, Scanned, Store,
-    StoreError, copy_file, rescue,
+    StoreError, copy_file, fault, rescue,
 };
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
@@ -78,6 +78,8 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Failure::Fatal(Fatal::Gone(_)) => Exit::FileGone,
+            // Wherever it was met.
+            _ if fault(self).is_some() => Exit::Disk,
             Failure::Access(failure) => failure.exit(),
             Failure::Open(OpenError::Lock(LockError::InUse { .. })) => Exit::FileInUse,
             Failure::Open(OpenError::Newer { .. }) => Exit::FileNewer,
@@ -102,7 +104,7 @@ impl Failure {
             Failure::Home(_) => Exit::Keys,
             Failure::NoCurve => Exit::System,
             Failure::Fatal(Fatal::Store(error)) if error.is_damage() => Exit::FileUnusable,
-            Failure::Fatal(Fatal::Store(_)) => Exit::Commit,
+            Failure::Fatal(Fatal::Store(_)) => Exit::Disk,
             Failure::Fatal(Fatal::Socket(_)) | Failure::System { .. } | Failure::Files { .. } => {
                 Exit::System
             }

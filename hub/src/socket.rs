@@ -5,14 +5,16 @@
 
 use std::cell::Cell;
 use std::ffi::CString;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use dhub_proto::access;
+use dhub_proto::disk::{Fault, words};
 use dhub_proto::endpoint::SOCKET_PATH_BYTES_MAX;
 use dhub_proto::limits::MESSAGE_BYTES_MAX;
 use dhub_proto::parts::uninterrupted;
@@ -60,6 +62,8 @@ pub enum BindError {
     Long { endpoint: String, bytes: usize },
     #[error("port {port} leaves none for the reports, which go to the next one")]
     Port { port: u16 },
+    #[error("cannot listen at {}: {}", .path.display(), words(.source))]
+    Io { path: PathBuf, source: io::Error },
     #[error("cannot make a socket: {0}")]
     Socket(#[from] zmq::Error),
 }
@@ -182,6 +186,7 @@ impl Socket {
         if access::takes_connections(path) {
             return Err(BindError::Alive { endpoint });
         }
+        try_socket(path)?;
         let report = format!("ipc://{}", report_path.display());
         let mut watches = Vec::new();
         let mut bind_one = |kind, endpoint: &str| -> Result<Inlet, BindError> {
@@ -197,6 +202,20 @@ impl Socket {
             files: vec![path.to_owned(), report_path],
             watches,
         })
+    }
+}
+
+/// libzmq's binding has no word for a disk that takes nothing, and panics.
+fn try_socket(path: &Path) -> Result<(), BindError> {
+    let _ = std::fs::remove_file(path);
+    let made = UnixListener::bind(path);
+    let _ = std::fs::remove_file(path);
+    match made {
+        Err(source) if Fault::of(&source).is_some() => {
+            Err(BindError::Io { path: path.to_owned(), source })
+        }
+        // Whatever else is wrong, libzmq says it.
+        _ => Ok(()),
     }
 }
 

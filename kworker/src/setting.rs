@@ -164,12 +164,11 @@ impl Setting {
             Ok(file) => Ok(Output::File { file, path }),
             Err(error) => {
                 let of_task = is_of_the_name(&error);
-                let told = io::Error::other(match error {
-                    PrivateError::Io { path, source } => {
-                        format!("its output goes to {}: {source}", path.display())
-                    }
-                    error => format!("its output cannot be written: {error}"),
-                });
+                let what = match &error {
+                    PrivateError::Io { .. } => "its output goes to ",
+                    _ => "its output cannot be written: ",
+                };
+                let told = io::Error::other(NoOutput { what, source: error });
                 Err(if of_task { NotStarted::Task(told) } else { NotStarted::System(told) })
             }
         }
@@ -186,6 +185,14 @@ fn is_of_the_name(error: &PrivateError) -> bool {
         PrivateError::DirMode { .. } => false,
         _ => true,
     }
+}
+
+/// Where it was to go cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}{source}")]
+struct NoOutput {
+    what: &'static str,
+    source: PrivateError,
 }
 
 /// What is there already stays: it is of an earlier attempt, or of another run. No link is followed below the

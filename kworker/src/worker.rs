@@ -12,6 +12,7 @@ mod start;
 use std::io;
 use std::time::{Duration, Instant};
 
+use dhub_proto::disk::Fault;
 use dhub_proto::exit::Exit;
 use dhub_proto::{VERSION, say};
 
@@ -63,6 +64,7 @@ impl WorkerError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Link(error) => error.exit(),
+            Self::Start { source } if Fault::of(source).is_some() => Exit::Disk,
             Self::Poll(_) | Self::Start { .. } => Exit::System,
             Self::Refused { .. } | Self::Unexpected { .. } => Exit::Refused,
             Self::Denied { .. } => Exit::Denied,

@@ -41,8 +41,8 @@ pub enum Exit {
     FileUnusable = 22,
     /// An endpoint cannot be bound.
     Bind = 23,
-    /// A commit failed; nothing that was acknowledged is lost.
-    Commit = 24,
+    /// The disk takes nothing: full, over quota, read-only, failing. Nothing that was acknowledged is lost.
+    Disk = 24,
     /// The file is on a network file system.
     NetworkFile = 25,
     /// The directory of the keys, or a file in it, or an access file, cannot be used.
@@ -70,7 +70,7 @@ pub const CLIENT_HELP: &str = "Exit codes:
    8  wrong input file           9  the system refused something
   10  the time is over          11  the hub does not let this key in, or not do this
   13  this worker was told to leave
-  26  the keys cannot be used";
+  24  the disk takes nothing    26  the keys cannot be used";
 
 /// For `dhub --help`.
 pub const HUB_HELP: &str = "Exit codes:
@@ -78,7 +78,7 @@ pub const HUB_HELP: &str = "Exit codes:
    9  the system refused something
   20  the file is in use         21  the file is of a newer dhub
   22  the file cannot be used    23  an endpoint cannot be bound
-  24  a commit failed            25  the file is on a network file system
+  24  the disk takes nothing     25  the file is on a network file system
   26  the keys cannot be used    27  its files are gone; all is in a new one
   28  not all could be saved     70  the hub found an error of its own";
 
@@ -108,8 +108,8 @@ mod tests {
             Exit::FileInUse => Exit::FileNewer,
             Exit::FileNewer => Exit::FileUnusable,
             Exit::FileUnusable => Exit::Bind,
-            Exit::Bind => Exit::Commit,
-            Exit::Commit => Exit::NetworkFile,
+            Exit::Bind => Exit::Disk,
+            Exit::Disk => Exit::NetworkFile,
             Exit::NetworkFile => Exit::Keys,
             Exit::Keys => Exit::FileGone,
             Exit::FileGone => Exit::Incomplete,

@@ -7,6 +7,7 @@ pub mod access;
 pub mod cli;
 pub mod client;
 pub mod completion;
+pub mod disk;
 pub mod endpoint;
 pub mod exit;
 pub mod find;

@@ -18,6 +18,8 @@ pub use mode::{Mode, ModeOption};
 pub use read::{read, read_given};
 pub use write::{write, write_with};
 
+use crate::disk::words;
+
 /// Why a file or directory cannot be trusted, or not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateError {
@@ -46,15 +48,6 @@ pub enum PrivateError {
         "{path} has another name (a hard link), so somebody else may mean another file by it; put a copy in its place: cp -p '{path}' '{path}.copy' && mv '{path}.copy' '{path}'"
     )]
     OtherName { path: PathBuf },
-}
-
-/// What the system said, without its number.
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    match error.raw_os_error() {
-        Some(code) => text.trim_end_matches(&format!(" (os error {code})")).to_lowercase(),
-        None => text,
-    }
 }
 
 fn list(paths: &[PathBuf], quote: &str) -> String {

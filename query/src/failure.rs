@@ -1,8 +1,11 @@
 //! Why a verb ends without its result: what happened, to what, and what to do.
 
+use std::fmt::Display;
 use std::io;
 
 use dhub_proto::client::ClientError;
+use dhub_proto::disk::Fault;
+pub use dhub_proto::disk::words as system;
 use dhub_proto::exit::Exit;
 use dhub_proto::find::FindError;
 use dhub_proto::wire::{self, ErrorCode};
@@ -25,6 +28,12 @@ pub struct Failure {
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), hints: Vec::new() }
+    }
+
+    /// The system refused something of this name: the disk, or whatever else.
+    pub fn system(what: impl Display, error: &io::Error) -> Self {
+        let exit = if Fault::of(error).is_some() { Exit::Disk } else { Exit::System };
+        Self::new(exit, format!("{what}: {}", system(error)))
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -66,15 +75,6 @@ fn few(names: &[String]) -> String {
     some_names(&names[..names.len().min(NAMES_MAX)], names.len() as u64)
 }
 
-/// What the system said, without its number.
-pub fn system(error: &io::Error) -> String {
-    let text = error.to_string();
-    match error.raw_os_error() {
-        Some(code) => text.trim_end_matches(&format!(" (os error {code})")).to_lowercase(),
-        None => text,
-    }
-}
-
 /// The hub's own words, and the names that they do not mention.
 fn refused(error: &wire::Error) -> Failure {
     let exit = match error.code() {
@@ -108,7 +108,7 @@ impl From<io::Error> for Failure {
             // `dquery list | head` has seen enough.
             return Self::new(Exit::Ok, "");
         }
-        Self::new(Exit::System, format!("cannot write to standard output: {}", system(&error)))
+        Self::system("cannot write to standard output", &error)
     }
 }
 

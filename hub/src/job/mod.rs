@@ -19,7 +19,7 @@ use crate::archive::Archive;
 use crate::convert::{self, Long};
 use crate::scheduler::Scheduler;
 use crate::scheduler::message::*;
-use crate::store::{Copying, Store};
+use crate::store::{CopyError, Copying, Store, fault};
 
 use count::CountJob;
 pub use ended::EndedJob;
@@ -70,9 +70,7 @@ impl Job {
                 Job::Retry(Box::new(RetryJob::new(selection.clone(), *done)))
             }
             Long::Steer { workers, order } => Job::Steer(SteerJob::new(workers.clone(), *order)),
-            Long::Backup { to } => Job::Backup(store.copy_to(to).map_err(|error| {
-                convert::error(wire::ErrorCode::ErrorInvalid, error.to_string())
-            })?),
+            Long::Backup { to } => Job::Backup(store.copy_to(to).map_err(|error| refusal(&error))?),
         })
     }
 
@@ -95,10 +93,7 @@ impl Job {
                 }
                 Ok(None) if copying.is_syncing() => Step::Later,
                 Ok(None) => Step::Again,
-                Err(error) => Step::Done(Box::new(reply::Body::Error(convert::error(
-                    wire::ErrorCode::ErrorDisk,
-                    error.to_string(),
-                )))),
+                Err(error) => Step::Done(Box::new(reply::Body::Error(refusal(&error)))),
             }),
         }
     }
@@ -145,4 +140,13 @@ impl Refusals {
     fn extend(&mut self, refused: Vec<Refused>) {
         refused.iter().map(convert::refused).for_each(|refused| self.add(refused));
     }
+}
+
+/// Of a copy.
+fn refusal(error: &CopyError) -> wire::Error {
+    let code = match fault(error) {
+        Some(_) => wire::ErrorCode::ErrorDisk,
+        None => wire::ErrorCode::ErrorInvalid,
+    };
+    convert::error(code, error.to_string())
 }

@@ -15,6 +15,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use self_cell::{MutBorrow, self_cell};
 
+use super::disk::words;
 use super::part::Part;
 use super::{Store, StoreError, mark};
 
@@ -29,9 +30,9 @@ pub enum CopyError {
     InMemory,
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("cannot copy to {}: {source}", .to.display())]
+    #[error("cannot copy to {}: {}", .to.display(), words(.source))]
     Io { to: PathBuf, source: io::Error },
-    #[error("cannot copy to {}: {source}", .to.display())]
+    #[error("cannot copy to {}: {}", .to.display(), words(.source))]
     Sqlite { to: PathBuf, source: rusqlite::Error },
 }
 

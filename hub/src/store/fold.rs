@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use rusqlite::{CachedStatement, Connection, params};
 
 use super::damage::{can_be_left, is_damage};
+use super::disk::or_in_hook;
 use super::sum::sum;
 use super::version::version;
 use super::{FINISHED, OPEN};
@@ -56,7 +57,7 @@ fn fold_all<'a, 'db>(
         total.execute(params![state as i64, last.counts.of(state) as i64])?;
     }
     set(db, "turn", last.turn)?;
-    transaction.commit()
+    transaction.commit().map_err(or_in_hook)
 }
 
 /// A number that the hub keeps for itself.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use dhub_proto::disk::words;
 use dhub_proto::private::{self, PrivateError};
 use rustix::fs::{FlockOperation, flock};
 
@@ -23,7 +24,7 @@ pub enum LockError {
     Private(#[from] PrivateError),
     #[error("{path} cannot be locked, as you may not write beside it; copy it to one of yours first: cp {path} .", path = .file.display())]
     Denied { file: PathBuf },
-    #[error("cannot lock {}: {source}", path.display())]
+    #[error("cannot lock {}: {}", .path.display(), words(.source))]
     Io { path: PathBuf, source: io::Error },
 }
 

@@ -9,6 +9,7 @@ mod check;
 mod checksums;
 mod copy;
 mod damage;
+mod disk;
 mod files;
 mod fold;
 mod lock;
@@ -38,6 +39,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use dhub_proto::disk::{DiskError, words};
 use dhub_proto::private::Mode;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -45,6 +47,7 @@ use rusqlite::config::DbConfig;
 pub use beside::Orphans;
 pub use check::Scanned;
 pub use copy::{CopyError, Copying, copy_file};
+pub use disk::fault;
 use files::{Files, Gone};
 use fold::{Batch, fold};
 pub use lock::{FileLock, LockError};
@@ -116,10 +119,12 @@ pub struct Store {
 pub enum StoreError {
     #[error("cannot read: {}", damage::told(.0))]
     Read(#[from] rusqlite::Error),
-    #[error("cannot commit: {0}")]
-    Commit(io::Error),
+    #[error("cannot commit: {}", words(.0))]
+    Commit(#[source] io::Error),
     #[error("cannot commit: {}", damage::told(.0))]
-    Fold(rusqlite::Error),
+    Fold(#[source] rusqlite::Error),
+    #[error("cannot commit: {0}")]
+    Disk(#[from] DiskError),
     #[error("{0}")]
     Gone(#[from] Gone),
 }
@@ -223,9 +228,9 @@ impl Store {
             // Even if this fails, it may have reached the disk: then the file needs its redo log.
             self.marked = true;
             let db = self.db()?;
-            mark::mark_in_use(&db, id).map_err(StoreError::Fold)?;
+            mark::mark_in_use(&db, id).map_err(|error| self.failed(&db, error))?;
             // Into the file itself, so that without its log it still says what it lacks.
-            move_wal(&db).map_err(StoreError::Fold)?;
+            move_wal(&db).map_err(|error| self.failed(&db, error))?;
         }
         files.map_or(Ok(()), |files| files.renew()).map_err(StoreError::Commit)
     }
@@ -298,7 +303,7 @@ impl Store {
             let batches = self.take_behind(usize::MAX);
             if let Err(error) = fold(&db, &batches) {
                 self.unfolded.borrow_mut().extend(batches);
-                return Err(StoreError::Fold(error));
+                return Err(self.failed(&db, error));
             }
             self.folded.set(self.turn);
         }
@@ -344,10 +349,11 @@ impl Store {
     }
 
     fn take_back(&self, Folded { db, turn, result }: Folded) -> Result<(), StoreError> {
-        *self.db.borrow_mut() = Some(Rc::new(db));
+        let db = Rc::new(db);
+        *self.db.borrow_mut() = Some(Rc::clone(&db));
         if let Err((error, batches)) = result {
             self.unfolded.borrow_mut().extend(batches);
-            return Err(StoreError::Fold(error));
+            return Err(self.failed(&db, error));
         }
         self.folded.set(turn);
         Ok(())
@@ -381,7 +387,8 @@ impl Store {
         }
         if let Some(redo) = self.redo.take() {
             if self.marked {
-                mark::mark_clean(&*self.db()?).map_err(StoreError::Fold)?;
+                let db = self.db()?;
+                mark::mark_clean(&db).map_err(|error| self.failed(&db, error))?;
             }
             if let Some(files) = &self.files {
                 files.look()?;
@@ -390,22 +397,17 @@ impl Store {
             // Left behind, it does no harm: it says whose it is, and the file says that it is clean.
             let _ = redo.remove();
         }
-        let db = self.db.get_mut().take();
-        let close = || -> rusqlite::Result<()> {
-            let Some(db) = db else {
-                return Ok(());
-            };
-            if self.file.is_some() {
-                move_wal(&db)?;
-                db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-            }
-            match Rc::try_unwrap(db) {
-                Ok(db) => db.close().map_err(|(_, error)| error),
-                // A copy was under way; it is cut off, and closes the connection as it is dropped.
-                Err(_) => Ok(()),
-            }
-        };
-        close().map_err(StoreError::Fold)?;
+        if self.file.is_some() {
+            let db = self.db()?;
+            let moved = move_wal(&db).and_then(|()| {
+                db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
+            });
+            moved.map_err(|error| self.failed(&db, error))?;
+        }
+        // A copy that is under way is cut off, and closes the connection as it is dropped.
+        if let Some(Ok(db)) = self.db.get_mut().take().map(Rc::try_unwrap) {
+            db.close().map_err(|(_, error)| StoreError::Fold(error))?;
+        }
         self.files.as_ref().map_or(Ok(()), |files| files.look_at_file()).map_err(StoreError::from)
     }
 

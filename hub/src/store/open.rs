@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use dhub_proto::disk::{DiskError, words};
 use dhub_proto::private::{self, Mode, PrivateError};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
@@ -19,6 +20,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::beside::Orphans;
 use super::damage::told;
+use super::disk::{disk_error, fail_in_hook};
 use super::files::Files;
 use super::mark::{had_checksums, marks};
 use super::network::network_file_system;
@@ -51,7 +53,9 @@ pub enum OpenError {
     Nowhere { file: PathBuf, to: PathBuf },
     #[error(transparent)]
     Orphans(#[from] Orphans),
-    #[error("{}: {source}", .path.display())]
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error("{}: {}", .path.display(), words(.source))]
     Io { path: PathBuf, source: io::Error },
     #[error("cannot use {}: {}; it was left as it is\n  {}", .file.display(), told(.source), advice(.file, "go on from a backup"))]
     Unusable { file: PathBuf, source: rusqlite::Error },
@@ -73,6 +77,19 @@ pub enum OpenError {
     RedoVersion { redo: PathBuf },
     #[error("{}: turn {turn} was written by another version of dhub; start that version once and stop it", .redo.display())]
     RedoUnknown { redo: PathBuf, turn: Turn },
+}
+
+impl OpenError {
+    /// If it is the disk that takes nothing, that is all that is wrong.
+    fn or_disk(self, db: &Connection) -> Self {
+        match &self {
+            Self::Unusable { file, source } => match disk_error(db, file, source) {
+                Some(disk) => disk.into(),
+                None => self,
+            },
+            _ => self,
+        }
+    }
 }
 
 /// What to do about damage: what loses nothing first.
@@ -183,7 +200,8 @@ impl Store {
             // The entry of the new file in its directory must survive a loss of power too.
             File::open(parent).and_then(|dir| dir.sync_all()).map_err(io)?;
         }
-        let (redo, turn, marked, doubt) = open_redo(&real, &db, access, wal)?;
+        let redo = open_redo(&real, &db, access, wal).map_err(|error| error.or_disk(&db));
+        let (redo, turn, marked, doubt) = redo?;
         let mut store = Store::new(db, Some(redo), turn);
         (store.file, store.lock) = (Some(file.to_owned()), Some(lock));
         store.real = access.vfs.is_none().then_some((real, access.network));
@@ -296,6 +314,18 @@ pub(super) fn open_connection(
     if access.mends {
         dhub_checksum::mend_in_place(&db);
     }
+    let new = set_up(&mut db, file, access, absent).map_err(|error| error.or_disk(&db))?;
+    Ok((db, new))
+}
+
+/// Looks at what it is and prepares the connection; whether nothing was there.
+fn set_up(
+    db: &mut Connection,
+    file: &Path,
+    access: Access,
+    absent: bool,
+) -> Result<bool, OpenError> {
+    let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
     // Before the first access, so that the log's index lives in memory, not in a mapped file.
     db.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(unusable)?;
     // Only a clean stop moves the log into the file. If the file is not ours, or refused, that is not
@@ -303,13 +333,13 @@ pub(super) fn open_connection(
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(unusable)?;
     let mut new = absent;
     if absent {
-        dhub_checksum::reserve(&db).map_err(unusable)?;
+        dhub_checksum::reserve(db).map_err(unusable)?;
     } else {
         let application: i64 =
             db.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(unusable)?;
-        let version = version(&db).map_err(unusable)?;
+        let version = version(db).map_err(unusable)?;
         // A hub that died at its first start leaves a database with nothing in it.
-        new = application == 0 && version == 0 && is_empty(&db, file).map_err(unusable)?;
+        new = application == 0 && version == 0 && is_empty(db, file).map_err(unusable)?;
         if application != APPLICATION_ID && !new {
             return Err(OpenError::Foreign { file: file.to_owned() });
         }
@@ -318,24 +348,24 @@ pub(super) fn open_connection(
         }
     }
     let (journal, synchronous) = if access.network { ("delete", "EXTRA") } else { ("wal", "FULL") };
-    use_journal(&db, journal).map_err(unusable)?;
+    use_journal(db, journal).map_err(unusable)?;
     db.pragma_update(None, "synchronous", synchronous).map_err(unusable)?;
     if new {
-        create(&mut db).map_err(unusable)?;
+        create(db).map_err(unusable)?;
     } else {
-        settle(&db, file, access.network)?;
+        settle(db, file, access.network)?;
     }
-    prepare(&db).map_err(unusable)?;
+    prepare(db).map_err(unusable)?;
     if !new && !access.network {
         // So that what a write left behind that was cut off is not taken for damage later.
         db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(unusable)?;
     }
     // Not before SQLite's log is in the file: the first page may have been cut off when it was moved last.
-    if !dhub_checksum::is_summed(&db) && had_checksums(&db).map_err(unusable)? {
+    if !dhub_checksum::is_summed(db) && had_checksums(db).map_err(unusable)? {
         return Err(OpenError::Header { file: file.to_owned() });
     }
-    move_log(&mut db, access.checkpoint_pages, None).map_err(unusable)?;
-    Ok((db, new))
+    move_log(db, access.checkpoint_pages, None).map_err(unusable)?;
+    Ok(new)
 }
 
 /// Says which journal is to be used and makes sure that it is: if the disk does not take it, SQLite
@@ -419,7 +449,7 @@ pub(super) fn move_log(
         match moved {
             // Somebody is reading: after the next commit, then.
             Err(error) if is_busy(&error) => Ok(()),
-            moved => moved,
+            moved => moved.map_err(fail_in_hook),
         }
     }))
 }
@@ -475,7 +505,7 @@ fn open_redo(
                 return Err(OpenError::RedoDamaged { file: file.to_owned(), redo: path, gap });
             }
             doubt = records.doubt(turn);
-            turn = catch_up(db, records, turn, file)?.unwrap_or(turn);
+            turn = catch_up(db, records, turn, file, &path)?.unwrap_or(turn);
         }
     }
     if !is_clean {
@@ -497,8 +527,9 @@ fn catch_up(
     records: Records,
     folded: Turn,
     file: &Path,
+    redo: &Path,
 ) -> Result<Option<Turn>, OpenError> {
-    let redo = || redo_path(file);
+    let redo = || redo.to_owned();
     let mut last = None;
     for (turn, body) in records.after(folded) {
         let batch: Batch =

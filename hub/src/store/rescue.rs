@@ -21,6 +21,7 @@ use rusqlite::Connection;
 
 use super::check::problems;
 use super::copy::{new_part, open_plain_part};
+use super::disk::words;
 use super::open::{redo_path, wal_path};
 use super::part::Part;
 use super::redo::{REGION_BYTES, Records};
@@ -35,7 +36,7 @@ pub enum RescueError {
     Exists(PathBuf),
     #[error(transparent)]
     Lock(#[from] LockError),
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {}", .path.display(), words(.source))]
     Io { path: PathBuf, source: io::Error },
     #[error("{} can be written by others, so what is in it may be theirs; if you trust it, mend it with: chmod go-w '{}'", .0.display(), .0.display())]
     Writable(PathBuf),
@@ -47,7 +48,7 @@ pub enum RescueError {
     Foreign(PathBuf),
     #[error("{} is of version {found}; use the newer dhub that wrote it", .file.display())]
     Newer { file: PathBuf, found: i64 },
-    #[error("cannot write {}: {source}", .to.display())]
+    #[error("cannot write {}: {}", .to.display(), words(.source))]
     Write { to: PathBuf, source: rusqlite::Error },
     #[error("what was saved is not sound:\n  {}\n  nothing was written; please report this", .0.join("\n  "))]
     Unsound(Vec<String>),

@@ -24,7 +24,7 @@ impl Store {
             migrate(&db)?;
             transaction.commit()
         };
-        upgrade().map_err(StoreError::Fold)
+        upgrade().map_err(|error| self.failed(&db, error))
     }
 }
 

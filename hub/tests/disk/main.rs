@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex};
 
 use dhub::store::Access;
 use dhub::store::redo::Medium;
+use dhub_proto::disk::Fault as Told;
 use load::{Load, Progress, Stop};
 use model::{Disk, Fault, Image, Kind, Loss, Surface};
 use tempfile::TempDir;
@@ -187,6 +188,10 @@ impl Bench {
         self.disk().reset(Some((at, fault)));
         let mut load = Load::start(&file, self.access(), Some(&self.disk), Progress::new());
         let stop = load.open().and_then(|()| load.run()).and_then(|()| load.close());
+        // The first makes the file, which a hub does before SQLite; then the system says why not.
+        if let (Fault::Full, 1.., Err(stop)) = (fault, at, &stop) {
+            assert_eq!(dhub::store::fault(stop), Some(Told::Full), "{when}: {stop}");
+        }
         let heard = load.heard.clone();
         let left = self.disk().surface().clone();
         let at_stop = load.struck_at_stop;

@@ -235,6 +235,11 @@ impl Disk {
         Some(fault)
     }
 
+    /// What the system says where SQLite says only that something failed.
+    pub fn errno(&self) -> i32 {
+        if self.state == Some(Fault::Full) { libc::ENOSPC } else { libc::EIO }
+    }
+
     fn look(&mut self, code: i32) -> Result<(), Failed> {
         self.fault(Kind::Look).map_or(Ok(()), |_| Err(Failed(code)))
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use dhub::store::redo::Medium;
+use rusqlite::ffi::SQLITE_FULL;
 
 use crate::model::{Disk, Failed};
 
@@ -14,21 +15,23 @@ pub struct RedoOnDisk {
     path: PathBuf,
 }
 
-fn error(Failed(code): Failed) -> io::Error {
-    io::Error::other(format!("the disk failed with {code}"))
+/// As the system says it.
+fn error(disk: &Disk, Failed(code): Failed) -> io::Error {
+    io::Error::from_raw_os_error(if code == SQLITE_FULL { libc::ENOSPC } else { disk.errno() })
 }
 
 /// As `RedoFile::open` does it.
 pub fn open(disk: &Arc<Mutex<Disk>>, path: &Path) -> io::Result<Box<dyn Medium>> {
     let mut held = disk.lock().expect("the disk");
-    let file = held.open(path, true, false).map_err(error)?;
-    held.sync_names().map_err(error)?;
+    let file = held.open(path, true, false).map_err(|failed| error(&held, failed))?;
+    held.sync_names().map_err(|failed| error(&held, failed))?;
     Ok(Box::new(RedoOnDisk { disk: Arc::clone(disk), file, path: path.to_owned() }))
 }
 
 impl RedoOnDisk {
     fn with<T>(&self, act: impl FnOnce(&mut Disk) -> Result<T, Failed>) -> io::Result<T> {
-        act(&mut self.disk.lock().expect("the disk")).map_err(error)
+        let mut disk = self.disk.lock().expect("the disk");
+        act(&mut disk).map_err(|failed| error(&disk, failed))
     }
 }
 

@@ -53,7 +53,7 @@ pub fn register(name: &str, disk: &Arc<Mutex<Disk>>) {
         xOpen: Some(open),
         xDelete: Some(delete),
         xAccess: Some(access),
-        xGetLastError: None,
+        xGetLastError: Some(last_error),
         ..system
     };
     let vfs = Box::leak(Box::new(Vfs { base, disk: Arc::clone(disk) }));
@@ -110,6 +110,11 @@ unsafe fn path_of<'a>(name: *const c_char) -> &'a Path {
 unsafe fn with<T>(file: *mut sqlite3_file, act: impl FnOnce(&mut Disk, usize) -> T) -> T {
     let open = unsafe { &*(*file.cast::<Handle>()).open };
     act(&mut held(&open.disk), open.file)
+}
+
+unsafe extern "C" fn last_error(vfs: *mut sqlite3_vfs, _: c_int, _: *mut c_char) -> c_int {
+    // SAFETY: SQLite calls it with its VFS.
+    unsafe { disk_of(vfs) }.errno()
 }
 
 unsafe extern "C" fn open(

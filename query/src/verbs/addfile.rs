@@ -124,8 +124,7 @@ fn read(file: &str) -> Result<Vec<u8>, Failure> {
         "-" => io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
         _ => fs::read(file),
     };
-    result
-        .map_err(|error| Failure::new(Exit::System, format!("{}: {}", plain(file), system(&error))))
+    result.map_err(|error| Failure::system(plain(file), &error))
 }
 
 /// Those of the names that the hub does not have as tasks.

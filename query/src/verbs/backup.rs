@@ -1,15 +1,18 @@
 //! `backup`: has the hub copy its file, between two commits of it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use dhub_proto::client::ClientError;
 use dhub_proto::exit::Exit;
 use dhub_proto::private::{self, Mode};
-use dhub_proto::wire;
+use dhub_proto::wire::{self, ErrorCode, reply, request};
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::hub::{Hub, ask};
+use crate::hub::Hub;
 use crate::output::Output;
+use crate::render::words::plain;
 
 #[derive(clap::Args, Debug)]
 pub struct Backup {
@@ -25,10 +28,19 @@ pub struct Backup {
 pub fn run(args: Backup, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     // The hub runs in another directory.
     let to = std::path::absolute(&args.to)
-        .map_err(|error| Failure::new(Exit::System, format!("{}: {error}", args.to.display())))?;
+        .map_err(|error| Failure::system(args.to.display(), &error))?;
     let path = to;
     let to = path.display().to_string();
-    let copied = ask!(hub, Backup(wire::Backup { to: to.clone() }) => BackedUp);
+    let request = request::Body::Backup(wire::Backup { to: to.clone() });
+    let copied = match hub.ask_parked(request, Duration::ZERO) {
+        Ok(reply::Body::BackedUp(copied)) => copied,
+        Ok(_) => return Err(hub.unexpected()),
+        // The hub has said which file.
+        Err(ClientError::Refused(why)) if why.code() == ErrorCode::ErrorDisk => {
+            return Err(Failure::new(Exit::Disk, plain(&why.message)));
+        }
+        Err(error) => return Err(error.into()),
+    };
     if args.file_mode.is_some() {
         // The hub is this user's, on this machine.
         let kept = private::look(&path, args.file_mode);

@@ -11,7 +11,7 @@ use dhub_proto::wire;
 use serde_json::json;
 
 use crate::args::{command, dir, env, task_name};
-use crate::failure::{Failure, system};
+use crate::failure::Failure;
 use crate::hub::{Hub, ask};
 use crate::output::Output;
 use crate::render::words::{number, plain};
@@ -107,7 +107,7 @@ fn read(file: &str) -> Result<Vec<u8>, Failure> {
     };
     let name = if file == "-" { "standard input".into() } else { plain(file) };
     match result {
-        Err(error) => Err(Failure::new(Exit::System, format!("{name}: {}", system(&error)))),
+        Err(error) => Err(Failure::system(name, &error)),
         Ok(read) if read > STDIN_BYTES_MAX => {
             let limit = number(STDIN_BYTES_MAX as u64);
             let message =

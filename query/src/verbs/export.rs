@@ -13,7 +13,7 @@ use dhub_proto::wire::{ExportedTask, State};
 use hashbrown::HashMap;
 use rustix::fs::OFlags;
 
-use crate::failure::{Failure, system};
+use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::output::Output;
 use crate::render::json;
@@ -56,8 +56,7 @@ fn joblog(file: &Path, mode: Mode, hub: &mut Hub, out: Output) -> Result<(), Fai
 /// A file that the user named, whole or not at all.
 pub fn write(file: &Path, text: &str, mode: Mode) -> Result<(), Failure> {
     let wrong = |source: &io::Error| {
-        let why = system(source);
-        Failure::new(Exit::System, format!("cannot write {}: {why}", file.display()))
+        Failure::system(format_args!("cannot write {}", file.display()), source)
     };
     if is_stream(file) {
         let flags = if is_of_system(file) { OFlags::empty() } else { OFlags::NOFOLLOW };

@@ -10,7 +10,7 @@ use dhub_proto::wire::{self, AttemptInfo, Shown, State, reply, request};
 
 use super::logfile::{self, Found};
 use crate::args::task_name;
-use crate::failure::{Failure, say, system};
+use crate::failure::{Failure, say};
 use crate::hub::{Hub, ask};
 use crate::output::{Output, Written};
 use crate::patience::{Patience, PatienceOptions};
@@ -113,8 +113,7 @@ fn copy(file: &mut File, out: &mut Written) -> Result<(), Failure> {
             Ok(read) => out.print(&buffer[..read])?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                let message = format!("cannot read the output: {}", system(&error));
-                return Err(Failure::new(Exit::System, message));
+                return Err(Failure::system("cannot read the output", &error));
             }
         }
     }

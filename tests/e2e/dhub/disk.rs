@@ -21,7 +21,8 @@ fn a_disk_that_takes_no_more_stops_the_hub_and_nothing_is_lost() {
         let told = work_until_it_stops(&mut hub, |_| {});
         assert!(told.created.len() > 20 && told.done.len() > 5, "{}", told.created.len());
         let end = hub.end();
-        end.exits(Exit::Commit as i32).says(&["cannot commit: ", "nothing that was acknowledged"]);
+        end.exits(Exit::Disk as i32).says(&["cannot commit: ", "nothing that was acknowledged"]);
+        end.says(&["run.db", ": it may not grow any more, by a limit of file sizes (ulimit -f)"]);
         end.says(&["mend the disk and start the hub again on the same file"]);
         assert!(!end.stderr.contains("panicked"), "{end:?}");
 

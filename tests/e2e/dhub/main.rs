@@ -3,6 +3,7 @@
 mod checksums;
 mod damage;
 mod disk;
+mod full;
 mod gone;
 mod load;
 mod network;

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use dhub_proto::disk::at as named;
 use dhub_proto::private::{self, Mode, PrivateError};
 
 /// What the log is written to: a file, or in tests a disk that fails.
@@ -42,15 +43,15 @@ impl Medium for RedoFile {
     }
 
     fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, at)
+        self.file.write_all_at(bytes, at).map_err(named(&self.path))
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.sync_data().map_err(named(&self.path))
     }
 
     fn clear(&self) -> io::Result<()> {
-        self.file.set_len(0)
+        self.file.set_len(0).map_err(named(&self.path))
     }
 
     fn remove(self: Box<Self>) -> io::Result<()> {
