@@ -89,7 +89,8 @@ mod tests {
     use super::*;
 
     fn create(tasks: Vec<Task>) -> Vec<u8> {
-        Request { id: 7, body: Some(Body::Create(Create { tasks })) }.encode_to_vec()
+        Request { id: 7, body: Some(Body::Create(Create { tasks })), ..Request::default() }
+            .encode_to_vec()
     }
 
     #[test]

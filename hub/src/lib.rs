@@ -25,4 +25,5 @@ pub mod scheduler;
 pub mod server;
 pub mod socket;
 pub mod store;
+pub mod told;
 mod view;

@@ -2,6 +2,7 @@
 
 use crate::envelope::Envelope;
 use crate::gate::User;
+use crate::scheduler::message::Tag;
 use crate::server::request_quota::Claim;
 use crate::socket::{Peer, Socket};
 
@@ -21,6 +22,8 @@ pub struct Route {
     /// The same, unless all is the owner's: whose requests are counted.
     pub guest: Option<User>,
     pub dialect: Dialect,
+    /// Which request it is, if it says so.
+    pub tag: Option<Box<Tag>>,
     /// What it has taken of what its key may, until it is answered or dropped.
     pub claim: Option<Claim>,
 }

@@ -37,6 +37,7 @@ use crate::scheduler::message::*;
 use crate::scheduler::{Config, Scheduler, State};
 use crate::socket::{self, Socket};
 use crate::store::{Saved, Store, StoreError};
+use crate::told::Told;
 
 /// Tasks skipped after one command.
 const SKIPS_MAX: usize = 2_000;
@@ -117,6 +118,7 @@ pub struct Server {
     leaving: Leaving,
     share: Share,
     disk: Disk,
+    told: Told,
     checked: Millis,
     keys_looked: Millis,
     /// When those that are gone were looked for; None: at once.
@@ -148,6 +150,13 @@ impl Server {
         store.add_checksums(&stop)?;
         // Nothing replaces them from now on.
         store.watch()?;
+        let told = store.told().unwrap_or_else(|why| {
+            tracing::warn!(
+                "what earlier requests were told is lost, and copies of them count anew: {why}"
+            );
+            Vec::new()
+        });
+        let told = Told::new(0, told);
         let monitor = Monitor::new(0, scheduler.counts().of(State::Done));
         let disk = Disk::new(options.disk_reserve_bytes);
         Ok(Self {
@@ -168,6 +177,7 @@ impl Server {
             leaving: Leaving::default(),
             share: Share::default(),
             disk,
+            told,
             checked: 0,
             keys_looked: 0,
             swept: Some(0),
@@ -292,13 +302,15 @@ impl Server {
         if now >= self.checked + CHECK_MS {
             self.checked = now;
             self.disk.check(self.store.file());
+            self.told.forget_old(now);
             let scheduler = &self.scheduler;
             self.monitor.keep_loads(|id| scheduler.worker(id).is_some());
         }
     }
 
     fn commit(&mut self) -> Result<(), Fatal> {
-        let changes = self.scheduler.take_changes();
+        let mut changes = self.scheduler.take_changes();
+        changes.extend(self.told.take_changes());
         if !changes.is_empty() {
             let begin = Instant::now();
             let turn = self.store.commit(changes, self.scheduler.counts())?;

@@ -340,7 +340,8 @@ fn native_requests_are_not_of_this_dialect() {
     ];
     for body in bodies {
         for id in [0, 1, u64::MAX] {
-            let request = wire::Request { id, body: Some(body.clone()) };
+            let request =
+                wire::Request { id, body: Some(body.clone()), ..wire::Request::default() };
             let mut frame = request.encode_to_vec();
             assert!(!is_dwork(&frame), "{request:?}");
             // A later version may add fields; none of them below 8.

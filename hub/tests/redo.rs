@@ -115,7 +115,7 @@ fn a_log_that_version_3_left_is_folded_into_its_file() {
     drop(store);
     let db = dhub_checksum::open(&place.file, Default::default(), None).expect("a database");
     db.execute_batch(
-        "DROP VIEW task_list; DROP VIEW dependencies; ALTER TABLE tasks DROP COLUMN held;
+        "DROP VIEW task_list; DROP VIEW dependencies; DROP TABLE requests; ALTER TABLE tasks DROP COLUMN held;
          ALTER TABLE tasks DROP COLUMN sum;
          DROP INDEX workers_key; ALTER TABLE workers DROP COLUMN key;
          CREATE UNIQUE INDEX workers_key ON workers (coalesce(client, name));
@@ -335,6 +335,13 @@ fn the_format_of_a_record_is_known() {
         Change::Blamed { task: 2, blame: 1 },
         Change::Reopened { task: 2 },
         Change::Key { id: 1, key: "k#01".into() },
+        Change::Told {
+            number: 300,
+            tag: Tag { key: "k".into(), token: [6; 16], sum: 7 },
+            progress: Progress { after: 8, counts: [9, 10] },
+            reply: Some([11, 12].into()),
+        },
+        Change::Untold { number: 300 },
     ];
     store.commit(changes, &Counts::default()).expect("a commit");
     drop(store);

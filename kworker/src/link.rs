@@ -136,7 +136,8 @@ impl Link {
         }
         self.last_id += 1;
         let id = self.last_id;
-        let frame = wire::Request { id, body: Some(ask.body) }.encode_to_vec();
+        let frame =
+            wire::Request { id, body: Some(ask.body), ..wire::Request::default() }.encode_to_vec();
         tracing::debug!(id, asked = ?ask.asked, bytes = frame.len(), "ask");
         self.requests.send_request(&frame);
         self.open.insert(id, Request { asked: ask.asked, frame, sent: now, parked: ask.parked });

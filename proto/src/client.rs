@@ -11,6 +11,7 @@ use prost::Message;
 use crate::find::Target;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::parts::uninterrupted;
+use crate::verb::Verb;
 use crate::watch::{Event, Watched};
 use crate::wire::{self, reply, request};
 
@@ -152,7 +153,11 @@ impl Client {
     ) -> Result<reply::Body, ClientError> {
         self.last_id += 1;
         let id = self.last_id;
-        let frame = wire::Request { id, body: Some(body) }.encode_to_vec();
+        let token = match Verb::of(&body).takes_token() {
+            true => token(),
+            false => Vec::new(),
+        };
+        let frame = wire::Request { id, token, body: Some(body) }.encode_to_vec();
         if frame.len() > MESSAGE_BYTES_MAX {
             return Err(ClientError::TooLarge { bytes: frame.len() });
         }
@@ -196,7 +201,7 @@ impl Client {
         let id = self.last_id;
         let version = crate::VERSION.into();
         let body = Some(request::Body::Hello(wire::Hello { version }));
-        let frame = wire::Request { id, body }.encode_to_vec();
+        let frame = wire::Request { id, body, ..wire::Request::default() }.encode_to_vec();
         let lives = matches!(self.one_try(&frame, id, wait), Ok(Some(_)));
         if !lives {
             self.socket = None;
@@ -262,6 +267,11 @@ impl Client {
             }
         }
     }
+}
+
+/// By which the hub knows a request again that is sent again. A machine without random bytes does without.
+pub fn token() -> Vec<u8> {
+    crate::random_id().unwrap_or_default()
 }
 
 /// A socket that gives up what it could not send when it is closed; not yet connected.

@@ -70,6 +70,13 @@ pub const STATES_MAX: usize = 100;
 pub const AWAITED_NAMES_MAX: usize = 1_000_000;
 /// Long requests under way: List, Count, Export, Retry, and what is done to a selection.
 pub const LONG_REQUESTS_MAX: usize = 1_000;
+/// What is kept of requests that may be sent again, of one key: requests, and bytes of their replies.
+pub const TOLD_REQUESTS_MAX: usize = 4_096;
+pub const TOLD_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Of one of them: a larger reply is not kept.
+pub const TOLD_REPLY_BYTES_MAX: usize = 16 * 1024;
+/// How long it is kept.
+pub const TOLD_MS: u64 = 3_600_000;
 
 // Of one key that is not the owner's, at the same time. docs/security.md lists them.
 
@@ -84,6 +91,9 @@ pub const KEY_LONG_REQUESTS_MAX: usize = 16;
 pub const KEY_LONG_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Questions that are not answered yet: Status, Show, Workers.
 pub const KEY_QUESTIONS_MAX: usize = 1_000;
+/// Requests that are kept because they may be sent again, and bytes of their replies.
+pub const KEY_TOLD_REQUESTS_MAX: usize = 256;
+pub const KEY_TOLD_BYTES_MAX: usize = 256 * 1024;
 
 // Of all such keys together.
 

@@ -87,6 +87,12 @@ impl Verb {
     pub fn is_for(self, role: Role) -> bool {
         self.role().is_none_or(|needed| crate::role::Roles::from(role).has(needed))
     }
+
+    /// Does the reply tell what was changed? Then the hub keeps it for copies of the request, by their token.
+    pub fn takes_token(self) -> bool {
+        use Verb::*;
+        matches!(self, Create | Cancel | Retry | Adjust | Complete | Release | Exit | Backup)
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A million tasks are not copied into messages first: each is written once, as protobuf, into
 //! the request that carries it.
 
+use dhub_proto::client;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::taskfile::{TaskFile, Template};
@@ -16,6 +17,7 @@ const BYTES: usize = 1024 * 1024;
 /// Numbers of the fields in hub.proto.
 mod field {
     pub const REQUEST_ID: u32 = 8;
+    pub const REQUEST_TOKEN: u32 = 9;
     pub const REQUEST_CREATE: u32 = 11;
     pub const CREATE_TASKS: u32 = 1;
     pub const TASK_NAME: u32 = 1;
@@ -126,8 +128,9 @@ impl<I: Iterator<Item = u32>> Iterator for Batches<'_, I> {
             return None;
         }
         self.last_id += 1;
-        let mut frame = Vec::with_capacity(create.len() + 32);
+        let mut frame = Vec::with_capacity(create.len() + 64);
         number(&mut frame, field::REQUEST_ID, self.last_id);
+        bytes(&mut frame, field::REQUEST_TOKEN, &client::token());
         bytes(&mut frame, field::REQUEST_CREATE, &create);
         Some(Batch { id: self.last_id, tasks: tasks as u64, frame })
     }
@@ -202,8 +205,14 @@ mod tests {
                 stdin: b"in\n".to_vec(),
             },
         ];
-        let expected = Request { id: 1, body: Some(request::Body::Create(Create { tasks })) };
-        assert_eq!(decoded(&file, &defaults), [expected]);
+        let expected = Request {
+            id: 1,
+            body: Some(request::Body::Create(Create { tasks })),
+            ..Request::default()
+        };
+        let mut requests = decoded(&file, &defaults);
+        assert_eq!(std::mem::take(&mut requests[0].token).len(), 16);
+        assert_eq!(requests, [expected]);
     }
 
     #[test]

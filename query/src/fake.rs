@@ -20,7 +20,7 @@ pub fn hub(
     std::thread::spawn(move || {
         while let Ok(parts) = socket.recv_multipart(0) {
             let [client, delimiter, bytes] = parts.as_slice() else { continue };
-            let Ok(Request { id, body: Some(body) }) = Request::decode(bytes.as_slice()) else {
+            let Ok(Request { id, body: Some(body), .. }) = Request::decode(bytes.as_slice()) else {
                 continue;
             };
             if let Some(body) = answer(body) {

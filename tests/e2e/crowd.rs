@@ -72,7 +72,8 @@ pub fn flood(target: &Target, of: Asks, crowd: usize, over: &AtomicBool) {
         if over.load(Ordering::Relaxed) {
             return;
         }
-        let frame = Request { id: n as u64, body: Some(of(n)) }.encode_to_vec();
+        let frame =
+            Request { id: n as u64, body: Some(of(n)), ..Request::default() }.encode_to_vec();
         // What does not fit is not waited for.
         let _ = sockets[n % crowd].send_multipart([&b""[..], &frame], zmq::DONTWAIT);
         if n % crowd == 0 {

@@ -35,7 +35,10 @@ impl Native {
     pub fn send(&self, body: Body) -> u64 {
         let id = self.last_id.get() + 1;
         self.last_id.set(id);
-        self.send_parts(&[&[], &Request { id, body: Some(body) }.encode_to_vec()]);
+        self.send_parts(&[
+            &[],
+            &Request { id, body: Some(body), ..Request::default() }.encode_to_vec(),
+        ]);
         id
     }
 

@@ -6,6 +6,7 @@ mod check;
 mod definition;
 mod reply;
 mod request;
+mod tag;
 
 use dhub_proto::wire;
 
@@ -16,6 +17,7 @@ pub use check::{name, without_repeats};
 pub use definition::definition;
 pub use reply::{encode, environment, phase, refused};
 pub use request::{decode, decode_heartbeat};
+pub use tag::tag;
 
 /// What a request asks for: a command to the scheduler, or something to read.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! Requests that may touch millions of tasks, carried out in slices between the others.
 //!
 //! Each slice reads at most a few hundred rows and hands the scheduler one command. A job that is
-//! cut off by a stop was never answered; asking again goes on where it ended.
+//! cut off by a stop was never answered; asking again goes on where it ended, and tells all of it if the
+//! request has a token.
 
 mod count;
 mod ended;
@@ -95,6 +96,24 @@ impl Job {
                 Ok(None) => Step::Again,
                 Err(error) => Step::Done(Box::new(reply::Body::Error(refusal(&error)))),
             }),
+        }
+    }
+
+    /// Goes on where a copy of it was cut off.
+    pub fn resume(&mut self, progress: Progress) {
+        match self {
+            Job::Sweep(job) => job.resume(progress),
+            Job::Retry(job) => [job.retried, job.unskipped] = progress.counts,
+            _ => {}
+        }
+    }
+
+    /// What it has done so far, if it changes tasks.
+    pub fn progress(&self) -> Option<Progress> {
+        match self {
+            Job::Sweep(job) => Some(job.progress()),
+            Job::Retry(job) => Some(Progress { after: 0, counts: [job.retried, job.unskipped] }),
+            _ => None,
         }
     }
 

@@ -14,6 +14,9 @@ pub struct SweepJob {
     walk: Walk,
     deed: Deed,
     all: bool,
+    /// The last of the tasks that are looked at, and the last that was before a copy was cut off.
+    after: u64,
+    passed: u64,
     pub(super) touched: u64,
     pub(super) refused: Refusals,
 }
@@ -24,7 +27,21 @@ impl SweepJob {
             selection.states = vec![State::Waiting, State::Ready, State::Running];
         }
         let walk = Walk::new(selection, 0, false);
-        Self { walk, deed, all: false, touched: 0, refused: Refusals::default() }
+        let refused = Refusals::default();
+        Self { walk, deed, all: false, after: 0, passed: 0, touched: 0, refused }
+    }
+
+    /// Names are gone through again, for those that there are no tasks of.
+    pub(super) fn resume(&mut self, Progress { after, counts }: Progress) {
+        (self.after, self.passed, self.touched) = (after, after, counts[0]);
+        let selection = self.walk.selection();
+        if !selection.is_by_name() {
+            self.walk = Walk::new(selection.clone(), after, false);
+        }
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        Progress { after: self.after, counts: [self.touched, 0] }
     }
 
     pub fn step<A: Archive>(
@@ -40,7 +57,10 @@ impl SweepJob {
         self.all = slice.all;
         let mut names: Vec<Name> = Vec::new();
         for found in slice.found {
+            let is_new = found.after > self.passed;
+            self.after = self.after.max(found.after);
             match found.task {
+                Ok(_) if !is_new => {}
                 Ok(row) if view::state(scheduler, &row).is_unfinished() => {
                     names.push(row.name.into())
                 }

@@ -27,6 +27,8 @@ pub type WorkerId = u32;
 pub type ClientId = [u8; 16];
 /// A client process, and the key that it asks with: another key's is another client.
 pub type Caller = (Name, ClientId);
+/// What a client calls one request, and each copy of it.
+pub type Token = [u8; 16];
 /// Short ones, up to 23 bytes, need no memory of their own, and copies of longer ones share it.
 pub type Name = smol_str::SmolStr;
 
@@ -55,6 +57,25 @@ impl Who {
     pub fn is_called(&self, other: &Who) -> bool {
         self.id == other.id && (self.id.is_some() || self.name == other.name)
     }
+}
+
+/// Which request it is: copies have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tag {
+    /// Of the key that it was asked with: another key's is another request.
+    pub key: Name,
+    pub token: Token,
+    /// A checksum of what is asked.
+    pub sum: u64,
+}
+
+/// How far a long request has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Of those that go through tasks in order: where to go on.
+    pub after: u64,
+    /// What it has done, and what came along.
+    pub counts: [u64; 2],
 }
 
 /// What a worker is told to do, from outside. The larger one counts.

@@ -201,6 +201,21 @@ impl Scheduler {
         std::mem::take(&mut self.changes)
     }
 
+    pub fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// To a command that was carried out just now.
+    pub fn answer_to(&self, ticket: Ticket) -> Option<&Answer> {
+        self.answers.iter().rev().find(|(of, _)| *of == ticket).map(|(_, answer)| answer)
+    }
+
+    /// The same, for who asked in place of a client.
+    pub fn take_answer(&mut self, ticket: Ticket) -> Option<Answer> {
+        let at = self.answers.iter().rposition(|(of, _)| *of == ticket)?;
+        Some(self.answers.remove(at).1)
+    }
+
     pub fn take_answers(&mut self) -> Vec<(Ticket, Answer)> {
         std::mem::take(&mut self.answers)
     }

@@ -16,6 +16,7 @@ use crate::gate::{Denied, Security, User};
 use crate::route::{Dialect, Route};
 use crate::scheduler::message::{Command, Ticket};
 use crate::socket::Received;
+use crate::told::Known;
 
 /// A guest's request with more names than this waits its turn.
 const SOON_NAMES_MAX: usize = 4_096;
@@ -72,7 +73,8 @@ impl Server {
         let security = self.sockets[socket].security;
         let is_owner = self.gate.key(security, user).is_empty();
         let guest = user.filter(|_| !is_owner);
-        let route = Route { socket, peer, user, guest, dialect: Dialect::Dwork, claim: None };
+        let (dialect, tag, claim) = (Dialect::Dwork, None, None);
+        let route = Route { socket, peer, user, guest, dialect, tag, claim };
         let begin = Instant::now();
         self.share.begin();
         self.take_frame(route, frame, has_more)?;
@@ -153,6 +155,14 @@ impl Server {
                 return self.refuse(&route, error(wire::ErrorCode::ErrorInvalid, why));
             }
         }
+        route.tag = match convert::tag(self.key(&route), &request, frame) {
+            Ok(tag) => tag.map(Box::new),
+            Err(why) => return self.refuse(&route, why),
+        };
+        if route.tag.as_ref().is_some_and(|tag| self.told.look_up(tag) == Known::Another) {
+            let why = "the token of this request was given to another one";
+            return self.refuse(&route, error(wire::ErrorCode::ErrorInvalid, why));
+        }
         let ticket = self.next_ticket();
         let asked = match convert::decode(ticket, request.body) {
             Ok(asked) => asked,
@@ -219,8 +229,12 @@ impl Server {
             }
             _ => {
                 self.share.note_work(Instant::now());
+                let is_told = route.tag.is_some();
                 self.outbox.owe(ticket, route);
-                return self.apply(command);
+                return match is_told {
+                    true => self.apply_once(ticket, command),
+                    false => self.apply(command),
+                };
             }
         };
         if let Err(why) = self.claim(&mut route, Amount { parked: 1, names, ..Amount::default() }) {

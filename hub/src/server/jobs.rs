@@ -14,7 +14,8 @@ use crate::convert::{Long, error};
 use crate::gate::User;
 use crate::job::{EndedJob, Job, Step};
 use crate::route::Route;
-use crate::scheduler::message::Ticket;
+use crate::scheduler::message::{Tag, Ticket};
+use crate::told::Known;
 
 /// Long requests of one key that are worked on in turn; the others wait until one of these is done, and
 /// hold nothing but what they ask.
@@ -30,6 +31,7 @@ const NAP_MS: u64 = 10;
 pub struct Running {
     ticket: Ticket,
     pub asked: Long,
+    tag: Option<Box<Tag>>,
     /// None: it has not begun.
     job: Option<Job>,
     pub askers: Vec<Route>,
@@ -68,11 +70,6 @@ impl Jobs {
             self.ended.push(route.guest, Ended { routes, job });
         }
     }
-
-    /// The job whose command has this ticket.
-    pub fn find(&mut self, ticket: Ticket) -> Option<&mut Job> {
-        self.running.iter_mut().find(|running| running.ticket == ticket)?.job.as_mut()
-    }
 }
 
 impl Server {
@@ -89,7 +86,9 @@ impl Server {
         }
         let guest = route.guest;
         let (running, sockets) = (&mut self.jobs.running, &mut self.sockets);
-        let same = running.of(guest).find(|running| running.asked == asked);
+        let tag = route.tag.clone();
+        let is_same = |it: &&mut Running| it.asked == asked && it.tag == tag;
+        let same = running.of(guest).find(is_same);
         let askers = same.map_or(&mut [][..], |same| &mut same.askers);
         let equal = askers.len();
         let stale = askers.iter_mut().find(|it| route.is_repeat_of(it) || !it.is_there(sockets));
@@ -107,12 +106,16 @@ impl Server {
         if let Err(why) = self.claim(&mut route, amount) {
             return self.refuse(&route, why);
         }
-        let same = self.jobs.running.of(guest).find(|running| running.asked == asked);
+        if let Some(Known::Answered(body)) = tag.as_ref().map(|tag| self.told.look_up(tag)) {
+            self.outbox.say(vec![route], *body);
+            return Ok(());
+        }
+        let same = self.jobs.running.of(guest).find(is_same);
         if let Some(same) = same {
             same.askers.push(route);
             return Ok(());
         }
-        let running = Running { ticket, asked, job: None, askers: vec![route] };
+        let running = Running { ticket, asked, tag, job: None, askers: vec![route] };
         self.jobs.running.push(guest, running);
         Ok(())
     }
@@ -131,8 +134,8 @@ impl Server {
                 return Ok(());
             }
         }
-        let job = match running.job.take().map_or_else(|| Job::new(&running.asked, &self.store), Ok)
-        {
+        let begun = running.job.take().map_or_else(|| self.begin(&running), Ok);
+        let job = match begun {
             Ok(job) => running.job.insert(job),
             Err(why) => {
                 self.outbox.say(running.askers, wire::reply::Body::Error(why));
@@ -149,15 +152,36 @@ impl Server {
         match step {
             Step::Again | Step::Later => self.put_back(guest, running),
             Step::Apply(command) => {
-                self.put_back(guest, running);
                 self.apply(command)?;
+                let (answer, now) = (self.scheduler.take_answer(running.ticket), self.now());
+                if let (Some(job), Some(answer)) = (&mut running.job, answer) {
+                    job.answered(answer);
+                    if let (Some(tag), Some(progress)) = (&running.tag, job.progress()) {
+                        self.told.note_progress(now, tag, progress);
+                    }
+                }
+                self.put_back(guest, running);
             }
             Step::Done(body) => {
+                if let Some(tag) = &running.tag {
+                    let now = self.now();
+                    self.told.note_reply(now, tag, &body);
+                }
                 self.outbox.say(running.askers, *body);
                 self.busy = true;
             }
         }
         Ok(())
+    }
+
+    /// Where a copy of it was when the hub was killed, if there was one.
+    fn begin(&self, running: &Running) -> Result<Job, wire::Error> {
+        let mut job = Job::new(&running.asked, &self.store)?;
+        let known = running.tag.as_ref().map(|tag| self.told.look_up(tag));
+        if let Some(Known::UnderWay(progress)) = known {
+            job.resume(progress);
+        }
+        Ok(job)
     }
 
     fn put_back(&mut self, guest: Option<User>, running: Running) {

@@ -21,6 +21,7 @@ use crate::route::{Dialect, Route};
 use crate::scheduler::message::{Answer, Command, Leased, Name, Ticket};
 use crate::socket::Socket;
 use crate::store::{StoreError, unix_ms};
+use crate::told::Known;
 use crate::view;
 
 /// Connections over which copies of one parked steal may be answered.
@@ -87,10 +88,6 @@ impl Server {
     /// Everything so far is committed: it may be said now.
     pub(super) fn answer(&mut self) -> Result<(), Fatal> {
         for (ticket, answer) in self.scheduler.take_answers() {
-            if let Some(job) = self.jobs.find(ticket) {
-                job.answered(answer);
-                continue;
-            }
             let Some(routes) = self.outbox.owed.remove(&ticket) else {
                 continue;
             };
@@ -118,6 +115,34 @@ impl Server {
         }
         self.tell_finished()?;
         self.answer_questions()
+    }
+
+    /// Carries it out, unless a copy was before; and notes what it is answered, for those that come.
+    pub(super) fn apply_once(&mut self, ticket: Ticket, command: Command) -> Result<(), Fatal> {
+        let routes = self.outbox.owed.get(&ticket);
+        let Some(tag) = routes.and_then(|routes| routes.first()?.tag.clone()) else {
+            return self.apply(command);
+        };
+        if let Known::Answered(body) = self.told.look_up(&tag) {
+            let routes = self.outbox.owed.remove(&ticket).unwrap_or_default();
+            self.outbox.say(routes, *body);
+            return Ok(());
+        }
+        self.apply(command)?;
+        let now = self.now();
+        // What changed nothing can be asked again; but whoever has left is not known any more.
+        let is_kept = |answer: &&Answer| {
+            self.scheduler.has_changes() || matches!(answer, Answer::Exited { .. })
+        };
+        if let Some(answer) = self.scheduler.answer_to(ticket).filter(is_kept) {
+            let progress = || (wire::Counts::default(), 0.0);
+            // It has no leases.
+            let details = |_: &Leased| Ok::<_, StoreError>(None);
+            if let Some(body) = convert::encode(answer, progress, details)? {
+                self.told.note_reply(now, &tag, &body);
+            }
+        }
+        Ok(())
     }
 
     /// Some of those whose replies are ready; the rest in the next turns.

@@ -137,7 +137,7 @@ impl Server {
             Question::Command(ticket, command, load) => {
                 match (self.outbox.is_awaited(ticket, &mut self.sockets), load) {
                     (true, Some(load)) => self.apply_heartbeat(command, load),
-                    (true, None) => self.apply(command),
+                    (true, None) => self.apply_once(ticket, command),
                     (false, _) => Ok(()),
                 }
             }

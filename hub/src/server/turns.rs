@@ -94,10 +94,6 @@ impl<T> Turns<T> {
         owner.into_iter().chain(guests).flatten()
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.owner.iter_mut().chain(self.guests.iter_mut().flat_map(|(_, queue)| queue))
-    }
-
     pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
         self.owner.retain_mut(&mut keep);
         self.guests.retain_mut(|(_, queue)| {

@@ -52,6 +52,7 @@ fn fold_all<'a, 'db>(
         }
     }
     rows.write_leases()?;
+    rows.write_told()?;
     let mut total = db.prepare_cached("UPDATE totals SET count = ?2 WHERE state = ?1")?;
     for state in FINISHED {
         total.execute(params![state as i64, last.counts.of(state) as i64])?;
@@ -95,10 +96,12 @@ const ADOPT_BEFORE_6: &str =
         time_limit_ms = ?7, created_ms = ?8, needs = ?9, command = ?10, dir = ?11, env = ?12, stdin = ?13
      WHERE id = ?1 AND ?14 IS NOT NULL";
 
-/// The statements, and the leases that have no row yet.
+/// The statements, and what has no row yet: leases, and requests that may be sent again.
 struct Rows<'a, 'db> {
     db: &'db Connection,
     leases: BTreeMap<TaskId, Lease<'a>>,
+    /// By number.
+    told: BTreeMap<u64, &'a Change>,
     add: CachedStatement<'db>,
     has_sums: bool,
     end: CachedStatement<'db>,
@@ -113,6 +116,7 @@ impl<'a, 'db> Rows<'a, 'db> {
         Ok(Self {
             db,
             leases: BTreeMap::new(),
+            told: BTreeMap::new(),
             add: db.prepare_cached(if has_sums { ADD } else { ADD_BEFORE_6 })?,
             has_sums,
             end: db.prepare_cached(
@@ -235,6 +239,14 @@ impl<'a, 'db> Rows<'a, 'db> {
                     params![*task as i64, *blame as i64],
                 )?;
             }
+            Change::Told { number, .. } => {
+                self.told.insert(*number, change);
+            }
+            Change::Untold { number } => {
+                if self.told.remove(number).is_none() {
+                    self.change("DELETE FROM requests WHERE number = ?1", params![*number as i64])?;
+                }
+            }
         }
         Ok(())
     }
@@ -312,6 +324,28 @@ impl<'a, 'db> Rows<'a, 'db> {
                 lease.term_ms as i64,
                 lease.started_ms
             ])?;
+        }
+        Ok(())
+    }
+
+    fn write_told(&mut self) -> rusqlite::Result<()> {
+        for change in std::mem::take(&mut self.told).into_values() {
+            let Change::Told { number, tag, progress, reply } = change else { continue };
+            let [done, more] = progress.counts;
+            self.change(
+                "INSERT OR REPLACE INTO requests (number, key, token, sum, upto, done, more, reply)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    *number as i64,
+                    &*tag.key,
+                    tag.token,
+                    tag.sum as i64,
+                    progress.after as i64,
+                    done as i64,
+                    more as i64,
+                    reply
+                ],
+            )?;
         }
         Ok(())
     }

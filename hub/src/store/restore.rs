@@ -10,6 +10,7 @@ use super::version::version;
 use super::{Store, StoreError, unix_ms};
 use crate::scheduler::message::*;
 use crate::scheduler::{Scheduler, State};
+use crate::told::Kept;
 
 /// What a task adds to a lease; `Details::bytes` counts in the same way.
 pub(super) const DETAILS_BYTES: &str = "iif(t.command IS NOT NULL OR t.time_limit_ms > 0 OR t.dir IS NOT NULL OR t.env IS NOT NULL
@@ -44,6 +45,24 @@ impl Store {
             );
         }
         Ok(tasks.damaged)
+    }
+
+    /// Requests that may be sent again, in the order of their numbers; of a file of this version.
+    pub fn told(&self) -> Result<Vec<(u64, Kept)>, StoreError> {
+        let db = self.db()?;
+        let mut select = db.prepare(
+            "SELECT number, key, token, sum, upto, done, more, reply FROM requests ORDER BY number",
+        )?;
+        let number = |row: &Row, column| row.get::<_, i64>(column).map(|number| number as u64);
+        let rows = select.query_map([], |row| {
+            let key = row.get::<_, String>(1)?.into();
+            let tag = Tag { key, token: row.get(2)?, sum: number(row, 3)? };
+            let counts = [number(row, 5)?, number(row, 6)?];
+            let progress = Progress { after: number(row, 4)?, counts };
+            let reply = row.get::<_, Option<Vec<u8>>>(7)?.map(Vec::into);
+            Ok((number(row, 0)?, Kept { tag, progress, reply }))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     fn leases(

@@ -64,6 +64,18 @@ CREATE TABLE attempts (
     PRIMARY KEY (task, attempt)
 ) WITHOUT ROWID;
 
+-- Requests that may be sent again: each copy is told all that they did together. Kept for an hour at most.
+CREATE TABLE requests (
+    number INTEGER PRIMARY KEY,                -- later ones have larger numbers
+    key    TEXT    NOT NULL,                   -- of who asked: name#mark; empty: the owner's, or none was needed
+    token  BLOB    NOT NULL,                   -- what the client calls it, 16 bytes
+    sum    INTEGER NOT NULL,                   -- checksum of what is asked
+    upto   INTEGER NOT NULL,                   -- of a long one: the task that it has come to
+    done   INTEGER NOT NULL,                   -- how many tasks it has changed, and with them more
+    more   INTEGER NOT NULL,
+    reply  BLOB                                -- what it was answered; NULL: it is under way
+);
+
 -- How many tasks are finished, so that a start need not count them.
 CREATE TABLE totals (
     state INTEGER PRIMARY KEY,

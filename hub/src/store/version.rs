@@ -87,7 +87,19 @@ pub fn migrate(db: &Connection) -> rusqlite::Result<()> {
         )?;
     }
     if found < 6 {
-        db.execute_batch("ALTER TABLE tasks ADD COLUMN sum INTEGER")?;
+        db.execute_batch(
+            "ALTER TABLE tasks ADD COLUMN sum INTEGER;
+            CREATE TABLE requests (
+                number INTEGER PRIMARY KEY,
+                key    TEXT    NOT NULL,
+                token  BLOB    NOT NULL,
+                sum    INTEGER NOT NULL,
+                upto   INTEGER NOT NULL,
+                done   INTEGER NOT NULL,
+                more   INTEGER NOT NULL,
+                reply  BLOB
+            );",
+        )?;
     }
     if found < VERSION {
         db.execute_batch(VIEWS)?;

@@ -14,7 +14,9 @@ import pytest
 from conftest import BINARIES, PATIENCE_S, Server, eventually
 
 import dhub
-from dhub import Phase, State, Task
+from dhub import Phase, State, Task, talk
+from dhub._wire import hub_pb2 as wire
+from dhub.find import Target
 
 
 def test_a_task_from_its_creation_to_its_end(hub: dhub.Hub) -> None:
@@ -292,3 +294,19 @@ def test_the_asyncio_twin_through_a_restart(server: Server) -> None:
             assert await created
 
     asyncio.run(main())
+
+
+def test_copies_of_a_request_have_one_token_and_requests_have_different_ones() -> None:
+    cancel = wire.Cancel(selection=wire.Selection(patterns=["*"]))
+    tokens = set()
+    for _ in range(2):
+        asking = talk.request(Target("tcp://127.0.0.1:1"), 60.0, talk.Ask(wire.Request(cancel=cancel), "cancelled"))
+        first = next(asking)
+        # Silent, also when asked whether it is there.
+        asking.send(None)
+        again = asking.send(None)
+        assert first.frame == again.frame
+        tokens.add(wire.Request.FromString(first.frame).token)
+    assert {len(token) for token in tokens} == {16} and len(tokens) == 2
+    status = next(talk.request(Target("tcp://127.0.0.1:1"), 60.0, talk.Ask(wire.Request(status=wire.Status()), "status")))
+    assert not wire.Request.FromString(status.frame).token

@@ -266,5 +266,5 @@ fn stolen(reply: &[u8]) -> wire::Stolen {
 }
 
 pub fn request(body: request::Body) -> Vec<u8> {
-    wire::Request { id: 1, body: Some(body) }.encode_to_vec()
+    wire::Request { id: 1, body: Some(body), ..wire::Request::default() }.encode_to_vec()
 }

@@ -54,7 +54,7 @@ impl<'a> Link<'a> {
     pub fn ask_parked(&mut self, body: Body, parked: Duration) -> Option<Heard<Answer>> {
         self.last_id += 1;
         let id = self.last_id;
-        let frame = Request { id, body: Some(body) }.encode_to_vec();
+        let frame = Request { id, body: Some(body), ..Request::default() }.encode_to_vec();
         let twice = self.random.u32(0..TWICE) == 0;
         let read = |bytes: &[u8]| {
             let reply = Reply::decode(bytes).expect("a Reply");

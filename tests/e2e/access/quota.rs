@@ -106,7 +106,7 @@ fn a_flood_of_equal_requests_of_one_key_holds_up_nobody_and_counts() {
 fn a_long_request_that_is_repeated_on_its_connection_is_answered_once() {
     let (hub, _owner) = observed(20_000);
     let look = hub.native("look");
-    let frame = Request { id: 7, body: Some(count(1)) }.encode_to_vec();
+    let frame = Request { id: 7, body: Some(count(1)), ..Request::default() }.encode_to_vec();
     for _ in 0..2 * KEY_LONG_REQUESTS_MAX {
         look.send_parts(&[&[], &frame]);
     }
@@ -121,7 +121,10 @@ fn all_who_ask_the_same_are_answered_under_their_own_ids() {
     let (hub, _owner) = observed(20_000);
     let (look, other) = (hub.native("look"), hub.native("look"));
     let ids: Vec<u64> = (0..5).map(|_| look.send(count(1))).collect();
-    other.send_parts(&[&[], &Request { id: u64::MAX, body: Some(count(1)) }.encode_to_vec()]);
+    other.send_parts(&[
+        &[],
+        &Request { id: u64::MAX, body: Some(count(1)), ..Request::default() }.encode_to_vec(),
+    ]);
     let mut answered: Vec<u64> = ids.iter().map(|_| look.receive().id).collect();
     answered.sort_unstable();
     assert_eq!(answered, ids);

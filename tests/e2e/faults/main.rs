@@ -6,3 +6,4 @@ mod native;
 mod pool;
 mod query;
 mod run;
+mod told;

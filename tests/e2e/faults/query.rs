@@ -9,17 +9,24 @@ const TASKS: usize = 60_000;
 
 /// Runs a verb whose answer is lost after the hub has carried it out.
 #[track_caller]
-fn with_lost_answer(hub: &Hub, proxy: &Proxy, args: &[&str]) -> Output {
+pub fn with_lost_answer(hub: &Hub, proxy: &Proxy, args: &[&str]) -> Output {
+    meanwhile(hub, proxy, args, || {})
+}
+
+/// The same; before the verb asks again, something else happens.
+#[track_caller]
+pub fn meanwhile(hub: &Hub, proxy: &Proxy, args: &[&str], happens: impl FnOnce()) -> Output {
     let before = proxy.requests.swallowed(Way::ToClient);
     proxy.lose_answers();
     let verb = through(hub, proxy, "dquery", args);
     let lost = || (proxy.requests.swallowed(Way::ToClient) > before).then_some(());
     eventually("an answer to be lost", lost);
+    happens();
     proxy.heal();
     verb.end()
 }
 
-fn behind_proxy() -> (Hub, Proxy) {
+pub fn behind_proxy() -> (Hub, Proxy) {
     let hub = Hub::start();
     let proxy = Proxy::to(&hub);
     (hub, proxy)

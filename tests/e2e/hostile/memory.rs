@@ -25,7 +25,7 @@ fn dealer(context: &zmq::Context, hub: &Hub) -> zmq::Socket {
 }
 
 fn send(socket: &zmq::Socket, body: Body) {
-    let frame = Request { id: 1, body: Some(body) }.encode_to_vec();
+    let frame = Request { id: 1, body: Some(body), ..Request::default() }.encode_to_vec();
     socket.send_multipart([&b""[..], &frame], 0).unwrap();
 }
 

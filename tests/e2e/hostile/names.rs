@@ -117,8 +117,12 @@ fn names_that_are_none_are_refused_everywhere() {
 fn a_name_that_is_not_utf8_is_an_error() {
     let hub = Hub::start();
     let create = Create { tasks: vec![task("abcdefgh", &[])] };
-    let mut native =
-        dhub_proto::wire::Request { id: 7, body: Some(Body::Create(create)) }.encode_to_vec();
+    let mut native = dhub_proto::wire::Request {
+        id: 7,
+        body: Some(Body::Create(create)),
+        ..dhub_proto::wire::Request::default()
+    }
+    .encode_to_vec();
     let mut dwork = dhub_proto::dwork::QueryMsg {
         task: vec![e2e::dwork_task("abcdefgh", &[])],
         ..dwork_reply(Type::Create)

@@ -38,7 +38,8 @@ fn frames_cut_off_anywhere_leave_the_hub_alive() {
     let hub = Hub::start();
     let native = hub.native();
     let create = Create { tasks: vec![task("a", &["b", "c"])] };
-    let whole = Request { id: 1, body: Some(request::Body::Create(create)) }.encode_to_vec();
+    let whole = Request { id: 1, body: Some(request::Body::Create(create)), ..Request::default() }
+        .encode_to_vec();
     for end in 0..whole.len() {
         native.send_parts(&[&[], &whole[..end]]);
         native.skip_reply();

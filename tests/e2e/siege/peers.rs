@@ -105,7 +105,7 @@ fn request(rng: &mut Rng) -> Vec<u8> {
         1 => tasks(10),
         _ => Body::Status(Status {}),
     };
-    Request { id: 1, body: Some(body) }.encode_to_vec()
+    Request { id: 1, body: Some(body), ..Request::default() }.encode_to_vec()
 }
 
 /// Sends what it may not, reads nothing, and goes.
@@ -194,7 +194,7 @@ pub fn flood_until_the_ping(target: &Target) {
     let task =
         |n| Task { name: format!("q{n}"), needs: vec!["a".into(), "b".into()], ..Task::default() };
     let body = Body::Create(Create { tasks: (0..60_000).map(task).collect() });
-    let frame = Request { id: 1, body: Some(body) }.encode_to_vec();
+    let frame = Request { id: 1, body: Some(body), ..Request::default() }.encode_to_vec();
     let until = Instant::now() + Duration::from_secs(14);
     while Instant::now() < until {
         if socket.send_multipart([&b""[..], &frame], zmq::DONTWAIT).is_err() {

@@ -156,7 +156,9 @@ impl Event {
         Some(match self {
             Event::Native(native) => {
                 let body = Some(native.body(known));
-                Sent::Request(wire::Request { id: 1, body }.encode_to_vec())
+                Sent::Request(
+                    wire::Request { id: 1, body, ..wire::Request::default() }.encode_to_vec(),
+                )
             }
             Event::Dwork(dwork) => Sent::Request(dwork.message(known).encode_to_vec()),
             Event::Report(worker, told) => {

@@ -94,4 +94,16 @@ pub enum Change {
         id: WorkerId,
         key: Name,
     },
+    /// What a request has done so far, that may be sent again; with the reply if it has one.
+    Told {
+        number: u64,
+        tag: Tag,
+        progress: Progress,
+        #[serde(with = "serde_bytes")]
+        reply: Option<Box<[u8]>>,
+    },
+    /// Not kept any longer.
+    Untold {
+        number: u64,
+    },
 }

@@ -91,11 +91,12 @@ fn bring_back(db: &Connection, records: &Records, base: Turn) -> rusqlite::Resul
     Ok(())
 }
 
-/// Which task it is about; None: a worker.
+/// Which task it is about; None: a worker, or a request.
 fn about(change: &Change) -> Option<TaskId> {
     Some(match change {
         Change::Added { id, .. } | Change::Missing { id, .. } => *id,
         Change::Worker { .. } | Change::Host { .. } | Change::Key { .. } => return None,
+        Change::Told { .. } | Change::Untold { .. } => return None,
         Change::Needs { task, .. }
         | Change::Leased { task, .. }
         | Change::Back { task, .. }
@@ -193,6 +194,7 @@ fn subject(change: &Change) -> String {
         (Change::Added { task, .. }, _) => format!("task {}", task.name),
         (Change::Missing { name, .. }, _) => format!("task {name}"),
         (_, Some(id)) => format!("task number {id}"),
+        (Change::Told { .. } | Change::Untold { .. }, None) => "a request".into(),
         (_, None) => "a worker".into(),
     }
 }
@@ -204,6 +206,7 @@ fn what(change: &Change) -> &'static str {
         Change::Worker { .. } => "the first request",
         Change::Host { .. } => "the machine",
         Change::Key { .. } => "the key",
+        Change::Told { .. } | Change::Untold { .. } => "what was told",
         Change::Leased { .. } => "a lease",
         Change::Back { .. } => "the return",
         Change::Ended { .. } => "an attempt",

@@ -9,6 +9,7 @@ returns the reply. Every request may be sent twice, so a silent hub is asked aga
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Generator
 from typing import Any, NamedTuple, TypeVar
@@ -26,6 +27,8 @@ PING_S = 1.0
 """How long the sign of life of a hub may take that is busy with a long request."""
 LONGEST_S = 600.0
 """How long a hub that lives may take for one request."""
+TOLD = {"create", "cancel", "retry", "complete", "release", "exit"}
+"""Requests whose reply tells what they changed: by a token the hub knows a copy, and tells it all that both did."""
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 
 R = TypeVar("R")
@@ -60,6 +63,8 @@ def request(target: Target, timeout: float, ask: Ask) -> Generator[Try, bytes | 
     Raises what the hub refused, `NoHub`, `Unexpected`, and `OverLimit` for what no message can hold.
     """
     ask.request.id = number = next(_ids)
+    if ask.request.WhichOneof("body") in TOLD:
+        ask.request.token = os.urandom(16)
     frame = ask.request.SerializeToString()
     if len(frame) > MESSAGE_BYTES_MAX:
         raise OverLimit(f"the request has {len(frame)} bytes; a message has at most {MESSAGE_BYTES_MAX}")

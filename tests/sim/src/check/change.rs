@@ -54,6 +54,9 @@ pub fn check(rows: &Rows, change: &Change, cause: Cause, at: Moment) -> Check {
         },
         Change::Reopened { task } => done_is_never_undone(rows, *task, cause),
         Change::Blamed { task, blame } => blame_can_be_retried(rows, *task, *blame),
+        Change::Told { .. } | Change::Untold { .. } => {
+            Err("the scheduler keeps no requests".into())
+        }
     }
 }
 

@@ -201,6 +201,8 @@ impl Rows {
                 row.adjusts += 1;
             }),
             Change::Blamed { task, blame } => self.change(*task, |row| row.blame = Some(*blame)),
+            // Of the server's, which is not simulated.
+            Change::Told { .. } | Change::Untold { .. } => {}
         }
     }
 

@@ -86,8 +86,9 @@ ORDER_DRAIN: Order
 ORDER_STOP: Order
 
 class Request(_message.Message):
-    __slots__ = ("id", "hello", "create", "steal", "complete", "release", "heartbeat", "exit", "cancel", "retry", "status", "list", "show", "wait", "shutdown", "backup", "reload", "steer", "workers", "export", "adjust", "count")
+    __slots__ = ("id", "token", "hello", "create", "steal", "complete", "release", "heartbeat", "exit", "cancel", "retry", "status", "list", "show", "wait", "shutdown", "backup", "reload", "steer", "workers", "export", "adjust", "count")
     ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
     CREATE_FIELD_NUMBER: _ClassVar[int]
     STEAL_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +111,7 @@ class Request(_message.Message):
     ADJUST_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     id: int
+    token: bytes
     hello: Hello
     create: Create
     steal: Steal
@@ -131,7 +133,7 @@ class Request(_message.Message):
     export: Export
     adjust: Adjust
     count: Count
-    def __init__(self, id: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., create: _Optional[_Union[Create, _Mapping]] = ..., steal: _Optional[_Union[Steal, _Mapping]] = ..., complete: _Optional[_Union[Complete, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., status: _Optional[_Union[Status, _Mapping]] = ..., list: _Optional[_Union[List, _Mapping]] = ..., show: _Optional[_Union[Show, _Mapping]] = ..., wait: _Optional[_Union[Wait, _Mapping]] = ..., shutdown: _Optional[_Union[Shutdown, _Mapping]] = ..., backup: _Optional[_Union[Backup, _Mapping]] = ..., reload: _Optional[_Union[Reload, _Mapping]] = ..., steer: _Optional[_Union[Steer, _Mapping]] = ..., workers: _Optional[_Union[Workers, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., adjust: _Optional[_Union[Adjust, _Mapping]] = ..., count: _Optional[_Union[Count, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[int] = ..., token: _Optional[bytes] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., create: _Optional[_Union[Create, _Mapping]] = ..., steal: _Optional[_Union[Steal, _Mapping]] = ..., complete: _Optional[_Union[Complete, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., status: _Optional[_Union[Status, _Mapping]] = ..., list: _Optional[_Union[List, _Mapping]] = ..., show: _Optional[_Union[Show, _Mapping]] = ..., wait: _Optional[_Union[Wait, _Mapping]] = ..., shutdown: _Optional[_Union[Shutdown, _Mapping]] = ..., backup: _Optional[_Union[Backup, _Mapping]] = ..., reload: _Optional[_Union[Reload, _Mapping]] = ..., steer: _Optional[_Union[Steer, _Mapping]] = ..., workers: _Optional[_Union[Workers, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., adjust: _Optional[_Union[Adjust, _Mapping]] = ..., count: _Optional[_Union[Count, _Mapping]] = ...) -> None: ...
 
 class Reply(_message.Message):
     __slots__ = ("id", "error", "welcome", "created", "stolen", "completed", "released", "heartbeaten", "exited", "cancelled", "retried", "status", "listed", "shown", "waited", "shutting_down", "backed_up", "reloaded", "steered", "workers", "exported", "adjusted", "counted")
