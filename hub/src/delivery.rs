@@ -77,6 +77,7 @@ mod tests {
             not_done: 0,
             lost: Vec::new(),
             order: Order::None,
+            away: false,
         }
     }
 

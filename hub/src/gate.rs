@@ -72,7 +72,7 @@ pub struct Gate {
     told: Option<Instant>,
     untold: u64,
     last: String,
-    /// Of the connections that were closed for want of descriptors, those that were told of, and when.
+    /// Of the connections that were closed at once, those that were told of, and when.
     refused: u64,
     refused_told: Option<Instant>,
 }
@@ -279,13 +279,15 @@ impl Gate {
     }
 
     fn tell_refused(&mut self) {
-        let refused = zmq_sys::zmq_connections_refused();
+        // Those for want of descriptors are told of by `server/room.rs`.
+        let crowded_out = zmq_sys::zmq_connections_crowded_out();
+        let refused = zmq_sys::zmq_connections_refused().saturating_sub(crowded_out);
         if refused == self.refused || self.refused_told.is_some_and(|told| told.elapsed() < TELL) {
             return;
         }
         let new = refused - self.refused;
         tracing::warn!(
-            "{new} connections were closed at once: of the files that this process may open (ulimit -Hn), too few are left, or thousands have not said who they are"
+            "{new} connections were closed at once: thousands of others have not said who they are"
         );
         (self.refused, self.refused_told) = (refused, Some(Instant::now()));
     }

@@ -12,6 +12,7 @@ mod outbox;
 mod read;
 pub(crate) mod request_quota;
 mod rest;
+pub mod room;
 mod share;
 mod sweep;
 mod turns;
@@ -28,6 +29,7 @@ use self::jobs::Jobs;
 use self::leaving::Leaving;
 use self::outbox::Outbox;
 use self::request_quota::RequestQuotas;
+use self::room::{Places, Room};
 use self::share::Share;
 use crate::archive;
 use crate::gate::{Gate, User};
@@ -97,6 +99,7 @@ pub struct Options {
     pub lease_ms: u64,
     pub retry_delay_ms: u64,
     pub disk_reserve_bytes: u64,
+    pub places: Places,
 }
 
 pub struct Server {
@@ -119,6 +122,8 @@ pub struct Server {
     share: Share,
     disk: Disk,
     told: Told,
+    room: Room,
+    is_crowded: bool,
     checked: Millis,
     keys_looked: Millis,
     /// When those that are gone were looked for; None: at once.
@@ -158,6 +163,8 @@ impl Server {
         });
         let told = Told::new(0, told);
         let monitor = Monitor::new(0, scheduler.counts().of(State::Done));
+        let room = Room::new(options.places);
+        scheduler.set_room(room.workers_max().unwrap_or(usize::MAX));
         let disk = Disk::new(options.disk_reserve_bytes);
         Ok(Self {
             sockets,
@@ -178,6 +185,8 @@ impl Server {
             share: Share::default(),
             disk,
             told,
+            room,
+            is_crowded: false,
             checked: 0,
             keys_looked: 0,
             swept: Some(0),
@@ -245,9 +254,10 @@ impl Server {
         let now = self.now();
         let due = self.scheduler.deadline().unwrap_or(Millis::MAX).saturating_sub(now);
         let due = self.store.due().map_or(due, |fold| due.min(fold.as_millis() as Millis + 1));
-        let timeout = match self.busy {
-            true => 0,
-            false => self.patience_ms().min(due),
+        let timeout = match (self.busy, self.is_crowded) {
+            (true, _) => 0,
+            (false, false) => self.patience_ms().min(due),
+            (false, true) => self.patience_ms().min(due).min(room::LOOK_MS),
         };
         self.poll(timeout, true).map(drop)
     }
@@ -296,6 +306,8 @@ impl Server {
 
     fn pass_time(&mut self) {
         let now = self.now();
+        self.is_crowded = self.room.look(now);
+        self.scheduler.set_crowded(self.is_crowded);
         self.scheduler.apply(now, Command::Tick, &Past::new());
         let done = self.scheduler.counts().of(State::Done);
         self.monitor.note_done(now, done);

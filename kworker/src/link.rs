@@ -83,7 +83,12 @@ pub struct Link {
     context: Context,
     target: Target,
     requests: Connection,
+    /// Where reports go, and how often to ask for a sign of life.
+    report_to: Option<(Target, Duration)>,
+    /// Only while requests get through: a connection that helps nobody would take the place of another.
     reports: Option<Connection>,
+    /// Left to others until then.
+    away_until: Option<Instant>,
     connections: u64,
     last_id: u64,
     /// By id: in the order in which they were sent.
@@ -104,25 +109,47 @@ impl Link {
     ) -> Result<Self, LinkError> {
         let context = Context::new();
         let requests = connect(&context, zmq::DEALER, &target, PING, 0)?;
-        let mut link = Self {
+        let report_to = endpoint::report_endpoint(&target.endpoint, report).map(|endpoint| {
+            // At least 1 ms: 0 would mean never.
+            let ping = (term / PINGS_PER_TERM).clamp(Duration::from_millis(1), PING);
+            (Target { endpoint, ..target.clone() }, ping)
+        });
+        Ok(Self {
             context,
             target,
             requests,
+            report_to,
             reports: None,
+            away_until: None,
             connections: 0,
             last_id: 0,
             open: BTreeMap::new(),
             replaced: BTreeMap::new(),
             heard: now,
             silence: None,
-        };
-        if let Some(endpoint) = endpoint::report_endpoint(&link.target.endpoint, report) {
-            // At least 1 ms: 0 would mean never.
-            let ping = (term / PINGS_PER_TERM).clamp(Duration::from_millis(1), PING);
-            let target = Target { endpoint, ..link.target.clone() };
-            link.reports = Some(link.connect(zmq::PUSH, &target, ping)?);
+        })
+    }
+
+    /// Others wait for a connection, and nothing is held here: leaves its place to them. What is asked
+    /// meanwhile is sent at the return.
+    pub fn go_away(&mut self, until: Instant) -> Result<(), LinkError> {
+        self.reports = None;
+        self.connections += 1;
+        self.requests =
+            unconnected(&self.context, zmq::DEALER, &self.target, PING, self.connections)?;
+        self.away_until = Some(until);
+        Ok(())
+    }
+
+    /// At the time that was said, or sooner if there is something to tell.
+    pub fn come_back(&mut self, now: Instant) -> Result<(), LinkError> {
+        if self.away_until.take().is_some() {
+            let target = self.target.clone();
+            self.requests = self.connect(zmq::DEALER, &target, PING)?;
+            self.heard = now;
+            self.resend(now);
         }
-        Ok(link)
+        Ok(())
     }
 
     pub fn target(&self) -> &Target {
@@ -187,9 +214,22 @@ impl Link {
 
     /// Sends again what is unanswered for too long, or was lost with a connection.
     pub fn tick(&mut self, now: Instant) -> Result<(), LinkError> {
+        match self.away_until {
+            Some(until) if now < until => return Ok(()),
+            Some(_) => return self.come_back(now),
+            None => {}
+        }
         match self.requests.news() {
-            Some(News::Up { again: true }) => self.resend(now),
-            Some(News::Down) => self.silent(now, now),
+            Some(News::Up { again }) => {
+                self.open_reports()?;
+                if again {
+                    self.resend(now);
+                }
+            }
+            Some(News::Down) => {
+                self.reports = None;
+                self.silent(now, now);
+            }
             // Whatever else goes wrong at a handshake may pass when the hub is back.
             Some(News::Denied) => {
                 let denial = client::denial(&self.target, Event::Denied);
@@ -200,6 +240,7 @@ impl Link {
         if self.next_timeout().is_some_and(|at| at <= now) {
             self.silent(self.heard, now);
             let (target, stranger) = (self.target.clone(), self.requests.stranger);
+            self.reports = None;
             self.requests = self.connect(zmq::DEALER, &target, PING)?;
             self.requests.stranger = stranger;
             self.resend(now);
@@ -209,6 +250,9 @@ impl Link {
 
     /// When `tick` has something to do.
     pub fn next_timeout(&self) -> Option<Instant> {
+        if self.away_until.is_some() {
+            return self.away_until;
+        }
         self.open.values().map(|request| request.sent + request.parked + PATIENCE).min()
     }
 
@@ -276,6 +320,13 @@ impl Link {
         }
     }
 
+    fn open_reports(&mut self) -> Result<(), LinkError> {
+        if let (None, Some((target, ping))) = (&self.reports, self.report_to.clone()) {
+            self.reports = Some(self.connect(zmq::PUSH, &target, ping)?);
+        }
+        Ok(())
+    }
+
     fn connect(
         &mut self,
         kind: zmq::SocketType,
@@ -333,6 +384,19 @@ fn connect(
     ping: Duration,
     number: u64,
 ) -> Result<Connection, LinkError> {
+    let connection = unconnected(context, kind, target, ping, number)?;
+    uninterrupted(|| connection.watched.socket().connect(&target.endpoint))
+        .map_err(|source| LinkError::Socket { endpoint: target.endpoint.clone(), source })?;
+    Ok(connection)
+}
+
+fn unconnected(
+    context: &Context,
+    kind: zmq::SocketType,
+    target: &Target,
+    ping: Duration,
+    number: u64,
+) -> Result<Connection, LinkError> {
     let ping_ms = ping.as_millis() as i32;
     let open = || {
         let socket = client::open(context, target, kind)?;
@@ -344,7 +408,6 @@ fn connect(
             socket.set_conflate(true)?;
         }
         let watched = Watched::new(context, socket, number)?;
-        uninterrupted(|| watched.socket().connect(&target.endpoint))?;
         Ok(Connection { watched, up: None, stranger: None })
     };
     open().map_err(|source| LinkError::Socket { endpoint: target.endpoint.clone(), source })

@@ -246,7 +246,14 @@ fn find_hub(
             Err(ClientError::NoHub { .. }) if args.wait_for_hub => {
                 tell(&format!("no hub at {} yet", target.endpoint));
             }
-            // Ours may have no room just now, or be about to come back.
+            // Places are taken in turns; a pool that waits for its own is none that failed.
+            Err(error @ ClientError::Full { .. }) => {
+                if until.is_some_and(|until| until <= Instant::now()) {
+                    return Err(Error::Client(error));
+                }
+                tell(&format!("the hub at {} has no room for another pool yet", target.endpoint));
+            }
+            // Ours may be about to come back.
             Err(ClientError::Denied(denial)) if args.wait_for_hub && !denial.is_final(false) => {
                 tell(&format!("no hub at {} yet: {denial}", target.endpoint));
             }

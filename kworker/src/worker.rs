@@ -169,6 +169,9 @@ impl Worker {
             if let Some(exit) = self.leave(now)? {
                 return Ok(exit);
             }
+            if self.is_leaving() {
+                self.link.come_back(now)?;
+            }
             self.ask(now);
             self.beat(now);
             self.wait(now)?;

@@ -11,6 +11,7 @@ use prost::Message;
 use crate::find::Target;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::parts::uninterrupted;
+use crate::room;
 use crate::verb::Verb;
 use crate::watch::{Event, Watched};
 use crate::wire::{self, reply, request};
@@ -28,6 +29,11 @@ const LONGEST: Duration = Duration::from_secs(600);
 pub enum ClientError {
     #[error("no hub answers at {endpoint} (waited {})", humantime::format_duration(*.waited))]
     NoHub { endpoint: String, waited: Duration },
+    #[error(
+        "the hub at {endpoint} has no room for another connection (waited {}); its log says more",
+        humantime::format_duration(*.waited)
+    )]
+    Full { endpoint: String, waited: Duration },
     #[error("{0}")]
     Denied(Denial),
     #[error("{}", .0.message)]
@@ -166,9 +172,7 @@ impl Client {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let endpoint = self.target.place();
-                let silent = ClientError::NoHub { endpoint, waited: self.timeout + parked };
-                return Err(self.denial.take().map_or(silent, ClientError::Denied));
+                return Err(self.gives_up(self.timeout + parked));
             }
             match self.one_try(&frame, id, left.min(TRY + parked)) {
                 Ok(Some(wire::Reply { body: Some(reply::Body::Error(error)), .. })) => {
@@ -192,6 +196,16 @@ impl Client {
                 Err(source) => return Err(self.broken(source)),
             }
         }
+    }
+
+    fn gives_up(&mut self, waited: Duration) -> ClientError {
+        let is_denied = self.is_denied();
+        let denial = self.denial.take();
+        if !is_denied && room::is_full(&self.target.endpoint) {
+            return ClientError::Full { endpoint: self.target.place(), waited };
+        }
+        let endpoint = self.target.place();
+        denial.map_or(ClientError::NoHub { endpoint, waited }, ClientError::Denied)
     }
 
     /// Does the hub answer something that takes no time? Then the request is worth waiting for; it

@@ -19,6 +19,7 @@ pub mod parts;
 pub mod plain;
 pub mod private;
 pub mod role;
+pub mod room;
 mod say;
 pub mod secret;
 pub mod verb;

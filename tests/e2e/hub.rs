@@ -100,8 +100,8 @@ pub struct Hub {
     process: Option<Process>,
     args: Vec<String>,
     port: u16,
-    /// Files may grow to this many KiB.
-    file_kib_max: Option<u64>,
+    /// Limits of the shell that starts it, as `ulimit` takes them.
+    limits: Option<String>,
     pub space: Space,
 }
 
@@ -127,12 +127,18 @@ impl Hub {
 
     /// The system lets no file of it grow beyond this, as `ulimit -f` does.
     pub fn with_file_limit(kib_max: u64) -> Self {
-        Self::in_space(Space::new(), &[], Some(kib_max))
+        // In blocks of 512 bytes.
+        Self::in_space(Space::new(), &[], Some(format!("-f {}", 2 * kib_max)))
+    }
+
+    /// It may open so many files, connections among them.
+    pub fn with_few_files(files_max: u64, args: &[&str]) -> Self {
+        Self::in_space(Space::new(), args, Some(format!("-n {files_max}")))
     }
 
     /// From the next start on.
     pub fn lift_file_limit(&mut self) {
-        self.file_kib_max = None;
+        self.limits = None;
     }
 
     /// Other options, from the next start on.
@@ -140,11 +146,11 @@ impl Hub {
         self.args = args.iter().map(|&arg| arg.to_owned()).collect();
     }
 
-    fn in_space(mut space: Space, args: &[&str], file_kib_max: Option<u64>) -> Self {
+    fn in_space(mut space: Space, args: &[&str], limits: Option<String>) -> Self {
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         loop {
-            let (args, port) = (args.clone(), free_ports());
-            let mut hub = Self { process: None, args, port, file_kib_max, space };
+            let (args, port, limits) = (args.clone(), free_ports(), limits.clone());
+            let mut hub = Self { process: None, args, port, limits, space };
             if hub.try_start() {
                 return hub;
             }
@@ -176,12 +182,12 @@ impl Hub {
     }
 
     fn start_command(&self) -> Command {
-        let mut command = match self.file_kib_max {
+        let mut command = match &self.limits {
             None => self.space.command("dhub"),
-            Some(kib) => {
+            Some(limits) => {
                 let mut shell = self.space.command("sh");
-                // In blocks of 512 bytes. The search path begins with the programs under test.
-                let script = format!("ulimit -f {} && exec dhub \"$@\"", 2 * kib);
+                // The search path begins with the programs under test.
+                let script = format!("ulimit {limits} && exec dhub \"$@\"");
                 shell.args(["-c", &script, "dhub"]);
                 shell
             }

@@ -5,6 +5,9 @@ use dhub_proto::wire::{self, reply};
 
 use crate::scheduler::message::*;
 
+/// How long a worker that holds nothing should leave its place to others.
+const AWAY_MS: u64 = 1_000;
+
 pub fn phase(phase: Phase) -> wire::Phase {
     match phase {
         Phase::Empty => wire::Phase::Empty,
@@ -83,6 +86,7 @@ fn stolen<E>(
         lost: lost(&stolen.lost),
         drain: stolen.order != Order::None,
         stop: stolen.order == Order::Stop,
+        away_ms: if stolen.away { AWAY_MS } else { 0 },
     })
 }
 

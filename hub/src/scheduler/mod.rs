@@ -27,6 +27,7 @@ mod ready;
 mod restore;
 mod retry;
 mod revoke;
+mod room;
 mod slab;
 mod steal;
 mod steer;
@@ -112,6 +113,10 @@ pub struct Scheduler {
     /// Names that tasks wait for and nobody added.
     missing: List,
     last_turn: Option<Millis>,
+    /// Workers with ids that hold tasks, and how many there may be.
+    holders: usize,
+    holders_max: usize,
+    is_crowded: bool,
     changes: Vec<Change>,
     answers: Vec<(Ticket, Answer)>,
 }
@@ -139,6 +144,9 @@ impl Scheduler {
             to_tell: Vec::new(),
             missing: List::default(),
             last_turn: None,
+            holders: 0,
+            holders_max: usize::MAX,
+            is_crowded: false,
             changes: Vec::new(),
             answers: Vec::new(),
         }
@@ -400,6 +408,7 @@ impl Scheduler {
         {
             self.make_ready(slot, Origin::GivenBack);
         }
+        self.send_away();
         while let Some(parked) = self.parking.take_due(now) {
             let stolen = self.stolen(parked.worker, Vec::new());
             self.answer(parked.ticket, Answer::Stolen(stolen));
@@ -428,7 +437,7 @@ impl Scheduler {
         }
         while !self.ready.is_empty()
             && !planted(Bug::LostWakeUp)
-            && let Some(parked) = self.parking.take_hungry()
+            && let Some(parked) = self.next_hungry()
         {
             let leases = match self.is_silent(now, parked.worker) {
                 true => Vec::new(),
@@ -498,6 +507,7 @@ impl Scheduler {
     }
 
     fn stolen(&mut self, worker: WorkerId, leases: Vec<Leased>) -> Stolen {
+        let away = leases.is_empty() && self.is_in_the_way(worker);
         let lost = self.workers.take_lost(worker);
         let order = self.workers.get_mut(worker).map(Worker::take_order).unwrap_or_default();
         Stolen {
@@ -507,6 +517,7 @@ impl Scheduler {
             not_done: self.counts.not_done(),
             lost,
             order,
+            away,
         }
     }
 

@@ -66,9 +66,18 @@ impl Parking {
             .map(|parked| parked.steal.number)
     }
 
-    /// The first steal that wants tasks.
-    pub fn take_hungry(&mut self) -> Option<ParkedSteal> {
-        self.hungry.first().copied().and_then(|key| self.take(key))
+    /// The first steal that wants tasks, of the workers that may have some.
+    pub fn take_hungry(&mut self, may_have: impl Fn(WorkerId) -> bool) -> Option<ParkedSteal> {
+        let may_have = |key: &&u64| self.steals.get(key).is_some_and(|it| may_have(it.worker));
+        let key = self.hungry.iter().find(may_have).copied()?;
+        self.take(key)
+    }
+
+    /// All steals that are like this.
+    pub fn take_if(&mut self, is_one: impl Fn(&ParkedSteal) -> bool) -> Vec<ParkedSteal> {
+        let found = self.steals.iter().filter(|(_, parked)| is_one(parked));
+        let keys: Vec<u64> = found.map(|(&key, _)| key).collect();
+        keys.into_iter().filter_map(|key| self.take(key)).collect()
     }
 
     /// A steal through which this worker can be told something.
@@ -123,9 +132,7 @@ impl Parking {
     }
 
     pub fn forget_steals(&mut self, tickets: &HashSet<Ticket>) -> Vec<ParkedSteal> {
-        let forgotten = self.steals.iter().filter(|(_, parked)| tickets.contains(&parked.ticket));
-        let keys: Vec<u64> = forgotten.map(|(&key, _)| key).collect();
-        keys.into_iter().filter_map(|key| self.take(key)).collect()
+        self.take_if(|parked| tickets.contains(&parked.ticket))
     }
 
     pub fn forget_waits(&mut self, tickets: &HashSet<Ticket>) -> Vec<Ticket> {

@@ -56,7 +56,7 @@ impl Scheduler {
         let at_rest = matches!(self.phase(), Phase::Stuck | Phase::Finished) && !steal.stay;
         let has_news = self.workers.get(worker).is_some_and(Worker::has_news);
         let may_wait = steal.wait_ms > 0 && (steal.n == 0 || !at_rest);
-        if leases.is_empty() && may_wait && !has_news {
+        if leases.is_empty() && may_wait && !has_news && !self.is_in_the_way(worker) {
             return self.park(now, ticket, worker, caller, steal);
         }
         let stolen = self.stolen(worker, leases);
@@ -141,6 +141,9 @@ impl Scheduler {
         {
             self.workers.note_number(now, &(key, client), steal.number);
         }
+        if !self.may_hold(worker) {
+            return leased;
+        }
         let term_ms = match steal.lease_ms {
             0 if has_id => self.config.worker_timeout_ms,
             0 => self.config.lease_ms,
@@ -201,6 +204,8 @@ impl Scheduler {
         self.tasks.get_mut(slot).lease = index;
         if let Some(worker) = self.workers.get_mut(worker) {
             worker.leases.push(index);
+            let is_first = worker.leases.len() == 1 && worker.who.id.is_some();
+            self.holders += usize::from(is_first);
         }
     }
 

@@ -213,6 +213,8 @@ impl Server {
             requests_denied: self.gate.requests_denied,
             long_requests: self.jobs.running.len() as u64,
             parked: self.outbox.owed.len() as u64,
+            connections_refused: self.room.refused,
+            workers_max: self.room.workers_max().map_or(0, |workers| workers as u64),
         }
     }
 }

@@ -164,22 +164,62 @@ fn answers_to_all_that_was_replaced_count() {
     assert_eq!(heard, [Asked::Steal, Asked::Listen, Asked::Steal]);
 }
 
+/// Lets time pass until this is so.
+fn await_that(link: &mut Link, mut is_so: impl FnMut(&mut Link) -> bool) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !is_so(link) {
+        assert!(Instant::now() < until);
+        link.tick(Instant::now()).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// And only while requests get through.
 #[test]
 fn reports_go_out_only_when_somebody_takes_them() {
     let context = Context::new();
     let pull = context.socket(zmq::PULL).unwrap();
+    pull.set_rcvtimeo(10_000).unwrap();
     pull.bind("tcp://127.0.0.1:*").unwrap();
     let endpoint = pull.get_last_endpoint().unwrap().unwrap();
-    let port = endpoint.rsplit_once(':').unwrap().1;
-    let request = || Target::plain("tcp://127.0.0.1:1");
-    let mut deaf = Link::new(request(), "", TERM, Instant::now()).unwrap();
-    assert!(!deaf.report(&wire::Report::default()));
-    let mut link = Link::new(request(), &format!("tcp://:{port}"), TERM, Instant::now()).unwrap();
-    let until = Instant::now() + Duration::from_secs(10);
-    while !link.report(&wire::Report::default()) {
-        assert!(Instant::now() < until);
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    pull.set_rcvtimeo(10_000).unwrap();
+    let report = format!("tcp://:{}", endpoint.rsplit_once(':').unwrap().1);
+    let nobody = Target::plain("tcp://127.0.0.1:1");
+    let mut deaf = Link::new(nobody, &report, TERM, Instant::now()).unwrap();
+    deaf.tick(Instant::now()).unwrap();
+    assert!(deaf.reports.is_none() && !deaf.report(&wire::Report::default()));
+    let hub = Hub::new("tcp://127.0.0.1:*");
+    let target = Target::plain(&hub.endpoint);
+    let mut link = Link::new(target, &report, TERM, Instant::now()).unwrap();
+    await_that(&mut link, |link| link.report(&wire::Report::default()));
     assert!(pull.recv_bytes(0).unwrap().is_empty());
+    drop(hub);
+    await_that(&mut link, |link| link.reports.is_none());
+}
+
+#[test]
+fn a_place_is_left_to_others_and_what_is_asked_meanwhile_is_sent_at_the_return() {
+    let hub = Hub::new("tcp://127.0.0.1:*");
+    let start = Instant::now();
+    let mut link = Link::new(Target::plain(&hub.endpoint), "", TERM, start).unwrap();
+    link.ask(hello(Asked::Hello), start);
+    let (to, id) = hub.receive();
+    hub.answer(&to, id);
+    assert_eq!(await_answer(&mut link, Duration::ZERO), Asked::Hello);
+    let until = Instant::now() + Duration::from_secs(3600);
+    link.go_away(until).unwrap();
+    link.ask(hello(Asked::Steal), Instant::now());
+    // The connection is gone.
+    let mut gone = Err(zmq::Error::EHOSTUNREACH);
+    hub.router.set_router_mandatory(true).unwrap();
+    await_that(&mut link, |_| {
+        gone = hub.router.send_multipart([to.as_slice(), &[], &[]], 0);
+        gone.is_err()
+    });
+    assert_eq!(gone, Err(zmq::Error::EHOSTUNREACH));
+    assert!(!link.is_silent());
+    assert_eq!(link.next_timeout(), Some(until));
+    link.tick(until).unwrap();
+    let (to, id) = hub.receive();
+    hub.answer(&to, id);
+    assert_eq!(await_answer(&mut link, Duration::ZERO), Asked::Steal);
 }

@@ -1,6 +1,6 @@
 //! What the loop asks the hub, and what it makes of the answers and of silence.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dhub_proto::VERSION;
 use dhub_proto::exit::Exit;
@@ -11,6 +11,9 @@ use super::{Worker, WorkerError};
 use crate::link::Answer;
 use crate::pool::{Ask, Asked, NotTaken};
 use crate::talk::{rounded, shown};
+
+/// However long the hub says.
+const AWAY_MS_MAX: u64 = 10_000;
 
 impl Worker {
     pub(super) fn ask(&mut self, now: Instant) {
@@ -24,6 +27,23 @@ impl Worker {
         while let Some(ask) = self.pool.next_ask(now) {
             self.link.ask(ask, now);
         }
+    }
+
+    /// Leaves its place to others for about so long, unless there is something that the hub has to hear.
+    fn go_away(&mut self, away_ms: u64, now: Instant) -> Result<(), WorkerError> {
+        let is_idle = self.pool.held().is_empty() && self.pool.unreported() == 0;
+        if away_ms == 0 || !is_idle || self.is_leaving() {
+            return Ok(());
+        }
+        // Not all at the same moment: half of it to one and a half.
+        let random = u64::from(dhub_proto::random_id().map_or(128, |id| id[0]));
+        let away = Duration::from_millis(away_ms.min(AWAY_MS_MAX) * (128 + random) / 256);
+        tracing::debug!(?away, "leaves its place to others");
+        Ok(self.link.go_away(now + away)?)
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving != Leaving::No || self.pool.is_draining()
     }
 
     pub(super) fn beat(&mut self, now: Instant) {
@@ -72,14 +92,18 @@ impl Worker {
             (_, reply::Body::Error(error)) => return self.refused(asked, error, now),
             (Asked::Hello, reply::Body::Welcome(_)) => self.heartbeat.hurry(),
             (Asked::Steal | Asked::Listen, reply::Body::Stolen(stolen)) => {
+                let away_ms = stolen.away_ms;
                 self.pool.parked_answered(asked, stolen, now);
+                self.go_away(away_ms, now)?;
             }
             (Asked::Complete(_), reply::Body::Completed(completed)) => {
+                let away_ms = completed.stolen.as_ref().map_or(0, |stolen| stolen.away_ms);
                 let (reported, not_taken) = self.pool.completed(completed, now);
                 if let Some(silence) = &mut self.silence {
                     silence.reported += reported;
                 }
                 not_taken.iter().for_each(|not_taken| self.tell_not_taken(not_taken));
+                self.go_away(away_ms, now)?;
             }
             (Asked::Release, reply::Body::Released(_)) => self.pool.released(),
             (Asked::Heartbeat, reply::Body::Heartbeaten(heartbeaten)) => {

@@ -29,6 +29,8 @@ const LEFT_BY_TCP: u64 = 64;
 const LEFT_BY_IPC: u64 = 24;
 
 static REFUSED: AtomicU64 = AtomicU64::new(0);
+/// Of these, for want of descriptors.
+static CROWDED_OUT: AtomicU64 = AtomicU64::new(0);
 
 /// Given up for a moment to take in a connection, and close it, when there is no other left.
 static SPARE: AtomicI32 = AtomicI32::new(-1);
@@ -37,6 +39,16 @@ static SPARE: AtomicI32 = AtomicI32::new(-1);
 /// connections that have not said who they are.
 pub fn zmq_connections_refused() -> u64 {
     REFUSED.load(Ordering::Relaxed)
+}
+
+/// How many of them for want of descriptors.
+pub fn zmq_connections_crowded_out() -> u64 {
+    CROWDED_OUT.load(Ordering::Relaxed)
+}
+
+/// Of so many descriptors, those that connections over TCP may have, together with all that are open already.
+pub fn zmq_descriptors_for_tcp(all: u64) -> u64 {
+    all - LEFT_BY_TCP.min(all / 4)
 }
 
 #[unsafe(no_mangle)]
@@ -51,7 +63,11 @@ unsafe extern "C" fn dhub_zmq_accept(
     if socket >= 0 {
         // SAFETY: libzmq's own buffer, which holds the address of the other side now.
         let is_ipc = unsafe { (*address).sa_family } == libc::AF_UNIX as libc::sa_family_t;
-        return if may_stay(socket, is_ipc) { socket } else { refuse(socket) };
+        return match (!is_ipc && has_too_many_handshakes(), has_room(socket, is_ipc)) {
+            (true, _) => refuse(socket),
+            (false, false) => crowd_out(socket),
+            (false, true) => socket,
+        };
     }
     match Error::last_os_error().raw_os_error() {
         // What libzmq knows, and what would be a bug.
@@ -74,7 +90,7 @@ unsafe extern "C" fn dhub_zmq_accept(
             // SAFETY: as above.
             match unsafe { accept(listener, address, length) } {
                 ..0 => not_now(),
-                socket => refuse(socket),
+                socket => crowd_out(socket),
             }
         }
         _ => not_now(),
@@ -92,18 +108,20 @@ unsafe fn accept(listener: c_int, address: *mut sockaddr, length: *mut socklen_t
     return unsafe { libc::accept(listener, address, length) };
 }
 
-fn may_stay(socket: c_int, is_ipc: bool) -> bool {
-    if !is_ipc && has_too_many_handshakes() {
-        return false;
-    }
+fn has_room(socket: c_int, is_ipc: bool) -> bool {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: it writes to the struct that it is given.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
         return true;
     }
     let all = limit.rlim_cur;
-    let left = if is_ipc { LEFT_BY_IPC.min(all / 8) } else { LEFT_BY_TCP.min(all / 4) };
-    u64::try_from(socket).is_ok_and(|number| number < all - left)
+    let most = if is_ipc { all - LEFT_BY_IPC.min(all / 8) } else { zmq_descriptors_for_tcp(all) };
+    u64::try_from(socket).is_ok_and(|number| number < most)
+}
+
+fn crowd_out(socket: c_int) -> c_int {
+    CROWDED_OUT.fetch_add(1, Ordering::Relaxed);
+    refuse(socket)
 }
 
 fn refuse(socket: c_int) -> c_int {

@@ -14,7 +14,7 @@ mod limits;
 mod monitor;
 mod peer;
 
-pub use accept::zmq_connections_refused;
+pub use accept::{zmq_connections_crowded_out, zmq_connections_refused, zmq_descriptors_for_tcp};
 pub use ffi::*;
 pub use limits::{
     ZMQ_EXEMPT, zmq_held_bytes, zmq_limit_bytes, zmq_limit_frame, zmq_limit_handshakes,

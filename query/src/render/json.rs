@@ -199,6 +199,8 @@ pub fn status(report: &StatusReport) -> Value {
             "requests_denied": hub.requests_denied,
             "long_requests": hub.long_requests,
             "parked": hub.parked,
+            "connections_refused": hub.connections_refused,
+            "workers_max": hub.workers_max,
         })),
     })
 }

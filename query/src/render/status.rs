@@ -38,6 +38,7 @@ pub fn status(report: &StatusReport, now: &Zoned, timeout_ms: u64, room: Room) -
     lines.extend(blocked::lines(report, &counts));
     lines.extend(report.hub.as_ref().map(hub_details));
     lines.extend(report.hub.as_ref().and_then(strangers));
+    lines.extend(report.hub.as_ref().and_then(no_room));
     // What is left of the screen, less the header and the line that says that there are more.
     let rows = room.lines.map_or(WORKERS_MAX, |all| all.saturating_sub(lines.len() + 2));
     let table = workers::table(report, timeout_ms, rows, room.columns);
@@ -106,6 +107,15 @@ fn strangers(hub: &HubInfo) -> Option<String> {
     (strangers + denied > 0).then(|| {
         let (strangers, denied) = (number(strangers), number(denied));
         format!("  {strangers} connections were not let in, {denied} requests denied to their key")
+    })
+}
+
+fn no_room(hub: &HubInfo) -> Option<String> {
+    (hub.connections_refused > 0).then(|| {
+        let (refused, workers) = (number(hub.connections_refused), number(hub.workers_max));
+        format!(
+            "  {refused} connections found no room; up to {workers} workers have tasks at a time (ulimit -Hn)"
+        )
     })
 }
 

@@ -3,6 +3,7 @@
 mod guarded;
 mod left;
 mod pbs;
+mod room;
 mod shell;
 mod slurm;
 mod ssh;

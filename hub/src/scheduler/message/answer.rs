@@ -50,6 +50,8 @@ pub struct Stolen {
     pub not_done: u64,
     pub lost: Vec<(Name, u32)>,
     pub order: Order,
+    /// It holds nothing, and others wait at the door: it is to come back later.
+    pub away: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

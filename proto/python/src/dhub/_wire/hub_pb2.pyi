@@ -302,20 +302,22 @@ class Steal(_message.Message):
     def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ..., client: _Optional[bytes] = ..., number: _Optional[int] = ..., n: _Optional[int] = ..., wait_ms: _Optional[int] = ..., lease_ms: _Optional[int] = ..., stay: bool = ..., replaces: _Optional[int] = ...) -> None: ...
 
 class Stolen(_message.Message):
-    __slots__ = ("leases", "phase", "not_done", "lost", "drain", "stop")
+    __slots__ = ("leases", "phase", "not_done", "lost", "drain", "stop", "away_ms")
     LEASES_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     NOT_DONE_FIELD_NUMBER: _ClassVar[int]
     LOST_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     STOP_FIELD_NUMBER: _ClassVar[int]
+    AWAY_MS_FIELD_NUMBER: _ClassVar[int]
     leases: _containers.RepeatedCompositeFieldContainer[Lease]
     phase: Phase
     not_done: int
     lost: _containers.RepeatedCompositeFieldContainer[Attempt]
     drain: bool
     stop: bool
-    def __init__(self, leases: _Optional[_Iterable[_Union[Lease, _Mapping]]] = ..., phase: _Optional[_Union[Phase, str]] = ..., not_done: _Optional[int] = ..., lost: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., drain: bool = ..., stop: bool = ...) -> None: ...
+    away_ms: int
+    def __init__(self, leases: _Optional[_Iterable[_Union[Lease, _Mapping]]] = ..., phase: _Optional[_Union[Phase, str]] = ..., not_done: _Optional[int] = ..., lost: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., drain: bool = ..., stop: bool = ..., away_ms: _Optional[int] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("name", "attempt", "command", "time_limit_ms", "term_ms", "dir", "env", "stdin")
@@ -604,7 +606,7 @@ class StatusReport(_message.Message):
     def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., phase: _Optional[_Union[Phase, str]] = ..., done_per_s: _Optional[float] = ..., done_per_s_overall: _Optional[float] = ..., workers: _Optional[_Iterable[_Union[WorkerInfo, _Mapping]]] = ..., workers_total: _Optional[int] = ..., missing: _Optional[_Iterable[str]] = ..., hub: _Optional[_Union[HubInfo, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[FailureGroup, _Mapping]]] = ..., slowest: _Optional[_Union[TaskInfo, _Mapping]] = ..., retrying: _Optional[int] = ...) -> None: ...
 
 class HubInfo(_message.Message):
-    __slots__ = ("version", "file", "endpoints", "uptime_ms", "commit_us", "file_bytes", "insecure", "host", "process", "handshakes_failed", "requests_denied", "long_requests", "parked")
+    __slots__ = ("version", "file", "endpoints", "uptime_ms", "commit_us", "file_bytes", "insecure", "host", "process", "handshakes_failed", "requests_denied", "long_requests", "parked", "connections_refused", "workers_max")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
@@ -618,6 +620,8 @@ class HubInfo(_message.Message):
     REQUESTS_DENIED_FIELD_NUMBER: _ClassVar[int]
     LONG_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     PARKED_FIELD_NUMBER: _ClassVar[int]
+    CONNECTIONS_REFUSED_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_MAX_FIELD_NUMBER: _ClassVar[int]
     version: str
     file: str
     endpoints: _containers.RepeatedScalarFieldContainer[str]
@@ -631,7 +635,9 @@ class HubInfo(_message.Message):
     requests_denied: int
     long_requests: int
     parked: int
-    def __init__(self, version: _Optional[str] = ..., file: _Optional[str] = ..., endpoints: _Optional[_Iterable[str]] = ..., uptime_ms: _Optional[int] = ..., commit_us: _Optional[int] = ..., file_bytes: _Optional[int] = ..., insecure: bool = ..., host: _Optional[str] = ..., process: _Optional[int] = ..., handshakes_failed: _Optional[int] = ..., requests_denied: _Optional[int] = ..., long_requests: _Optional[int] = ..., parked: _Optional[int] = ...) -> None: ...
+    connections_refused: int
+    workers_max: int
+    def __init__(self, version: _Optional[str] = ..., file: _Optional[str] = ..., endpoints: _Optional[_Iterable[str]] = ..., uptime_ms: _Optional[int] = ..., commit_us: _Optional[int] = ..., file_bytes: _Optional[int] = ..., insecure: bool = ..., host: _Optional[str] = ..., process: _Optional[int] = ..., handshakes_failed: _Optional[int] = ..., requests_denied: _Optional[int] = ..., long_requests: _Optional[int] = ..., parked: _Optional[int] = ..., connections_refused: _Optional[int] = ..., workers_max: _Optional[int] = ...) -> None: ...
 
 class FailureGroup(_message.Message):
     __slots__ = ("reason", "count", "names")

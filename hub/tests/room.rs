@@ -1,0 +1,103 @@
+//! No more workers hold tasks than there is room for, and who holds nothing gives way.
+
+mod common;
+
+use common::*;
+use dhub::scheduler::message::*;
+
+fn with_tasks(count: usize) -> Hub {
+    let mut hub = Hub::in_memory();
+    let tasks = (0..count).map(|n| task(&format!("t{n}"), &[])).collect();
+    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+    hub
+}
+
+/// A steal that may wait.
+fn ask(hub: &mut Hub, name: &str, number: u64) -> Ticket {
+    let steal = Steal { wait_ms: 20_000, stay: true, ..steal(&who(name), number, 1) };
+    let ticket = hub.ticket();
+    hub.apply(Command::Steal { ticket, who: who(name), steal });
+    ticket
+}
+
+/// What it was given, if it was answered in this turn, and whether it is to come back later.
+fn answer(answers: &[(Ticket, Answer)], ticket: Ticket) -> Option<(Vec<Name>, bool)> {
+    answers.iter().find(|(to, _)| *to == ticket).map(|(_, answer)| match answer {
+        Answer::Stolen(it) => (it.leases.iter().map(|it| it.name.clone()).collect(), it.away),
+        other => panic!("{other:?}"),
+    })
+}
+
+fn complete(hub: &mut Hub, name: &str, task: &str, want: Option<Steal>) -> Answer {
+    let outcomes = vec![outcome(task, 1, Verdict::Done)];
+    hub.ask(|ticket| Command::Complete { ticket, who: who(name), outcomes, want })
+}
+
+#[test]
+fn so_many_hold_tasks_and_the_next_gets_one_when_another_has_ended_its_own() {
+    let mut hub = with_tasks(9);
+    hub.scheduler.set_room(2);
+    let asked = ["w1", "w2", "w3", "w4"].map(|name| ask(&mut hub, name, 1));
+    let shell = ask(&mut hub, "shell", 1);
+    let answers = hub.turn();
+    let given = asked.map(|ticket| answer(&answers, ticket));
+    assert_eq!(
+        given,
+        [Some((vec!["t0".into()], false)), Some((vec!["t1".into()], false)), None, None]
+    );
+    assert_eq!(answer(&answers, shell), Some((vec!["t2".into()], false)), "it has no connection");
+    // Who holds some may have more.
+    let more = ask(&mut hub, "w1", 2);
+    assert_eq!(answer(&hub.turn(), more), Some((vec!["t3".into()], false)));
+    complete(&mut hub, "w2", "t1", None);
+    let ticket = hub.ticket();
+    hub.apply(Command::Exit { ticket, who: who("w2") });
+    let answers = hub.turn();
+    assert_eq!(answer(&answers, asked[2]), None, "it was given t4 in the turn of the outcome");
+    assert!(hub.scheduler.worker_id(&who("w3")).is_some_and(|id| {
+        hub.scheduler.worker(id).is_some_and(|worker| worker.leases.len() == 1)
+    }));
+    assert_eq!(answer(&answers, asked[3]), None);
+}
+
+#[test]
+fn who_holds_nothing_gives_way_when_others_wait_at_the_door() {
+    let mut hub = with_tasks(1);
+    let asked = ["w1", "w2", "shell"].map(|name| ask(&mut hub, name, 1));
+    let answers = hub.turn();
+    assert_eq!(answer(&answers, asked[0]), Some((vec!["t0".into()], false)));
+    hub.scheduler.set_crowded(true);
+    let answers = hub.turn();
+    assert_eq!(answer(&answers, asked[1]), Some((vec![], true)));
+    assert_eq!(answer(&answers, asked[2]), None, "it has no connection");
+    // One that comes back is sent away at once, and one whose last task has ended too.
+    let again = ask(&mut hub, "w2", 2);
+    assert_eq!(answer(&hub.turn(), again), Some((vec![], true)));
+    let holder = ask(&mut hub, "w1", 2);
+    assert_eq!(answer(&hub.turn(), holder), None, "it holds one");
+    match complete(&mut hub, "w1", "t0", Some(steal(&who("w1"), 3, 1))) {
+        Answer::Completed { stolen: Some(stolen), .. } => assert!(stolen.away, "{stolen:?}"),
+        other => panic!("{other:?}"),
+    }
+    hub.scheduler.set_crowded(false);
+    let stays = ask(&mut hub, "w2", 3);
+    assert_eq!(answer(&hub.turn(), stays), None);
+}
+
+/// Those that held tasks before count, whether they are back or not.
+#[test]
+fn after_a_restart_there_is_room_for_those_that_hold_tasks() {
+    let mut hub = Hub::on_file();
+    let tasks = vec![task("t0", &[]), task("t1", &[]), task("t2", &[])];
+    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+    for name in ["w1", "w2"] {
+        ask(&mut hub, name, 1);
+    }
+    hub.turn();
+    hub.restart();
+    hub.scheduler.set_room(2);
+    let other = ask(&mut hub, "w3", 1);
+    assert_eq!(answer(&hub.turn(), other), None);
+    complete(&mut hub, "w1", "t0", None);
+    assert_eq!(hub.state("t2"), Some(dhub::scheduler::State::Running));
+}
