@@ -395,6 +395,7 @@ impl Scheduler {
             && !planted(Bug::PauseNotAdded)
         {
             self.leases.extend_all(now - last);
+            self.workers.woke(now, now - last);
         }
         self.last_turn = Some(now);
     }

@@ -402,6 +402,13 @@ impl Workers {
     fn forget_half(&mut self, is_one: impl Fn(WorkerId, &Worker) -> bool) {
         let those = self.iter().filter(|(id, worker)| is_one(*id, worker));
         let mut those: Vec<_> = those.map(|(id, it)| (!it.left, it.last_seen, id)).collect();
+    /// The hub itself slept, for longer than some may be silent: those that live are heard of first.
+    pub fn woke(&mut self, now: Millis, slept_ms: u64) {
+        if slept_ms >= FORGET_IDLE_MS {
+            self.next_sweep = now + FORGET_IDLE_MS;
+        }
+    }
+
         those.sort_unstable();
         those.truncate(those.len().div_ceil(2));
         those.into_iter().for_each(|(_, _, id)| drop(self.take(id)));
