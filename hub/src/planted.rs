@@ -1,63 +1,77 @@
 //! Bugs to plant, so that the simulation can be seen to find them. Without the feature `planted`
 //! there are none, and nothing is left of the question.
 
-/// Named by what goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bug {
-    // In the loop; the simulation's own turn has these.
-    ReplyBeforeCommit,
-    LeavesBeforeCommit,
-    // In the scheduler.
-    NoAttemptCheck,
-    WallClockReclaim,
-    StealNotIdempotent,
-    NumberNotStored,
-    OriginalStaysParked,
-    CountOffOnRetry,
-    RetryForgetsSkipped,
-    LostWakeUp,
-    LossNotTold,
-    ForgottenSkip,
-    SkipLostAtRestart,
-    AttemptReset,
-    FailureCountedTwice,
-    HeartbeatRenewsAll,
-    PauseNotAdded,
-    UndeliveredTakesAny,
-    BackOffForgotten,
-    HoldLostAtRestart,
-    HoldForgottenByRunning,
-    AwaitedNotTold,
-    // In the delivery.
-    RepeatTakesBack,
+macro_rules! bugs {
+    ($($bug:ident)*) => {
+        /// Named by what goes wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Bug { $($bug),* }
+
+        impl Bug {
+            pub const ALL: [Bug; [$(stringify!($bug)),*].len()] = [$(Bug::$bug),*];
+        }
+    };
 }
 
-impl Bug {
-    pub const ALL: [Bug; 23] = [
-        Bug::ReplyBeforeCommit,
-        Bug::LeavesBeforeCommit,
-        Bug::NoAttemptCheck,
-        Bug::WallClockReclaim,
-        Bug::StealNotIdempotent,
-        Bug::NumberNotStored,
-        Bug::OriginalStaysParked,
-        Bug::CountOffOnRetry,
-        Bug::RetryForgetsSkipped,
-        Bug::LostWakeUp,
-        Bug::LossNotTold,
-        Bug::ForgottenSkip,
-        Bug::SkipLostAtRestart,
-        Bug::AttemptReset,
-        Bug::FailureCountedTwice,
-        Bug::HeartbeatRenewsAll,
-        Bug::PauseNotAdded,
-        Bug::UndeliveredTakesAny,
-        Bug::BackOffForgotten,
-        Bug::HoldLostAtRestart,
-        Bug::HoldForgottenByRunning,
-        Bug::AwaitedNotTold,
-        Bug::RepeatTakesBack,
-    ];
+bugs! {
+    // In the loop; the simulation's own turn has these.
+    ReplyBeforeCommit
+    LeavesBeforeCommit
+    FoldToldEarly
+    NoTickWhileBusy
+    JoinsAnother
+    // In the scheduler.
+    NoAttemptCheck
+    WallClockReclaim
+    StealNotIdempotent
+    NumberNotStored
+    OriginalStaysParked
+    CountOffOnRetry
+    RetryForgetsSkipped
+    LostWakeUp
+    LossNotTold
+    ForgottenSkip
+    SkipLostAtRestart
+    AttemptReset
+    FailureCountedTwice
+    FinalFailureRetried
+    HeartbeatRenewsAll
+    PauseNotAdded
+    UndeliveredTakesAny
+    BackOffForgotten
+    HoldLostAtRestart
+    HoldForgottenByRunning
+    UnholdNotStored
+    PriorityNotStored
+    AwaitedNotTold
+    // Of workers that are told to leave.
+    OrderNotTold
+    OrderForgotten
+    OrderShrinks
+    DrainedGetsMore
+    DrainedStaysHungry
+    // Of steals that take the place of others.
+    UnheardNotTold
+    UnheardTellsAll
+    SupersededStaysParked
+    // Of commands and the like.
+    DetailsForgottenEarly
+    DetailsLostOnAdopt
+    DetailsLostOnRetry
+    // Of tasks that are given back.
+    ReleaseTakesAll
+    OlderAttemptReleased
+    GivenBackStillCounts
+    // Of the order in which tasks are given out, and to whom.
+    PriorityIgnored
+    GivenBackGoesLast
+    TriedAgainGoesLast
+    AdjustedGoesLast
+    OldestEnabledFirst
+    NewestNewFirst
+    LastParkedFirst
+    // In the delivery.
+    RepeatTakesBack
 }
 
 #[cfg(feature = "planted")]

@@ -27,7 +27,7 @@ pub use ended::EndedJob;
 use export::ExportJob;
 use list::ListJob;
 pub use retry::RetryJob;
-use steer::SteerJob;
+pub use steer::SteerJob;
 pub use sweep::SweepJob;
 
 /// Rows or tasks a slice; a few milliseconds.

@@ -5,7 +5,9 @@
 
 use super::Scheduler;
 use super::message::*;
+use super::ready::Origin;
 use super::task::{Slot, State};
+use crate::planted::{Bug, planted};
 
 impl Scheduler {
     pub(super) fn adjust(&mut self, ticket: Ticket, names: Vec<Name>, to: Adjustment, past: &Past) {
@@ -40,7 +42,9 @@ impl Scheduler {
         if (held, priority) == (task.held, task.priority) {
             return;
         }
-        let (id, is_ready, origin) = (task.id, task.state == State::Ready, task.origin);
+        let (id, is_ready, mut origin) = (task.id, task.state == State::Ready, task.origin);
+        let is_lost = (task.held && !held && planted(Bug::UnholdNotStored))
+            || (task.priority != priority && planted(Bug::PriorityNotStored));
         // Its place depends on both.
         if is_ready {
             self.ready.remove(&mut self.tasks, slot);
@@ -48,7 +52,12 @@ impl Scheduler {
         }
         self.set_held(slot, held);
         self.tasks.get_mut(slot).priority = priority;
-        self.changes.push(Change::Adjusted { task: id, held, priority });
+        if !is_lost {
+            self.changes.push(Change::Adjusted { task: id, held, priority });
+        }
+        if planted(Bug::AdjustedGoesLast) {
+            origin = Origin::New;
+        }
         let task = self.tasks.get(slot);
         let waits_for_nothing =
             task.state == State::Waiting && task.pending == 0 && self.backoff.until(slot).is_none();

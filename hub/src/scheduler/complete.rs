@@ -131,6 +131,7 @@ impl Scheduler {
         task.failures += 1;
         task.reclaims = 0;
         task.newest = Newest::Failed;
+        let is_final = is_final && !planted(Bug::FinalFailureRetried);
         if task.failures > task.retries || is_final {
             let id = task.id;
             return self.finish(slot, State::Failed, id);
@@ -193,9 +194,9 @@ impl Scheduler {
             self.set_state(slot, State::Waiting);
         } else if state == State::Waiting && pending > 0 {
             // It has others to wait for, which takes its own time.
-            self.backoff.remove(slot);
         } else if state == State::Waiting && self.backoff.until(slot).is_none() {
             self.make_ready(slot, Origin::New);
+            self.backoff.remove(slot);
         }
     }
 }

@@ -14,6 +14,7 @@ use super::graph::{Additions, Node, Walk, find_cycle};
 use super::message::*;
 use super::ready::Origin;
 use super::task::{NONE, Slot, State, Task};
+use crate::planted::{Bug, planted};
 
 /// Steps of a walk through what waits for what that take no time to speak of.
 const NEAR_STEPS: usize = 10_000;
@@ -310,6 +311,9 @@ impl Scheduler {
         known.priority = task.priority;
         known.retries = task.retries;
         known.details_bytes = task.details.as_ref().map_or(0, |details| details.bytes());
+        if matches!(plan, Plan::Adopt(..)) && planted(Bug::DetailsLostOnAdopt) {
+            known.details_bytes = 0;
+        }
         slot
     }
 

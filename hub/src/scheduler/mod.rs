@@ -407,7 +407,8 @@ impl Scheduler {
         while !planted(Bug::BackOffForgotten)
             && let Some(slot) = self.backoff.take_due(now)
         {
-            self.make_ready(slot, Origin::GivenBack);
+            let last = planted(Bug::TriedAgainGoesLast);
+            self.make_ready(slot, if last { Origin::New } else { Origin::GivenBack });
         }
         self.send_away();
         while let Some(parked) = self.parking.take_due(now) {

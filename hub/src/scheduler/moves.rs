@@ -52,7 +52,8 @@ impl Scheduler {
 
     /// A running task is open again, ahead of others of its priority.
     pub(super) fn give_back(&mut self, slot: Slot) {
-        self.make_ready(slot, Origin::GivenBack);
+        let last = planted(Bug::GivenBackGoesLast);
+        self.make_ready(slot, if last { Origin::New } else { Origin::GivenBack });
         self.note_back(slot);
     }
 

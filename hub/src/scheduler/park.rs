@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use hashbrown::HashMap;
 
 use super::message::{Caller, Millis, Steal, Ticket, WorkerId};
+use crate::planted::{Bug, planted};
 
 #[derive(Clone, Debug)]
 pub struct ParkedSteal {
@@ -69,8 +70,11 @@ impl Parking {
     /// The first steal that wants tasks, of the workers that may have some.
     pub fn take_hungry(&mut self, may_have: impl Fn(WorkerId) -> bool) -> Option<ParkedSteal> {
         let may_have = |key: &&u64| self.steals.get(key).is_some_and(|it| may_have(it.worker));
-        let key = self.hungry.iter().find(may_have).copied()?;
-        self.take(key)
+        let key = match planted(Bug::LastParkedFirst) {
+            false => self.hungry.iter().find(may_have),
+            true => self.hungry.iter().rev().find(may_have),
+        };
+        key.copied().and_then(|key| self.take(key))
     }
 
     /// All steals that are like this.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use super::list::List;
 use super::task::{Slot, Tasks};
+use crate::planted::{Bug, planted};
 
 /// Why a task is ready, which decides its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +29,8 @@ struct Class {
 impl Class {
     fn of(tasks: &Tasks, slot: Slot) -> Self {
         let task = tasks.get(slot);
-        Self { priority: Reverse(task.priority), origin: task.origin }
+        let priority = if planted(Bug::PriorityIgnored) { 0 } else { task.priority };
+        Self { priority: Reverse(priority), origin: task.origin }
     }
 }
 
@@ -43,6 +45,8 @@ impl ReadySet {
         tasks.get_mut(slot).origin = origin;
         let list = self.classes.entry(Class::of(tasks, slot)).or_default();
         match origin {
+            Origin::Enabled if planted(Bug::OldestEnabledFirst) => list.push_back(tasks, slot),
+            Origin::New if planted(Bug::NewestNewFirst) => list.push_front(tasks, slot),
             Origin::Enabled => list.push_front(tasks, slot),
             Origin::GivenBack | Origin::New => list.push_back(tasks, slot),
         }

@@ -75,6 +75,7 @@ impl Scheduler {
         let task = self.tasks.get_mut(slot);
         // The two counters start again; the attempts go on, they fence.
         (task.failures, task.reclaims) = (0, 0);
+        task.details_bytes *= u32::from(!planted(Bug::DetailsLostOnRetry));
         for need in stored.needs.iter().skip(usize::from(planted(Bug::CountOffOnRetry))) {
             self.wait_for(slot, need);
         }

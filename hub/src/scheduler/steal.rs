@@ -32,7 +32,9 @@ impl Scheduler {
                 return self.answer(ticket, Answer::Replaced);
             }
             // A repeat takes the place of its original, and so does a newer steal.
-            if let Some(parked) = self.parking.take_caller(caller) {
+            let stays = planted(Bug::SupersededStaysParked)
+                && self.parking.number(caller) != Some(steal.number);
+            if !stays && let Some(parked) = self.parking.take_caller(caller) {
                 let repeat = parked.steal.number == steal.number;
                 let (old, ticket) = match planted(Bug::OriginalStaysParked) {
                     false => (parked.ticket, ticket),
@@ -71,7 +73,8 @@ impl Scheduler {
         caller: Option<Caller>,
         mut steal: Steal,
     ) {
-        if self.workers.get(worker).is_some_and(|worker| worker.order != Order::None) {
+        let has_order = self.workers.get(worker).is_some_and(|worker| worker.order != Order::None);
+        if has_order && !planted(Bug::DrainedStaysHungry) {
             // It gets nothing any more: it only listens.
             steal.n = 0;
         }
@@ -84,12 +87,13 @@ impl Scheduler {
 
     /// What steals whose place this one takes got, and nobody may have heard of.
     fn unheard(&self, worker: WorkerId, steal: &Steal) -> Option<Vec<Leased>> {
-        if steal.replaces == 0 {
+        if steal.replaces == 0 || planted(Bug::UnheardNotTold) {
             return None;
         }
         let worker = self.workers.get(worker)?;
+        let first = if planted(Bug::UnheardTellsAll) { 0 } else { steal.replaces };
         let unheard = |lease: &&Lease| {
-            lease.client == steal.client && (steal.replaces..steal.number).contains(&lease.number)
+            lease.client == steal.client && (first..steal.number).contains(&lease.number)
         };
         let leases = worker.leases.iter().map(|&index| self.leases.get(index)).filter(unheard);
         let leases: Vec<Leased> = leases.map(|lease| self.leased(lease)).collect();
@@ -130,7 +134,8 @@ impl Scheduler {
     /// Leases up to `n` ready tasks to the worker.
     pub(super) fn grant(&mut self, now: Millis, worker: WorkerId, steal: &Steal) -> Vec<Leased> {
         let mut leased = Vec::new();
-        let Some(to) = self.workers.get(worker).filter(|worker| worker.order == Order::None) else {
+        let may_have = |to: &&Worker| to.order == Order::None || planted(Bug::DrainedGetsMore);
+        let Some(to) = self.workers.get(worker).filter(may_have) else {
             return leased;
         };
         let (has_id, key) = (to.who.id.is_some(), to.who.key.clone());
@@ -301,7 +306,8 @@ impl Scheduler {
             return self.answer(ticket, answer);
         }
         for attempt in attempts {
-            match self.leased_to(who, own, &attempt.name, attempt.attempt) {
+            let number = if planted(Bug::OlderAttemptReleased) { 0 } else { attempt.attempt };
+            match self.leased_to(who, own, &attempt.name, number) {
                 Some(slot) => {
                     self.put_back(slot);
                     released += 1;
@@ -313,6 +319,11 @@ impl Scheduler {
                     }
                 }
             }
+        }
+        if planted(Bug::ReleaseTakesAll)
+            && let Some(own) = own
+        {
+            released += self.dismiss(own);
         }
         let not_held: HashSet<&Name> = refused.iter().map(|refused| &refused.name).collect();
         for (name, needs) in further {
@@ -355,7 +366,9 @@ impl Scheduler {
     fn put_back(&mut self, slot: Slot) {
         self.end_lease(slot);
         let task = self.tasks.get_mut(slot);
-        task.newest = Newest::Void;
+        if !planted(Bug::GivenBackStillCounts) {
+            task.newest = Newest::Void;
+        }
         self.give_back(slot);
     }
 

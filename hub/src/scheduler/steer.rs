@@ -5,13 +5,17 @@
 
 use super::Scheduler;
 use super::message::*;
+use crate::planted::{Bug, planted};
 
 impl Scheduler {
     pub(super) fn steer(&mut self, ticket: Ticket, workers: &[WorkerId], order: Order) {
         for &id in workers {
             if let Some(worker) = self.workers.get_mut(id).filter(|worker| !worker.left) {
-                worker.order = worker.order.max(order);
-                self.to_tell.push(id);
+                let least = if planted(Bug::OrderShrinks) { Order::None } else { worker.order };
+                worker.order = order.max(least);
+                if !planted(Bug::OrderNotTold) {
+                    self.to_tell.push(id);
+                }
             }
         }
         self.answer(ticket, Answer::Steered);

@@ -8,6 +8,7 @@ use hashbrown::{HashMap, HashSet};
 use super::message::{Caller, ClientId, Millis, Name, Order, Turn, UNKNOWN, Who, WorkerId};
 use super::task::NONE;
 use super::worker_quota::{Full, WorkerQuotas};
+use crate::planted::{Bug, planted};
 
 /// A worker that holds nothing and has been silent for this long is forgotten.
 const FORGET_WORKER_MS: u64 = 3_600_000;
@@ -59,7 +60,10 @@ impl Worker {
     /// What it is to do; from now on it has been told.
     pub fn take_order(&mut self) -> Order {
         self.told = self.order;
-        self.order
+        match planted(Bug::OrderForgotten) {
+            true => std::mem::take(&mut self.order),
+            false => self.order,
+        }
     }
 
     /// A parked steal of it is to be answered at once. One without an id is another process each
@@ -398,10 +402,6 @@ impl Workers {
         self.quotas.sweep();
     }
 
-    /// Of these the half that has left, or has been silent for longest.
-    fn forget_half(&mut self, is_one: impl Fn(WorkerId, &Worker) -> bool) {
-        let those = self.iter().filter(|(id, worker)| is_one(*id, worker));
-        let mut those: Vec<_> = those.map(|(id, it)| (!it.left, it.last_seen, id)).collect();
     /// The hub itself slept, for longer than some may be silent: those that live are heard of first.
     pub fn woke(&mut self, now: Millis, slept_ms: u64) {
         if slept_ms >= FORGET_IDLE_MS {
@@ -409,6 +409,10 @@ impl Workers {
         }
     }
 
+    /// Of these the half that has left, or has been silent for longest.
+    fn forget_half(&mut self, is_one: impl Fn(WorkerId, &Worker) -> bool) {
+        let those = self.iter().filter(|(id, worker)| is_one(*id, worker));
+        let mut those: Vec<_> = those.map(|(id, it)| (!it.left, it.last_seen, id)).collect();
         those.sort_unstable();
         those.truncate(those.len().div_ceil(2));
         those.into_iter().for_each(|(_, _, id)| drop(self.take(id)));

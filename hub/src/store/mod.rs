@@ -9,6 +9,7 @@ mod check;
 mod checksums;
 mod copy;
 mod damage;
+mod details;
 mod disk;
 mod files;
 mod fold;
@@ -31,7 +32,7 @@ mod watch;
 mod whose;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ use rusqlite::config::DbConfig;
 pub use beside::Orphans;
 pub use check::Scanned;
 pub use copy::{CopyError, Copying, copy_file};
+pub use details::NewDetails;
 pub use disk::fault;
 use files::{Files, Gone};
 use fold::{Batch, fold};
@@ -100,8 +102,7 @@ pub struct Store {
     behind: VecDeque<Batch>,
     behind_changes: usize,
     behind_since: Instant,
-    /// Commands and the like of tasks that the tables may not have yet.
-    details: HashMap<TaskId, (Turn, Details)>,
+    details: NewDetails,
     turn: Turn,
     /// When it was noted last that all before was safe.
     noted_at: Instant,
@@ -199,7 +200,7 @@ impl Store {
                 room => break room,
             }
         };
-        self.note_details(turn, &changes);
+        self.details.note(turn, &changes);
         if self.behind.is_empty() {
             self.behind_since = Instant::now();
         }
@@ -235,16 +236,6 @@ impl Store {
         files.map_or(Ok(()), |files| files.renew()).map_err(StoreError::Commit)
     }
 
-    fn note_details(&mut self, turn: Turn, changes: &[Change]) {
-        for change in changes {
-            if let Change::Added { id, task, .. } = change
-                && let Some(details) = &task.details
-            {
-                self.details.insert(*id, (turn, (**details).clone()));
-            }
-        }
-    }
-
     /// Hands what is behind to the thread that folds, if it has nothing to do and there is enough.
     /// The last turn that the tables have: not before then may memory forget its tasks.
     pub fn fold(&mut self) -> Result<Turn, StoreError> {
@@ -257,7 +248,7 @@ impl Store {
                 Some(Err(TryRecvError::Empty)) => return Ok(self.folded.get()),
                 Some(Err(TryRecvError::Disconnected)) | None => return Err(thread_ended()),
             }
-            self.forget_details();
+            self.details.folded(self.folded.get());
         }
         let enough = self.behind_changes >= FOLD_CHANGES;
         if !self.alone && (enough || self.fold_due().is_some_and(|due| due.is_zero())) {
@@ -307,7 +298,7 @@ impl Store {
             }
             self.folded.set(self.turn);
         }
-        self.forget_details();
+        self.details.folded(self.folded.get());
         Ok(self.turn)
     }
 
@@ -366,12 +357,6 @@ impl Store {
             self.take_back(folded.ok_or_else(thread_ended)?)?;
         }
         self.db.borrow().as_ref().map(Rc::clone).ok_or_else(thread_ended)
-    }
-
-    /// The tables have them now.
-    fn forget_details(&mut self) {
-        let folded = self.folded.get();
-        self.details.retain(|_, (turn, _)| *turn > folded);
     }
 
     /// Folds all and moves SQLite's log into the file, at a clean stop: one file has it all then.

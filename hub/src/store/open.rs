@@ -1,7 +1,7 @@
 //! Opening a file: lock it, look at what it is, bring it to this version, prepare the connection.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -26,7 +26,9 @@ use super::mark::{had_checksums, marks};
 use super::network::network_file_system;
 use super::redo::{self, Doubt, Gap, Medium, Records, Redo, RedoFile};
 use super::version::{APPLICATION_ID, VERSION, create, version};
-use super::{Batch, FINISHED, FileLock, LockError, Store, StoreError, decode, fold, move_wal};
+use super::{
+    Batch, FINISHED, FileLock, LockError, NewDetails, Store, StoreError, decode, fold, move_wal,
+};
 use crate::scheduler::Counts;
 use crate::scheduler::message::Turn;
 
@@ -227,7 +229,7 @@ impl Store {
             behind: VecDeque::new(),
             behind_changes: 0,
             behind_since: Instant::now(),
-            details: HashMap::new(),
+            details: NewDetails::default(),
             turn,
             noted_at: Instant::now(),
             folded: Cell::new(turn),

@@ -72,7 +72,7 @@ impl Store {
 
     /// What a worker needs besides the name; None: the row is not the one that was written.
     pub fn details(&self, id: TaskId) -> Result<Option<Details>, StoreError> {
-        if let Some((_, details)) = self.details.get(&id) {
+        if let Some(details) = self.details.get(id) {
             return Ok(Some(details.clone()));
         }
         let db = self.db()?;

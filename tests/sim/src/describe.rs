@@ -16,7 +16,11 @@ fn attempts<'a>(
 }
 
 fn steal(f: &mut fmt::Formatter, steal: &Steal) -> fmt::Result {
-    write!(f, "n={} number={} wait={}", steal.n, steal.number, steal.wait_ms)
+    write!(f, "n={} number={} wait={}", steal.n, steal.number, steal.wait_ms)?;
+    match steal.replaces {
+        0 => Ok(()),
+        first => write!(f, " replaces {first}"),
+    }
 }
 
 fn stolen(f: &mut fmt::Formatter, stolen: &Stolen) -> fmt::Result {
@@ -26,7 +30,10 @@ fn stolen(f: &mut fmt::Formatter, stolen: &Stolen) -> fmt::Result {
         write!(f, ", lost:")?;
         attempts(f, stolen.lost.iter().map(|(name, attempt)| (name, *attempt)))?;
     }
-    Ok(())
+    match stolen.order {
+        Order::None => Ok(()),
+        order => write!(f, ", {order:?}"),
+    }
 }
 
 fn refusals(f: &mut fmt::Formatter, refused: &[Refused]) -> fmt::Result {
@@ -42,6 +49,7 @@ impl Display for Brief<'_, Ask> {
             Ask::Command(command) => Brief(command).fmt(f),
             Ask::Sweep { selection, deed } => write!(f, "{deed:?} all {selection:?}"),
             Ask::Retry { selection, done } => write!(f, "retry {selection:?} done={done}"),
+            Ask::Steer { workers, order } => write!(f, "{order:?} {workers:?}"),
         }
     }
 }

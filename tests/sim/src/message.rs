@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use dhub::convert::{Deed, Selection};
-use dhub::scheduler::message::{Answer, Command};
+use dhub::scheduler::message::{Answer, Command, Name, Order, Steal, Who};
 
 /// A process that talks to the hub.
 pub type PeerId = usize;
@@ -32,6 +32,21 @@ pub enum Ask {
         selection: Selection,
         done: bool,
     },
+    /// Workers by name or pattern.
+    Steer {
+        workers: Vec<Name>,
+        order: Order,
+    },
+}
+
+impl Ask {
+    /// The steal that this is, and whose.
+    pub fn steal(&self) -> Option<(&Who, &Steal)> {
+        match self {
+            Ask::Command(Command::Steal { who, steal, .. }) => Some((who, steal)),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -38,8 +38,15 @@ met! {
     TaskFailedWithRetries "failures with retries left"
     TaskRetried "tasks brought back by a retry"
     TaskSkipped "tasks skipped"
+    TaskGivenBack "tasks given back by a Release"
     TaskHeld "tasks held"
+    HeldRestored "starts of the hub with tasks that are held"
     TaskAwaited "tasks waited for that were finished meanwhile"
+    OrderTold "answers that told a worker to drain or to stop"
+    UnheardTold "steals that were told what those before them were given"
+    DetailsUnfolded "leases told with details that the tables lacked"
+    LongTogether "long requests that came while another of the kind was under way"
+    HubBusy "spells of more messages than the hub could take in"
 }
 
 #[derive(Clone, Debug, Default)]

@@ -3,26 +3,23 @@
 use dhub::scheduler::message::Millis;
 
 use crate::check::Check;
+use crate::check::details::Definitions;
 use crate::check::history::History;
 use crate::clock::{Agenda, Clock};
 use crate::hub::{Hub, Machine};
 use crate::message::{Body, Frame, PeerId, Reply};
-use crate::note;
-use crate::peer::{Act, Peer, Role, Surroundings};
+use crate::peer::{Peer, Role};
 use crate::plan::{Fault, Plan, Point};
 use crate::random::Random;
 use crate::store::Store;
 use crate::tally::{Met, Tally};
 use crate::trace::Trace;
 
+mod end;
 mod faults;
 mod network;
+mod peers;
 mod turn;
-
-/// At most this long after the last fault all must have run out: a few leases of an hour, and the
-/// longest line of processes.
-const CALM_MS_MAX: u64 = 48 * 3_600_000;
-const LOOK_MS: u64 = 5_000;
 
 enum Event {
     Arrive(Frame),
@@ -62,6 +59,7 @@ pub struct World {
     agenda: Agenda<Event>,
     random: Random,
     store: Store,
+    definitions: Definitions,
     hub: Option<Hub>,
     /// The part of its turn in which the hub is.
     part: turn::Part,
@@ -70,6 +68,8 @@ pub struct World {
     turn_at: Millis,
     turn_stamp: u64,
     suspended_until: Millis,
+    /// Until when it has more to do than it can, and how long its turns take.
+    busy: (Millis, u64),
     armed: Vec<(Point, Hit)>,
     seats: Vec<Seat>,
     history: History,
@@ -104,12 +104,14 @@ impl World {
             agenda: Agenda::new(),
             random: Random::new(seed),
             store: Store::default(),
+            definitions: Definitions::of(&plan.clients),
             hub: None,
             part: turn::Part::Receive,
             leaving: Vec::new(),
             turn_at: 0,
             turn_stamp: 0,
             suspended_until: 0,
+            busy: (0, 0),
             armed: Vec::new(),
             history: History::default(),
             tally: Tally::default(),
@@ -202,108 +204,11 @@ impl World {
         let machine = Machine {
             clock: &self.clock,
             store: &mut self.store,
+            definitions: &self.definitions,
             trace: &mut self.trace,
             tally: &mut self.tally,
         };
         (self.hub.as_mut(), machine)
-    }
-
-    // --- peers -------------------------------------------------------------------------------
-
-    fn deliver(&mut self, reply: &Reply) -> Check {
-        self.step(reply.to, Some(reply))
-    }
-
-    /// Something has happened to a peer: it does what is to be done.
-    fn step(&mut self, seat: PeerId, reply: Option<&Reply>) -> Check {
-        let mut acts = Vec::new();
-        let Some(peer) = &mut self.seats[seat].peer else {
-            return Ok(());
-        };
-        let (now, random, work) = (self.clock.now(), &mut self.random, &self.plan.work);
-        let mut at = Surroundings { now, random, work, acts: &mut acts };
-        if let Some(Reply { conn, id, body, .. }) = reply {
-            peer.answered(*conn, *id, body, &mut at);
-        }
-        let wake = peer.step(&mut at);
-        acts.into_iter().try_for_each(|act| self.act(seat, act))?;
-        if let Some(wake) = wake.map(|wake| wake.max(self.clock.now() + 1))
-            && self.seats[seat].wake_at.is_none_or(|planned| wake < planned)
-        {
-            self.seats[seat].wake_at = Some(wake);
-            self.agenda.plan(wake, Event::Wake(seat));
-        }
-        Ok(())
-    }
-
-    fn act(&mut self, seat: PeerId, act: Act) -> Check {
-        let now = self.clock.now();
-        match act {
-            Act::Send { conn, id, ask } => {
-                self.seats[seat].conn = conn;
-                self.send_to_hub(Frame { from: seat, conn, id, ask });
-            }
-            Act::Close { conn } => {
-                self.tally.note(Met::RequestRepeated);
-                self.close(seat, conn);
-            }
-            Act::Started { name, attempt } => {
-                note!(self.trace, now, "{seat}: starts {name}#{attempt}");
-                return self.history.started(seat, &name, attempt, &self.store.committed);
-            }
-            Act::Completed(outcome) => self.history.completed(&outcome),
-            Act::Created { task, merge } => return self.history.created(&task, merge),
-        }
-        Ok(())
-    }
-
-    fn start_peer(&mut self, seat: PeerId) -> Check {
-        let at = &mut self.seats[seat];
-        if at.peer.is_some() {
-            return Ok(());
-        }
-        at.life += 1;
-        at.peer = Some(Peer::new(&at.role, seat, at.life, at.steps_done));
-        note!(self.trace, self.clock.now(), "{seat}: starts as {}", at.role.name());
-        self.step(seat, None)
-    }
-
-    // --- the end -----------------------------------------------------------------------------
-
-    /// No faults any more: what has begun can end.
-    fn calm_down(&mut self) {
-        note!(self.trace, self.clock.now(), "all is calm from now on");
-        self.is_calm = true;
-        self.armed.clear();
-        self.agenda.plan(self.clock.now() + LOOK_MS, Event::Look);
-        if self.hub.is_none() {
-            self.agenda.plan(self.clock.now(), Event::StartHub);
-        }
-        for seat in 0..self.seats.len() {
-            self.seats[seat].isolated_until = 0;
-            self.agenda.plan(self.clock.now(), Event::StartPeer(seat));
-        }
-        if self.suspended_until > self.clock.now() {
-            self.resume_at(self.clock.now());
-        }
-    }
-
-    fn look(&mut self) -> Check {
-        let idle = |seat: &Seat| seat.peer.as_ref().is_some_and(Peer::is_idle);
-        let at_rest = self.hub.as_ref().is_some_and(Hub::is_at_rest);
-        if at_rest && !self.store.has_pending() && self.seats.iter().all(idle) {
-            self.is_over = true;
-            return Ok(());
-        }
-        if self.virtual_ms() > self.plan.calm_at + CALM_MS_MAX {
-            let busy = self.seats.iter().position(|seat| !idle(seat));
-            return Err(format!(
-                "{} hours without a fault, and still not at rest: hub at rest: {at_rest}, busy peer: {busy:?}",
-                CALM_MS_MAX / 3_600_000
-            ));
-        }
-        self.agenda.plan(self.clock.now() + LOOK_MS, Event::Look);
-        Ok(())
     }
 
     fn is_answer(body: &Body) -> String {

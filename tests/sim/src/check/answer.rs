@@ -1,7 +1,7 @@
-//! Nothing is said that is not committed, and nobody waits for what is there.
+//! Nothing is said that is not committed.
 
+use dhub::scheduler::State;
 use dhub::scheduler::message::*;
-use dhub::scheduler::{Scheduler, State};
 
 use super::Check;
 use crate::message::Ask;
@@ -94,15 +94,19 @@ fn task_is_there(rows: &Rows, task: &NewTask, merge: bool) -> Check {
 
 /// Stored as told, or used up since.
 fn leases_are_there(rows: &Rows, who: &Who, steal: &Steal, stolen: &Stolen) -> Check {
-    if stolen.leases.len() > steal.n as usize {
+    // What earlier steals were given is told however little this one wants.
+    if stolen.fresh && stolen.leases.len() > steal.n as usize {
         return Err(format!("{} leases for a steal of {}", stolen.leases.len(), steal.n));
     }
     let worker = rows.worker(who);
     for leased in &stolen.leases {
         let held = rows.leases.get(&leased.id).is_some_and(|lease| {
             // With client and number, or a repeat would not find it after a restart.
-            let steal = (steal.client, steal.number);
-            (lease.client, lease.number) == steal
+            let numbers = match steal.replaces {
+                0 => steal.number..=steal.number,
+                first => first..=steal.number,
+            };
+            (lease.client == steal.client && numbers.contains(&lease.number))
                 && lease.attempt == leased.attempt
                 && Some(lease.worker) == worker
         });
@@ -172,84 +176,6 @@ fn conflict_is_real(rows: &Rows, tasks: &[NewTask], name: &Name) -> Check {
     let differs = |row: &Row| Some(row.definition) != first;
     if !stored.is_some_and(differs) && definitions.all(|other| Some(other) == first) {
         return Err(format!("'{name}' is refused for a conflict that is none"));
-    }
-    Ok(())
-}
-
-/// A request that the hub keeps parked.
-pub struct Parked<'a> {
-    pub ask: &'a Ask,
-    pub since: Millis,
-}
-
-/// What is still parked after a turn had better have nothing to wait for.
-pub fn parked_have_to_wait<'a>(
-    scheduler: &Scheduler,
-    now: Millis,
-    mut parked: impl Iterator<Item = Parked<'a>>,
-) -> Check {
-    parked.try_for_each(|parked| {
-        let Ask::Command(command) = parked.ask else {
-            return Ok(());
-        };
-        match command {
-            Command::Steal { who, steal, .. } => {
-                nothing_is_ready(scheduler, who, steal)?;
-                losses_are_told(scheduler, who)?;
-                is_not_over(now, parked.since + steal.wait_ms, &format!("steal of {}", who.name))
-            }
-            Command::Wait { wait_ms, .. } => {
-                if matches!(scheduler.phase(), Phase::Stuck | Phase::Finished) {
-                    return Err("a Wait is parked although all is at rest".into());
-                }
-                is_not_over(now, parked.since + wait_ms, "Wait")
-            }
-            Command::Await { names, wait_ms, .. } => {
-                none_is_finished(scheduler, names)?;
-                is_not_over(now, parked.since + wait_ms, "Wait for tasks")
-            }
-            other => Err(format!("is not answered in its turn: {other:?}")),
-        }
-    })
-}
-
-/// No lost wake-up.
-fn nothing_is_ready(scheduler: &Scheduler, who: &Who, steal: &Steal) -> Check {
-    let ready = scheduler.counts().of(State::Ready);
-    if steal.n > 0 && ready > 0 {
-        return Err(format!("a steal of {} is parked while {ready} tasks are ready", who.name));
-    }
-    let at_rest = matches!(scheduler.phase(), Phase::Stuck | Phase::Finished);
-    if steal.n > 0 && !steal.stay && at_rest {
-        return Err(format!("a steal of {} is parked although all is at rest", who.name));
-    }
-    Ok(())
-}
-
-/// A finished task leaves memory.
-fn none_is_finished(scheduler: &Scheduler, names: &[Name]) -> Check {
-    let unfinished =
-        |name: &&Name| scheduler.find(name).is_some_and(|task| !task.state.is_finished());
-    match names.iter().find(|name| !unfinished(name)) {
-        Some(name) => Err(format!("a Wait for '{name}' is parked although that is finished")),
-        None => Ok(()),
-    }
-}
-
-fn losses_are_told(scheduler: &Scheduler, who: &Who) -> Check {
-    let worker = scheduler.worker_id(who).and_then(|id| scheduler.worker(id));
-    match worker.and_then(|worker| worker.lost().first()) {
-        Some((name, attempt)) if who.id.is_some() => Err(format!(
-            "{} is parked and is not told that it lost attempt {attempt} of '{name}'",
-            who.name
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn is_not_over(now: Millis, until: Millis, what: &str) -> Check {
-    if until <= now {
-        return Err(format!("a {what} is parked {} ms longer than it may be", now - until));
     }
     Ok(())
 }

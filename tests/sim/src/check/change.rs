@@ -37,6 +37,7 @@ pub fn check(rows: &Rows, change: &Change, cause: Cause, at: Moment) -> Check {
             let row = is_open(rows, *task)?;
             attempt_is_the_newest(row, *attempt)?;
             outcome_is_the_first(row, *attempt)?;
+            attempt_counts(row, *attempt, *how)?;
             outcome_has_a_reason(row, *how, cause)?;
             reclaim_is_due(rows, row, cause, at)
         }
@@ -174,6 +175,16 @@ fn outcome_is_the_first(row: &Row, attempt: u32) -> Check {
             "'{}': attempt {attempt} ended a second time, after {:?}",
             row.name, ended.how
         )),
+        _ => Ok(()),
+    }
+}
+
+/// What was given back unstarted comes to nothing.
+fn attempt_counts(row: &Row, attempt: u32, how: Ended) -> Check {
+    match how {
+        Ended::Done | Ended::Failed if row.given_back == attempt => {
+            Err(format!("'{}': attempt {attempt} was given back, and is {how:?}", row.name))
+        }
         _ => Ok(()),
     }
 }

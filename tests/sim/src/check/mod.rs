@@ -2,8 +2,14 @@
 
 pub mod answer;
 pub mod change;
+pub mod command;
+pub mod details;
 pub mod history;
+pub mod line;
+pub mod long;
 pub mod memory;
+pub mod orders;
+pub mod parked;
 
 use dhub::scheduler::State;
 use dhub::scheduler::message::{Command, TaskId};

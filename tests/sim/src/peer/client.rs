@@ -52,8 +52,10 @@ impl Client {
                 _ => {}
             }
         }
-        self.at += 1;
-        self.next = None;
+        if self.link.is_quiet() {
+            self.at += 1;
+            self.next = None;
+        }
     }
 
     pub fn step(&mut self, at: &mut Surroundings) -> Option<Millis> {
@@ -63,8 +65,9 @@ impl Client {
         {
             let next = *self.next.get_or_insert(at.now + pause);
             if next <= at.now {
-                let (ask, parked_ms) = ask(step);
-                self.link.ask(at.now, ask, parked_ms, at.acts);
+                for (ask, parked_ms) in asks(step) {
+                    self.link.ask(at.now, ask, parked_ms, at.acts);
+                }
                 self.next = None;
             }
         }
@@ -72,27 +75,41 @@ impl Client {
     }
 }
 
-fn ask(step: &Step) -> (Ask, u64) {
-    let command = match step {
+/// What a step asks for, and how long the hub may keep it.
+fn asks(step: &Step) -> Vec<(Ask, u64)> {
+    let (ask, parked_ms) = match step {
+        Step::Together(steps) => return steps.iter().flat_map(asks).collect(),
         Step::Create { tasks, merge } => {
-            Command::Create { ticket: 0, tasks: tasks.clone(), merge: *merge }
+            let tasks = tasks.clone();
+            (Ask::Command(Command::Create { ticket: 0, tasks, merge: *merge }), 0)
         }
-        Step::Cancel(names) => Command::Cancel { ticket: 0, names: names.clone() },
-        Step::Adjust { names, to } => Command::Adjust { ticket: 0, names: names.clone(), to: *to },
+        Step::Cancel(names) => {
+            (Ask::Command(Command::Cancel { ticket: 0, names: names.clone() }), 0)
+        }
+        Step::Adjust { names, to } => {
+            (Ask::Command(Command::Adjust { ticket: 0, names: names.clone(), to: *to }), 0)
+        }
         Step::Sweep { selection, deed } => {
-            return (Ask::Sweep { selection: selection.clone(), deed: *deed }, 0);
+            (Ask::Sweep { selection: selection.clone(), deed: *deed }, 0)
         }
         Step::Retry { selection, done } => {
-            return (Ask::Retry { selection: selection.clone(), done: *done }, 0);
+            (Ask::Retry { selection: selection.clone(), done: *done }, 0)
+        }
+        Step::Steer { workers, order } => {
+            (Ask::Steer { workers: workers.clone(), order: *order }, 0)
+        }
+        Step::Dismiss(name) => {
+            let who = Who { name: name.clone(), ..Who::default() };
+            (Ask::Command(Command::Exit { ticket: 0, who }), 0)
         }
         Step::Await { names, wait_ms } => {
             let (names, wait_ms) = (names.clone(), *wait_ms);
             let command = Command::Await { ticket: 0, names, wait_ms, output: false };
-            return (Ask::Command(command), wait_ms);
+            (Ask::Command(command), wait_ms)
         }
         Step::Wait(wait_ms) => {
-            return (Ask::Command(Command::Wait { ticket: 0, wait_ms: *wait_ms }), *wait_ms);
+            (Ask::Command(Command::Wait { ticket: 0, wait_ms: *wait_ms }), *wait_ms)
         }
     };
-    (Ask::Command(command), 0)
+    vec![(ask, parked_ms)]
 }

@@ -28,6 +28,8 @@ pub struct Shell {
     tasks: Vec<(Name, u32)>,
     /// Told to the hub, not yet acknowledged.
     telling: Option<Outcome>,
+    /// As the hub wishes: somebody starts another.
+    leaving: bool,
 }
 
 impl Shell {
@@ -37,6 +39,8 @@ impl Shell {
             Who { name: format!("host{}", seat / 2).into(), key: key(seat), ..Who::default() };
         Self {
             link: Link::new(life, plan.patience_ms),
+            // Who takes the place of one that was killed tells first that that one is gone.
+            leaving: life > 1 && plan.exits > 0,
             plan,
             seat,
             life,
@@ -63,6 +67,7 @@ impl Shell {
         self.doing = Doing::Resting { until: at.now };
         match &**answer {
             Answer::Stolen(stolen) => {
+                self.leaving = stolen.order != Order::None;
                 let leases = stolen.leases.iter();
                 self.tasks.extend(leases.map(|lease| (lease.name.clone(), lease.attempt)));
                 match self.tasks.is_empty() {
@@ -133,7 +138,7 @@ impl Shell {
 
     fn steal(&mut self, at: &mut Surroundings) {
         let who = self.who.clone();
-        if at.random.chance(self.plan.exits) {
+        if at.random.chance(self.plan.exits) || std::mem::take(&mut self.leaving) {
             return self.send(Command::Exit { ticket: 0, who }, 0, at);
         }
         self.calls += 1;

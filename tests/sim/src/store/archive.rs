@@ -24,7 +24,7 @@ impl Rows {
             reclaims: row.reclaims,
             attempt: row.attempt,
             last: row.ended(row.attempt).map(|ended| (ended.worker, ended.how)),
-            details_bytes: row.details_bytes,
+            details_bytes: row.details.as_ref().map_or(0, |details| details.bytes()),
             held: row.held,
             needs,
         }

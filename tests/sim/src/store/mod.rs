@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use dhub::scheduler::message::*;
 use dhub::scheduler::{Scheduler, State};
+use dhub::store::NewDetails;
 
 pub use rows::{LeaseRow, Moment, Row, Rows};
 
@@ -20,6 +21,7 @@ pub struct Store {
     /// What can be read: they lag behind what is committed.
     pub tables: Rows,
     behind: VecDeque<Batch>,
+    details: NewDetails,
     /// With the changes of the turn that is under way.
     pub current: Rows,
     pending: Vec<(Change, Moment)>,
@@ -41,7 +43,17 @@ impl Store {
         for (change, at) in &changes {
             self.committed.write(change, *at);
         }
+        self.details.note(turn, changes.iter().map(|(change, _)| change));
         self.behind.push_back((turn, changes));
+    }
+
+    /// What a worker needs besides the name, and whether the tables have it.
+    pub fn details(&self, id: TaskId) -> Result<(Details, bool), String> {
+        if let Some(details) = self.details.get(id) {
+            return Ok((details.clone(), false));
+        }
+        let row = self.tables.get(id).ok_or_else(|| format!("the tables lack task {id}"))?;
+        Ok((row.details.as_deref().cloned().unwrap_or_default(), true))
     }
 
     /// The tables get what was committed up to this turn.
@@ -51,12 +63,14 @@ impl Store {
                 self.tables.write(&change, at);
             }
         }
+        self.details.folded(upto);
     }
 
     /// The hub is gone, and with it what it had not committed. A start folds all that is.
     pub fn crash(&mut self) {
         self.pending.clear();
         self.behind.clear();
+        self.details = NewDetails::default();
         self.current = self.committed.clone();
         self.tables = self.committed.clone();
     }

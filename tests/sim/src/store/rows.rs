@@ -1,6 +1,7 @@
 //! The tables, as schema.sql has them, and a little more that only the checks read.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use dhub::scheduler::State;
 use dhub::scheduler::message::*;
@@ -14,7 +15,7 @@ pub struct Row {
     pub definition: u64,
     pub priority: i32,
     pub retries: u32,
-    pub details_bytes: u32,
+    pub details: Option<Rc<Details>>,
     pub attempt: u32,
     pub failures: u32,
     pub reclaims: u32,
@@ -24,6 +25,8 @@ pub struct Row {
     pub attempts: Vec<AttemptRow>,
     /// The highest attempt ever given out.
     pub leased: u32,
+    /// The last one that was given back, and not because it ended.
+    pub given_back: u32,
     /// A person has had it run again after it was done: those that needed it need it no more.
     pub redone: bool,
     /// How often it was finished before.
@@ -128,7 +131,7 @@ impl Rows {
                     definition: task.definition,
                     priority: task.priority,
                     retries: task.retries,
-                    details_bytes: task.details.as_ref().map_or(0, |details| details.bytes()),
+                    details: task.details.as_ref().map(|details| Rc::new((**details).clone())),
                     needs: needs.clone(),
                     ..missing(*id, &task.name)
                 };
@@ -173,6 +176,9 @@ impl Rows {
                 let held = self.leases.remove(task).is_some();
                 self.change(*task, |row| {
                     row.failed_at = (held && *failures > row.failures).then_some(at.now);
+                    if held && row.ended(*attempt).is_none() {
+                        row.given_back = *attempt;
+                    }
                     (row.attempt, row.failures, row.reclaims) = (*attempt, *failures, *reclaims);
                 });
             }
@@ -242,7 +248,7 @@ fn missing(id: TaskId, name: &Name) -> Row {
         definition: 0,
         priority: 0,
         retries: 0,
-        details_bytes: 0,
+        details: None,
         attempt: 0,
         held: false,
         failures: 0,
@@ -251,6 +257,7 @@ fn missing(id: TaskId, name: &Name) -> Row {
         needs: Vec::new(),
         attempts: Vec::new(),
         leased: 0,
+        given_back: 0,
         redone: false,
         reopens: 0,
         cancels: 0,

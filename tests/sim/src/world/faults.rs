@@ -27,6 +27,10 @@ impl World {
                 self.seats[seat].isolated_until = now + ms;
                 self.tally.note(Met::Isolated);
             }
+            Fault::BusyHub { ms, turn_ms } => {
+                self.busy = (now + ms, turn_ms);
+                self.tally.note(Met::HubBusy);
+            }
         }
     }
 
@@ -59,6 +63,7 @@ impl World {
         let mut machine = Machine {
             clock: &self.clock,
             store: &mut self.store,
+            definitions: &self.definitions,
             trace: &mut self.trace,
             tally: &mut self.tally,
         };
@@ -73,10 +78,14 @@ impl World {
         if self.hub.is_none() {
             return;
         }
-        self.suspended_until = at;
         if at > self.clock.now() {
             self.tally.note(Met::HubPaused);
         }
+        self.sleep_until(at);
+    }
+
+    pub(super) fn sleep_until(&mut self, at: u64) {
+        self.suspended_until = at;
         self.turn_at = u64::MAX;
         self.turn_at_latest(at);
     }

@@ -45,6 +45,10 @@ impl World {
             if self.part == Part::Receive {
                 break;
             }
+            if self.part == Part::PassTime && self.is_overloaded() {
+                self.sleep_until(self.clock.now() + self.busy.1);
+                return Ok(());
+            }
         }
         self.plan_next_turn();
         Ok(())
@@ -53,6 +57,7 @@ impl World {
     /// Carries out a part, goes on to the next one; returns the point between them.
     fn part_of_turn(&mut self) -> Result<Option<Point>, String> {
         let most = match self.random.below(4) {
+            _ if self.is_overloaded() => 1,
             0 => 1 + self.random.below(3) as usize,
             _ => usize::MAX,
         };
@@ -66,7 +71,9 @@ impl World {
                 (Part::PassTime, machine.store.has_pending().then_some(Point::AfterReceive))
             }
             Part::PassTime => {
-                hub.pass_time(&mut machine)?;
+                if !(planted(Bug::NoTickWhileBusy) && hub.is_behind()) {
+                    hub.pass_time(&mut machine)?;
+                }
                 if planted(Bug::LeavesBeforeCommit) {
                     hub.forget_finished();
                 }
@@ -109,6 +116,7 @@ impl World {
             }
             Part::Work => {
                 hub.forget_gone(&mut machine)?;
+                hub.fold_due(&mut machine)?;
                 hub.work(&mut machine)?;
                 (Part::Receive, None)
             }
@@ -144,6 +152,11 @@ impl World {
             }
         }
         true
+    }
+
+    /// More comes than it can take in, and each turn takes long.
+    fn is_overloaded(&self) -> bool {
+        self.busy.0 > self.clock.now()
     }
 
     fn is_idle(&self) -> bool {

@@ -1,0 +1,147 @@
+//! What each command leads to, looked at as it happens.
+
+use dhub::scheduler::State;
+use dhub::scheduler::message::*;
+
+use super::{Hub, Machine, Route};
+use crate::check::parked::Woken;
+use crate::check::{self, Cause, Check};
+use crate::message::Ask;
+use crate::tally::Met;
+
+impl Hub {
+    /// An answer of the command that this ticket asked for, to itself or to others.
+    pub(super) fn witness(
+        &mut self,
+        ticket: Ticket,
+        answer: &Answer,
+        own: Option<Ticket>,
+        cause: Cause,
+        at: &mut Machine,
+    ) -> Check {
+        if matches!(answer, Answer::Replaced | Answer::Joined { .. }) {
+            return self.check_replaced(ticket);
+        }
+        let Some(route) = self.routes.get(&ticket) else {
+            return Ok(());
+        };
+        let is_own = Some(ticket) == own;
+        if let Answer::Awaited { finished, .. } = answer
+            && !finished.is_empty()
+            && !is_own
+        {
+            at.tally.note(Met::TaskAwaited);
+        }
+        if let (Answer::Stolen(stolen), false) = (answer, is_own) {
+            self.waited_in_line(ticket, stolen)?;
+            self.woken_for_a_reason(route, stolen, cause, at)?;
+        }
+        let Ask::Command(command) = &*route.ask else {
+            return Ok(());
+        };
+        let Some(who) = command.who() else {
+            return Ok(());
+        };
+        let worker = self.scheduler.worker_id(who);
+        if self.orders.has_news(worker, who) {
+            at.tally.note(Met::OrderTold);
+        }
+        self.orders.tell(worker, who, answer)
+    }
+
+    /// Of the parked steals that want tasks the one that came first is given some.
+    fn waited_in_line(&self, ticket: Ticket, stolen: &Stolen) -> Check {
+        if stolen.leases.is_empty() {
+            return Ok(());
+        }
+        let is_answered =
+            |ticket: Ticket| self.answered.iter().any(|(answered, _)| *answered == ticket);
+        let wants = |(ticket, route): &(&Ticket, &Route)| {
+            let Some((who, steal)) = route.ask.steal() else {
+                return false;
+            };
+            let order = self.orders.of(self.scheduler.worker_id(who));
+            steal.n > 0 && order == Order::None && !is_answered(**ticket)
+        };
+        match self.routes.range(..ticket).find(wants) {
+            Some((_, route)) => Err(format!(
+                "{:?} is given to a steal that came after {:?}",
+                stolen.leases, route.ask
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn woken_for_a_reason(
+        &self,
+        route: &Route,
+        stolen: &Stolen,
+        cause: Cause,
+        at: &Machine,
+    ) -> Check {
+        let Some((who, steal)) = route.ask.steal() else {
+            return Ok(());
+        };
+        let id = self.scheduler.worker_id(who);
+        let worker = id.and_then(|id| self.scheduler.worker(id));
+        let now = self.now(at);
+        let timeout = self.scheduler.config().worker_timeout_ms;
+        let is_silent = worker.is_some_and(|it| who.id.is_some() && now > it.last_seen + timeout);
+        check::parked::woken_for_a_reason(Woken {
+            who,
+            steal,
+            stolen,
+            is_over: now >= route.since + steal.wait_ms,
+            is_silent,
+            is_sent_away: cause == Cause::Exit,
+            has_orders: self.orders.has_news(id, who),
+        })
+    }
+
+    /// Of two steals of one client, the one that arrived last and one that was parked.
+    fn check_replaced(&self, ticket: Ticket) -> Check {
+        let Some(replaced) = self.routes.get(&ticket) else {
+            return Ok(());
+        };
+        let is_new = ticket == self.last_ticket;
+        let client = client_of(&replaced.ask);
+        let mut others = self.routes.iter().rev().filter(|(other, route)| {
+            let answered = self.answered.iter().any(|(answered, _)| answered == *other);
+            **other != ticket && !answered && client_of(&route.ask) == client
+        });
+        let kept = match is_new {
+            true => others.next().map(|(_, route)| &*route.ask),
+            false => self.routes.get(&self.last_ticket).map(|route| &*route.ask),
+        };
+        check::answer::older_is_replaced(&replaced.ask, kept, is_new)
+    }
+
+    pub(super) fn tally(&self, change: &Change, cause: Cause, at: &mut Machine) {
+        let met = match change {
+            Change::Ended { how: Ended::Reclaimed, .. } => Met::LeaseReclaimed,
+            Change::Ended { task, attempt, .. }
+                if at.store.current.get(*task).is_some_and(|row| row.ended(*attempt).is_some()) =>
+            {
+                Met::OutcomeAfterReclaim
+            }
+            Change::Finished { state: State::Skipped, .. } => Met::TaskSkipped,
+            Change::Back { .. } if cause == Cause::Release => Met::TaskGivenBack,
+            Change::Back { task, failures, .. }
+                if at.store.current.get(*task).is_some_and(|row| row.failures < *failures) =>
+            {
+                Met::TaskFailedWithRetries
+            }
+            Change::Reopened { .. } => Met::TaskRetried,
+            Change::Adjusted { held: true, .. } => Met::TaskHeld,
+            _ => return,
+        };
+        at.tally.note(met);
+    }
+}
+
+fn client_of(ask: &Ask) -> Option<ClientId> {
+    match ask {
+        Ask::Command(Command::Steal { steal, .. }) => steal.client,
+        _ => None,
+    }
+}
