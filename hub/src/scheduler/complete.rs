@@ -3,7 +3,6 @@
 use super::Scheduler;
 use super::backoff::delay_ms;
 use super::message::*;
-use super::ready::Origin;
 use super::task::{Newest, Slot, State};
 use crate::planted::{Bug, planted};
 
@@ -194,8 +193,6 @@ impl Scheduler {
             self.set_state(slot, State::Waiting);
         } else if state == State::Waiting && pending > 0 {
             // It has others to wait for, which takes its own time.
-        } else if state == State::Waiting && self.backoff.until(slot).is_none() {
-            self.make_ready(slot, Origin::New);
             self.backoff.remove(slot);
         }
     }
