@@ -50,6 +50,7 @@ bugs! {
     OrderShrinks
     DrainedGetsMore
     DrainedStaysHungry
+    OrderOutlivesExit
     // Of steals that take the place of others.
     UnheardNotTold
     UnheardTellsAll
@@ -66,6 +67,7 @@ bugs! {
     PriorityIgnored
     GivenBackGoesLast
     TriedAgainGoesLast
+    RestartForgetsWhoCameBack
     AdjustedGoesLast
     OldestEnabledFirst
     NewestNewFirst

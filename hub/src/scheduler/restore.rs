@@ -100,7 +100,8 @@ impl Scheduler {
         for (_, slot) in open.tasks {
             let task = self.tasks.get(slot);
             if task.state == State::Waiting && task.pending == 0 {
-                let origin = if task.attempt > 0 { Origin::GivenBack } else { Origin::New };
+                let came_back = task.attempt > 0 && !planted(Bug::RestartForgetsWhoCameBack);
+                let origin = if came_back { Origin::GivenBack } else { Origin::New };
                 self.make_ready(slot, origin);
             }
         }

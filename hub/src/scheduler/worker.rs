@@ -331,7 +331,9 @@ impl Workers {
         self.forget_lost(id);
         if let Some(worker) = self.by_id.get_mut(&id) {
             worker.left = true;
-            (worker.order, worker.told) = (Order::None, Order::None);
+            if !planted(Bug::OrderOutlivesExit) {
+                (worker.order, worker.told) = (Order::None, Order::None);
+            }
         }
     }
 

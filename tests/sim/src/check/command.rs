@@ -93,6 +93,16 @@ fn released(
             None => Ok(()),
         };
     };
+    let more_needs = |change: &Change| match change {
+        Change::Needs { task, .. } => Some(*task).filter(|task| !held.contains(task)),
+        _ => None,
+    };
+    if let Some(task) = changes.iter().find_map(more_needs) {
+        return Err(format!(
+            "'{}' is not given back, and gets more to wait for",
+            name_of(rows, task)
+        ));
+    }
     let back = back(changes);
     if let Some(&task) = back.symmetric_difference(held).next() {
         let name = name_of(rows, task);
