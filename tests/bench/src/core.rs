@@ -268,7 +268,7 @@ fn encode(answer: &Answer, dialect: Dialect) -> Option<Vec<u8>> {
     match dialect {
         Dialect::Dwork => dwork::encode(answer, "bench", 1),
         Dialect::Native(id) => {
-            let details = |_| Ok::<_, Infallible>(Details::default());
+            let details = |_: &_| Ok::<_, Infallible>(Some(Details::default()));
             let body = convert::encode(answer, Default::default, details).expect("nothing fails");
             Some(wire::Reply { id, body }.encode_to_vec())
         }
