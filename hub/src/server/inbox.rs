@@ -159,7 +159,8 @@ impl Server {
             Ok(tag) => tag.map(Box::new),
             Err(why) => return self.refuse(&route, why),
         };
-        if route.tag.as_ref().is_some_and(|tag| self.told.look_up(tag) == Known::Another) {
+        let known = route.tag.as_ref().map_or(Known::Nothing, |tag| self.told.look_up(tag));
+        if known == Known::Another {
             let why = "the token of this request was given to another one";
             return self.refuse(&route, error(wire::ErrorCode::ErrorInvalid, why));
         }
@@ -170,7 +171,10 @@ impl Server {
         };
         let asked = asked.with_key(self.key(&route));
         match asked {
-            Asked::Command(Command::Create { .. }) if self.disk.is_full() => {
+            // But for a copy of one that was carried out.
+            Asked::Command(Command::Create { .. })
+                if self.disk.is_full() && known == Known::Nothing =>
+            {
                 self.refuse(&route, self.disk.refusal())?;
             }
             Asked::Command(command) => self.take_command(route, ticket, command)?,
