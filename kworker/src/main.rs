@@ -211,7 +211,7 @@ fn find_hub(
 ) -> Result<(Target, Welcome), Error> {
     const WAIT: Duration = Duration::from_secs(2);
     const AGAIN: Duration = Duration::from_millis(200);
-    let mut told = false;
+    let (mut told, mut was_full) = (false, false);
     let mut tell = |why: &str| {
         if !std::mem::replace(&mut told, true) {
             say(format_args!("kworker {name} · {why}; waiting for it"));
@@ -221,7 +221,7 @@ fn find_hub(
         if guardian.is_gone() {
             return Err(Error::Guardian);
         }
-        if args.wait_for_hub && until.is_some_and(|until| until <= Instant::now()) {
+        if (args.wait_for_hub || was_full) && until.is_some_and(|until| until <= Instant::now()) {
             return Err(Error::NoHubInTime);
         }
         // Looked for anew: the hub that is waited for makes its own place to be found.
@@ -243,7 +243,8 @@ fn find_hub(
                 let endpoint = target.endpoint;
                 return Err(Error::Client(ClientError::Unexpected { endpoint }));
             }
-            Err(ClientError::NoHub { .. }) if args.wait_for_hub => {
+            // One that was full is there, or is being started again.
+            Err(ClientError::NoHub { .. }) if args.wait_for_hub || was_full => {
                 tell(&format!("no hub at {} yet", target.endpoint));
             }
             // Places are taken in turns; a pool that waits for its own is none that failed.
@@ -251,6 +252,7 @@ fn find_hub(
                 if until.is_some_and(|until| until <= Instant::now()) {
                     return Err(Error::Client(error));
                 }
+                was_full = true;
                 tell(&format!("the hub at {} has no room for another pool yet", target.endpoint));
             }
             // Ours may be about to come back.

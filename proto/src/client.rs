@@ -169,10 +169,11 @@ impl Client {
         }
         let begin = Instant::now();
         let mut deadline = begin + self.timeout + parked;
+        let mut was_full = false;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(self.gives_up(self.timeout + parked));
+                return Err(self.gives_up(was_full, self.timeout + parked));
             }
             match self.one_try(&frame, id, left.min(TRY + parked)) {
                 Ok(Some(wire::Reply { body: Some(reply::Body::Error(error)), .. })) => {
@@ -191,6 +192,8 @@ impl Client {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if begin.elapsed() < LONGEST && self.hub_lives(left.min(PING)) {
                         deadline = Instant::now() + self.timeout + parked;
+                    } else {
+                        was_full |= room::is_full(&self.target.endpoint);
                     }
                 }
                 Err(source) => return Err(self.broken(source)),
@@ -198,10 +201,10 @@ impl Client {
         }
     }
 
-    fn gives_up(&mut self, waited: Duration) -> ClientError {
+    fn gives_up(&mut self, was_full: bool, waited: Duration) -> ClientError {
         let is_denied = self.is_denied();
         let denial = self.denial.take();
-        if !is_denied && room::is_full(&self.target.endpoint) {
+        if was_full && !is_denied {
             return ClientError::Full { endpoint: self.target.place(), waited };
         }
         let endpoint = self.target.place();
