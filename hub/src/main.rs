@@ -1,5 +1,7 @@
 //! dhub: start, say what was found, run until told to stop.
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,6 +22,7 @@ use dhub::store::{
     Access, CopyError, LockError, OpenError, Opened, Orphans, RescueError, Scanned, Store,
     StoreError, copy_file, fault, rescue,
 };
+use dhub_proto::disk::words;
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
 use dhub_proto::plain::plain;
@@ -71,6 +74,8 @@ enum Failure {
         "this process may open {limit} files only (ulimit -Hn); a hub needs {FILES_MIN}, and one more for each connection"
     )]
     Files { limit: u64 },
+    #[error("cannot write to standard output: {}", words(.0))]
+    Output(#[source] io::Error),
     #[error("the system refused {what}: {source}")]
     System { what: &'static str, source: std::io::Error },
 }
@@ -103,7 +108,7 @@ impl Failure {
             },
             Failure::Bind(_) | Failure::Dir(_) => Exit::Bind,
             Failure::Home(_) => Exit::Keys,
-            Failure::NoCurve => Exit::System,
+            Failure::NoCurve | Failure::Output(_) => Exit::System,
             Failure::Fatal(Fatal::Store(error)) if error.is_damage() => Exit::FileUnusable,
             Failure::Fatal(Fatal::Store(_)) => Exit::Disk,
             Failure::Fatal(Fatal::Socket(_)) | Failure::System { .. } | Failure::Files { .. } => {
@@ -303,12 +308,12 @@ fn check(file: &Path, network: bool) -> Result<(), Failure> {
         Phase::Stuck => "the rest waits for names that nobody added",
         Phase::Finished => "everything is finished",
     };
-    println!("{}: sound; {}; {at}", file.display(), found(&scheduler));
+    print(format_args!("{}: sound; {}; {at}", file.display(), found(&scheduler)))?;
     if scanned.has_no_checksums() {
-        println!("  its pages have no checksums, by which damage is told: the next hub adds them");
+        print("  its pages have no checksums, by which damage is told: the next hub adds them")?;
     }
     if let Some(doubt) = doubt {
-        println!("  in doubt: {doubt}");
+        print(format_args!("  in doubt: {doubt}"))?;
     }
     store.close().map_err(|source| Failure::Restore { file: file.display().to_string(), source })
 }
@@ -316,9 +321,9 @@ fn check(file: &Path, network: bool) -> Result<(), Failure> {
 fn backup(file: &Path, to: &Path, network: bool, mode: Mode) -> Result<(), Failure> {
     let Opened { store, doubt, .. } = open_stopped(file, network)?;
     let bytes = copy_file(&store, to, mode)?;
-    println!("{} copied to {} ({bytes} bytes)", file.display(), to.display());
+    print(format_args!("{} copied to {} ({bytes} bytes)", file.display(), to.display()))?;
     if let Some(doubt) = doubt {
-        println!("  in doubt: {doubt}");
+        print(format_args!("  in doubt: {doubt}"))?;
     }
     store.close().map_err(|source| Failure::Restore { file: file.display().to_string(), source })
 }
@@ -328,19 +333,27 @@ fn save(file: &Path, to: &Path, mode: Mode) -> Result<(), Failure> {
     let rescued = rescue(file, to, mode, &since())?;
     let name = |path: &Path| path.display().to_string();
     let list = |what: &str, lines: &[String]| {
-        lines.iter().for_each(|line| println!("  {what}  {}", plain(line)));
+        lines.iter().try_for_each(|line| print(format_args!("  {what}  {}", plain(line))))
     };
     let store = Store::open(to, &since(), true)?.store;
     let unread = |source| Failure::Restore { file: name(to), source };
     let scheduler = dhub::server::restore(&store, &Options::default()).map_err(unread)?;
-    println!("{} saved to {}: {}", name(file), name(to), found(&scheduler));
-    list("lost task", &rescued.tasks);
-    list("lost     ", &rescued.lost);
-    list("in doubt ", &rescued.doubt);
+    print(format_args!("{} saved to {}: {}", name(file), name(to), found(&scheduler)))?;
+    list("lost task", &rescued.tasks)?;
+    list("lost     ", &rescued.lost)?;
+    list("in doubt ", &rescued.doubt)?;
     store.close().map_err(unread)?;
     match rescued.is_whole() {
         true => Ok(()),
         false => Err(Failure::Incomplete { file: name(file) }),
+    }
+}
+
+/// To standard output; whoever stopped to read it has seen enough.
+fn print(line: impl Display) -> Result<(), Failure> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        _ => Ok(()),
     }
 }
 

@@ -281,3 +281,15 @@ impl Worker {
         say(format_args!("kworker {} · {text}", self.config.name));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_takes_no_output_is_told_by_the_exit_code() {
+        let start = |errno| WorkerError::Start { source: io::Error::from_raw_os_error(errno) };
+        assert_eq!(start(28).exit(), Exit::Disk);
+        assert_eq!(start(13).exit(), Exit::System);
+    }
+}

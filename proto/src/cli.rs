@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::{ColorChoice, Command, Parser};
 
 use crate::completion;
+use crate::disk::{Fault, words};
 use crate::exit::Exit;
 use crate::{manual, say};
 
@@ -75,8 +76,9 @@ fn write_manual(command: Command, dir: &Path) -> Exit {
     match manual::write(command, dir) {
         Ok(()) => Exit::Ok,
         Err(error) => {
-            say(format_args!("cannot write manual pages into {}: {error}", dir.display()));
-            Exit::System
+            let why = words(&error);
+            say(format_args!("cannot write manual pages into {}: {why}", dir.display()));
+            if Fault::of(&error).is_some() { Exit::Disk } else { Exit::System }
         }
     }
 }

@@ -99,8 +99,7 @@ fn close(db: Connection, real: &Path) -> Result<(), StoreError> {
 fn open_again(real: &Path, network: bool) -> Result<Connection, StoreError> {
     let access = Access { network, mends: true, ..Access::default() };
     let opened = open_connection(real, access, false);
-    let (db, _) =
-        opened.map_err(|error| StoreError::Commit(io::Error::other(error.to_string())))?;
+    let (db, _) = opened.map_err(|error| StoreError::Commit(io::Error::other(error)))?;
     Ok(db)
 }
 

@@ -13,6 +13,7 @@ use rusqlite::backup::{Backup, StepResult};
 use super::Store;
 use super::check::problems;
 use super::copy::{open_part, target};
+use super::disk::words;
 use super::files::{Files, Gone, How};
 use super::fold::{Batch, fold};
 use super::mark::{mark_copy, marks};
@@ -36,9 +37,9 @@ pub struct Saved {
 
 #[derive(Debug, thiserror::Error)]
 enum SaveError {
-    #[error("{0}")]
+    #[error("{}", words(.0))]
     Io(#[from] io::Error),
-    #[error("{0}")]
+    #[error("{}", words(.0))]
     Sqlite(#[from] rusqlite::Error),
     #[error("what is left of the file is not sound: {0}")]
     Unsound(String),

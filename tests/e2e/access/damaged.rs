@@ -96,7 +96,7 @@ fn a_key_that_could_not_be_handed_out_is_not_valid() {
     let hub = Guarded::start();
     let new = "dhub access new ada --role work --to -";
     let said = hub.space.run("sh", &["-c", &format!("{new} >/dev/full")]);
-    said.exits(9).says(&["standard output", "taken back"]);
+    said.exits(24).says(&["standard output", "the disk is full", "taken back"]);
     let listed = hub.dhub(&["access", "list", "--json"]).json();
     let keys = listed["keys"].as_array().unwrap();
     let ada = keys.iter().find(|key| key["name"] == "ada").unwrap();

@@ -118,6 +118,20 @@ exec dhub check small/run.db"
 }
 
 #[test]
+fn a_file_that_is_gone_from_a_full_disk_is_saved_elsewhere() {
+    let space = Space::new();
+    let script = format!(
+        "mkdir tmp; export TMPDIR=$PWD/tmp
+{HUB}
+dquery create a > told.txt; cat /dev/zero > small/zeros 2> zeros.txt; rm small/run.db
+wait $hub; [ $? = 27 ] || exit 97
+exec dhub check tmp/run.db.saved-*"
+    );
+    let Some(output) = on_small(&space, "size=3m", &script) else { return };
+    output.exits(0).prints(&["sound; 1 task"]);
+}
+
+#[test]
 fn copies_keys_and_reports_say_it_in_the_same_words() {
     let space = Space::new();
     let start = HUB.replace("small/run.db", "run.db");
@@ -137,6 +151,8 @@ fn copies_keys_and_reports_say_it_in_the_same_words() {
         ("dhub backup run.db small/copy.db", "small/copy.db"),
         ("dhub rescue run.db small/copy.db", "small/copy.db"),
         ("dhub access list > /dev/full", "standard output"),
+        ("dhub check run.db > /dev/full", "standard output"),
+        ("dhub backup run.db other.db > /dev/full", "standard output"),
     ] {
         says_so(on_small(&space, "size=16k", &format!("{full}\nexec {verb}")), name, FULL);
     }

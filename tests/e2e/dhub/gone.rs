@@ -197,8 +197,8 @@ fn if_it_cannot_be_saved_anywhere_that_is_said_with_each_reason() {
     let end = hub.end();
     end.exits(Exit::FileGone as i32).says(&[
         "it could not be saved: ",
-        "/tmp: No such",
-        "/home: No such",
+        "/tmp: no such",
+        "/home: no such",
     ]);
     end.says(&["dhub rescue "]);
 }

@@ -108,7 +108,7 @@ fn a_steal_that_cannot_be_printed_is_given_back() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = hub.command("dquery");
     command.args(["steal", "-q"]).stdout(full).stderr(Stdio::null());
-    assert_eq!(command.status().unwrap().code(), Some(9));
+    assert_eq!(command.status().unwrap().code(), Some(24));
     assert_eq!(hub.state("a"), "ready");
 }
 
