@@ -24,8 +24,10 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// 0: there was none.
     pub fn of_errno(errno: i32) -> Option<Self> {
-        match Errno::from_raw_os_error(errno) {
+        let errno = (errno > 0).then(|| Errno::from_raw_os_error(errno))?;
+        match errno {
             Errno::NOSPC => Some(Self::Full),
             Errno::DQUOT => Some(Self::Quota),
             Errno::ROFS => Some(Self::ReadOnly),

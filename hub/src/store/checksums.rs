@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use super::check::problems;
 use super::copy::new_part;
 use super::mark::mark_checksums;
-use super::open::{Access, open_connection, wal_path};
+use super::open::{Access, beside, open_connection, wal_path};
 use super::part::{Part, parent};
 use super::{Store, StoreError, move_wal, thread_ended};
 
@@ -71,6 +71,9 @@ impl Store {
                 Ok(()) => tracing::info!("the pages of {file} have checksums now"),
                 Err(without) => tracing::warn!("the pages of {file} have no checksums: {without}"),
             }
+        } else {
+            // Of a hub that was killed when the copy had taken its place: nothing is in it.
+            let _ = fs::remove_dir(beside(&real, PART));
         }
         *self.db.get_mut() = Some(Rc::new(db));
         Ok(())
