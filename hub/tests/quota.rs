@@ -18,6 +18,14 @@ fn ask_steal(hub: &mut Hub, who: &Who, wait_ms: u64) -> Ticket {
     ticket
 }
 
+/// A hub that is awake all the time.
+fn pass(hub: &mut Hub, seconds: u64) {
+    for _ in 0..seconds {
+        hub.now += 1_000;
+        hub.turn();
+    }
+}
+
 fn workers(hub: &Hub) -> usize {
     hub.scheduler.workers().count()
 }
@@ -41,8 +49,7 @@ fn ids_by_the_thousand_that_are_given_nothing_are_forgotten_and_never_stored() {
     hub.turn();
     // The last ones are those that are known.
     assert!(hub.scheduler.worker_id(&numbered("evil", 59_999)).is_some());
-    hub.now += 60_000;
-    hub.turn();
+    pass(&mut hub, 61);
     assert_eq!((workers(&hub), stored(&hub)), (0, 0));
     for number in 0..2_000 {
         ask_steal(&mut hub, &numbered("", number), 0);
@@ -230,7 +237,6 @@ fn clients_of_a_key_are_bounded_too() {
     let said = hub.ask(steal_as(100_000, "evil"));
     assert!(matches!(said, Answer::Error { code: Code::Busy, .. }), "{said:?}");
     assert!(matches!(hub.ask(steal_as(100_000, "")), Answer::Stolen(_)));
-    hub.now += 150_000;
-    hub.turn();
+    pass(&mut hub, 150);
     assert!(matches!(hub.ask(steal_as(100_000, "evil")), Answer::Stolen(_)), "for two minutes");
 }

@@ -70,9 +70,12 @@ fn who_holds_nothing_gives_way_when_others_wait_at_the_door() {
     let answers = hub.turn();
     assert_eq!(answer(&answers, asked[1]), Some((vec![], true)));
     assert_eq!(answer(&answers, asked[2]), None, "it has no connection");
-    // One that comes back is sent away at once, and one whose last task has ended too.
+    // One that comes back before it should is kept until then, whether it knows what it was told or not.
     let again = ask(&mut hub, "w2", 2);
+    assert_eq!(answer(&hub.turn(), again), None);
+    hub.now += 1_000;
     assert_eq!(answer(&hub.turn(), again), Some((vec![], true)));
+    // One whose last task has ended is sent away, too.
     let holder = ask(&mut hub, "w1", 2);
     assert_eq!(answer(&hub.turn(), holder), None, "it holds one");
     match complete(&mut hub, "w1", "t0", Some(steal(&who("w1"), 3, 1))) {

@@ -8,6 +8,7 @@ use std::ffi::{c_int, c_void};
 
 use rusqlite::ffi::*;
 
+use crate::log;
 use crate::page::{PAGE_BYTES, Page, Seen, seal};
 use crate::state::State;
 
@@ -85,7 +86,13 @@ pub unsafe fn begin(file: *mut sqlite3_file) -> c_int {
     read
 }
 
-pub static METHODS: sqlite3_io_methods = sqlite3_io_methods {
+pub static METHODS: sqlite3_io_methods = METHODS_OF_FILE;
+
+/// Those of SQLite's log.
+pub static LOG_METHODS: sqlite3_io_methods =
+    sqlite3_io_methods { xRead: Some(read_log), xWrite: Some(write_log), ..METHODS_OF_FILE };
+
+const METHODS_OF_FILE: sqlite3_io_methods = sqlite3_io_methods {
     iVersion: 1,
     xClose: Some(close),
     xRead: Some(read),
@@ -190,6 +197,30 @@ unsafe extern "C" fn write(
     seal(number, &mut state.buffer);
     let sealed = state.buffer.as_ptr().cast::<c_void>();
     hand_on_file!(file.xWrite(sealed, size, at), SQLITE_IOERR_WRITE)
+}
+
+unsafe extern "C" fn read_log(
+    file: *mut sqlite3_file,
+    to: *mut c_void,
+    size: c_int,
+    at: sqlite3_int64,
+) -> c_int {
+    hand_on_file!(file.xRead(to, size, at), SQLITE_IOERR_READ)
+}
+
+unsafe extern "C" fn write_log(
+    file: *mut sqlite3_file,
+    from: *const c_void,
+    size: c_int,
+    at: sqlite3_int64,
+) -> c_int {
+    let mut end: sqlite3_int64 = 0;
+    if hand_on_file!(file.xFileSize(&mut end), SQLITE_IOERR_FSTAT) == SQLITE_OK {
+        // SAFETY: as `state` asks for.
+        log::note(unsafe { state(file) }.path(), at.max(0) as u64, end.max(0) as u64);
+    }
+    // It goes on all the same: what was written stays in memory, to be saved.
+    hand_on_file!(file.xWrite(from, size, at), SQLITE_IOERR_WRITE)
 }
 
 unsafe extern "C" fn truncate(file: *mut sqlite3_file, size: sqlite3_int64) -> c_int {

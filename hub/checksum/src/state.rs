@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::page::{PAGE_BYTES, Page, RESERVED_BYTES, Seen, look};
@@ -59,6 +59,10 @@ impl State {
             told: HashSet::new(),
             damaged: HashSet::new(),
         }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// By the first page, or as much of it as there is. If its checksum fits, or would but for a byte, it has one:

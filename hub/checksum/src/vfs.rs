@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::ffi::*;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::file::{BELOW_AT, Handle, IS_SUMMED, MEND, METHODS, begin, file_below};
+use crate::file::{BELOW_AT, Handle, IS_SUMMED, LOG_METHODS, MEND, METHODS, begin, file_below};
 use crate::page::RESERVED_BYTES;
 use crate::state::State;
 
@@ -210,8 +210,9 @@ unsafe extern "C" fn open_file(
     flags: c_int,
     out_flags: *mut c_int,
 ) -> c_int {
-    // Logs, journals and what is temporary: the file is that of the VFS below, and so are its methods.
-    if flags & SQLITE_OPEN_MAIN_DB == 0 || name.is_null() {
+    // Journals and what is temporary: the file is that of the VFS below, and so are its methods.
+    let is_log = flags & SQLITE_OPEN_WAL != 0;
+    if (flags & SQLITE_OPEN_MAIN_DB == 0 && !is_log) || name.is_null() {
         return hand_on!(vfs.xOpen(name, file, flags, out_flags), SQLITE_CANTOPEN);
     }
     // SAFETY: SQLite gives room of `szOsFile` bytes; without methods it will not call `close`.
@@ -229,8 +230,8 @@ unsafe extern "C" fn open_file(
         }
         let path = PathBuf::from(OsStr::from_bytes(CStr::from_ptr(name).to_bytes()));
         (*file.cast::<Handle>()).state = Box::into_raw(Box::new(State::new(path)));
-        (*file).pMethods = &METHODS;
+        (*file).pMethods = if is_log { &LOG_METHODS } else { &METHODS };
     }
     // SAFETY: it was filled just now.
-    if opened == SQLITE_OK { unsafe { begin(file) } } else { opened }
+    if opened == SQLITE_OK && !is_log { unsafe { begin(file) } } else { opened }
 }

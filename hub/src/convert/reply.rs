@@ -5,9 +5,6 @@ use dhub_proto::wire::{self, reply};
 
 use crate::scheduler::message::*;
 
-/// How long a worker that holds nothing should leave its place to others.
-const AWAY_MS: u64 = 1_000;
-
 pub fn phase(phase: Phase) -> wire::Phase {
     match phase {
         Phase::Empty => wire::Phase::Empty,

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::task::State;
-pub use answer::{Answer, Code, Leased, Phase, Refused, Stolen};
+pub use answer::{AWAY_MS, Answer, Code, Leased, Phase, Refused, Stolen};
 pub use change::{Change, Ended};
 pub use command::Command;
 

@@ -510,6 +510,9 @@ impl Scheduler {
 
     fn stolen(&mut self, worker: WorkerId, leases: Vec<Leased>) -> Stolen {
         let away = leases.is_empty() && self.is_in_the_way(worker);
+        if let Some(worker) = self.workers.get_mut(worker).filter(|_| away) {
+            worker.sent_away = self.last_turn;
+        }
         let lost = self.workers.take_lost(worker);
         let order = self.workers.get_mut(worker).map(Worker::take_order).unwrap_or_default();
         Stolen {

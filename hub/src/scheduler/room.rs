@@ -12,6 +12,11 @@ fn is_idle(workers: &Workers, id: WorkerId) -> bool {
     workers.get(id).is_some_and(|it| it.who.id.is_some() && it.leases.is_empty())
 }
 
+fn is_in_the_way(workers: &Workers, id: WorkerId, now: Millis) -> bool {
+    let sent_away = workers.get(id).and_then(|it| it.sent_away);
+    is_idle(workers, id) && sent_away.is_none_or(|at| now >= at + AWAY_MS)
+}
+
 impl Scheduler {
     /// How many workers with connections may hold tasks at the same time.
     pub fn set_room(&mut self, workers: usize) {
@@ -27,9 +32,9 @@ impl Scheduler {
         self.holders < self.holders_max || !is_idle(&self.workers, id)
     }
 
-    /// Is it to come back later?
+    /// Is it to come back later? Who asks again before is not told again at once: it may not know the word.
     pub(super) fn is_in_the_way(&self, id: WorkerId) -> bool {
-        self.is_crowded && is_idle(&self.workers, id)
+        self.is_crowded && is_in_the_way(&self.workers, id, self.last_turn.unwrap_or(0))
     }
 
     /// The first parked steal that may be given something.
@@ -42,8 +47,8 @@ impl Scheduler {
         if !self.is_crowded {
             return;
         }
-        let workers = &self.workers;
-        let is_one = |it: &ParkedSteal| it.steal.n > 0 && is_idle(workers, it.worker);
+        let (workers, now) = (&self.workers, self.last_turn.unwrap_or(0));
+        let is_one = |it: &ParkedSteal| it.steal.n > 0 && is_in_the_way(workers, it.worker, now);
         for parked in self.parking.take_if(is_one) {
             let stolen = self.stolen(parked.worker, Vec::new());
             self.answer(parked.ticket, Answer::Stolen(stolen));

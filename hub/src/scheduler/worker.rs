@@ -42,6 +42,8 @@ pub struct Worker {
     /// What it is to do, and what of that it has been told.
     pub order: Order,
     pub told: Order,
+    /// When it was told last to leave its place to others for a while.
+    pub sent_away: Option<Millis>,
 }
 
 /// Names of lost attempts told at a time; the rest comes with the next answer.
@@ -202,6 +204,7 @@ impl Workers {
             left: false,
             order: Order::None,
             told: Order::None,
+            sent_away: None,
         };
         self.put(id, worker);
     }

@@ -38,7 +38,7 @@ impl Server {
     /// Takes in what has arrived, from all sockets in turn.
     pub(super) fn receive(&mut self) -> Result<(), Fatal> {
         self.gate.serve(&self.sockets)?;
-        self.let_guests_rest(Instant::now());
+        self.end_rest();
         let (mut messages, mut bytes) = (0, 0);
         let mut quiet = false;
         let begin = Instant::now();
@@ -81,7 +81,7 @@ impl Server {
         if let Some(guest) = guest {
             let now = Instant::now();
             self.share.took(guest, begin, now);
-            self.let_guests_rest(now);
+            self.begin_rest(now);
         }
         Ok(())
     }

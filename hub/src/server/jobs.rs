@@ -64,6 +64,10 @@ impl Jobs {
         }
     }
 
+    pub fn has_guests(&self) -> bool {
+        self.running.has_guests() || self.ended.has_guests()
+    }
+
     pub fn tell_ended(&mut self, routes: Vec<Route>, job: EndedJob) {
         // Nobody is there any more.
         if let Some(route) = routes.first() {

@@ -10,16 +10,24 @@ use crate::socket::Socket;
 const SHORT: Duration = Duration::from_millis(25);
 
 impl Server {
-    /// As the share has it now.
-    pub(super) fn let_guests_rest(&mut self, now: Instant) {
-        match self.share.rest(now) {
-            None => self.wake_guests(),
-            Some(rest) if rest >= SHORT && !self.stopping => {
-                for user in self.share.let_rest() {
-                    zmq_sys::zmq_rest(user.to_string().as_bytes(), true);
-                }
+    /// When the rest is over; but what others asked for is read first, once, or who asks most would be
+    /// heard again before them, and begin the next rest.
+    pub(super) fn end_rest(&mut self) {
+        if self.share.rest(Instant::now()).is_some() {
+            return;
+        }
+        let waits = !self.outbox.questions.is_empty() || self.jobs.has_guests();
+        if !(waits && self.share.has_turn_for_others()) {
+            self.wake_guests();
+        }
+    }
+
+    /// Those that have spent the share just now.
+    pub(super) fn begin_rest(&mut self, now: Instant) {
+        if self.share.rest(now).is_some_and(|rest| rest >= SHORT) && !self.stopping {
+            for user in self.share.let_rest() {
+                zmq_sys::zmq_rest(user.to_string().as_bytes(), true);
             }
-            Some(_) => {}
         }
     }
 

@@ -86,7 +86,7 @@ impl Room {
         let (files, workers) = (files.unwrap_or(u64::MAX), workers.unwrap_or(usize::MAX));
         format!(
             "no room for more connections: this process may open {files} files. Up to {workers} workers have tasks at \
-             a time, the others wait and take turns; for more, raise the limit (ulimit -Hn) and start the hub again"
+             a time, the others wait until one of these has nothing to run; for more, raise the limit (ulimit -Hn) and start the hub again"
         )
     }
 }

@@ -9,6 +9,8 @@ use crate::gate::User;
 
 /// After so much time spent for guests, so many times as much without.
 const REST: u32 = 5;
+/// But no more than this at a time: it is for all of them, whoever spent it.
+const REST_MAX: Duration = Duration::from_millis(500);
 /// Others are at work until so long after their last request.
 const AT_WORK: Duration = Duration::from_millis(500);
 
@@ -24,6 +26,8 @@ pub struct Share {
     spent: HashMap<User, Duration>,
     /// From these nothing is received.
     resting: Vec<User>,
+    /// The last rest has ended, and those who waited through it were served first.
+    is_over: bool,
     /// What is taken in just now is work, or a sign of life.
     is_excused: bool,
 }
@@ -73,9 +77,15 @@ impl Share {
         !self.resting.is_empty()
     }
 
+    /// Whether others that waited through the rest have their turn before those that rested.
+    pub fn has_turn_for_others(&mut self) -> bool {
+        self.has_resting() && !std::mem::replace(&mut self.is_over, true)
+    }
+
     /// The rest is over: for these.
     pub fn wake(&mut self) -> Vec<User> {
         self.spent.clear();
+        self.is_over = false;
         std::mem::take(&mut self.resting)
     }
 
@@ -83,7 +93,7 @@ impl Share {
     pub fn spent(&mut self, since: Instant, now: Instant) {
         let at_work = self.work.is_some_and(|work| now < work + AT_WORK);
         let from = self.rest(now).map_or(now, |rest| now + rest);
-        self.rest = at_work.then_some(from + (now - since) * REST);
+        self.rest = at_work.then_some((from + (now - since) * REST).min(now + REST_MAX));
     }
 
     /// How long nothing more is to be read for them; None: now.

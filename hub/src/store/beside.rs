@@ -31,7 +31,11 @@ impl Orphans {
             found => found.is_err(),
         };
         let logs = [wal_path(file), redo_path(file)].into_iter();
-        let logs: Vec<_> = logs.filter(|path| bytes(path).is_ok_and(|bytes| bytes > 0)).collect();
+        // What is no file is told of when it is to be opened.
+        let is_one = |path: &PathBuf| {
+            fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+        };
+        let logs: Vec<_> = logs.filter(is_one).collect();
         (!logs.is_empty()).then(|| Self { file: file.to_owned(), is_missing, logs })
     }
 }

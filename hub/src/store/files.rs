@@ -113,9 +113,16 @@ impl Files {
         let mut state = self.state();
         if state.found.is_none() {
             let found = state.files.iter_mut().find_map(|one| one.look().err());
-            state.found = found;
+            state.found = found.or_else(|| self.cut_log());
         }
         state.found.clone().map_or(Ok(()), Err)
+    }
+
+    /// One that was cut, and is as long again by what was written since.
+    fn cut_log(&self) -> Option<Gone> {
+        let path = beside(&self.real, "-wal");
+        let (from, to) = dhub_checksum::cut(&path)?;
+        Some(Gone { path, how: How::Cut { from, to } })
     }
 
     /// Is the file with this end no shorter than before? That costs a system call.

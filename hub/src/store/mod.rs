@@ -370,7 +370,8 @@ impl Store {
         if let Some(files) = &self.files {
             files.look()?;
         }
-        if let Some(redo) = self.redo.take() {
+        let redo = self.redo.take();
+        if redo.is_some() {
             if self.marked {
                 let db = self.db()?;
                 mark::mark_clean(&db).map_err(|error| self.failed(&db, error))?;
@@ -379,8 +380,6 @@ impl Store {
                 files.look()?;
                 files.loosen();
             }
-            // Left behind, it does no harm: it says whose it is, and the file says that it is clean.
-            let _ = redo.remove();
         }
         if self.file.is_some() {
             let db = self.db()?;
@@ -388,6 +387,10 @@ impl Store {
                 db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
             });
             moved.map_err(|error| self.failed(&db, error))?;
+        }
+        if let Some(redo) = redo {
+            // Left behind, it does no harm: it says whose it is, and the file says that it is clean.
+            let _ = redo.remove();
         }
         // A copy that is under way is cut off, and closes the connection as it is dropped.
         if let Some(Ok(db)) = self.db.get_mut().take().map(Rc::try_unwrap) {

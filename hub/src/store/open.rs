@@ -358,16 +358,22 @@ fn set_up(
         settle(db, file, access.network)?;
     }
     prepare(db).map_err(unusable)?;
-    if !new && !access.network {
+    move_log(db, access.checkpoint_pages, None).map_err(unusable)?;
+    Ok(new)
+}
+
+/// Moves all of SQLite's log into the file, when it is known that it belongs there.
+pub(super) fn empty_log(db: &Connection, file: &Path, access: Access) -> Result<(), OpenError> {
+    let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
+    if !access.network {
         // So that what a write left behind that was cut off is not taken for damage later.
         db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(unusable)?;
     }
-    // Not before SQLite's log is in the file: the first page may have been cut off when it was moved last.
+    // Not before: the first page may have been cut off when the log was moved last.
     if !dhub_checksum::is_summed(db) && had_checksums(db).map_err(unusable)? {
         return Err(OpenError::Header { file: file.to_owned() });
     }
-    move_log(db, access.checkpoint_pages, None).map_err(unusable)?;
-    Ok(new)
+    Ok(())
 }
 
 /// Says which journal is to be used and makes sure that it is: if the disk does not take it, SQLite
@@ -486,7 +492,7 @@ fn open_redo(
         None => Box::new(RedoFile::open(&path, access.mode)?),
         Some(open) => open(&path).map_err(io)?,
     };
-    let mut doubt = None;
+    let (mut doubt, mut behind) = (None, None);
     if is_there && !access.without_redo {
         let records = Records::read(&*medium, access.region_bytes).map_err(io)?;
         if !is_clean && records.of_another_version {
@@ -507,8 +513,13 @@ fn open_redo(
                 return Err(OpenError::RedoDamaged { file: file.to_owned(), redo: path, gap });
             }
             doubt = records.doubt(turn);
-            turn = catch_up(db, records, turn, file, &path)?.unwrap_or(turn);
+            behind = Some(records);
         }
+    }
+    // Nothing was refused: until here all files are as they were found.
+    empty_log(db, file, access)?;
+    if let Some(records) = behind {
+        turn = catch_up(db, records, turn, file, &path)?.unwrap_or(turn);
     }
     if !is_clean {
         // What is left behind its last commit must not be taken for damage later.

@@ -94,7 +94,8 @@ impl Store {
         Ok(need.map_or_else(|| lost_name(id), |need| need.name).into())
     }
 
-    /// A finished task, with all that its retry needs.
+    /// A finished task, with all that its retry needs. None: it is not finished, or its row is not what was
+    /// written, and nobody knows what it would run.
     pub fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, StoreError> {
         let db = self.db()?;
         let found = db
@@ -112,6 +113,9 @@ impl Store {
         let Some((mut task, needs, state)) = unless_damaged(found)?.flatten() else {
             return Ok(None);
         };
+        if self.details(id)?.is_none() {
+            return Ok(None);
+        }
         for need in needs {
             task.needs.push(need_or_lost(&db, need)?);
         }

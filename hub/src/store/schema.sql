@@ -64,7 +64,7 @@ CREATE TABLE attempts (
     PRIMARY KEY (task, attempt)
 ) WITHOUT ROWID;
 
--- Requests that may be sent again: each copy is told all that they did together. Kept for an hour at most.
+-- Requests that may be sent again: each copy is told all that they did together. Kept for an hour, which begins anew at a start.
 CREATE TABLE requests (
     number INTEGER PRIMARY KEY,                -- later ones have larger numbers
     key    TEXT    NOT NULL,                   -- of who asked: name#mark; empty: the owner's, or none was needed

@@ -14,7 +14,7 @@ unsafe extern "C" {
 
 /// Whether nothing is received from the connections of a user, by the id that a ZAP handler gave, by any
 /// ROUTER or PULL of this process: what it sends stays in its pipes, and then with it. For sockets that
-/// have been told of an end of it (`zmq_wake`). Where bytes are limited; never of those that are exempt.
+/// have been told of an end of it (`zmq_wake`). Where bytes are limited.
 pub fn zmq_rest(id: &[u8], rests: bool) {
     // SAFETY: the id is read only during the call.
     unsafe { dhub_zmq_rest(id.as_ptr().cast(), id.len(), rests.into()) };

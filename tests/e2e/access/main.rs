@@ -11,6 +11,7 @@ mod leases;
 mod modes;
 mod python;
 mod quota;
+mod rest;
 mod roles;
 mod secrets;
 mod stranger;

@@ -161,6 +161,10 @@ fn a_task_whose_row_is_not_what_was_written_fails_and_others_go_on() {
         assert_eq!(found.reason, "its definition is damaged", "{name}");
     }
     assert_eq!(hub.count("skipped"), 1);
+    // Nor is it given out because somebody wants it to be tried again.
+    hub.query(&["retry", "--failed"]).exits(0);
+    hub.query(&["steal", "-q", "-n", "9"]).exits(3);
+    assert_eq!((hub.count("failed"), hub.count("skipped")), (3, 1));
 }
 
 /// More than a byte: nobody knows what was there.

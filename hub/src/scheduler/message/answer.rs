@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// How long a worker that holds nothing should leave its place to others.
+pub const AWAY_MS: Millis = 1_000;
+
 /// Why one item of a request, or all of it, is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -50,7 +53,7 @@ pub struct Stolen {
     pub not_done: u64,
     pub lost: Vec<(Name, u32)>,
     pub order: Order,
-    /// It holds nothing, and others wait at the door: it is to come back later.
+    /// It holds nothing, and others wait at the door: it is to come back after `AWAY_MS`.
     pub away: bool,
 }
 

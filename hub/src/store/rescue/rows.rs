@@ -89,8 +89,8 @@ pub fn save(
 ) -> rusqlite::Result<()> {
     let transaction = to.unchecked_transaction()?;
     let last = number(from, "SELECT max(id) FROM tasks")
-        .or_else(|| number(from, &format!("SELECT max(id) FROM ({NAMES})")))
-        .or_else(|| number(from, "SELECT max(task) FROM attempts"));
+        .or_else(|| number(from, &format!("SELECT max(id) FROM ({NAMES})")));
+    // What else has numbers of tasks does not have the last ones.
     let last_task = last.unwrap_or(KEYS_GUESSED);
     let lost = copy(from, to, &TASKS, last_task)?;
     if !lost.ranges.is_empty() {
