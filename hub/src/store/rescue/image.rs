@@ -223,23 +223,23 @@ impl Originals {
 
 impl Image {
     fn open(part: Part) -> Option<Self> {
-        let first = open_part(&part).and_then(Tables::read);
+        let read = || open_part(&part).and_then(Tables::read);
+        let first = read();
         let _ = fs::remove_file(beside(&part, JOURNAL));
         if let Ok(tables) = first.as_ref()
             && tables.is_sound
         {
             return first.ok().map(|tables| Self { tables, part, wrong_sums: false });
         }
-        // Another program may have written to it, which knows no checksums.
-        let plain = open_plain_part(&part).and_then(Tables::read);
-        if let Ok(tables) = plain
-            && tables.is_sound
-        {
+        // Another program may have written to it, which knows no checksums. A connection has its file alone.
+        let first = first.map(drop);
+        let plain = open_plain_part(&part).and_then(Tables::read).ok();
+        if let Some(tables) = plain.filter(|tables| tables.is_sound) {
             // Row by row: its pages cannot be copied as they are.
             let tables = Tables { is_sound: false, ..tables };
             return Some(Self { tables, part, wrong_sums: true });
         }
-        let tables = match first {
+        let tables = match first.and_then(|()| read()) {
             Ok(tables) => tables,
             Err(_) => {
                 let patch = |is_copied| {
