@@ -69,6 +69,37 @@ fn one_at_rest_keeps_what_it_sends_and_others_go_on() {
     wait_for_none_held();
 }
 
+/// What they sent is in memory until it is read, whoever is gone.
+#[test]
+fn those_that_are_gone_are_read_whatever_rests() {
+    let _turn = limited();
+    let context = zmq::Context::new();
+    let _zap = Zap::new(&context);
+    let mut hub = Curve::new(&context, KEYS);
+    let pair = zmq::CurveKeyPair::new().unwrap();
+    let gone = hub.connect(&context, &pair);
+    echo(&hub.router, &gone, 10);
+    zmq_sys::zmq_rest(&pair.public_key, true);
+    for _ in 0..3 {
+        gone.send("last words", 0).unwrap();
+    }
+    hub.router.set_rcvtimeo(300).unwrap();
+    assert_eq!(hub.router.recv_multipart(0), Err(zmq::Error::EAGAIN), "it rests");
+    gone.set_linger(1_000).unwrap();
+    drop(gone);
+    let begin = Instant::now();
+    let mut heard = 0;
+    while heard < 3 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{heard} are heard");
+        // As at the end of a rest, of which there is another at once.
+        wake(&mut hub.router);
+        heard += u32::from(hub.router.recv_multipart(0).is_ok());
+    }
+    zmq_sys::zmq_rest(&pair.public_key, false);
+    drop(hub);
+    wait_for_none_held();
+}
+
 #[test]
 fn one_that_leaves_at_rest_leaves_nothing_behind() {
     let _turn = limited();
