@@ -125,8 +125,11 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         say!("dhub: stopped by an error of its own: {panic}");
         say!("  nothing that was acknowledged is lost; please report this");
+        dhub_proto::finish_saying();
         std::process::exit(Exit::Internal as i32);
     }));
+    // Nobody waits for who reads what is said. Without a thread for it they have to.
+    let _speaking = dhub_proto::say_in_background().ok();
     match run(&args) {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {
@@ -470,5 +473,5 @@ fn log_to_stderr(verbose: u8) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(cli::stderr_has_colors());
-    log.with_writer(std::io::stderr).init();
+    log.with_writer(|| dhub_proto::Stderr).log_internal_errors(false).init();
 }

@@ -27,7 +27,7 @@ use dhub_proto::client::{Client, ClientError};
 use dhub_proto::exit::Exit;
 use dhub_proto::find::{FindError, Target};
 use dhub_proto::wire::{self, ErrorCode, Welcome, reply, request};
-use dhub_proto::{VERSION, host_name, random_id, say, secret};
+use dhub_proto::{Stderr, VERSION, host_name, random_id, say, say_in_background, secret};
 use tracing_subscriber::EnvFilter;
 
 use crate::allocation::{Allocation, End, usable};
@@ -102,6 +102,8 @@ fn main() -> ExitCode {
             Exit::System.into()
         });
     };
+    // Tasks do not wait for who reads what is said. Without a thread for it they have to.
+    let _speaking = say_in_background().ok();
     match run(args, guardian) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -269,5 +271,5 @@ fn log(verbose: u8) {
     let level = ["warn", "info", "debug"][usize::from(verbose.min(2))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(cli::stderr_has_colors());
-    log.with_writer(io::stderr).init();
+    log.with_writer(|| Stderr).log_internal_errors(false).init();
 }

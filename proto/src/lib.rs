@@ -39,7 +39,7 @@ pub mod dwork {
 
 pub use plain::steers_terminal;
 pub use prost::Message;
-pub use say::say;
+pub use say::{Stderr, finish_saying, say, say_in_background};
 
 /// Version of the tools and of the hub; one number for all of them.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

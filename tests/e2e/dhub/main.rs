@@ -14,3 +14,4 @@ mod rescue;
 mod schema;
 mod start;
 mod stop;
+mod unread;

@@ -12,3 +12,4 @@ mod output;
 mod stop;
 mod suspend;
 mod talk;
+mod unread;
