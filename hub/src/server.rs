@@ -50,8 +50,8 @@ const STOP_MS_MAX: u64 = 1_000;
 const STOP_QUIET_MS: u64 = 100;
 /// How often the free space on disk is looked at, and what is known of workers that are gone dropped.
 const CHECK_MS: u64 = 1_000;
-/// How often it is looked whether the keys are others.
-const KEYS_MS: u64 = 500;
+/// How often it is looked whether the keys are others, and whether the sockets are there.
+const LOOK_MS: u64 = 500;
 
 /// What stops the hub.
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +125,7 @@ pub struct Server {
     room: Room,
     is_crowded: bool,
     checked: Millis,
-    keys_looked: Millis,
+    looked: Millis,
     /// When those that are gone were looked for; None: at once.
     swept: Option<Millis>,
     /// How far they were, of those that wait.
@@ -188,7 +188,7 @@ impl Server {
             room,
             is_crowded: false,
             checked: 0,
-            keys_looked: 0,
+            looked: 0,
             swept: Some(0),
             swept_upto: 0,
             busy: true,
@@ -237,7 +237,7 @@ impl Server {
 
     fn turn(&mut self) -> Result<(), Fatal> {
         // First: what comes after a key was taken back is not let in by it.
-        self.look_at_keys()?;
+        self.look_around()?;
         self.receive()?;
         self.pass_time();
         // Before anything more is acknowledged.
@@ -278,10 +278,11 @@ impl Server {
         Ok(socket::wait(&inlets.collect::<Vec<_>>(), wake, timeout_ms)?)
     }
 
-    fn look_at_keys(&mut self) -> Result<(), Fatal> {
+    fn look_around(&mut self) -> Result<(), Fatal> {
         let now = self.now();
-        if now >= self.keys_looked + KEYS_MS {
-            self.keys_looked = now;
+        if now >= self.looked + LOOK_MS {
+            self.looked = now;
+            self.sockets.iter_mut().for_each(Socket::look);
             if let Some(keys) = self.gate.look() {
                 self.take_back(&keys.revoked)?;
             }

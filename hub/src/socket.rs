@@ -15,9 +15,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use dhub_proto::access;
 use dhub_proto::disk::{Fault, words};
-use dhub_proto::endpoint::SOCKET_PATH_BYTES_MAX;
+use dhub_proto::endpoint::{self, SOCKET_PATH_BYTES_MAX};
 use dhub_proto::limits::MESSAGE_BYTES_MAX;
 use dhub_proto::parts::uninterrupted;
+use dhub_proto::private::PrivateError;
 use dhub_proto::verb::Way;
 
 use crate::gate::{DOMAIN, Security, User};
@@ -64,6 +65,8 @@ pub enum BindError {
     Port { port: u16 },
     #[error("cannot listen at {}: {}", .path.display(), words(.source))]
     Io { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     #[error("cannot make a socket: {0}")]
     Socket(#[from] zmq::Error),
 }
@@ -89,6 +92,7 @@ pub struct Socket {
     /// Who connects is on this machine.
     pub is_ipc: bool,
     files: Vec<PathBuf>,
+    adrift: Option<Adrift>,
     /// What libzmq tells of handshakes that failed, of each of the two.
     watches: Vec<Inlet>,
 }
@@ -97,6 +101,12 @@ pub struct Socket {
 pub fn limit_peers() {
     zmq_sys::zmq_limit_bytes(PEER_BYTES_MAX, ALL_BYTES_MAX);
     zmq_sys::zmq_limit_handshakes(HANDSHAKES_MAX);
+}
+
+/// Its files are gone, and what listened there was let go.
+struct Adrift {
+    /// Why they cannot be made again was said.
+    is_told: bool,
 }
 
 impl Socket {
@@ -119,6 +129,56 @@ impl Socket {
                 self.endpoint = format!("tcp://{host}:{port}");
             }
         }
+    }
+
+    /// If somebody removed its files, as a logout does with the directory that they are in, they are made
+    /// again: at one look it lets go, since that removes what has their names by then, from the next on it
+    /// tries to listen anew. Connections go on meanwhile.
+    pub fn look(&mut self) {
+        let [request, report] = self.files.as_slice() else { return };
+        match self.adrift {
+            None if request.exists() && report.exists() => {}
+            None => {
+                for (inlet, endpoint) in self.ends() {
+                    // One that listened nowhere has nothing to let go.
+                    let _ = uninterrupted(|| inlet.socket.unbind(endpoint));
+                }
+                self.adrift = Some(Adrift { is_told: false });
+            }
+            Some(Adrift { is_told }) => match self.listen_anew() {
+                Ok(()) => {
+                    tracing::warn!("{} was removed; it is there again", request.display());
+                    self.adrift = None;
+                }
+                Err(error) => {
+                    if !is_told {
+                        tracing::warn!(
+                            "{} was removed, and tried again: {error}",
+                            request.display()
+                        );
+                    }
+                    self.adrift = Some(Adrift { is_told: true });
+                }
+            },
+        }
+    }
+
+    fn listen_anew(&self) -> Result<(), BindError> {
+        if let [request, ..] = self.files.as_slice() {
+            endpoint::remake_socket_dir(request)?;
+            try_socket(request)?;
+        }
+        for (inlet, endpoint) in self.ends() {
+            // What came of an earlier try.
+            let _ = uninterrupted(|| inlet.socket.unbind(endpoint));
+            let failed = |source| BindError::Bind { endpoint: endpoint.to_owned(), source };
+            uninterrupted(|| inlet.socket.bind(endpoint)).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn ends(&self) -> [(&Inlet, &str); 2] {
+        [(&self.router, &self.endpoint), (&self.pull, &self.report)]
     }
 
     /// Some users rest no more.
@@ -167,6 +227,7 @@ impl Socket {
             security: security(keys),
             is_ipc: false,
             files: Vec::new(),
+            adrift: None,
             watches,
         })
     }
@@ -200,6 +261,7 @@ impl Socket {
             security: security(keys),
             is_ipc: true,
             files: vec![path.to_owned(), report_path],
+            adrift: None,
             watches,
         })
     }

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs, UdpSocket};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
+
 use crate::limits::PORT;
 use crate::private::{self, PrivateError};
 
@@ -10,10 +12,15 @@ use crate::private::{self, PrivateError};
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 const ADVICE: &str = "set XDG_RUNTIME_DIR to a directory of yours";
 
-/// `$XDG_RUNTIME_DIR/dhub`, else a directory of this user below the temporary directory.
+/// `$XDG_RUNTIME_DIR/dhub`, if there is such a directory and it can be written to; else a directory of
+/// this user below the temporary directory. A shell may have the variable of another session or user.
 pub fn socket_dir() -> PathBuf {
-    match std::env::var_os("XDG_RUNTIME_DIR") {
-        Some(dir) if Path::new(&dir).is_absolute() => Path::new(&dir).join("dhub"),
+    let is_usable = |dir: &Path| {
+        let has = |rights| rustix::fs::access(dir, rights).is_ok();
+        dir.is_absolute() && dir.is_dir() && has(Access::WRITE_OK | Access::EXEC_OK)
+    };
+    match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
+        Some(dir) if is_usable(&dir) => dir.join("dhub"),
         _ => std::env::temp_dir().join(format!("dhub-{}", rustix::process::getuid().as_raw())),
     }
 }
@@ -23,6 +30,11 @@ pub fn make_socket_dir() -> Result<PathBuf, PrivateError> {
     let path = socket_dir();
     private::make_dir(&path, ADVICE)?;
     Ok(path)
+}
+
+/// The same for a directory in which this socket was.
+pub fn remake_socket_dir(socket: &Path) -> Result<(), PrivateError> {
+    socket.parent().map_or(Ok(()), |dir| private::make_dir(dir, ADVICE))
 }
 
 /// Makes sure that nobody else can enter the directory that a hub's socket is in.

@@ -236,10 +236,12 @@ fn only(dir: Option<&Path>) -> Result<Target, FindError> {
     here.append(&mut away);
     match here.as_slice() {
         [hub] => by_access(hub.path.clone()),
-        [] => Err(match gone.pop() {
-            Some(hub) => gone_error(&hub),
-            None => FindError::None { dir: dir.unwrap_or(Path::new("~/.dhub")).to_owned() },
-        }),
+        [] => match gone.pop() {
+            // Its socket is gone, as with the session of who started it. Who answers, the key tells.
+            Some(hub) if hub.access.endpoints.iter().any(|it| answers(it)) => by_access(hub.path),
+            Some(hub) => Err(gone_error(&hub)),
+            None => Err(FindError::None { dir: dir.unwrap_or(Path::new("~/.dhub")).to_owned() }),
+        },
         several => {
             let choice =
                 |hub: &Found| format!("--access {}  ({})", hub.path.display(), hub.about());

@@ -1,5 +1,6 @@
 //! The hub as a process: how it starts, refuses to start, and stops.
 
+mod adrift;
 mod checksums;
 mod damage;
 mod disk;

@@ -352,6 +352,9 @@ def _only() -> Target:
         raise SeveralHubs("several of your hubs run; choose one:\n  " + "\n  ".join(choices))
     if gone:
         access, about = gone[-1]
+        # Its socket is gone, as with the session of who started it. Who answers, the key tells.
+        if any(_answers(endpoint) for endpoint in access.endpoints):
+            return access.target()
         raise NoHub(f"the hub of {about} is gone\n  start it again with: dhub -f {access.file or 'FILE'}")
     raise NoHub(
         f"none of your hubs runs (looked on this machine and in {directory()})\n"
