@@ -1,12 +1,19 @@
 //! How long a batch system lets this pool run.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// What is left when the pool has left: for the batch system's own doings, and clocks that differ.
 const MARGIN: Duration = Duration::from_secs(30);
 /// Of a short allocation: one in so many parts.
 const MARGIN_PART: u32 = 10;
+/// How long a cluster's server that is down may keep the pool waiting.
+const SQUEUE: Duration = Duration::from_secs(10);
 
 /// A job of Slurm that this process belongs to.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,11 +65,26 @@ pub fn usable(left: Duration) -> Duration {
 }
 
 fn squeue(job: &str) -> Result<String, String> {
-    let output = Command::new("squeue")
+    let failed = |error| format!("squeue: {error}");
+    let child = Command::new("squeue")
         .args(["-h", "-j", job, "-o", "%L"])
         .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("squeue: {error}"))?;
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(failed)?;
+    let group = Pid::from_child(&child);
+    let (send, answer) = channel();
+    thread::spawn(move || {
+        // Nobody may wait for it any more.
+        let _ = send.send(child.wait_with_output());
+    });
+    let Ok(output) = answer.recv_timeout(SQUEUE) else {
+        let _ = kill_process_group(group, Signal::KILL);
+        return Err(format!("squeue has not answered for {} s", SQUEUE.as_secs()));
+    };
+    let output = output.map_err(failed)?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => Err(format!("squeue: {}", String::from_utf8_lossy(&output.stderr).trim())),

@@ -10,6 +10,7 @@
 mod code;
 mod commands;
 mod find;
+pub mod interpreter;
 mod place;
 mod script;
 mod words;
@@ -213,6 +214,20 @@ mod tests {
                 // sed completes the last line, $(...) drops its end.
                 assert_eq!(printed.trim_end_matches('\n'), name.trim_end_matches('\n'), "{script}");
             }
+        }
+    }
+
+    #[test]
+    fn variables_of_the_script_are_its_own() {
+        for (script, printed) in [
+            ("slot=mine; printf %s \"${slot}\"", "mine"),
+            ("slot=mine; printf %s ${slot}-{slot}", "mine-7"),
+            ("worker=w; printf %s \"${worker}{attempt}${worker:-{}}\"", "w3w"),
+            ("sh -c 'slot=inner; printf %s ${slot}'", "inner"),
+            ("printf %s \\${slot}", "$7"),
+        ] {
+            let program = program(Some(script), &[]).unwrap();
+            assert_eq!(run(&program, "name"), printed, "{script}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The guardian: the process that people start, and that does nothing but look after the pool.
 //!
-//! The pool is its child, the same program in a process group of its own, so that a terminal's
-//! Ctrl-C reaches it once: from here. Whichever of the two is killed, the other one notices, and no
+//! The pool is its child, the same program in a session of its own, so that a terminal's Ctrl-C reaches
+//! it once, from here, and that its tasks have no terminal: one that asks there would be stopped for ever. Whichever of the two is killed, the other one notices, and no
 //! process of a task is left: both are subreapers. The pool's standard input is a pipe that only the
 //! guardian holds; its end says that the guardian is gone. It is not a signal (PDEATHSIG) because
 //! that would kill the pool before it has killed its tasks and given them back.
@@ -49,6 +49,13 @@ impl Guardian {
         Some(Self { pid })
     }
 
+    /// Leaves the terminal.
+    pub fn leave_terminal(&self) {
+        if let Err(error) = rustix::process::setsid() {
+            tracing::debug!(%error, "no session of its own");
+        }
+    }
+
     /// The process that people started.
     pub fn pid(&self) -> u32 {
         self.pid
@@ -83,8 +90,7 @@ pub fn guard() -> io::Result<ExitCode> {
     if let Some(name) = args.next() {
         command.arg0(name);
     }
-    let pool =
-        command.args(args).env(VARIABLE, id().to_string()).stdin(pipe).process_group(0).spawn()?;
+    let pool = command.args(args).env(VARIABLE, id().to_string()).stdin(pipe).spawn()?;
     if let Err(error) = rustix::thread::set_name(THREAD_NAME) {
         tracing::debug!(%error, "no other name");
     }

@@ -102,6 +102,7 @@ fn main() -> ExitCode {
             Exit::System.into()
         });
     };
+    guardian.leave_terminal();
     // Tasks do not wait for who reads what is said. Without a thread for it they have to.
     let _speaking = say_in_background().ok();
     match run(args, guardian) {

@@ -30,12 +30,22 @@ pub fn variables<'a>(who: &'a Who) -> impl Iterator<Item = (&'static str, String
     PLACES.iter().map(|place| (place.variable, (place.value)(who)))
 }
 
+impl Place {
+    /// `${slot}` is a variable of the shell that reads it, if one does.
+    pub fn is_placeholder(&self, follows_dollar: bool) -> bool {
+        !follows_dollar || self.written == "{}"
+    }
+}
+
 /// The first placeholder: what is before it, it, what is after it.
 fn split(bytes: &[u8]) -> Option<(&[u8], &'static Place, &[u8])> {
     (0..bytes.len()).filter(|&at| bytes[at] == b'{').find_map(|at| {
         let (before, from) = bytes.split_at(at);
         let is_here = |it: &&Place| from.starts_with(it.written.as_bytes());
         let place = PLACES.iter().find(is_here)?;
+        if !place.is_placeholder(before.ends_with(b"$")) {
+            return None;
+        }
         Some((before, place, &from[place.written.len()..]))
     })
 }
@@ -67,6 +77,7 @@ mod tests {
         let fill = |text: &str| fill(OsStr::new(text), &who).into_string().unwrap();
         assert_eq!(fill("{}"), "a {slot} {}");
         assert_eq!(fill("x{attempt}{{worker}-{slot}{x}{"), "x3{w-7{x}{");
+        assert_eq!(fill("${slot} $ {slot} ${}"), "${slot} $ 7 $a {slot} {}");
         assert!(has_place(OsStr::new("a{slot}")) && !has_place(OsStr::new("a{name}{ }")));
     }
 }

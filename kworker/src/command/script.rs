@@ -3,7 +3,7 @@
 //! If that place is misjudged (a here-document, a `case` inside `$(...)`), the word comes out wrong,
 //! but is still not run.
 
-use super::place::PLACES;
+use super::place::{self, PLACES};
 
 /// Where in a script something stands, as far as quoting goes.
 #[derive(Clone, Copy, PartialEq)]
@@ -20,19 +20,20 @@ pub fn refer(script: &str) -> String {
     let mut out = String::with_capacity(script.len() + 16);
     let mut places = vec![Place::Plain(0)];
     let mut rest = script;
-    let mut word_starts = true;
+    let (mut word_starts, mut follows_dollar) = (true, false);
     while let Some(c) = rest.chars().next() {
         let place = places.last().copied().unwrap_or(Place::Plain(0));
-        let found = PLACES.iter().find_map(|it| Some((it, rest.strip_prefix(it.written)?)));
-        if let Some((placeholder, after)) = found {
+        let is_here =
+            |it: &&place::Place| it.is_placeholder(follows_dollar) && rest.starts_with(it.written);
+        if let Some(placeholder) = PLACES.iter().find(is_here) {
             let (before, behind) = match place {
                 Place::Plain(_) | Place::Backticks => ("\"", "\""),
                 Place::Double => ("", ""),
                 Place::Single => ("'\"", "\"'"),
             };
             out.extend([before, "${", placeholder.variable, "}", behind]);
-            rest = after;
-            word_starts = false;
+            rest = &rest[placeholder.written.len()..];
+            (word_starts, follows_dollar) = (false, false);
             continue;
         }
         let mut taken = c.len_utf8();
@@ -59,6 +60,7 @@ pub fn refer(script: &str) -> String {
             }
             _ => {}
         }
+        follows_dollar = c == '$' && taken == 1;
         word_starts = rest.starts_with("$(") || " \t\n;&|()`".contains(c);
         out.push_str(&rest[..taken]);
         rest = &rest[taken..];

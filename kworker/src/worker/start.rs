@@ -1,12 +1,15 @@
 //! Starting tasks, and what comes of those that cannot be started.
 
 use std::io;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dhub_proto::wire::{self, Lease, Outcome};
 use rustix::io::Errno;
 
 use super::{Worker, WorkerError};
+use crate::command::interpreter;
 use crate::setting::NotStarted;
 use crate::talk::shown;
 
@@ -51,6 +54,13 @@ impl Worker {
         let slot = self.processes.free_slot();
         let (start, shell) = self.config.setting.start(&self.config.program, lease, slot)?;
         let mut result = self.processes.start(start, now);
+        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            let (start, _) = self.config.setting.start(&self.config.program, lease, slot)?;
+            if let Some(why) = lacks(&start.command) {
+                let error = io::Error::new(io::ErrorKind::NotFound, why);
+                return Err(NotStarted::Task(error));
+            }
+        }
         // No file, no program, a script without its first line: a shell knows what to do, or to say.
         if let (Err(error), Some(command)) = (&result, shell)
             && !is_of_the_system(error)
@@ -68,6 +78,12 @@ impl Worker {
             _ => NotStarted::Task(error),
         })
     }
+}
+
+/// What the program lacks that is there.
+fn lacks(command: &Command) -> Option<String> {
+    let dir = command.get_current_dir().unwrap_or(Path::new("."));
+    dir.is_dir().then(|| interpreter::missing(&dir.join(command.get_program()))).flatten()
 }
 
 /// Trouble of this machine, not of the task: others may still start it, or it later.

@@ -300,3 +300,20 @@ fn wrong_command_lines() {
     space.run("kworker", &["--sheel", "x"]).exits(2).says(&["--shell"]);
     space.run("kworker", &["--help"]).exits(0).prints(&["Exit codes:", "--until-done"]);
 }
+
+#[test]
+fn a_script_with_windows_line_ends_is_told() {
+    let hub = Hub::start();
+    hub.write("win.sh", "#!/bin/sh\r\necho hi\r\n");
+    hub.write("none.sh", "#!/none/python3\n");
+    hub.sh("chmod +x win.sh none.sh").exits(0);
+    for name in ["./win.sh", "./none.sh"] {
+        hub.query(&["create", name]).ok();
+    }
+    hub.worker(&["-j1", "--until-done"]).end().exits(1);
+    let reason = |name: &str| hub.show(name)["attempts"][0]["reason"].as_str().map(str::to_owned);
+    let said = reason("./win.sh").expect("a reason");
+    assert!(said.contains("Windows line ends") && said.contains("sed -i"), "{said}");
+    let said = reason("./none.sh").expect("a reason");
+    assert!(said.contains("is a script for /none/python3, which is not here"), "{said}");
+}

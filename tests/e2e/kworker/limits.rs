@@ -137,20 +137,37 @@ fn before_the_end_of_its_slurm_job() {
     leaves_in_time(&hub, pool, Duration::from_secs(6));
 }
 
+/// Pools in a job of a Slurm that does not tell its end but by this `squeue`.
+fn in_slurm<'a>(hub: &'a Hub, squeue: &str) -> impl Fn(&[&str]) -> Process + use<'a> {
+    std::fs::create_dir(hub.path("bin")).unwrap();
+    hub.write("bin/squeue", format!("#!/bin/sh\n{squeue}\n"));
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(hub.path("bin/squeue"), mode).unwrap();
+    let path = format!("{}:{}", hub.path("bin").display(), std::env::var("PATH").unwrap());
+    move |args| {
+        let mut command = hub.command("kworker");
+        command.env("SLURM_JOB_ID", "4711").env("PATH", &path).args(args);
+        Process::start(command)
+    }
+}
+
+#[test]
+fn a_squeue_that_hangs_keeps_no_pool() {
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    let pool = in_slurm(&hub, "echo $$ >asked; sleep 1000");
+    let said = pool(&["-j", "1", "--until-done", "--shell", "true"]).end();
+    said.exits(0).says(&["squeue has not answered for 10 s; better say --time-limit"]);
+    let asked = std::fs::read_to_string(hub.path("asked")).unwrap();
+    let there = std::path::Path::new("/proc").join(asked.trim());
+    eventually("squeue to be gone", || (!there.exists()).then_some(()));
+}
+
 #[test]
 fn older_slurms_are_asked_for_the_end() {
     let hub = Hub::start();
     hub.query(&["create", "a"]).ok();
-    std::fs::create_dir(hub.path("bin")).unwrap();
-    hub.write("bin/squeue", "#!/bin/sh\ntest \"$*\" = '-h -j 4711 -o %L' && echo 0:05\n");
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(hub.path("bin/squeue"), mode).unwrap();
-    let path = format!("{}:{}", hub.path("bin").display(), std::env::var("PATH").unwrap());
-    let pool = |args: &[&str]| {
-        let mut command = hub.command("kworker");
-        command.env("SLURM_JOB_ID", "4711").env("PATH", &path).args(args);
-        Process::start(command)
-    };
+    let pool = in_slurm(&hub, "test \"$*\" = '-h -j 4711 -o %L' && echo 0:05");
     let script = "echo $$ >pid; sleep 1000";
     leaves_in_time(&hub, pool(&["-j", "1", "--shell", script]), Duration::from_secs(5));
     // Who says something else knows better.
