@@ -27,8 +27,9 @@ use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
 use dhub_proto::plain::plain;
 use dhub_proto::private::{Mode, PrivateError};
+use dhub_proto::signal::is_ignored;
 use dhub_proto::{access, cli, limits, secret};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 /// To standard error.
 macro_rules! say {
@@ -419,12 +420,14 @@ fn found(scheduler: &Scheduler) -> String {
     text
 }
 
-/// SIGINT and SIGTERM set the flag and make the descriptor readable.
+/// SIGINT, SIGTERM and the end of the terminal set the flag and make the descriptor readable.
 fn catch_signals() -> Result<(Arc<AtomicBool>, UnixStream), Failure> {
     let system = |source| Failure::System { what: "to catch signals", source };
     let stop = Arc::new(AtomicBool::new(false));
     let (wake, write) = UnixStream::pair().map_err(system)?;
-    for signal in [SIGINT, SIGTERM] {
+    // nohup means it.
+    let hangup = Some(SIGHUP).filter(|&signal| !is_ignored(signal));
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(system)?;
         let write = write.try_clone().map_err(system)?;
         signal_hook::low_level::pipe::register(signal, write).map_err(system)?;

@@ -203,7 +203,9 @@ impl Socket {
     ) -> Result<Self, BindError> {
         let mut watches = Vec::new();
         let mut bind_one = |kind, endpoint: &str| -> Result<Inlet, BindError> {
-            bind_open(open_one(context, kind, keys, Way::Any, &mut watches)?, endpoint)
+            let socket = open_one(context, kind, keys, Way::Any, &mut watches)?;
+            socket.set_ipv6(endpoint::takes_ipv6(endpoint))?;
+            bind_open(socket, endpoint)
         };
         let router = bind_one(zmq::ROUTER, endpoint)?;
         let bound = last_endpoint(&router, endpoint)?;

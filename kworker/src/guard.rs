@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use std::{env, ffi::CStr};
 
 use dhub_proto::say;
+use dhub_proto::signal::is_ignored;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{
     Pid, RawPid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, kill_process, setrlimit, wait,
@@ -26,7 +27,7 @@ use signal_hook::consts::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
 use crate::children::{Children, adopt_orphans};
-use crate::signal::{die_of, is_ignored};
+use crate::signal::die_of;
 
 /// Has the guardian's process number, for the pool alone: tasks do not see it.
 pub const VARIABLE: &str = "DHUB_GUARDIAN";

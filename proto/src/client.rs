@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use prost::Message;
 
+use crate::endpoint;
 use crate::find::Target;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::parts::uninterrupted;
@@ -299,6 +300,7 @@ pub fn open(
 ) -> Result<zmq::Socket, zmq::Error> {
     let socket = context.socket(kind)?;
     socket.set_linger(0)?;
+    socket.set_ipv6(endpoint::is_ipv6(&target.endpoint))?;
     socket.set_maxmsgsize(MESSAGE_BYTES_MAX as i64)?;
     socket.set_reconnect_ivl(50)?;
     socket.set_reconnect_ivl_max(1000)?;

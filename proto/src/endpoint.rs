@@ -1,6 +1,6 @@
 //! Where a hub is found when nobody says so: in a directory of this user that only it can enter.
 
-use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
@@ -98,6 +98,28 @@ fn is_here(address: &IpAddr) -> bool {
     address.is_loopback() || UdpSocket::bind((*address, 0)).is_ok()
 }
 
+/// Whether it is an address of IPv6, which libzmq has to be told.
+pub fn is_ipv6(endpoint: &str) -> bool {
+    endpoint.starts_with("tcp://[")
+}
+
+/// Whether what listens there is reached by IPv6 too: all addresses are of both kinds, where there are both.
+pub fn takes_ipv6(endpoint: &str) -> bool {
+    is_ipv6(endpoint)
+        || endpoint.starts_with("tcp://*:") && UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok()
+}
+
+/// A name that has addresses of IPv6 only becomes the first of them.
+pub fn with_address(endpoint: String) -> String {
+    let all = if is_ipv6(&endpoint) { Vec::new() } else { addresses(&endpoint) };
+    match (all.first(), endpoint.rsplit_once(':')) {
+        (Some(address), Some((_, port))) if all.iter().all(IpAddr::is_ipv6) => {
+            format!("tcp://[{address}]:{port}")
+        }
+        _ => endpoint,
+    }
+}
+
 /// Where reports go, for a hub that answers at `request` and named `report` in its Welcome.
 /// "tcp://:6126" leaves the host to the client, who alone knows how it got here.
 pub fn report_endpoint(request: &str, report: &str) -> Option<String> {
@@ -108,11 +130,14 @@ pub fn report_endpoint(request: &str, report: &str) -> Option<String> {
     Some(format!("tcp://{host}:{port}"))
 }
 
-/// Accepts what people type: `host`, `host:port` or a whole endpoint.
+/// Accepts what people type: `host`, `host:port`, `[address]:port`, an address, or a whole endpoint.
 pub fn parse(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
         return Err("an endpoint is needed, for example tcp://127.0.0.1:6125".into());
+    }
+    if let Ok(address) = text.trim_matches(['[', ']']).parse::<Ipv6Addr>() {
+        return Ok(format!("tcp://[{address}]:{PORT}"));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
         return Ok(match text.rsplit_once(':') {
@@ -149,6 +174,9 @@ mod tests {
     fn endpoints_as_people_type_them() {
         assert_eq!(parse("login3").unwrap(), "tcp://login3:6125");
         assert_eq!(parse("login3:7000").unwrap(), "tcp://login3:7000");
+        assert_eq!(parse("::1").unwrap(), "tcp://[::1]:6125");
+        assert_eq!(parse("[fe80::7]").unwrap(), "tcp://[fe80::7]:6125");
+        assert_eq!(parse("[::1]:7000").unwrap(), "tcp://[::1]:7000");
         assert_eq!(parse("tcp://login3").unwrap(), "tcp://login3:6125");
         assert_eq!(parse("ipc:///run/x.sock").unwrap(), "ipc:///run/x.sock");
         assert!(parse("tcp://login3:70000").is_err());

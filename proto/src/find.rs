@@ -131,6 +131,7 @@ impl HubOptions {
             }
             (server, access) => (server.clone(), access.clone()),
         };
+        let server = server.map(endpoint::with_address);
         if let Some((name, why)) = server.as_deref().and_then(endpoint::unknown_name) {
             return Err(FindError::Name { name, why });
         }

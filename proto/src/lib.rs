@@ -22,6 +22,7 @@ pub mod role;
 pub mod room;
 mod say;
 pub mod secret;
+pub mod signal;
 pub mod verb;
 pub mod watch;
 

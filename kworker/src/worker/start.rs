@@ -83,7 +83,9 @@ impl Worker {
 /// What the program lacks that is there.
 fn lacks(command: &Command) -> Option<String> {
     let dir = command.get_current_dir().unwrap_or(Path::new("."));
-    dir.is_dir().then(|| interpreter::missing(&dir.join(command.get_program()))).flatten()
+    dir.is_dir()
+        .then(|| interpreter::missing(&dir.join(command.get_program()), command.get_program()))
+        .flatten()
 }
 
 /// Trouble of this machine, not of the task: others may still start it, or it later.

@@ -51,6 +51,8 @@ print(dhub.map(abs, [-1], progress=True))
 
 def test_endpoints_as_people_type_them() -> None:
     assert find.parse("login3") == find.parse("tcp://login3") == "tcp://login3:6125"
+    assert find.parse("::1") == find.parse("[::1]") == "tcp://[::1]:6125"
+    assert find.parse("[::1]:7000") == "tcp://[::1]:7000"
     assert find.parse("login3:7000") == "tcp://login3:7000"
     assert find.parse("ipc:///run/x.sock") == "ipc:///run/x.sock"
     for wrong in ("", "tcp://login3:70000", "udp://login3:1", "ipc://" + "x" * 108):

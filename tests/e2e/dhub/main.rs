@@ -6,6 +6,7 @@ mod damage;
 mod disk;
 mod full;
 mod gone;
+mod ipv6;
 mod load;
 mod network;
 mod recover;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use e2e::{Hub, task};
+use e2e::{Hub, Process, Space, task};
 use rusqlite::Connection;
 use rustix::process::Signal;
 
@@ -38,6 +38,24 @@ fn sigterm_leaves_one_complete_file() {
 #[test]
 fn sigint_does_the_same() {
     stops_cleanly(Signal::INT);
+}
+
+#[test]
+fn the_end_of_its_terminal_does_the_same() {
+    stops_cleanly(Signal::HUP);
+}
+
+#[test]
+fn nohup_is_meant() {
+    let space = Space::new();
+    let mut command = space.command("sh");
+    command.args(["-c", "trap '' HUP; exec dhub -f run.db --local"]);
+    let mut hub = Process::start(command);
+    hub.hear("access ");
+    hub.signal(Signal::HUP);
+    space.run("dquery", &["create", "a"]).ok();
+    hub.signal(Signal::TERM);
+    hub.end().exits(0);
 }
 
 #[test]

@@ -7,6 +7,7 @@ talked to; without one only `insecure` says that nobody does.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -235,6 +236,10 @@ def _is_own(address: str) -> bool:
 def parse(text: str) -> str:
     """Accepts what people type: `host`, `host:port` or a whole endpoint. Raises `ValueError`."""
     text = text.strip()
+    try:
+        return f"tcp://[{ipaddress.IPv6Address(text.strip('[]'))}]:{PORT}"
+    except ValueError:
+        pass
     scheme, has_scheme, rest = text.partition("://")
     if not has_scheme:
         scheme, rest = "tcp", text

@@ -61,6 +61,7 @@ class Line:
         """What looks like a refusal, but may also be a hub that was stopped just then."""
         self.socket = socket = context.socket(kind)
         socket.linger = 0
+        socket.ipv6 = target.endpoint.startswith("tcp://[")
         socket.maxmsgsize = MESSAGE_BYTES_MAX
         socket.reconnect_ivl, socket.reconnect_ivl_max = 50, 1000
         socket.connect_timeout = 5000
