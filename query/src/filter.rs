@@ -92,7 +92,10 @@ fn since(text: &str) -> Result<Timestamp, String> {
 
 fn since_at(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     let wrong = || "it is neither a time ago (10m) nor a time (14:00, 2026-05-04 14:00)".to_owned();
-    if let Ok(ago) = parse_duration(text) {
+    // A number alone is no time ago: 14 may be an hour.
+    if text.parse::<f64>().is_err()
+        && let Ok(ago) = parse_duration(text)
+    {
         return Timestamp::try_from(SystemTime::from(now.timestamp()) - ago).map_err(|_| wrong());
     }
     if let Ok(timestamp) = text.parse::<Timestamp>() {

@@ -41,11 +41,7 @@ pub fn run(args: Status, mut hub: Hub, out: Output) -> Result<Exit, Failure> {
 
 /// 2, 0.5, 500ms, 1m
 fn pace(text: &str) -> Result<Duration, String> {
-    let pace = match text.parse::<f64>() {
-        Ok(s) => Duration::try_from_secs_f64(s).map_err(|_| "it is no time".to_owned())?,
-        Err(_) => parse_duration(text)?,
-    };
-    Ok(pace.max(PACE_MIN))
+    Ok(parse_duration(text)?.max(PACE_MIN))
 }
 
 #[cfg(test)]
