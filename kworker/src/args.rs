@@ -37,9 +37,14 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=AHEAD_MAX))]
     pub ahead: Option<u32>,
 
-    /// Run SCRIPT by sh for each task; {} is the task's name, as one word. Also {attempt}, {worker}, {slot}
+    /// Run SCRIPT by the shell for each task; {} is the task's name, as one word. Also {attempt}, {worker}, {slot}
     #[arg(long, value_name = "SCRIPT", conflicts_with = "command")]
     pub shell: Option<String>,
+
+    /// The shell for --shell, and for the commands of tasks that need one [default: $SHELL if it is
+    /// like sh (bash, dash, ksh and so on), else sh]
+    #[arg(long, value_name = "PROG")]
+    pub shell_program: Option<OsString>,
 
     /// Leave when every task of the hub is finished
     #[arg(long)]

@@ -13,6 +13,7 @@ mod find;
 pub mod interpreter;
 mod place;
 mod script;
+mod shell;
 mod words;
 
 use std::ffi::{OsStr, OsString};
@@ -23,8 +24,7 @@ use std::process::Command;
 use find::find;
 pub use place::{Who, variables};
 use place::{fill, has_place};
-
-const SHELL: &str = "/bin/sh";
+pub use shell::Shell;
 
 /// Why the program cannot be run by anybody.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -47,9 +47,15 @@ pub enum ProgramError {
     Code { reader: String, advice: String },
 }
 
-/// What every task of this pool runs.
+/// What every task of this pool runs, and the shell for what is a script.
 #[derive(Debug)]
-pub enum Program {
+pub struct Program {
+    kind: Kind,
+    shell: Shell,
+}
+
+#[derive(Debug)]
+enum Kind {
     /// No shell. `file` is PROG as found in PATH, unless its name depends on the task.
     Vector {
         file: Option<PathBuf>,
@@ -62,8 +68,66 @@ pub enum Program {
 
 impl Program {
     /// Relative paths are relative to `dir`.
-    pub fn new(shell: Option<&str>, argv: Vec<OsString>, dir: &Path) -> Result<Self, ProgramError> {
-        if let Some(script) = shell {
+    pub fn new(
+        script: Option<&str>,
+        argv: Vec<OsString>,
+        shell: Shell,
+        dir: &Path,
+    ) -> Result<Self, ProgramError> {
+        Ok(Self { kind: Kind::new(script, argv, dir)?, shell })
+    }
+
+    /// The command for one task; the caller adds what is the same for all of them.
+    pub fn command(&self, own: &str, who: &Who) -> Command {
+        match &self.kind {
+            Kind::Vector { file, argv } => {
+                let mut argv = argv.iter().map(|argument| fill(argument, who));
+                let program = argv.next().unwrap_or_default();
+                let mut command = match file {
+                    // Found once, not again in PATH for each task.
+                    Some(file) => Command::new(file),
+                    None => Command::new(&program),
+                };
+                command.arg0(program).args(argv);
+                command
+            }
+            Kind::Script(script) => self.shell.command(script),
+            Kind::OfTask => self.shell.command(own_command(own, who)),
+        }
+    }
+
+    /// The same without a shell, if the task's own command needs none and its program is found. Where
+    /// it is not, the shell may say so.
+    pub fn direct(&self, own: &str, who: &Who, search: &OsStr, dir: &Path) -> Option<Command> {
+        let Kind::OfTask = self.kind else { return None };
+        let words = words::plain(own_command(own, who))?;
+        let (&program, args) = words.split_first()?;
+        let file = match program.contains('/') {
+            true => PathBuf::from(program),
+            false => find::find_in(OsStr::new(program), search, dir).ok()?,
+        };
+        let mut command = Command::new(file);
+        command.arg0(program).args(args);
+        Some(command)
+    }
+
+    /// What of a task's script is not for the shell that is to run it, in words.
+    pub fn doubt(&self, own: &str, name: &str) -> Option<String> {
+        let script = match &self.kind {
+            Kind::Vector { .. } => return None,
+            Kind::Script(script) => script,
+            Kind::OfTask if own.is_empty() => name,
+            Kind::OfTask => own,
+        };
+        let word = self.shell.lacks(script)?;
+        let shell = self.shell.name();
+        Some(format!("'{word}' is not what it seems in {shell}; for bash: --shell-program bash"))
+    }
+}
+
+impl Kind {
+    fn new(script: Option<&str>, argv: Vec<OsString>, dir: &Path) -> Result<Self, ProgramError> {
+        if let Some(script) = script {
             if let Some(reader) = code::reader(script) {
                 return Err(refused(reader, None));
             }
@@ -78,40 +142,6 @@ impl Program {
         }
         let file = if has_place(program) { None } else { Some(find(program, dir)?) };
         Ok(Self::Vector { file, argv })
-    }
-
-    /// The command for one task; the caller adds what is the same for all of them.
-    pub fn command(&self, own: &str, who: &Who) -> Command {
-        match self {
-            Self::Vector { file, argv } => {
-                let mut argv = argv.iter().map(|argument| fill(argument, who));
-                let program = argv.next().unwrap_or_default();
-                let mut command = match file {
-                    // Found once, not again in PATH for each task.
-                    Some(file) => Command::new(file),
-                    None => Command::new(&program),
-                };
-                command.arg0(program).args(argv);
-                command
-            }
-            Self::Script(script) => sh(script),
-            Self::OfTask => sh(own_command(own, who)),
-        }
-    }
-
-    /// The same without a shell, if the task's own command needs none and its program is found. Where
-    /// it is not, the shell may say so.
-    pub fn direct(&self, own: &str, who: &Who, search: &OsStr, dir: &Path) -> Option<Command> {
-        let Self::OfTask = self else { return None };
-        let words = words::plain(own_command(own, who))?;
-        let (&program, args) = words.split_first()?;
-        let file = match program.contains('/') {
-            true => PathBuf::from(program),
-            false => find::find_in(OsStr::new(program), search, dir).ok()?,
-        };
-        let mut command = Command::new(file);
-        command.arg0(program).args(args);
-        Some(command)
     }
 }
 
@@ -140,13 +170,6 @@ fn own_command<'a>(own: &'a str, who: &Who<'a>) -> &'a str {
     if own.is_empty() { who.name } else { own }
 }
 
-fn sh(script: &str) -> Command {
-    let mut command = Command::new(SHELL);
-    // A script that begins with a dash is no option.
-    command.arg("-c").arg("--").arg(script);
-    command
-}
-
 #[cfg(test)]
 mod tests {
     use super::find::find_in;
@@ -171,7 +194,8 @@ mod tests {
     }
 
     fn program(shell: Option<&str>, argv: &[&str]) -> Result<Program, ProgramError> {
-        Program::new(shell, argv.iter().map(OsString::from).collect(), Path::new(""))
+        let sh = Shell::choose(None, None, Path::new("")).unwrap();
+        Program::new(shell, argv.iter().map(OsString::from).collect(), sh, Path::new(""))
     }
 
     /// What the command prints, run in an empty directory that has to stay empty.

@@ -33,7 +33,7 @@ use tracing_subscriber::EnvFilter;
 use crate::allocation::{Allocation, End, usable};
 use crate::args::Args;
 use crate::children::adopt_orphans;
-use crate::command::{Program, ProgramError};
+use crate::command::{Program, ProgramError, Shell};
 use crate::guard::{Guardian, guard};
 use crate::link::{Link, LinkError};
 use crate::pool::{Ahead, Limits, Pool, TimeLimit};
@@ -122,7 +122,9 @@ fn run(args: Args, guardian: Guardian) -> Result<Exit, Error> {
         return Err(Error::NoDirectory(dir.clone()));
     }
     let here = dir.clone().map_or_else(current_dir, Ok)?;
-    let program = Program::new(args.shell.as_deref(), args.command.clone(), &here)?;
+    let own_shell = std::env::var_os("SHELL");
+    let shell = Shell::choose(args.shell_program.as_deref(), own_shell, &here)?;
+    let program = Program::new(args.shell.as_deref(), args.command.clone(), shell, &here)?;
     let output = Where::parse(&args.output).map_err(Error::Output)?;
     let cores = || available_parallelism().map_or(1, usize::from);
     let slots = args.slots.map_or_else(cores, |slots| slots as usize);

@@ -113,6 +113,8 @@ pub struct Worker {
     is_orphan: bool,
     /// Since when no process could be started, and when to try again.
     start_trouble: Option<(Instant, Instant)>,
+    /// That a script may be for another shell was said.
+    shell_doubted: bool,
 }
 
 impl Worker {
@@ -142,6 +144,7 @@ impl Worker {
             guardian_calls: false,
             is_orphan: false,
             start_trouble: None,
+            shell_doubted: false,
         }
     }
 

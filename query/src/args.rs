@@ -64,7 +64,7 @@ pub enum Verb {
     /// again adds only what is missing.
     ///
     /// JSON lines (a name that ends in .jsonl, or --jsonl) may have the fields name, needs,
-    /// command, priority, retries, time_limit (\"10m\", or a number of seconds), dir, env (an object)
+    /// command, priority, retries, time_limit ("10m", or a number of seconds), dir, env (an object)
     /// and stdin. Variables of --env that a line has too are as the line says.
     #[command(after_help = "Examples:
   dquery addfile tasks.txt

@@ -62,6 +62,7 @@ impl Space {
             .env_remove("DHUB_DIR")
             .env_remove("DHUB_WORKER")
             .env_remove("RUST_LOG")
+            .env_remove("SHELL")
             .stdin(Stdio::null());
         command
     }

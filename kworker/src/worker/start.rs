@@ -51,6 +51,7 @@ impl Worker {
     }
 
     fn start(&mut self, lease: &Lease, now: Instant) -> Result<(), NotStarted> {
+        self.doubt_shell(lease);
         let slot = self.processes.free_slot();
         let (start, shell) = self.config.setting.start(&self.config.program, lease, slot)?;
         let mut result = self.processes.start(start, now);
@@ -77,6 +78,16 @@ impl Worker {
             }
             _ => NotStarted::Task(error),
         })
+    }
+
+    /// Once: what one script has, others have too.
+    fn doubt_shell(&mut self, lease: &Lease) {
+        if !self.shell_doubted
+            && let Some(doubt) = self.config.program.doubt(&lease.command, &lease.name)
+        {
+            self.shell_doubted = true;
+            self.say(&format!("{}: {doubt}", shown(&lease.name)));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use e2e::{Hub, Space, eventually};
+use e2e::{Hub, Process, Space, eventually};
 
 const NASTY: [&str; 8] = [
     "two words",
@@ -316,4 +316,27 @@ fn a_script_with_windows_line_ends_is_told() {
     assert!(said.contains("Windows line ends") && said.contains("sed -i"), "{said}");
     let said = reason("./none.sh").expect("a reason");
     assert!(said.contains("is a script for /none/python3, which is not here"), "{said}");
+}
+
+#[test]
+fn a_script_for_bash_is_told_from_one_for_sh() {
+    let hub = Hub::start();
+    let add = |name: &str| {
+        let script = "sh -c 'sleep 0.2; echo late' &> log; cat log; hello";
+        hub.query(&["create", name, "--command", script]).ok();
+    };
+    add("one");
+    let pool = ["-j1", "--until-done"];
+    let said = hub.worker(&[&pool[..], &["--shell-program", "sh"]].concat()).end();
+    said.says(&["one: '&>' is not what it seems in sh; for bash: --shell-program bash"]);
+    add("two");
+    // As with modules, whose commands are functions of the shell that started the pool.
+    let mut command = hub.command("bash");
+    let start = "hello() { echo hello; }; export -f hello; exec kworker -j1 --max-tasks 1";
+    command.args(["-c", start]).env("SHELL", "/bin/bash");
+    let said = Process::start(command).end();
+    said.exits(0);
+    assert!(!said.stderr.contains("seems"), "{said:?}");
+    assert_eq!(hub.query(&["logs", "two"]).ok(), "late\nhello\n");
+    hub.worker(&["--shell-program", "no-such-shell"]).end().exits(2).says(&["no-such-shell"]);
 }
