@@ -8,7 +8,7 @@ use clap::Subcommand;
 use comfy_table::Table;
 use dhub_proto::access::{self, OWNER};
 use dhub_proto::client::{Client, ClientError};
-use dhub_proto::disk::words;
+use dhub_proto::disk::{output, words};
 use dhub_proto::exit::Exit;
 use dhub_proto::find::{Target, by_access};
 use dhub_proto::plain;
@@ -110,9 +110,16 @@ pub enum AccessFailure {
     #[error("the hub of {hub} does not read its keys again: {}\n  those of before stay valid", .error.message)]
     Unread { hub: String, error: dhub_proto::wire::Error },
     #[error("cannot write to standard output: {}", words(.0))]
-    Output(#[from] io::Error),
+    Output(#[source] io::Error),
     #[error("cannot write to standard output: {}\n  the key '{name}' was taken back", words(.source))]
     Lost { name: String, source: io::Error },
+}
+
+/// Only standard output is written with `?`.
+impl From<io::Error> for AccessFailure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(output(error))
+    }
 }
 
 impl AccessFailure {
@@ -257,7 +264,7 @@ fn new(home: &Home, name: &str, roles: &[Role], to: Option<&Path>) -> Result<(),
         if let Err(source) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             // Nobody has it, or who has it got only a part.
             home.revoke(name)?;
-            return Err(AccessFailure::Lost { name: name.into(), source });
+            return Err(AccessFailure::Lost { name: name.into(), source: output(source) });
         }
     }
     tell(home, target)?;

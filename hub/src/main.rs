@@ -22,7 +22,7 @@ use dhub::store::{
     Access, CopyError, LockError, OpenError, Opened, Orphans, RescueError, Scanned, Store,
     StoreError, copy_file, fault, rescue,
 };
-use dhub_proto::disk::words;
+use dhub_proto::disk::{output, words};
 use dhub_proto::endpoint;
 use dhub_proto::exit::Exit;
 use dhub_proto::plain::plain;
@@ -356,7 +356,9 @@ fn save(file: &Path, to: &Path, mode: Mode) -> Result<(), Failure> {
 /// To standard output; whoever stopped to read it has seen enough.
 fn print(line: impl Display) -> Result<(), Failure> {
     match writeln!(io::stdout(), "{line}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Output(output(error)))
+        }
         _ => Ok(()),
     }
 }

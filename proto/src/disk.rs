@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 
 /// Why a disk takes nothing, and what to do about it.
@@ -72,6 +73,16 @@ pub fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
     |error| match Fault::of(&error) {
         Some(fault) => io::Error::new(error.kind(), DiskError { path, fault }),
         None => error,
+    }
+}
+
+/// Why standard output takes nothing: a terminal that hung up fails like a disk, and is none.
+pub fn output(error: io::Error) -> io::Error {
+    let is_disk = fstat(io::stdout())
+        .is_ok_and(|it| FileType::from_raw_mode(it.st_mode) == FileType::RegularFile);
+    match Fault::of(&error) {
+        Some(Fault::Failing) if !is_disk => io::Error::other("the terminal has hung up"),
+        _ => error,
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::io;
 
 use dhub_proto::client::ClientError;
-use dhub_proto::disk::Fault;
 pub use dhub_proto::disk::words as system;
+use dhub_proto::disk::{self, Fault};
 use dhub_proto::exit::Exit;
 use dhub_proto::find::FindError;
 use dhub_proto::wire::{self, ErrorCode};
@@ -110,7 +110,7 @@ impl From<io::Error> for Failure {
             // `dquery list | head` has seen enough.
             return Self::new(Exit::Ok, "");
         }
-        Self::system("cannot write to standard output", &error)
+        Self::system("cannot write to standard output", &disk::output(error))
     }
 }
 

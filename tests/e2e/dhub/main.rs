@@ -16,4 +16,5 @@ mod rescue;
 mod schema;
 mod start;
 mod stop;
+mod terminal;
 mod unread;
