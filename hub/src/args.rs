@@ -117,7 +117,7 @@ pub enum Action {
     /// Look whether the file of a stopped hub is sound, and what is in it
     #[command(after_help = "Examples:
   dhub check run.db
-  dhub check run.db || dhub -f copy.db        go on from a backup")]
+  dhub check run.db || dhub rescue run.db saved.db     saves what can be read")]
     Check {
         file: PathBuf,
         /// Accept a FILE on a network file system

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,15 +12,15 @@ use dhub::access::AccessFailure;
 use dhub::args::{Action, Args, Listen};
 use dhub::gate::{Gate, Security};
 use dhub::home::{Home, HomeError, ServerKeys};
-use dhub::place::Place;
+use dhub::place::{PLACE, Place};
 use dhub::scheduler::message::Phase;
 use dhub::scheduler::{Scheduler, State};
 use dhub::server::room::Places;
 use dhub::server::{Fatal, Options, Server};
 use dhub::socket::{BindError, Socket};
 use dhub::store::{
-    Access, CopyError, LockError, OpenError, Opened, Orphans, RescueError, Scanned, Store,
-    StoreError, copy_file, fault, rescue,
+    Access, CopyError, FILE_VERSION, LockError, OpenError, Opened, Orphans, RescueError, Scanned,
+    Store, StoreError, advice, copy_file, fault, rescue,
 };
 use dhub_proto::disk::{output, words};
 use dhub_proto::endpoint;
@@ -57,8 +57,8 @@ enum Failure {
     Fatal(#[from] Fatal),
     #[error("cannot start in memory: {0}")]
     Memory(rusqlite::Error),
-    #[error(transparent)]
-    Copy(#[from] CopyError),
+    #[error("{source}{}", advice_if(source.is_damage(), file))]
+    Copy { file: PathBuf, source: CopyError },
     #[error(transparent)]
     Rescue(#[from] RescueError),
     #[error("not all of {file} could be saved: what is lost or in doubt is listed")]
@@ -67,9 +67,11 @@ enum Failure {
     Absent { file: String },
     #[error(transparent)]
     Orphans(#[from] Orphans),
-    #[error("{file} is not sound:\n  {}\n  go on from a backup; if there is none, save what can be read to a new file, with a list of what cannot: dhub rescue {file} TO", .problems.join("\n  "))]
-    Unsound { file: String, problems: Vec<String> },
-    #[error("cannot read {file}: {source}")]
+    #[error("{file} is empty, which the file of a hub never is{}: what was in it is gone\n  put the file back, or go on from a backup; for a hub without tasks remove it first: rm {file}", .place.as_ref().map_or(String::new(), |place| format!(", and a hub has run on it ({})", place.display())))]
+    Empty { file: String, place: Option<PathBuf> },
+    #[error("{file} is not sound:\n  {}\n  {}", .problems.join("\n  "), if *.is_mended { format!("a start mends it, each page as it reads it, and nothing is lost: dhub -f {file}") } else { advice(file.as_ref()) })]
+    Unsound { file: String, problems: Vec<String>, is_mended: bool },
+    #[error("cannot read {file}: {source}{}", advice_if(source.is_damage(), file.as_ref()))]
     Restore { file: String, source: StoreError },
     #[error(
         "this process may open {limit} files only (ulimit -Hn); a hub needs {FILES_MIN}, and one more for each connection"
@@ -84,7 +86,9 @@ enum Failure {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
-            Failure::Fatal(Fatal::Gone(_)) => Exit::FileGone,
+            Failure::Fatal(Fatal::Gone(_))
+            | Failure::Open(OpenError::Gone { .. })
+            | Failure::Restore { source: StoreError::Gone(_), .. } => Exit::FileGone,
             // Wherever it was met.
             _ if fault(self).is_some() => Exit::Disk,
             Failure::Access(failure) => failure.exit(),
@@ -96,8 +100,10 @@ impl Failure {
             | Failure::Memory(_)
             | Failure::Absent { .. }
             | Failure::Orphans(_)
+            | Failure::Empty { .. }
             | Failure::Unsound { .. } => Exit::FileUnusable,
-            Failure::Copy(_) => Exit::System,
+            Failure::Copy { source, .. } if source.is_damage() => Exit::FileUnusable,
+            Failure::Copy { .. } => Exit::System,
             Failure::Incomplete { .. } => Exit::Incomplete,
             Failure::Rescue(failure) => match failure {
                 RescueError::Lock(_) => Exit::FileInUse,
@@ -117,6 +123,10 @@ impl Failure {
             }
         }
     }
+}
+
+fn advice_if(is_damage: bool, file: &Path) -> String {
+    if is_damage { format!("\n  {}", advice(file)) } else { String::new() }
 }
 
 fn main() -> ExitCode {
@@ -201,8 +211,12 @@ fn run(args: &Args) -> Result<(), Failure> {
         places,
     };
     let name = args.file.as_ref().map_or("in memory".into(), |file| file.display().to_string());
-    let server = Server::new(sockets, gate, store, options, stop, wake)
-        .map_err(|source| Failure::Restore { file: name.clone(), source })?;
+    let mut server =
+        Server::new(sockets, gate, store, options, stop, wake).map_err(|fatal| match fatal {
+            Fatal::Store(source) => Failure::Restore { file: name.clone(), source },
+            fatal => fatal.into(),
+        })?;
+    server.look_at_files()?;
     let found = if new { "new".into() } else { found(server.scheduler()) };
     say!("dhub {} · {name}: {found}", dhub_proto::VERSION);
     for (i, endpoint) in listening.iter().enumerate() {
@@ -211,6 +225,11 @@ fn run(args: &Args) -> Result<(), Failure> {
     home.announce(&own_ipc, encrypted, since())?;
     let owner = home.path(access::OWNER);
     say!("  access      {}  your tools find it by themselves", owner.display());
+    if let Some(found) = server.upgraded() {
+        say!(
+            "  upgraded    {name} was of version {found} and is of {FILE_VERSION} now; an older dhub refuses it"
+        );
+    }
     if let Some(was) = was {
         let mode = args.mode.file_mode;
         say!(
@@ -277,9 +296,16 @@ fn open_stopped(file: &Path, network: bool) -> Result<Opened, Failure> {
 fn expect(file: &Path) -> Result<(), Failure> {
     match Orphans::of(file) {
         Some(orphans) => Err(orphans.into()),
+        None if is_empty(file) => {
+            Err(Failure::Empty { file: file.display().to_string(), place: None })
+        }
         None if file.is_file() => Ok(()),
         None => Err(Failure::Absent { file: file.display().to_string() }),
     }
+}
+
+fn is_empty(file: &Path) -> bool {
+    file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0)
 }
 
 fn check(file: &Path, network: bool) -> Result<(), Failure> {
@@ -297,13 +323,17 @@ fn check(file: &Path, network: bool) -> Result<(), Failure> {
     };
     let unread = |source| Failure::Restore { file: name.clone(), source };
     let mut problems = scanned.problems(Some(&store));
+    let mut is_mended = scanned.are_mended();
     match store.check() {
-        Ok(more) => problems.extend(more),
-        Err(error) if error.is_damage() && !problems.is_empty() => {}
+        Ok(more) => {
+            is_mended &= more.is_empty();
+            problems.extend(more);
+        }
+        Err(error) if error.is_damage() && !problems.is_empty() => is_mended = false,
         Err(error) => return Err(unread(error)),
     }
     if !problems.is_empty() {
-        return Err(Failure::Unsound { file: name, problems });
+        return Err(Failure::Unsound { file: name, problems, is_mended });
     }
     let scheduler = dhub::server::restore(&store, &Options::default()).map_err(unread)?;
     let at = match scheduler.phase() {
@@ -324,7 +354,8 @@ fn check(file: &Path, network: bool) -> Result<(), Failure> {
 
 fn backup(file: &Path, to: &Path, network: bool, mode: Mode) -> Result<(), Failure> {
     let Opened { store, doubt, .. } = open_stopped(file, network)?;
-    let bytes = copy_file(&store, to, mode)?;
+    let failed = |source| Failure::Copy { file: file.to_owned(), source };
+    let bytes = copy_file(&store, to, mode).map_err(failed)?;
     print(format_args!("{} copied to {} ({bytes} bytes)", file.display(), to.display()))?;
     if let Some(doubt) = doubt {
         print(format_args!("  in doubt: {doubt}"))?;
@@ -373,6 +404,13 @@ fn open(args: &Args) -> Result<Opened, Failure> {
         let store = Store::open_in_memory().map_err(Failure::Memory)?;
         return Ok(Opened { store, new: true, was: None, doubt: None });
     };
+    // One that was made just now, or by a hub that was killed as it did so, has run nowhere.
+    if is_empty(file) && Orphans::of(file).is_none() {
+        let place = home(args)?.path(PLACE);
+        if place.exists() {
+            return Err(Failure::Empty { file: file.display().to_string(), place: Some(place) });
+        }
+    }
     let (network, without_redo) = (args.network_file, args.without_redo);
     let mode = Some(args.mode.file_mode);
     let access = Access { network, without_redo, mode, mends: true, ..Access::default() };

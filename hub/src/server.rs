@@ -56,7 +56,7 @@ const LOOK_MS: u64 = 500;
 /// What stops the hub.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
-    #[error("{0}\n  {advice}", advice = advice(.0))]
+    #[error("{0}\n  {advice}", advice = what_to_do(.0))]
     Store(#[from] StoreError),
     #[error("{}", gone(.0))]
     Gone(Box<Saved>),
@@ -64,10 +64,10 @@ pub enum Fatal {
     Socket(#[from] zmq::Error),
 }
 
-fn advice(error: &StoreError) -> &'static str {
+fn what_to_do(error: &StoreError) -> &'static str {
     match error.is_damage() {
         true => {
-            "others cannot do without that page: dhub check says what it has; go back to a backup, or save the rest with dhub rescue"
+            "others cannot do without that page; save the rest to a new file, with a list of what is lost: dhub rescue FILE TO\n  dhub check says what the page has; if the rest lacks too much, go on from a backup"
         }
         false => {
             "nothing that was acknowledged is lost; mend the disk and start the hub again on the same file"
@@ -133,6 +133,7 @@ pub struct Server {
     /// Something is left to commit or to say: do not wait.
     busy: bool,
     stopping: bool,
+    upgraded: Option<i64>,
 }
 
 impl Server {
@@ -143,18 +144,16 @@ impl Server {
         options: Options,
         stop: Arc<AtomicBool>,
         wake: UnixStream,
-    ) -> Result<Self, StoreError> {
-        let mut scheduler = restore(&store, &options)?;
+    ) -> Result<Self, Fatal> {
+        let mut scheduler =
+            restore(&store, &options).map_err(|error| or_gone(&mut store, error))?;
         mark_keys(&mut scheduler, &gate);
         // Of those that were taken back meanwhile.
         let keys = scheduler.keys().into_iter().filter(|key| !gate.lets_in(key));
         let keys: Vec<Name> = keys.collect();
         scheduler.apply(0, Command::Revoked { keys }, &Past::new());
         // One that cannot be read stays as it is.
-        store.upgrade()?;
-        store.add_checksums(&stop)?;
-        // Nothing replaces them from now on.
-        store.watch()?;
+        let upgraded = prepare(&mut store, &stop).map_err(|error| or_gone(&mut store, error))?;
         let told = store.told().unwrap_or_else(|why| {
             tracing::warn!(
                 "what earlier requests were told is lost, and copies of them count anew: {why}"
@@ -193,7 +192,18 @@ impl Server {
             swept_upto: 0,
             busy: true,
             stopping: false,
+            upgraded,
         })
+    }
+
+    /// The version that the file had, if it was an older one.
+    pub fn upgraded(&self) -> Option<i64> {
+        self.upgraded
+    }
+
+    /// Are the files still those that were opened?
+    pub fn look_at_files(&mut self) -> Result<(), Fatal> {
+        self.store.look_now().map_err(|error| or_gone(&mut self.store, error))
     }
 
     pub fn scheduler(&self) -> &Scheduler {
@@ -202,16 +212,16 @@ impl Server {
 
     /// Until a signal or a Shutdown. If the store fails since its files are gone, what it has is saved.
     pub fn run(mut self) -> Result<(), Fatal> {
+        // The start has gone well.
+        self.store.keep();
         let ended = self.serve().and_then(|()| {
             tracing::info!("stopping; the file is complete");
             Ok(self.store.finish()?)
         });
-        if let Err(Fatal::Store(_)) = ended
-            && let Some(saved) = self.store.save()
-        {
-            return Err(Fatal::Gone(Box::new(saved)));
+        match ended {
+            Err(Fatal::Store(error)) => Err(or_gone(&mut self.store, error)),
+            ended => ended,
         }
-        ended
     }
 
     /// What arrived before the stop is answered.
@@ -356,6 +366,20 @@ impl Server {
     fn now(&self) -> Millis {
         self.clock.elapsed().as_millis() as Millis
     }
+}
+
+/// If files of this hub are gone, that is what is wrong, and what it has is saved.
+fn or_gone(store: &mut Store, error: StoreError) -> Fatal {
+    store.save().map_or(Fatal::Store(error), |saved| Fatal::Gone(Box::new(saved)))
+}
+
+/// Makes the file one of this version, and looks at it from then on. The version that it had, if that was an older one.
+fn prepare(store: &mut Store, stop: &Arc<AtomicBool>) -> Result<Option<i64>, StoreError> {
+    let upgraded = store.upgrade()?;
+    store.add_checksums(stop)?;
+    // Nothing replaces the files from now on.
+    store.watch()?;
+    Ok(upgraded)
 }
 
 /// Files that have the names of keys alone mean the present ones.

@@ -70,6 +70,7 @@ pub const CLIENT_HELP: &str = "Exit codes:
    8  wrong input file           9  the system refused something
   10  the time is over          11  the hub does not let this key in, or not do this
   13  this worker was told to leave
+  22  the hub's file is damaged
   24  the disk takes nothing    26  the keys cannot be used";
 
 /// For `dhub --help`.

@@ -162,7 +162,7 @@ unsafe extern "C" fn read(
                 let byte = page[at..].as_ptr().cast::<c_void>();
                 let to = start + at as sqlite3_int64;
                 // One byte is written as a whole or not at all. If it is not, the page is mended again when it is read.
-                hand_on_file!(file.xWrite(byte, 1, to), SQLITE_IOERR_WRITE);
+                state.change(|| hand_on_file!(file.xWrite(byte, 1, to), SQLITE_IOERR_WRITE));
             }
         }
     }
@@ -188,7 +188,8 @@ unsafe extern "C" fn write(
         state.note_written(number);
     }
     if !state.summed {
-        return hand_on_file!(file.xWrite(from, size, at), SQLITE_IOERR_WRITE);
+        let write = || hand_on_file!(file.xWrite(from, size, at), SQLITE_IOERR_WRITE);
+        return state.change(write);
     }
     // SQLite writes whole pages. Anything else would leave one without its checksum.
     if !is_page || !state.may_write(number) {
@@ -196,7 +197,7 @@ unsafe extern "C" fn write(
     }
     seal(number, &mut state.buffer);
     let sealed = state.buffer.as_ptr().cast::<c_void>();
-    hand_on_file!(file.xWrite(sealed, size, at), SQLITE_IOERR_WRITE)
+    state.change(|| hand_on_file!(file.xWrite(sealed, size, at), SQLITE_IOERR_WRITE))
 }
 
 unsafe extern "C" fn read_log(
@@ -225,8 +226,9 @@ unsafe extern "C" fn write_log(
 
 unsafe extern "C" fn truncate(file: *mut sqlite3_file, size: sqlite3_int64) -> c_int {
     // SAFETY: as `state` asks for.
-    unsafe { state(file) }.note_cut();
-    hand_on_file!(file.xTruncate(size), SQLITE_IOERR_TRUNCATE)
+    let state = unsafe { state(file) };
+    state.note_cut();
+    state.change(|| hand_on_file!(file.xTruncate(size), SQLITE_IOERR_TRUNCATE))
 }
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {

@@ -14,9 +14,11 @@ mod page;
 mod scan;
 mod state;
 mod vfs;
+mod writes;
 
 pub use log::cut;
 pub use page::{PAGE_BYTES, RESERVED_BYTES, Seen, look, seal};
 pub use scan::{Bad, scan};
 pub use state::{Damage, last_damage};
 pub use vfs::{is_summed, mend_in_place, open, reserve};
+pub use writes::Writes;

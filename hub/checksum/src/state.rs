@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::page::{PAGE_BYTES, Page, RESERVED_BYTES, Seen, look};
+use crate::writes::Writes;
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
 /// Where the first page says how many bytes SQLite leaves alone.
@@ -45,12 +46,15 @@ pub struct State {
     told: HashSet<u32>,
     /// Damaged ones, until they are written: they are asked for again and again by what looks for a way around.
     damaged: HashSet<u32>,
+    /// None: nobody asks for them.
+    writes: Option<Arc<Writes>>,
 }
 
 impl State {
     /// Of a file with nothing in it: whoever makes one reserves the bytes.
     pub fn new(path: PathBuf) -> Self {
         let buffer = Box::new([0; PAGE_BYTES]);
+        let writes = Writes::if_watched(&path);
         Self {
             path,
             summed: true,
@@ -58,6 +62,15 @@ impl State {
             buffer,
             told: HashSet::new(),
             damaged: HashSet::new(),
+            writes,
+        }
+    }
+
+    /// Does what changes the file.
+    pub fn change<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.writes {
+            Some(writes) => writes.note(write),
+            None => write(),
         }
     }
 

@@ -163,9 +163,10 @@ impl Refusals {
 
 /// Of a copy.
 fn refusal(error: &CopyError) -> wire::Error {
-    let code = match fault(error) {
-        Some(_) => wire::ErrorCode::ErrorDisk,
-        None => wire::ErrorCode::ErrorInvalid,
+    let code = match error {
+        CopyError::Damaged { .. } => wire::ErrorCode::ErrorDamaged,
+        error if fault(error).is_some() => wire::ErrorCode::ErrorDisk,
+        _ => wire::ErrorCode::ErrorInvalid,
     };
     convert::error(code, error.to_string())
 }

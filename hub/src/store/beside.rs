@@ -16,7 +16,7 @@ use crate::scheduler::message::Turn;
 
 /// What belongs to a file that is not there, or has nothing in it: a hub was never that young.
 #[derive(Debug, thiserror::Error)]
-#[error("{} is {}, but {} {} there, and what was acknowledged is in it\n  put the file back; if it is lost, save what can be read to a new file, with a list of what cannot: dhub rescue {} TO\n  for a hub without tasks move {} away first", .file.display(), if *.is_missing { "missing" } else { "empty" }, names(.logs), if .logs.len() == 1 { "is" } else { "are" }, .file.display(), if .logs.len() == 1 { "it" } else { "them" })]
+#[error("{} is {}, but {} {} there, and what was acknowledged is in {}\n  put the file back; if it is lost, save what can be read to a new file, with a list of what cannot: dhub rescue {} TO\n  for a hub without tasks move {} away first", .file.display(), if *.is_missing { "missing" } else { "empty" }, names(.logs), if .logs.len() == 1 { "is" } else { "are" }, them(.logs), .file.display(), them(.logs))]
 pub struct Orphans {
     file: PathBuf,
     is_missing: bool,
@@ -38,6 +38,10 @@ impl Orphans {
         let logs: Vec<_> = logs.filter(is_one).collect();
         (!logs.is_empty()).then(|| Self { file: file.to_owned(), is_missing, logs })
     }
+}
+
+fn them(paths: &[PathBuf]) -> &'static str {
+    if paths.len() == 1 { "it" } else { "them" }
 }
 
 fn names(paths: &[PathBuf]) -> String {

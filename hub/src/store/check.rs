@@ -79,6 +79,11 @@ impl Scanned {
         bad
     }
 
+    /// What is wrong with them a hub puts right as it reads them.
+    pub fn are_mended(&self) -> bool {
+        self.bad.iter().flatten().all(|bad| bad.byte.is_some())
+    }
+
     pub fn has_no_checksums(&self) -> bool {
         self.bad.is_none()
     }

@@ -16,8 +16,9 @@ use rusqlite::Connection;
 
 use super::check::problems;
 use super::copy::new_part;
+use super::files::Files;
 use super::mark::mark_checksums;
-use super::open::{Access, beside, open_connection, wal_path};
+use super::open::{Access, OpenError, beside, open_connection, wal_path};
 use super::part::{Part, parent};
 use super::{Store, StoreError, move_wal, thread_ended};
 
@@ -35,7 +36,7 @@ enum Without {
     #[error("{} MiB have to be free on its disk for that, and {} are; they come at a start that finds them", .needed >> 20, .free >> 20)]
     NoRoom { needed: u64, free: u64 },
     #[error(
-        "it is not sound: {0}\n  dhub check says more; go on from a backup, or save what can be read with dhub rescue"
+        "it is not sound: {0}\n  dhub check says more; save what can be read to a new file with dhub rescue, and if that lacks too much, go on from a backup"
     )]
     Unsound(String),
     #[error("{0}; the next start tries again")]
@@ -49,6 +50,7 @@ impl Store {
     /// runs all the same, as hubs before it did.
     pub fn add_checksums(&mut self, stop: &Arc<AtomicBool>) -> Result<(), StoreError> {
         let Some((real, network)) = self.real.clone() else { return Ok(()) };
+        let Some(files) = self.files.clone() else { return Ok(()) };
         drop(self.db()?);
         let mut db = match self.db.get_mut().take().map(Rc::try_unwrap) {
             Some(Ok(db)) => db,
@@ -58,10 +60,16 @@ impl Store {
             let copied = copy_summed(&mut db, &real, stop);
             let replaced = match copied {
                 Ok(part) => {
+                    // What else has its name by now is not to be replaced, and what is open has all.
+                    if let Err(gone) = files.look() {
+                        *self.db.get_mut() = Some(Rc::new(db));
+                        return Err(gone.into());
+                    }
                     close(db, &real)?;
-                    let replaced = part.replace(&real);
+                    files.look()?;
+                    let replaced = files.replace(part);
                     sync_dir(&real).map_err(StoreError::Commit)?;
-                    db = open_again(&real, network)?;
+                    db = open_again(&files, network)?;
                     replaced.map_err(Without::Io)
                 }
                 Err(without) => Err(without),
@@ -99,10 +107,13 @@ fn close(db: Connection, real: &Path) -> Result<(), StoreError> {
     sync().and_then(|()| sync_dir(real)).map_err(StoreError::Commit)
 }
 
-fn open_again(real: &Path, network: bool) -> Result<Connection, StoreError> {
+fn open_again(files: &Files, network: bool) -> Result<Connection, StoreError> {
     let access = Access { network, mends: true, ..Access::default() };
-    let opened = open_connection(real, access, false);
-    let (db, _) = opened.map_err(|error| StoreError::Commit(io::Error::other(error)))?;
+    let opened = open_connection(files.real(), access, false, Some(files));
+    let (db, _) = opened.map_err(|error| match error {
+        OpenError::Gone { gone, .. } => gone.into(),
+        error => StoreError::Commit(io::Error::other(error)),
+    })?;
     Ok(db)
 }
 

@@ -15,6 +15,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use self_cell::{MutBorrow, self_cell};
 
+use super::damage::{comes_from_damage, is_damage, told};
 use super::disk::words;
 use super::part::Part;
 use super::{Store, StoreError, mark};
@@ -30,10 +31,24 @@ pub enum CopyError {
     InMemory,
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What is to be done the caller knows: a hub may go on with the rest.
+    #[error("{} is damaged: {why}; nothing was copied", .file.display())]
+    Damaged { file: PathBuf, why: String },
     #[error("cannot copy to {}: {}", .to.display(), words(.source))]
     Io { to: PathBuf, source: io::Error },
     #[error("cannot copy to {}: {}", .to.display(), words(.source))]
     Sqlite { to: PathBuf, source: rusqlite::Error },
+}
+
+impl CopyError {
+    /// It is the file that cannot be read; the place of the copy may be sound.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Store(error) => error.is_damage(),
+            _ => false,
+        }
+    }
 }
 
 type Under<'a> = Backup<'a, 'a>;
@@ -60,6 +75,7 @@ enum Stage {
 
 /// A copy under way.
 pub struct Copying {
+    file: PathBuf,
     to: PathBuf,
     /// Removed when it goes, unless it was given its name.
     part: Option<Part>,
@@ -70,10 +86,8 @@ pub struct Copying {
 impl Store {
     /// Begins a copy; it goes on with each `step`.
     pub fn copy_to(&self, to: &Path) -> Result<Copying, CopyError> {
-        if self.file().is_none() {
-            return Err(CopyError::InMemory);
-        }
-        Copying::new(self.db()?, to, self.mode)
+        let file = self.file().ok_or(CopyError::InMemory)?;
+        Copying::new(self.db()?, file, to, self.mode)
     }
 }
 
@@ -91,7 +105,7 @@ pub fn copy_file(store: &Store, to: &Path, mode: Mode) -> Result<u64, CopyError>
 }
 
 impl Copying {
-    fn new(from: Rc<Connection>, to: &Path, mode: Mode) -> Result<Self, CopyError> {
+    fn new(from: Rc<Connection>, file: &Path, to: &Path, mode: Mode) -> Result<Self, CopyError> {
         if fs::symlink_metadata(to).is_ok() {
             return Err(CopyError::Exists(to.to_owned()));
         }
@@ -105,7 +119,11 @@ impl Copying {
         let pages = Pages::try_new(ends, |ends| Backup::new(&ends.from, ends.to.borrow_mut()))
             .map_err(sqlite)?;
         let stage = Stage::Pages(Box::new(pages));
-        Ok(Self { to: to.to_owned(), part: Some(part), mode, stage })
+        Ok(Self { file: file.to_owned(), to: to.to_owned(), part: Some(part), mode, stage })
+    }
+
+    fn damaged(&self, why: String) -> CopyError {
+        CopyError::Damaged { file: self.file.clone(), why }
     }
 
     pub fn is_syncing(&self) -> bool {
@@ -128,6 +146,7 @@ impl Copying {
                         Ok(None)
                     }
                     Ok(_) => Ok(None),
+                    Err(source) if is_damage(&source) => Err(self.damaged(told(&source))),
                     Err(source) => Err(CopyError::Sqlite { to: self.to.clone(), source }),
                 }
             }
@@ -137,7 +156,11 @@ impl Copying {
                     return Ok(None);
                 };
                 let panicked = |_| Err(io::Error::other("the thread that syncs it ended"));
-                let io = |source| CopyError::Io { to: self.to.clone(), source };
+                let io = |source: io::Error| match comes_from_damage(&source) {
+                    // Of a file without checksums it is seen in the copy only.
+                    true => self.damaged(source.to_string()),
+                    false => CopyError::Io { to: self.to.clone(), source },
+                };
                 thread.join().unwrap_or_else(panicked).map(Some).map_err(io)
             }
         }

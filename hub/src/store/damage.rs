@@ -1,5 +1,9 @@
 //! Rows that cannot be read, or not as they were written.
 
+use std::error;
+use std::path::Path;
+
+use dhub_proto::disk::chain;
 use rusqlite::{Error, ErrorCode};
 
 use super::StoreError;
@@ -18,6 +22,24 @@ pub fn is_damage(error: &Error) -> bool {
         | Error::Utf8Error(..) => true,
         _ => false,
     }
+}
+
+/// That, or an error that comes from it.
+pub fn comes_from_damage(error: &(dyn error::Error + 'static)) -> bool {
+    chain(error).any(|error| error.downcast_ref().is_some_and(is_damage))
+}
+
+/// What to do about damage: what loses least first.
+pub fn advice(file: &Path) -> String {
+    let file = file.display();
+    format!(
+        "save what can be read to a new file, with a list of what cannot: dhub rescue {file} TO\n  if that lacks too much, go on from a backup"
+    )
+}
+
+/// The same where something else loses nothing.
+pub fn advice_after(first: &str, file: &Path) -> String {
+    format!("{first}; if that cannot be, {}", advice(file))
 }
 
 /// What a row says, and None if it is damaged.

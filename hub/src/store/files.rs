@@ -4,6 +4,8 @@
 //! read that. So it is looked at twice a second, and with each commit of the tables. What a look found stays
 //! found: whatever is in place of the file later is not what the hub wrote.
 
+mod foreign;
+
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -15,7 +17,8 @@ use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
 
 use super::open::beside;
-use super::part::parent;
+use super::part::{Part, parent};
+use foreign::Foreign;
 
 /// What lies beside the file, as far as it is there.
 const ENDS: [&str; 5] = ["", "-wal", "-journal", ".redo", ".lock"];
@@ -38,6 +41,15 @@ pub enum How {
     Replaced,
     #[error("was cut from {from} to {to} bytes")]
     Cut { from: u64, to: u64 },
+    #[error("was written to by another program")]
+    Written,
+}
+
+impl How {
+    /// What is not in memory is lost.
+    pub fn has_changed(&self) -> bool {
+        matches!(self, Self::Cut { .. } | Self::Written)
+    }
 }
 
 /// A file that is open, also if nothing has its name any more. The descriptor cannot read or write, so that it takes
@@ -54,43 +66,79 @@ pub struct Files {
     /// The directory, wherever it is by now.
     dir: OwnedFd,
     real: PathBuf,
+    /// Other machines may write it, and none is told of that.
+    is_network: bool,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     files: Vec<One>,
+    foreign: Option<Foreign>,
     found: Option<Gone>,
 }
 
 impl Files {
-    /// As they are now: nobody has been told anything that rests on them.
-    pub fn note(real: &Path) -> io::Result<Self> {
+    /// As a start finds them, before it believes anything in them. They may become shorter; what SQLite may remove by
+    /// itself is left out; until `renew`.
+    pub fn note(real: &Path, is_network: bool) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = openat(CWD, parent(real), flags, Mode::empty())?;
-        let files = Self { dir, real: real.to_owned(), state: Mutex::default() };
-        files.renew()?;
+        let files = Self { dir, real: real.to_owned(), is_network, state: Mutex::default() };
+        files.add()?;
         Ok(files)
+    }
+
+    /// Those that came since.
+    pub fn add(&self) -> io::Result<()> {
+        // Beside a file with nothing in it SQLite takes none of them for its own.
+        let is_empty = || !fs::symlink_metadata(&self.real).is_ok_and(|meta| meta.len() > 0);
+        self.add_those(|end| match end {
+            "-wal" => !self.is_network && !is_empty(),
+            end => end != "-journal",
+        })
+    }
+
+    fn add_those(&self, is_wanted: impl Fn(&str) -> bool) -> io::Result<()> {
+        let mut state = self.state();
+        for end in ENDS.into_iter().filter(|end| is_wanted(end)) {
+            let path = beside(&self.real, end);
+            if state.files.iter().all(|one| one.end != end)
+                && let Some(file) = open(&path)?
+            {
+                state.files.push(One { end, path, file, size: None });
+                state.watch(self);
+            }
+        }
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// They are as long as they are now, and what is there for the first time belongs to them.
+    /// They are as they are now, and what is there for the first time belongs to them.
     pub fn renew(&self) -> io::Result<()> {
+        self.add_those(|_| true)?;
         let mut state = self.state();
-        for end in ENDS {
-            let path = beside(&self.real, end);
-            if state.files.iter().all(|one| one.end != end)
-                && let Some(file) = open(&path)?
-            {
-                state.files.push(One { end, path, file, size: None });
-            }
-        }
         for one in &mut state.files {
             one.size = Some(fstat(&one.file)?.st_size as u64);
         }
+        state.is_foreign();
+        Ok(())
+    }
+
+    /// The file is made anew: this one takes its place, if that is still its own.
+    pub fn replace(&self, part: Part) -> io::Result<()> {
+        let new = open(&part)?.ok_or(io::ErrorKind::NotFound)?;
+        part.replace(&self.real)?;
+        let mut state = self.state();
+        // SQLite makes the others anew too.
+        state.files.retain(|one| !one.end.is_empty() && !one.end.starts_with('-'));
+        let path = self.real.clone();
+        state.files.push(One { end: "", path, file: new, size: None });
+        state.foreign = None;
+        state.watch(self);
         Ok(())
     }
 
@@ -113,7 +161,10 @@ impl Files {
         let mut state = self.state();
         if state.found.is_none() {
             let found = state.files.iter_mut().find_map(|one| one.look().err());
-            state.found = found.or_else(|| self.cut_log());
+            let found = found.or_else(|| self.cut_log());
+            let path = || self.real.clone();
+            let written = || state.is_foreign().then(|| Gone { path: path(), how: How::Written });
+            state.found = found.or_else(written);
         }
         state.found.clone().map_or(Ok(()), Err)
     }
@@ -163,9 +214,26 @@ impl Files {
     /// The file, to read, also if nothing has its name any more.
     pub fn reopen(&self) -> io::Result<File> {
         let state = self.state();
-        let one = state.files.iter().find(|one| one.end.is_empty());
-        let one = one.ok_or(io::ErrorKind::NotFound)?;
+        let one = state.file().ok_or(io::ErrorKind::NotFound)?;
         File::open(format!("/proc/self/fd/{}", one.file.as_raw_fd()))
+    }
+}
+
+impl State {
+    fn file(&self) -> Option<&One> {
+        self.files.iter().find(|one| one.end.is_empty())
+    }
+
+    /// From now on it is noticed when others write to the file.
+    fn watch(&mut self, files: &Files) {
+        if self.foreign.is_none() && !files.is_network {
+            self.foreign = self.file().map(|one| Foreign::new(&files.real, &one.file));
+        }
+    }
+
+    fn is_foreign(&mut self) -> bool {
+        let file = self.files.iter().find(|one| one.end.is_empty());
+        self.foreign.as_mut().zip(file).is_some_and(|(foreign, one)| foreign.look(&one.file))
     }
 }
 

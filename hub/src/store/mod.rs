@@ -15,6 +15,7 @@ mod files;
 mod fold;
 mod lock;
 mod lost;
+mod made;
 mod mark;
 mod network;
 mod open;
@@ -48,11 +49,13 @@ use rusqlite::config::DbConfig;
 pub use beside::Orphans;
 pub use check::Scanned;
 pub use copy::{CopyError, Copying, copy_file};
+pub use damage::advice;
 pub use details::NewDetails;
 pub use disk::fault;
 use files::{Files, Gone};
 use fold::{Batch, fold};
 pub use lock::{FileLock, LockError};
+use made::Made;
 pub use open::{Access, OpenError, Opened};
 pub use read::{MATCH_PATTERNS_MAX, Matching, Page};
 pub use redo::Doubt;
@@ -61,6 +64,7 @@ pub use rescue::{RescueError, Rescued, rescue};
 
 pub use row::{AttemptRow, FailureRow, TaskRow};
 pub use save::Saved;
+pub use version::VERSION as FILE_VERSION;
 
 use crate::scheduler::message::*;
 use crate::scheduler::{Counts, State};
@@ -109,9 +113,12 @@ pub struct Store {
     folded: Cell<Turn>,
     /// Committed turns that the tables did not take.
     unfolded: RefCell<Vec<Batch>>,
-    /// None: nobody looks whether they are there.
+    /// None: in memory, or on a disk that a test has made.
     files: Option<Arc<Files>>,
-    looked_at: Instant,
+    /// None: nobody looks at them again and again.
+    looked_at: Option<Instant>,
+    /// Goes unless something is kept in it; before the lock does.
+    made: Option<Made>,
     lock: Option<FileLock>,
 }
 
@@ -213,6 +220,16 @@ impl Store {
         Ok(turn)
     }
 
+    /// What this start has made stays.
+    pub fn keep(&mut self) {
+        if let Some(made) = self.made.take() {
+            made.keep();
+        }
+        if let Some(lock) = &mut self.lock {
+            lock.keep();
+        }
+    }
+
     /// Not before the first commit: a file that is only looked at stays as it is.
     fn mark(&mut self) -> Result<(), StoreError> {
         if self.marked || self.redo.is_none() {
@@ -228,6 +245,7 @@ impl Store {
             let id = redo.id();
             // Even if this fails, it may have reached the disk: then the file needs its redo log.
             self.marked = true;
+            self.keep();
             let db = self.db()?;
             mark::mark_in_use(&db, id).map_err(|error| self.failed(&db, error))?;
             // Into the file itself, so that without its log it still says what it lacks.
@@ -395,6 +413,9 @@ impl Store {
         // A copy that is under way is cut off, and closes the connection as it is dropped.
         if let Some(Ok(db)) = self.db.get_mut().take().map(Rc::try_unwrap) {
             db.close().map_err(|(_, error)| StoreError::Fold(error))?;
+        }
+        if let Some(made) = self.made.take() {
+            made.keep();
         }
         self.files.as_ref().map_or(Ok(()), |files| files.look_at_file()).map_err(StoreError::from)
     }

@@ -19,11 +19,13 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::beside::Orphans;
-use super::damage::told;
+use super::damage::{advice, advice_after, told};
 use super::disk::{disk_error, fail_in_hook};
-use super::files::Files;
+use super::files::{Files, Gone};
+use super::made::Made;
 use super::mark::{had_checksums, marks};
 use super::network::network_file_system;
+use super::part::parent;
 use super::redo::{self, Doubt, Gap, Medium, Records, Redo, RedoFile};
 use super::version::{APPLICATION_ID, VERSION, create, version};
 use super::{
@@ -49,31 +51,35 @@ pub enum OpenError {
     Foreign { file: PathBuf },
     #[error("{} is on a network file system ({kind}), where SQLite's log does not work and locks are not to be relied on\n  put it on a local disk, or accept slower commits with --network-file", .file.display())]
     Network { file: PathBuf, kind: &'static str },
-    #[error("cannot use {}: page 1 is damaged, or another program wrote the file anew, for its pages had checksums; it was left as it is\n  {}", .file.display(), advice(.file, "go on from a backup"))]
+    #[error("cannot use {}: page 1 is damaged, or another program wrote the file anew, for its pages had checksums; it was left as it is\n  {}", .file.display(), advice(.file))]
     Header { file: PathBuf },
+    #[error("cannot make {}: there is no directory {}", .file.display(), no_directory(.dir))]
+    NoDirectory { file: PathBuf, dir: PathBuf },
     #[error("{} is a link that leads to nothing: {}; name that file itself once, so that it is made, or remove the link", .file.display(), .to.display())]
     Nowhere { file: PathBuf, to: PathBuf },
+    #[error("{gone}; nothing was changed\n  {}", advice_after("put it back and start again", .file))]
+    Gone { file: PathBuf, gone: Gone },
     #[error(transparent)]
     Orphans(#[from] Orphans),
     #[error(transparent)]
     Disk(#[from] DiskError),
     #[error("{}: {}", .path.display(), words(.source))]
     Io { path: PathBuf, source: io::Error },
-    #[error("cannot use {}: {}; it was left as it is\n  {}", .file.display(), told(.source), advice(.file, "go on from a backup"))]
+    #[error("cannot use {}: {}; it was left as it is\n  {}", .file.display(), told(.source), advice(.file))]
     Unusable { file: PathBuf, source: rusqlite::Error },
-    #[error("cannot use {}: {source}", .file.display())]
+    #[error("cannot use {}: {source}; it was left as it is\n  {}", .file.display(), advice(.file))]
     Unreadable { file: PathBuf, source: StoreError },
-    #[error("{} is missing or empty, and had what is not in {} yet\n  {}", .wal.display(), .file.display(), advice(.file, "bring it back beside the file"))]
+    #[error("{} is missing or empty, and had what is not in {} yet\n  {}", .wal.display(), .file.display(), advice_after("bring it back beside the file", .file))]
     WalMissing { file: PathBuf, wal: PathBuf },
-    #[error("{} is damaged: {why}\n  {}", .wal.display(), advice(.file, "bring back a sound copy of it"))]
+    #[error("{} is damaged: {why}\n  {}", .wal.display(), advice_after("bring back a sound copy of it", .file))]
     WalDamaged { file: PathBuf, wal: PathBuf, why: String },
-    #[error("{} is missing, and has what was acknowledged last and is not in {} yet\n  {}", .redo.display(), .file.display(), advice(.file, "bring it back beside the file"))]
+    #[error("{} is missing, and has what was acknowledged last and is not in {} yet\n  {}", .redo.display(), .file.display(), advice_after("bring it back beside the file", .file))]
     RedoMissing { file: PathBuf, redo: PathBuf },
-    #[error("{} does not belong to {} as that is now: it is of another file, or of another state of it{}\n  {}", .redo.display(), .file.display(), wal_may_lack(.file), advice(.file, "bring back what belongs together; if the log is of another file, move it away"))]
+    #[error("{} does not belong to {} as that is now: it is of another file, or of another state of it{}\n  {}", .redo.display(), .file.display(), wal_may_lack(.file), advice_after("bring back what belongs together; if the log is of another file, move it away", .file))]
     RedoForeign { file: PathBuf, redo: PathBuf },
-    #[error("{} is damaged, or is no redo log: nothing in it can be read\n  {}", .redo.display(), advice(.file, "bring back a sound copy of it"))]
+    #[error("{} is damaged, or is no redo log: nothing in it can be read\n  {}", .redo.display(), advice_after("bring back a sound copy of it", .file))]
     RedoUnreadable { file: PathBuf, redo: PathBuf },
-    #[error("{} is damaged: {gap}\n  {}", .redo.display(), advice(.file, "bring back a sound copy of it"))]
+    #[error("{} is damaged: {gap}\n  {}", .redo.display(), advice_after("bring back a sound copy of it", .file))]
     RedoDamaged { file: PathBuf, redo: PathBuf, gap: Gap },
     #[error("{} was written by another version of dhub; start that version once on the same file and stop it", .redo.display())]
     RedoVersion { redo: PathBuf },
@@ -94,12 +100,12 @@ impl OpenError {
     }
 }
 
-/// What to do about damage: what loses nothing first.
-fn advice(file: &Path, first: &str) -> String {
-    let file = file.display();
-    format!(
-        "{first}; if that cannot be, save what can be read to a new file, with a list of what cannot: dhub rescue {file} TO"
-    )
+fn no_directory(dir: &Path) -> String {
+    let name = dir.display();
+    match dir.exists() {
+        true => format!("{name}, that is a file"),
+        false => format!("{name}\n  make it first: mkdir -p {name}"),
+    }
 }
 
 fn wal_may_lack(file: &Path) -> String {
@@ -171,15 +177,12 @@ impl Store {
     }
 
     pub fn open_with(file: &Path, since: &str, access: Access) -> Result<Opened, OpenError> {
-        let parent = match file.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let io = |source| OpenError::Io { path: parent.to_owned(), source };
-        if !parent.is_dir() {
-            return Err(io(io::Error::from(io::ErrorKind::NotFound)));
+        let dir = parent(file);
+        let io = |source| OpenError::Io { path: dir.to_owned(), source };
+        if !dir.is_dir() {
+            return Err(OpenError::NoDirectory { file: file.to_owned(), dir: dir.to_owned() });
         }
-        if let Some(kind) = network_file_system(parent).map_err(io)?
+        if let Some(kind) = network_file_system(dir).map_err(io)?
             && !access.network
         {
             return Err(OpenError::Network { file: file.to_owned(), kind });
@@ -189,29 +192,55 @@ impl Store {
             return Err(OpenError::Nowhere { file: file.to_owned(), to });
         }
         // Only what is there may be looked at before it is locked.
-        let real = real_path(file, parent).map_err(io)?;
+        let real = real_path(file, dir).map_err(io)?;
         let lock = FileLock::take(&real, since)?;
-        if let Some(orphans) = Orphans::of(&real).filter(|_| access.vfs.is_none()) {
+        let mut opened = match access.vfs {
+            Some(_) => Self::open_real(&real, access, None)?,
+            None => {
+                let files = Files::note(&real, access.network).map(Arc::new).map_err(io)?;
+                let made = Made::note(&real, &files);
+                let opened = Self::open_real(&real, access, Some(&files));
+                // Whatever it looks like then.
+                let mut opened = opened.map_err(|error| match files.look() {
+                    Err(gone) => OpenError::Gone { file: real.clone(), gone },
+                    Ok(()) => error,
+                })?;
+                // What SQLite has written by now is not what others write later. What is found stays found, and
+                // from now on there is something to save.
+                let _ = files.look();
+                opened.store.made = Some(made);
+                opened.store.real = Some((real, access.network));
+                opened.store.files = Some(files);
+                opened
+            }
+        };
+        opened.store.file = Some(file.to_owned());
+        opened.store.lock = Some(lock);
+        Ok(opened)
+    }
+
+    fn open_real(real: &Path, access: Access, files: Option<&Files>) -> Result<Opened, OpenError> {
+        let io = |source| OpenError::Io { path: parent(real).to_owned(), source };
+        if let Some(orphans) = Orphans::of(real).filter(|_| files.is_some()) {
             return Err(orphans.into());
         }
-        let was = guard(&real, access)?;
-        let absent = std::fs::metadata(&real).map_or(true, |meta| meta.len() == 0);
-        let wal = super::beside::Found::look(&real, access)?;
-        let (db, new) = open_connection(&real, access, absent)?;
+        let was = guard(real, access)?;
+        files.map_or(Ok(()), Files::add).map_err(io)?;
+        let absent = std::fs::metadata(real).map_or(true, |meta| meta.len() == 0);
+        let wal = super::beside::Found::look(real, access)?;
+        let (db, new) = open_connection(real, access, absent, files)?;
         if new {
             // The entry of the new file in its directory must survive a loss of power too.
-            File::open(parent).and_then(|dir| dir.sync_all()).map_err(io)?;
+            File::open(parent(real)).and_then(|dir| dir.sync_all()).map_err(io)?;
         }
-        let redo = open_redo(&real, &db, access, wal).map_err(|error| error.or_disk(&db));
+        let redo = open_redo(real, &db, access, wal).map_err(|error| error.or_disk(&db));
         let (redo, turn, marked, doubt) = redo?;
         let mut store = Store::new(db, Some(redo), turn);
-        (store.file, store.lock) = (Some(file.to_owned()), Some(lock));
-        store.real = access.vfs.is_none().then_some((real, access.network));
         store.mode = access.mode.unwrap_or_default();
         (store.alone, store.marked) = (access.alone, marked);
         store.totals = store
             .read_totals()
-            .map_err(|source| OpenError::Unreadable { file: file.to_owned(), source })?;
+            .map_err(|source| OpenError::Unreadable { file: real.to_owned(), source })?;
         Ok(Opened { store, new, was, doubt })
     }
 
@@ -234,8 +263,9 @@ impl Store {
             noted_at: Instant::now(),
             folded: Cell::new(turn),
             unfolded: RefCell::default(),
-            looked_at: Instant::now(),
+            looked_at: None,
             files: None,
+            made: None,
             lock: None,
         }
     }
@@ -308,11 +338,17 @@ pub(super) fn open_connection(
     file: &Path,
     access: Access,
     absent: bool,
+    files: Option<&Files>,
 ) -> Result<(Connection, bool), OpenError> {
     let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
     let mut flags = OpenFlags::default();
     flags.set(OpenFlags::SQLITE_OPEN_NOFOLLOW, access.vfs.is_none());
+    // It is there: one that was removed just now is not to be made anew.
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, access.vfs.is_some());
     let mut db = dhub_checksum::open(file, flags, access.vfs).map_err(unusable)?;
+    // What is open now is what was looked at.
+    let gone = |gone| OpenError::Gone { file: file.to_owned(), gone };
+    files.map_or(Ok(()), Files::look).map_err(gone)?;
     if access.mends {
         dhub_checksum::mend_in_place(&db);
     }

@@ -14,7 +14,7 @@ use super::Store;
 use super::check::problems;
 use super::copy::{open_part, target};
 use super::disk::words;
-use super::files::{Files, Gone, How};
+use super::files::{Files, Gone};
 use super::fold::{Batch, fold};
 use super::mark::{mark_copy, marks};
 use super::part::Part;
@@ -111,7 +111,7 @@ impl Store {
         let rest = batches.iter().position(|batch| batch.turn > turn).unwrap_or(batches.len());
         fold(&db, &batches[rest..])?;
         mark_copy(&db)?;
-        if matches!(gone.how, How::Cut { .. }) {
+        if gone.how.has_changed() {
             self.is_whole(&db)?;
         }
         db.close().map_err(|(_, error)| error)?;
@@ -119,7 +119,7 @@ impl Store {
         Ok(())
     }
 
-    /// Of a file that was cut, pages that are not in memory are lost.
+    /// Of a file that was cut or written over, pages that are not in memory are lost.
     fn is_whole(&self, db: &Connection) -> Result<(), SaveError> {
         if let Some(problem) = problems(db)?.into_iter().next() {
             return Err(SaveError::Unsound(problem));

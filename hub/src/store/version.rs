@@ -12,17 +12,19 @@ const TABLES: &str = include_str!("schema.sql");
 const VIEWS: &str = include_str!("views.sql");
 
 impl Store {
-    /// Brings the file to this version, for a hub that is going to run on it. What only looks at a file
-    /// leaves it as it is.
-    pub fn upgrade(&self) -> Result<(), StoreError> {
+    /// Brings the file to this version, for a hub that is going to run on it; the version that it had, if that was an
+    /// older one. What only looks at a file leaves it as it is.
+    pub fn upgrade(&self) -> Result<Option<i64>, StoreError> {
         let db = self.db()?;
-        let upgrade = || -> rusqlite::Result<()> {
-            if is_of_now(&db)? {
-                return Ok(());
+        let upgrade = || -> rusqlite::Result<Option<i64>> {
+            let found = version(&db)?;
+            if found == VERSION {
+                return Ok(None);
             }
             let transaction = db.unchecked_transaction()?;
             migrate(&db)?;
-            transaction.commit()
+            transaction.commit()?;
+            Ok(Some(found))
         };
         upgrade().map_err(|error| self.failed(&db, error))
     }
@@ -43,11 +45,6 @@ pub fn create(db: &mut Connection) -> rusqlite::Result<()> {
 
 pub fn version(db: &Connection) -> rusqlite::Result<i64> {
     db.pragma_query_value(None, "user_version", |row| row.get(0))
-}
-
-/// Is the file of this version?
-pub fn is_of_now(db: &Connection) -> rusqlite::Result<bool> {
-    Ok(version(db)? == VERSION)
 }
 
 /// Brings a file of an older version to this one; in a transaction of the caller's.

@@ -12,32 +12,33 @@ use super::{Store, StoreError, thread_ended};
 const LOOK: Duration = Duration::from_millis(500);
 
 impl Store {
-    /// From now on it is noticed when the files of this hub are gone. When nothing else opens or replaces them.
+    /// From now on files of this hub that are cut are noticed too, and with each commit. When nothing else opens or
+    /// replaces them.
     pub fn watch(&mut self) -> Result<(), StoreError> {
-        let Some(real) = self.lock.as_ref().map(|lock| lock.file().to_owned()) else {
-            return Ok(());
-        };
-        let files = Arc::new(Files::note(&real).map_err(StoreError::Commit)?);
+        let Some(files) = self.files.clone() else { return Ok(()) };
+        self.look_now()?;
         self.watch_tables(&files)?;
         if let Some(redo) = &mut self.redo {
             redo.watch(&files);
         }
-        self.files = Some(files);
-        Ok(())
+        files.renew().map_err(StoreError::Commit)
     }
 
     /// Are the files of this hub still there? Looks again when it is time to.
     pub fn look(&mut self) -> Result<(), StoreError> {
-        let Some(files) = &self.files else { return Ok(()) };
-        if self.looked_at.elapsed() < LOOK {
-            return Ok(files.found()?);
+        match &self.files {
+            Some(files) if self.look_due().is_some_and(|due| !due.is_zero()) => Ok(files.found()?),
+            _ => self.look_now(),
         }
-        self.looked_at = Instant::now();
-        Ok(files.look()?)
+    }
+
+    pub fn look_now(&mut self) -> Result<(), StoreError> {
+        self.looked_at = self.files.as_ref().map(|_| Instant::now());
+        Ok(self.files.as_ref().map_or(Ok(()), |files| files.look())?)
     }
 
     pub(super) fn look_due(&self) -> Option<Duration> {
-        self.files.as_ref().map(|_| LOOK.saturating_sub(self.looked_at.elapsed()))
+        self.looked_at.map(|at| LOOK.saturating_sub(at.elapsed()))
     }
 
     /// Each commit of the tables looks: what is written behind a cut would look whole later.

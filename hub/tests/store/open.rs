@@ -137,7 +137,7 @@ fn where_nothing_can_be_written_the_reason_is_said() {
     assert!(error.to_string().contains("/sys"), "{error}");
     let dir = dir();
     let error = refusal(&dir.path().join("nowhere/run.db"));
-    assert!(matches!(error, OpenError::Io { .. }), "{error}");
+    assert!(matches!(error, OpenError::NoDirectory { .. }), "{error}");
     // A directory is no file.
     let error = refusal(dir.path());
     assert!(error.to_string().contains("is no regular file"), "{error}");

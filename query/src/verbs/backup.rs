@@ -25,6 +25,9 @@ pub struct Backup {
     file_mode: Option<Mode>,
 }
 
+/// The hub goes on with what it can read; nothing else can be done before it stops.
+const DAMAGED: &str = "stop the hub, then save what can be read to a new file, with a list of what cannot: dhub rescue FILE TO\n  if that lacks too much, go on from an older backup";
+
 pub fn run(args: Backup, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     // The hub runs in another directory.
     let to = std::path::absolute(&args.to)
@@ -38,6 +41,9 @@ pub fn run(args: Backup, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         // The hub has said which file.
         Err(ClientError::Refused(why)) if why.code() == ErrorCode::ErrorDisk => {
             return Err(Failure::new(Exit::Disk, plain(&why.message)));
+        }
+        Err(ClientError::Refused(why)) if why.code() == ErrorCode::ErrorDamaged => {
+            return Err(Failure::new(Exit::FileUnusable, plain(&why.message)).hint(DAMAGED));
         }
         Err(error) => return Err(error.into()),
     };

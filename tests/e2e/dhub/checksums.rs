@@ -46,8 +46,14 @@ fn an_old_file_gets_them_from_a_hub_and_not_by_a_look() {
 
     let mut hub = start(&space);
     runs(&mut hub);
+    let upgraded = "run.db was of version 5 and is of 6 now";
+    assert!(hub.stderr().contains(upgraded), "{}", hub.stderr());
     space.run("dquery", &["create", "new"]).exits(0);
     assert!(has_checksums(&space));
+    hub.kill9();
+    let mut hub = start(&space);
+    runs(&mut hub);
+    assert!(!hub.stderr().contains("upgraded"), "{}", hub.stderr());
     hub.kill9();
     let check = space.run("dhub", &["check", "run.db"]);
     check.exits(0).prints(&["sound", "16 tasks"]);

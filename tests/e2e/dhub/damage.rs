@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use dhub_proto::exit::Exit;
-use e2e::{Hub, Process, Space, eventually, open_file, task};
+use e2e::{Hub, Output, Process, Space, eventually, open_file, task};
 
 const PAGE: usize = 4096;
 
@@ -84,6 +84,14 @@ fn a_file_is_cut_off() {
     }
 }
 
+/// What loses least comes first.
+#[track_caller]
+fn rescue_comes_first(output: &Output) {
+    let rescue = output.stderr.find("dhub rescue ").expect("advice");
+    let backup = output.stderr.find("from a backup");
+    assert!(backup.is_some_and(|backup| rescue < backup), "{output:#?}");
+}
+
 fn commands(hub: &Hub, count: usize) {
     let lines =
         (1..=count).map(|n| format!("{{\"name\": \"t{n}\", \"command\": \"echo number {n}\"}}\n"));
@@ -113,6 +121,8 @@ fn one_wrong_byte_is_told_and_mended() {
     change(&file, "echo number 42", "Echo");
     let check = hub.space.run("dhub", &["check", "run.db"]);
     check.exits(22).says(&["run.db is not sound", "is wrong, which a hub mends", "tasks"]);
+    check.says(&["a start mends it", "dhub -f run.db"]);
+    assert!(!check.stderr.contains("backup") && !check.stderr.contains("rescue"), "{check:?}");
 
     hub.restart();
     let shown = hub.native().show("t42").task.expect("a task");
@@ -177,6 +187,10 @@ fn a_page_that_cannot_be_mended_costs_its_tasks_and_no_others() {
     change(&hub.path("run.db"), "echo number 200", "EcHo NuMbEr");
     let check = hub.space.run("dhub", &["check", "run.db"]);
     check.exits(22).says(&["is damaged (tasks: ids", "'t"]);
+    rescue_comes_first(&check);
+    let copy = hub.space.run("dhub", &["backup", "run.db", "copy.db"]);
+    copy.exits(22).says(&["dhub: run.db is damaged: ", "page ", "nothing was copied"]);
+    rescue_comes_first(&copy);
 
     hub.restart();
     let listed = hub.query(&["list", "--all"]);
@@ -189,6 +203,11 @@ fn a_page_that_cannot_be_mended_costs_its_tasks_and_no_others() {
     assert!((300..400).contains(&given.len()) && given.contains(&"t400"), "{}", given.len());
     hub.query(&["complete", "t1", "t400"]).exits(0);
     hub.query(&["cancel", "--yes", "*"]).exits(0);
+    let ipc = hub.ipc();
+    let copy = hub.query(&["-s", &ipc, "backup", "copy.db"]);
+    copy.exits(22).says(&["run.db is damaged: ", "page ", "nothing was copied", "stop the hub"]);
+    assert!(copy.stderr.contains("dhub rescue FILE TO"), "{copy:?}");
+    assert!(!hub.path("copy.db").exists());
     let end = hub.terminate();
     end.exits(0).says(&["cannot be read and are left out", "run.db is damaged"]);
 }

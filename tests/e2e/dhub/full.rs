@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::OnceLock;
 
 use dhub_proto::exit::Exit;
-use e2e::{Output, Process, Space};
+use e2e::{Hub, Output, Process, Space, task};
 
 use crate::redo;
 
@@ -94,6 +94,26 @@ const HUB: &str =
     ": > hub.txt; dhub -f small/run.db --local --disk-reserve-mib 0 2> hub.txt & hub=$!
 until grep -q 'your tools' hub.txt; do kill -0 $hub || exit 98; sleep 0.02; done
 ";
+
+/// It locks the file, and moves its logs into it if there are any.
+#[test]
+fn a_look_at_a_file_needs_no_room_and_says_what_it_needs_of_a_disk_that_is_read_only() {
+    let mut hub = Hub::start();
+    hub.native().create(&[task("a", &[])]);
+    hub.terminate().exits(0);
+    let full = "cp -p run.db small/; cat /dev/zero > small/zeros 2> zeros.txt\n";
+    let check = "exec dhub check small/run.db";
+    if let Some(output) = on_small(&hub.space, "size=1m", &format!("{full}{check}")) {
+        output.exits(0).prints(&["sound; 1 task"]);
+    }
+    let read_only = "cp -p run.db small/; mount -o remount,ro small\n";
+    for verb in [check, "exec dhub backup small/run.db copy.db"] {
+        let output = on_small(&hub.space, "size=1m", &format!("{read_only}{verb}"));
+        let Some(output) = output else { return };
+        output.exits(Exit::Disk as i32);
+        output.says(&["small/run.db cannot be locked", "read-only", "small/run.db* ."]);
+    }
+}
 
 #[test]
 fn a_hub_whose_disk_gets_full_says_it_and_goes_on_once_there_is_room() {

@@ -34,7 +34,7 @@ fn cut(path: &Path) {
     file.set_len(file.metadata().expect("the file").len() / 3).expect("its size");
 }
 
-const ACTS: [(&str, Act); 4] = [
+pub const ACTS: [(&str, Act); 4] = [
     ("was removed", remove),
     ("was moved away", move_away),
     ("was replaced", replace),
@@ -43,7 +43,7 @@ const ACTS: [(&str, Act); 4] = [
 
 /// The file that the hub says it saved all in; both in its log and as its last word.
 #[track_caller]
-fn saved(end: &Output) -> PathBuf {
+pub fn saved(end: &Output) -> PathBuf {
     end.exits(Exit::FileGone as i32);
     assert!(!end.stderr.contains("panicked"), "{end:?}");
     let names = end.stderr.split_whitespace().filter(|word| word.contains(".saved-"));
@@ -56,7 +56,7 @@ fn saved(end: &Output) -> PathBuf {
 
 /// A hub goes on with it.
 #[track_caller]
-fn goes_on(saved: &Path) -> Hub {
+pub fn goes_on(saved: &Path) -> Hub {
     let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(saved).expect("the file"));
     assert_eq!(mode & 0o777, 0o600);
     let hub = Hub::on(saved, &[]);
@@ -230,6 +230,8 @@ fn what_is_left_of_a_file_is_not_taken_for_that_of_a_new_hub() {
                 said.exits(Exit::FileUnusable as i32).is_one_message();
                 said.says(&[if is_missing { "run.db is missing" } else { "run.db is empty" }]);
                 said.says(&["put the file back", "dhub rescue ", "away first"]);
+                let it = if left.len() == 1 { "is in it\n" } else { "is in them\n" };
+                said.says(&[it]);
                 for end in left {
                     said.says(&[&format!("run.db{end}")]);
                 }

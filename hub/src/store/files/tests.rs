@@ -1,5 +1,12 @@
 use super::*;
 
+/// As a hub that runs looks at them.
+fn noted(real: &Path) -> Files {
+    let files = Files::note(real, false).expect("files");
+    files.renew().expect("files");
+    files
+}
+
 /// What a look finds after this was done to the file of that end.
 fn found(end: &str, act: impl FnOnce(&Path)) -> Option<How> {
     let dir = tempfile::tempdir().expect("a directory");
@@ -8,13 +15,15 @@ fn found(end: &str, act: impl FnOnce(&Path)) -> Option<How> {
     for end in ENDS.iter().filter(|end| **end != "-journal") {
         fs::write(beside(&real, end), "some text").expect("a file");
     }
-    let files = Files::note(&real).expect("files");
+    let files = noted(&real);
     assert_eq!(files.look(), Ok(()));
     let path = beside(&real, end);
     act(&path);
     let gone = files.look().err();
     // Whatever is there later.
-    let _ = fs::write(&path, "some other text");
+    if gone.is_some() {
+        let _ = fs::write(&path, "some other text");
+    }
     assert_eq!(files.look().err(), gone);
     assert_eq!(files.found().err(), gone);
     gone.map(|gone| {
@@ -28,7 +37,7 @@ fn whatever_is_done_to_one_of_them_is_found_and_stays_found() {
     for end in ["", "-wal", ".redo", ".lock"] {
         assert_eq!(found(end, |_| {}), None);
         let grow = |path: &Path| fs::write(path, "some more text").expect("a file");
-        assert_eq!(found(end, grow), None);
+        assert_eq!(found(end, grow), end.is_empty().then_some(How::Written));
         let remove = |path: &Path| fs::remove_file(path).expect("a file");
         assert_eq!(found(end, remove), Some(How::Removed));
         let away = |path: &Path| fs::rename(path, path.with_file_name("x")).expect("a file");
@@ -61,7 +70,7 @@ fn what_the_hub_itself_does_is_not_found() {
     let real = dir.path().join("run.db");
     fs::write(&real, "some text").expect("a file");
     fs::write(beside(&real, "-wal"), "some text").expect("a file");
-    let files = Files::note(&real).expect("files");
+    let files = noted(&real);
     files.loosen();
     fs::write(beside(&real, "-wal"), "").expect("a file");
     fs::write(beside(&real, ".redo"), "some text").expect("a file");
@@ -78,7 +87,7 @@ fn a_file_without_a_name_can_be_read_and_its_directory_is_found_under_another_on
     let real = dir.path().join("below/run.db");
     fs::create_dir(parent(&real)).expect("a directory");
     fs::write(&real, "some text").expect("a file");
-    let files = Files::note(&real).expect("files");
+    let files = noted(&real);
     fs::remove_file(&real).expect("a file");
     let text = io::read_to_string(files.reopen().expect("the file")).expect("its text");
     assert_eq!(text, "some text");
@@ -87,4 +96,59 @@ fn a_file_without_a_name_can_be_read_and_its_directory_is_found_under_another_on
     assert_eq!(files.dir(), Some(real_dir.join("other")));
     fs::remove_dir(dir.path().join("other")).expect("a directory");
     assert_eq!(files.dir(), None);
+}
+
+/// A database as a hub has it open, and one that another program has made.
+fn database(dir: &Path) -> (PathBuf, Files, rusqlite::Connection) {
+    let real = dir.canonicalize().expect("its name").join("run.db");
+    for (name, rows) in [("run.db", 1), ("other.db", 2)] {
+        let db = dhub_checksum::open(&real.with_file_name(name), Default::default(), None);
+        let db = db.expect("a database");
+        dhub_checksum::reserve(&db).expect("room");
+        db.execute_batch(&format!("CREATE TABLE t (x); INSERT INTO t VALUES ({rows})"))
+            .expect("a row");
+    }
+    let files = noted(&real);
+    let db = dhub_checksum::open(&real, Default::default(), None).expect("a database");
+    (real, files, db)
+}
+
+fn set_time(path: &Path, seconds: i64) {
+    use rustix::fs::{Timespec, Timestamps, utimensat};
+    let at = Timespec { tv_sec: seconds, tv_nsec: 0 };
+    let times = Timestamps { last_access: at, last_modification: at };
+    utimensat(CWD, path, &times, rustix::fs::AtFlags::empty()).expect("a time");
+}
+
+#[test]
+fn what_another_program_writes_is_told_from_what_this_one_does() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a directory");
+    let (real, files, db) = database(dir.path());
+    for n in 0..100 {
+        db.execute("INSERT INTO t VALUES (?1)", [n]).expect("a row");
+        assert_eq!(files.look(), Ok(()));
+    }
+    // Nothing of it is written by these.
+    set_time(&real, 1_000_000_000);
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).expect("a mode");
+    fs::copy(&real, dir.path().join("copy.db")).expect("a copy");
+    assert_eq!(files.look(), Ok(()));
+    db.execute("INSERT INTO t VALUES (100)", []).expect("a row");
+    files.renew().expect("files");
+    // One byte, so that it is as long as before, and at its old time again.
+    let file = File::options().write(true).open(&real).expect("the file");
+    std::os::unix::fs::FileExt::write_at(&file, b"x", 5000).expect("a byte");
+    set_time(&real, 1_000_000_000);
+    assert_eq!(files.look().map_err(|gone| gone.how), Err(How::Written));
+}
+
+#[test]
+fn a_file_that_is_copied_over_another_one_is_found_and_the_inode_is_the_same() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (real, files, db) = database(dir.path());
+    db.execute("INSERT INTO t VALUES (3)", []).expect("a row");
+    files.renew().expect("files");
+    fs::copy(dir.path().join("other.db"), &real).expect("a copy");
+    assert_eq!(files.look().map_err(|gone| gone.how), Err(How::Written));
 }

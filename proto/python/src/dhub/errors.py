@@ -25,6 +25,7 @@ class ErrorCode(enum.IntEnum):
     BUSY = 9
     UNSUPPORTED = 10
     DENIED = 11
+    DAMAGED = 12
 
     @classmethod
     def _missing_(cls, value: object) -> ErrorCode:

@@ -40,6 +40,7 @@ class ErrorCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_BUSY: _ClassVar[ErrorCode]
     ERROR_UNSUPPORTED: _ClassVar[ErrorCode]
     ERROR_DENIED: _ClassVar[ErrorCode]
+    ERROR_DAMAGED: _ClassVar[ErrorCode]
 
 class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -78,6 +79,7 @@ ERROR_DISK: ErrorCode
 ERROR_BUSY: ErrorCode
 ERROR_UNSUPPORTED: ErrorCode
 ERROR_DENIED: ErrorCode
+ERROR_DAMAGED: ErrorCode
 RESULT_UNSPECIFIED: Result
 RESULT_DONE: Result
 RESULT_FAILED: Result
