@@ -8,16 +8,19 @@ import json
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import zmq
 from conftest import BINARIES, Pool, Server, eventually
+from zmq.utils.monitor import parse_monitor_message
 
 import dhub
+import dhub.pool
 from dhub._wire import hub_pb2 as wire
 from dhub.find import Target, is_same
 from dhub.link import Link
@@ -46,6 +49,96 @@ def test_an_answer_to_a_request_that_was_replaced_counts_once(home: Path) -> Non
     assert not link.has(numbers[2])
     link.close()
     router.close(0)
+
+
+class Asked(NamedTuple):
+    """A request that a hub of the test's own has, and the way back."""
+
+    way: list[bytes]
+    request: wire.Request
+
+
+class FewDescriptors:
+    """A hub that says what the test wants to those who steal, and sees its connections."""
+
+    def __init__(self) -> None:
+        context = zmq.Context.instance()
+        self.router: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
+        self.reports: zmq.Socket[bytes] = context.socket(zmq.PULL)
+        self.router.linger = self.reports.linger = 0
+        wanted = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+        self.events = [it.get_monitor_socket(wanted) for it in (self.router, self.reports)]
+        port = self.router.bind_to_random_port("tcp://127.0.0.1")
+        self.endpoint = f"tcp://127.0.0.1:{port}"
+        self.report_port = self.reports.bind_to_random_port("tcp://127.0.0.1")
+        self._connections = [0, 0]
+
+    def connections(self) -> list[int]:
+        """For requests and for reports."""
+        for i, events in enumerate(self.events):
+            while events.poll(0):
+                event = parse_monitor_message(events.recv_multipart())["event"]
+                self._connections[i] += 1 if event == zmq.EVENT_HANDSHAKE_SUCCEEDED else -1
+        return self._connections
+
+    def steal(self) -> Asked | None:
+        """One that has come; what else has is answered."""
+        while self.router.poll(10):
+            *way, frame = self.router.recv_multipart()
+            asked = Asked(way, wire.Request.FromString(frame))
+            if asked.request.HasField("steal"):
+                return asked
+            if asked.request.HasField("hello"):
+                endpoint = f"tcp://:{self.report_port}"
+                welcome = wire.Welcome(worker_timeout_ms=30_000, lease_ms=60_000, report_endpoint=endpoint)
+                self.reply(asked, wire.Reply(welcome=welcome))
+            elif asked.request.HasField("exit"):
+                self.reply(asked, wire.Reply(exited=wire.Exited()))
+            else:
+                self.reply(asked, wire.Reply(heartbeaten=wire.Heartbeaten()))
+        return None
+
+    def reply(self, asked: Asked, reply: wire.Reply) -> None:
+        reply.id = asked.request.id
+        self.router.send_multipart([*asked.way, reply.SerializeToString()])
+
+    def close(self) -> None:
+        for it in (self.router, self.reports):
+            it.disable_monitor()
+            it.close()
+
+
+def test_a_pool_that_is_sent_away_ends_its_connections_and_comes_back_after_that_time() -> None:
+    hub = FewDescriptors()
+    pool = dhub.pool.Pool(Target(hub.endpoint), "few", 1)
+    steal: Asked | None = None
+
+    def asks() -> Asked | None:
+        nonlocal steal
+        pool.step()
+        steal = hub.steal() or steal
+        return steal if hub.connections() == [1, 1] else None
+
+    def is_gone() -> bool:
+        pool.step()
+        return hub.connections() == [0, 0]
+
+    for away_s in (0.8, 60.0):
+        asked, told = eventually(asks), time.monotonic()
+        assert asked is not None
+        steal = None
+        hub.reply(asked, wire.Reply(stolen=wire.Stolen(away_ms=int(away_s * 1000))))
+        eventually(is_gone)
+        if away_s < 1.0:
+            eventually(asks)
+            assert time.monotonic() - told >= away_s / 2
+        else:
+            assert 0 < pool.next_step() <= 15.0, "however long the hub says"
+    # Who has to say something does not wait for that.
+    eventually(lambda: (hub.steal(), pool.leave())[1])
+    assert pool.left
+    pool.link.close()
+    hub.close()
 
 
 @contextmanager

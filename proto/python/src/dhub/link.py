@@ -45,8 +45,13 @@ class Link:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self._line = self._connect(False)
+        self._line: Line | None = self._connect(False)
+        """None: its place is left to others, until `_away_until`."""
+        self._away_until = 0.0
+        self._report_to: tuple[Target, int] | None = None
+        """Where reports go, and how often to ask for a sign of life."""
         self._reports: Line | None = None
+        """Only while requests get through: one that helps nobody would take the place of another."""
         self._reports_up = False
         self._last_id = 0
         # By id: in the order in which they were sent.
@@ -59,14 +64,33 @@ class Link:
 
     def close(self, linger_s: float = 0.0) -> None:
         """What was asked last gets `linger_s` to leave."""
-        self._line.socket.linger = int(linger_s * 1000)
-        self._line.close()
-        if self._reports is not None:
-            self._reports.close()
+        self._close_reports()
+        if self._line is not None:
+            self._line.socket.linger = int(linger_s * 1000)
+            self._line.close()
 
     def sockets(self) -> list[Any]:
         """What to poll for reading; others after each `tick`."""
-        return [self._line.socket, self._line.events]
+        return [] if self._line is None else [self._line.socket, self._line.events]
+
+    def go_away(self, until: float) -> None:
+        """Others wait for a connection, and nothing is held here: leaves its place to them.
+
+        What is asked meanwhile is sent at the return.
+        """
+        if self._line is not None:
+            self._close_reports()
+            self._line.close()
+            self._line, self._was_up, self._away_until = None, False, until
+
+    def is_away(self) -> bool:
+        return self._line is None
+
+    def come_back(self, now: float) -> None:
+        """At the time that was said, or sooner if there is something to tell."""
+        if self._line is None:
+            self._line, self.heard = self._connect(True), now
+            self._resend(now)
 
     def ask(self, request: wire.Request, then: Then, parked: float = 0.0) -> int:
         """Sends now, and again until there is an answer. The number of the request."""
@@ -92,7 +116,7 @@ class Link:
     def receive(self) -> bool:
         """Hands on all answers that have come; whether there were any."""
         any_came = False
-        while True:
+        while self._line is not None:
             try:
                 parts = self._line.socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
@@ -110,35 +134,53 @@ class Link:
                 continue
             it = getattr(reply, body)
             request.then(refused(it.code, it.message, it.names) if body == "error" else it)
+        return any_came
 
     def tick(self, now: float) -> None:
         """Sends again what is unanswered for too long, or was lost with a connection. Raises `Denied`."""
+        if self._line is None:
+            if now >= self._away_until:
+                self.come_back(now)
+            return
         for event in self._news(self._line):
             if event is Event.UP:
+                self._open_reports()
                 if self._was_up:
                     self._resend(now)
                 self._was_up = True
             elif event is Event.DOWN:
+                self._close_reports()
                 self._silent(now, now)
         if self.next_timeout() <= now:
             self._silent(self.heard, now)
+            self._close_reports()
             self._line.close()
             self._line, self._was_up = self._connect(self._line.was_reached), False
             self._resend(now)
 
     def next_timeout(self) -> float:
         """When `tick` has something to do."""
+        if self._line is None:
+            return self._away_until
         return min((it.sent + it.parked + PATIENCE_S for it in self._open.values()), default=float("inf"))
 
     def open_reports(self, told: str, term: float) -> None:
         """Reports go where the hub's Welcome says; `term` is that of the leases, seconds."""
         target = self.target.reports_to(told)
-        if self._reports is not None or target is None:
-            return
-        # A dead way has to show, by two pings, before the next heartbeat goes out.
-        ping_s = max(0.001, min(PING_S, term / 8))
-        ping_ms = int(ping_s * 1000)
-        self._reports = Line(context(), target, zmq.PUSH, was_reached=True, conflate=True, ping_ms=ping_ms)
+        if target is not None:
+            # A dead way has to show, by two pings, before the next heartbeat goes out.
+            self._report_to = target, int(max(0.001, min(PING_S, term / 8)) * 1000)
+            self._open_reports()
+
+    def _open_reports(self) -> None:
+        if self._reports is None and self._report_to is not None and self._line is not None:
+            target, ping_ms = self._report_to
+            self._reports = Line(context(), target, zmq.PUSH, was_reached=True, conflate=True, ping_ms=ping_ms)
+
+    def _close_reports(self) -> None:
+        if self._reports is not None:
+            self._reports.close()
+        self._reports, self._reports_up = None, False
 
     def report(self, report: wire.Report) -> bool:
         """Sends a report, if there is a connection for it; it may still be lost."""
@@ -159,6 +201,8 @@ class Link:
         return Line(context(), self.target, zmq.DEALER, was_reached=was_reached, ping_ms=ping_ms)
 
     def _send(self, frame: bytes) -> None:
+        if self._line is None:
+            return  # sent at the return
         try:
             # An empty part first, as REQ does. What does not fit into the queue is sent again later.
             self._line.socket.send_multipart([b"", frame], zmq.DONTWAIT, copy=False)

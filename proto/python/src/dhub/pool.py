@@ -7,6 +7,7 @@ parked in the hub: that is how the hub tells it what was lost, and to leave.
 from __future__ import annotations
 
 import os
+import random
 import socket
 import time
 from collections import deque
@@ -27,6 +28,8 @@ COLLECT_S = 0.005
 """Outcomes that come within this time share a request, while no slot waits for it."""
 SURPLUS_S = 1.0
 """What is held ahead for so long beyond what will start soon others may have."""
+AWAY_S_MAX = 10.0
+"""How long its place is left to others, however long the hub says; half of it to one and a half."""
 PAUSE_S = 0.5
 """Before a hub that is busy is asked again."""
 OUTCOMES_BYTES_MAX = 8 * 1024 * 1024
@@ -147,7 +150,9 @@ class Pool:
     def next_step(self) -> float:
         """When `step` has something to do although nothing has come: seconds from now."""
         now = time.monotonic()
-        at = min(self.link.next_timeout(), self._next_beat())
+        at = self.link.next_timeout()
+        if not self.link.is_away():
+            at = min(at, self._next_beat())
         if self._ended and self._completing is None:
             at = min(at, max(self._completed_at + COLLECT_S, self._not_before))
         if self._not_before > now:
@@ -163,6 +168,7 @@ class Pool:
         now = time.monotonic()
         if self._leaving is None:
             self._leaving = now
+            self.link.come_back(now)
 
             def then(it: Any) -> None:
                 self.left = True
@@ -189,7 +195,7 @@ class Pool:
         return self._beat_at + min(self._term / 3, BEAT_MAX_S, 1.0 if self._beats == 1 else BEAT_MAX_S)
 
     def _beat(self, now: float) -> None:
-        if now < self._next_beat():
+        if now < self._next_beat() or self.link.is_away():
             return
         running = sum(1 for it in self.held.values() if it.since)
         # The lease of what has ended lasts until the hub knows it.
@@ -333,6 +339,13 @@ class Pool:
         self._told(it)
         if self.draining and self.queue:
             self.drain()
+        self._go_away(it.away_ms / 1000)
+
+    def _go_away(self, away_s: float) -> None:
+        """Leaves its place to others, unless there is something that the hub has to hear."""
+        if away_s and self.idle() and not self.draining and self._leaving is None:
+            # Not all at the same moment.
+            self.link.go_away(time.monotonic() + min(away_s, AWAY_S_MAX) * random.uniform(0.5, 1.5))
 
     def _told_of(self) -> set[Key]:
         """What has ended or is given back, and the hub may not know it yet."""
