@@ -11,6 +11,15 @@ use dhub_proto::wire::*;
 
 use crate::plain_worker;
 
+/// Ends what goes on until this is set, also after a panic.
+pub struct AtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// What a connection asks for, by its number.
 pub type Asks = fn(usize) -> Body;
 

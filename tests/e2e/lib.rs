@@ -17,7 +17,7 @@ mod terminal;
 mod wait;
 mod writes;
 
-pub use crowd::{Asks, CROWDS, flood};
+pub use crowd::{Asks, AtEnd, CROWDS, flood};
 pub use dwork::{Dwork, dwork_reply, dwork_task, location, names_of};
 pub use hub::{Hub, Space, free_ports, open_file};
 pub use native::{Native, outcome_done, outcome_failed, plain_worker, task, worker};

@@ -7,7 +7,7 @@ use std::time::Instant;
 use dhub_proto::find::Target;
 use dhub_proto::wire::request::Body;
 use dhub_proto::wire::*;
-use e2e::{PATIENCE, flood, outcome_done, task, worker};
+use e2e::{AtEnd, PATIENCE, flood, outcome_done, task, worker};
 
 use super::{Guarded, read, target};
 
@@ -39,14 +39,7 @@ fn others_are_heard(way: fn(&Guarded) -> Target) {
     }
     let (evil, over) = (way(&hub), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        // Also after a panic.
-        struct End<'a>(&'a AtomicBool);
-        impl Drop for End<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        }
-        let _end = End(&over);
+        let _end = AtEnd(&over);
         scope.spawn(|| work(&hub, &over));
         scope.spawn(|| flood(&evil, refused, 4, &over));
         let owner = hub.native("owner");

@@ -7,7 +7,7 @@ use dhub_proto::Message;
 use dhub_proto::wire::reply::Body as Answer;
 use dhub_proto::wire::request::Body;
 use dhub_proto::wire::*;
-use e2e::{Hub, Native, eventually, outcome_failed, task, worker};
+use e2e::{AtEnd, Hub, Native, eventually, outcome_failed, task, worker};
 
 /// So many report without end, each time with so many names.
 const BUSY: usize = 6;
@@ -47,14 +47,7 @@ fn time_passes_while_messages_keep_coming() {
     native.steal_one(&worker(9));
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // Also after a panic.
-        struct End<'a>(&'a AtomicBool);
-        impl Drop for End<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        }
-        let _end = End(&over);
+        let _end = AtEnd(&over);
         scope.spawn(|| keep_busy(&hub, &over));
         // A silent worker's lease ends.
         native.create(&[task("silent", &[])]);
