@@ -216,7 +216,9 @@ fn find_hub(
 ) -> Result<(Target, Welcome), Error> {
     const WAIT: Duration = Duration::from_secs(2);
     const AGAIN: Duration = Duration::from_millis(200);
-    let (mut told, mut was_full) = (false, false);
+    /// A hub that was full and is not there now may be being started again.
+    const RESTART: Duration = Duration::from_secs(30);
+    let (mut told, mut full_until) = (false, None);
     let mut tell = |why: &str| {
         if !std::mem::replace(&mut told, true) {
             say(format_args!("kworker {name} · {why}; waiting for it"));
@@ -226,6 +228,7 @@ fn find_hub(
         if guardian.is_gone() {
             return Err(Error::Guardian);
         }
+        let was_full = full_until.is_some_and(|until| Instant::now() < until);
         if (args.wait_for_hub || was_full) && until.is_some_and(|until| until <= Instant::now()) {
             return Err(Error::NoHubInTime);
         }
@@ -248,23 +251,28 @@ fn find_hub(
                 let endpoint = target.endpoint;
                 return Err(Error::Client(ClientError::Unexpected { endpoint }));
             }
-            // One that was full is there, or is being started again.
             Err(ClientError::NoHub { .. }) if args.wait_for_hub || was_full => {
                 tell(&format!("no hub at {} yet", target.endpoint));
+            }
+            Err(error @ ClientError::Unreachable { .. }) if args.wait_for_hub => {
+                tell(&error.to_string());
             }
             // Places are taken in turns; a pool that waits for its own is none that failed.
             Err(error @ ClientError::Full { .. }) => {
                 if until.is_some_and(|until| until <= Instant::now()) {
                     return Err(Error::Client(error));
                 }
-                was_full = true;
+                full_until = Instant::now().checked_add(RESTART);
                 tell(&format!("the hub at {} has no room for another pool yet", target.endpoint));
+                std::thread::sleep(AGAIN);
             }
             // Ours may be about to come back.
             Err(ClientError::Denied(denial)) if args.wait_for_hub && !denial.is_final(false) => {
                 tell(&format!("no hub at {} yet: {denial}", target.endpoint));
             }
-            Err(error @ ClientError::NoHub { .. }) => return Err(Error::NoHub { error }),
+            Err(error @ (ClientError::NoHub { .. } | ClientError::Unreachable { .. })) => {
+                return Err(Error::NoHub { error });
+            }
             Err(error) => return Err(Error::Client(error)),
         }
     }

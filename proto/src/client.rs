@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use prost::Message;
 
+use crate::door::{Door, Found};
 use crate::endpoint;
 use crate::find::Target;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::parts::uninterrupted;
-use crate::room;
 use crate::verb::Verb;
 use crate::watch::{Event, Watched};
 use crate::wire::{self, reply, request};
@@ -35,6 +35,12 @@ pub enum ClientError {
         humantime::format_duration(*.waited)
     )]
     Full { endpoint: String, waited: Duration },
+    #[error(
+        "{endpoint} is unreachable (waited {}): {}",
+        humantime::format_duration(*.waited),
+        in_its_place(.found)
+    )]
+    Unreachable { endpoint: String, waited: Duration, found: Found },
     #[error("{0}")]
     Denied(Denial),
     #[error("{}", .0.message)]
@@ -54,8 +60,21 @@ impl ClientError {
     /// Nobody answered who showed that it is the hub, whoever else may be at its place.
     pub fn is_silence(&self) -> bool {
         use Denial::{Plain, Stranger};
-        let Self::Denied(denial) = self else { return matches!(self, Self::NoHub { .. }) };
-        matches!(denial, Plain { .. } | Stranger { .. })
+        match self {
+            Self::Denied(denial) => matches!(denial, Plain { .. } | Stranger { .. }),
+            other => matches!(other, Self::NoHub { .. } | Self::Unreachable { .. }),
+        }
+    }
+}
+
+/// Of what is there in place of a hub.
+fn in_its_place(found: &Found) -> String {
+    match found {
+        Found::Says(words) => format!("what is there is no hub and says '{words}'"),
+        _ => {
+            "something there takes connections and closes them at once, as a tunnel to nowhere does"
+                .into()
+        }
     }
 }
 
@@ -118,6 +137,7 @@ pub struct Client {
     /// What the last connections that came to nothing told.
     denial: Option<Denial>,
     was_reached: bool,
+    door: Door,
 }
 
 impl Client {
@@ -125,8 +145,8 @@ impl Client {
     pub fn new(target: Target, timeout: Duration) -> Self {
         let context = zmq::Context::new();
         let (socket, connections, last_id, denial) = (None, 0, 0, None);
-        let was_reached = false;
-        Self { context, target, timeout, socket, connections, last_id, denial, was_reached }
+        let (was_reached, door) = (false, Door::default());
+        Self { context, target, timeout, socket, connections, last_id, denial, was_reached, door }
     }
 
     pub fn endpoint(&self) -> &str {
@@ -170,11 +190,11 @@ impl Client {
         }
         let begin = Instant::now();
         let mut deadline = begin + self.timeout + parked;
-        let mut was_full = false;
+        let mut found = Found::Nothing;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(self.gives_up(was_full, self.timeout + parked));
+                return Err(self.gives_up(found, self.timeout + parked));
             }
             match self.one_try(&frame, id, left.min(TRY + parked)) {
                 Ok(Some(wire::Reply { body: Some(reply::Body::Error(error)), .. })) => {
@@ -193,8 +213,9 @@ impl Client {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if begin.elapsed() < LONGEST && self.hub_lives(left.min(PING)) {
                         deadline = Instant::now() + self.timeout + parked;
-                    } else {
-                        was_full |= room::is_full(&self.target.endpoint);
+                    } else if found != Found::Full {
+                        // One that was full is being started again, perhaps.
+                        found = self.door.look(&self.target.endpoint);
                     }
                 }
                 Err(source) => return Err(self.broken(source)),
@@ -202,14 +223,17 @@ impl Client {
         }
     }
 
-    fn gives_up(&mut self, was_full: bool, waited: Duration) -> ClientError {
+    fn gives_up(&mut self, found: Found, waited: Duration) -> ClientError {
         let is_denied = self.is_denied();
-        let denial = self.denial.take();
-        if was_full && !is_denied {
-            return ClientError::Full { endpoint: self.target.place(), waited };
+        let (denial, endpoint) = (self.denial.take(), self.target.place());
+        match (found, denial) {
+            (Found::Full, _) if !is_denied => ClientError::Full { endpoint, waited },
+            (found @ (Found::Closes | Found::Says(_)), _) if !is_denied => {
+                ClientError::Unreachable { endpoint, waited, found }
+            }
+            (_, Some(denial)) => ClientError::Denied(denial),
+            (_, None) => ClientError::NoHub { endpoint, waited },
         }
-        let endpoint = self.target.place();
-        denial.map_or(ClientError::NoHub { endpoint, waited }, ClientError::Denied)
     }
 
     /// Does the hub answer something that takes no time? Then the request is worth waiting for; it

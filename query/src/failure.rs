@@ -63,9 +63,9 @@ impl From<ClientError> for Failure {
             }
             ClientError::Denied(_) => Self::new(Exit::Denied, error.to_string()),
             ClientError::Refused(error) => refused(&error),
-            ClientError::Full { .. } | ClientError::Unexpected { .. } => {
-                Self::new(Exit::NoHub, error.to_string())
-            }
+            ClientError::Full { .. }
+            | ClientError::Unreachable { .. }
+            | ClientError::Unexpected { .. } => Self::new(Exit::NoHub, error.to_string()),
             ClientError::TooLarge { .. } => Self::new(Exit::Refused, error.to_string()),
             ClientError::Socket { .. } => Self::new(Exit::System, error.to_string()),
         }

@@ -5,8 +5,9 @@
 //! so the number of a new one tells how full the table is. Above a share of it, connections are
 //! closed at once; those over ipc, which only the process's own user can open, have a larger share.
 //!
-//! So are those for which too many others have not said who they are: each costs some memory, and
-//! there may be as many as descriptors.
+//! So are those for which too many others have not said who they are: each costs some memory and a
+//! descriptor, and strangers must not take those of peers that are known. All that are closed at
+//! once are told so first: else nobody could tell a hub that is full from a tunnel to nowhere.
 //!
 //! libzmq 4.3.5 takes a failed accept for a bug of its own and aborts, unless it knows the reason.
 //! Its listener for ipc does not know that a process may be out of descriptors, and neither knows
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use libc::{c_int, sockaddr, socklen_t};
 
-use crate::limits::has_too_many_handshakes;
+use crate::limits::makes_way;
 
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -31,6 +32,15 @@ const LEFT_BY_IPC: u64 = 24;
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 /// Of these, for want of descriptors.
 static CROWDED_OUT: AtomicU64 = AtomicU64::new(0);
+
+/// The begin of a greeting, as far as those who connect read it before they wait for the rest. Its padding,
+/// which nobody reads, says why there is none.
+pub const ZMQ_FULL: [u8; 10] = *b"\xffdhubfull\x7f";
+
+#[cfg(target_os = "linux")]
+const FLAGS: c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+#[cfg(not(target_os = "linux"))]
+const FLAGS: c_int = libc::MSG_DONTWAIT;
 
 /// Given up for a moment to take in a connection, and close it, when there is no other left.
 static SPARE: AtomicI32 = AtomicI32::new(-1);
@@ -63,10 +73,10 @@ unsafe extern "C" fn dhub_zmq_accept(
     if socket >= 0 {
         // SAFETY: libzmq's own buffer, which holds the address of the other side now.
         let is_ipc = unsafe { (*address).sa_family } == libc::AF_UNIX as libc::sa_family_t;
-        return match (!is_ipc && has_too_many_handshakes(), has_room(socket, is_ipc)) {
-            (true, _) => refuse(socket),
-            (false, false) => crowd_out(socket),
-            (false, true) => socket,
+        return match (is_ipc || makes_way(), has_room(socket, is_ipc)) {
+            (false, _) => refuse(socket),
+            (true, false) => crowd_out(socket),
+            (true, true) => socket,
         };
     }
     match Error::last_os_error().raw_os_error() {
@@ -126,6 +136,8 @@ fn crowd_out(socket: c_int) -> c_int {
 
 fn refuse(socket: c_int) -> c_int {
     REFUSED.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: a socket of ours, and as many bytes as there are. Whether they arrive is not waited for.
+    unsafe { libc::send(socket, ZMQ_FULL.as_ptr().cast(), ZMQ_FULL.len(), FLAGS) };
     close(socket);
     fail(libc::ECONNABORTED)
 }

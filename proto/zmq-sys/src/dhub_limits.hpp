@@ -5,9 +5,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <limits>
+#include <list>
 #include <string>
+
+#include "endpoint.hpp"
 
 namespace zmq
 {
@@ -151,30 +155,55 @@ class dhub_room_t
     bool _is_complete;
 };
 
-// Connections that were accepted and are not known yet. 0: no limit.
-extern std::atomic<int> dhub_handshakes;
-extern std::atomic<int> dhub_handshakes_most;
+// What is said in place of the padding of a greeting, if there are no descriptors for more connections.
+const unsigned char dhub_full[8] = {'d', 'h', 'u', 'b', 'f', 'u', 'l', 'l'};
 
-// One of them, for as long as it is.
-class dhub_handshake_t
+// Connections over TCP that were accepted and whose peers are known; how many there may be. 0: no limit.
+extern std::atomic<int> dhub_admitted;
+extern std::atomic<int> dhub_admitted_most;
+
+inline bool dhub_is_full ()
+{
+    const int most = dhub_admitted_most.load ();
+    return most != 0 && dhub_admitted.load () >= most;
+}
+
+// The same, or it was so within the last two seconds: who was sent away just now is to learn why.
+bool dhub_was_full ();
+
+// One that was accepted over TCP, for as long as it is: on a list until its peer is known, for it may be
+// closed to make way for others.
+class dhub_accepted_t
 {
   public:
-    explicit dhub_handshake_t (bool accepted_) : _is_on (accepted_)
-    {
-        if (_is_on)
-            dhub_handshakes.fetch_add (1);
-    }
-    ~dhub_handshake_t () { end (); }
+    dhub_accepted_t (int fd_, const endpoint_uri_pair_t &endpoint_);
+    ~dhub_accepted_t () { end (); }
 
-    void end ()
-    {
-        if (_is_on)
-            dhub_handshakes.fetch_sub (1);
-        _is_on = false;
-    }
+    bool is_on () const { return _state != off; }
+    // Its peer is known.
+    void admit ();
+    // To be called before its descriptor is closed.
+    void end ();
+
+    // Of those whose peers are not known there is one less than there may be, if need be since the first of
+    // them is closed; false: none has had enough time for that.
+    static bool make_way (int most_);
 
   private:
-    bool _is_on;
+    dhub_accepted_t (const dhub_accepted_t &);
+    const dhub_accepted_t &operator= (const dhub_accepted_t &);
+    bool leave_list ();
+
+    enum
+    {
+        off,
+        shaking,
+        closed,
+        admitted
+    } _state;
+    const int _fd;
+    const std::chrono::steady_clock::time_point _since;
+    std::list<dhub_accepted_t *>::iterator _at;
 };
 
 inline int64_t dhub_handshake_limit (int64_t max_)

@@ -14,10 +14,13 @@ mod limits;
 mod monitor;
 mod peer;
 
-pub use accept::{zmq_connections_crowded_out, zmq_connections_refused, zmq_descriptors_for_tcp};
+pub use accept::{
+    ZMQ_FULL, zmq_connections_crowded_out, zmq_connections_refused, zmq_descriptors_for_tcp,
+};
 pub use ffi::*;
 pub use limits::{
-    ZMQ_EXEMPT, zmq_held_bytes, zmq_limit_bytes, zmq_limit_frame, zmq_limit_handshakes,
+    ZMQ_EXEMPT, zmq_connections_left, zmq_held_bytes, zmq_limit_bytes, zmq_limit_connections,
+    zmq_limit_frame, zmq_limit_handshakes,
 };
 pub use monitor::zmq_publish_events;
 pub use peer::{zmq_drop_user, zmq_has_peer, zmq_rest, zmq_wake};

@@ -11,7 +11,9 @@ unsafe extern "C" {
     safe fn dhub_zmq_limit_bytes(per_pipe: i64, total: i64);
     safe fn dhub_zmq_limit_frame(ms: libc::c_int);
     safe fn dhub_zmq_limit_handshakes(most: libc::c_int);
-    safe fn dhub_zmq_has_too_many_handshakes() -> libc::c_int;
+    safe fn dhub_zmq_make_way() -> libc::c_int;
+    safe fn dhub_zmq_limit_connections(most: libc::c_int);
+    safe fn dhub_zmq_connections_left() -> libc::c_int;
     safe fn dhub_zmq_held_bytes() -> i64;
 }
 
@@ -32,14 +34,28 @@ pub fn zmq_limit_frame(time: Duration) {
     dhub_zmq_limit_frame(libc::c_int::try_from(time.as_millis()).unwrap_or(libc::c_int::MAX));
 }
 
-/// How many connections may be accepted that are not known yet; above that, those over TCP are closed
-/// at once. Without this call, or with 0, there is no limit.
+/// How many connections over TCP may be accepted that are not known yet; above that, new ones are closed
+/// at once, or the oldest if it has had half a second to say who it is. Without this call, or with 0,
+/// there is no limit.
 pub fn zmq_limit_handshakes(most: u32) {
     dhub_zmq_limit_handshakes(libc::c_int::try_from(most).unwrap_or(libc::c_int::MAX));
 }
 
-pub(crate) fn has_too_many_handshakes() -> bool {
-    dhub_zmq_has_too_many_handshakes() != 0
+/// False: one more is to be closed at once.
+pub(crate) fn makes_way() -> bool {
+    dhub_zmq_make_way() != 0
+}
+
+/// With so many connections over TCP that are known, more of them find none of their own: who connects is
+/// told so in the greeting. Whether it is let in is for the ZAP handler to say. Without this call, or with
+/// 0, there is no limit.
+pub fn zmq_limit_connections(most: u32) {
+    dhub_zmq_limit_connections(libc::c_int::try_from(most).unwrap_or(libc::c_int::MAX));
+}
+
+/// How many more there may be; below 0: there are as many too many.
+pub fn zmq_connections_left() -> i32 {
+    dhub_zmq_connections_left()
 }
 
 /// What is held now: queued, being received or being sent.

@@ -298,32 +298,71 @@ fn a_directory_of_sockets_that_others_can_enter_is_no_place_to_look() {
     }
 }
 
+/// Who says that to each who connects, and closes the connection; until it is dropped.
+struct Closes {
+    port: u16,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+fn closes_all(port: u16, words: &'static [u8]) -> Closes {
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port");
+    let over = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&over);
+    let thread = std::thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            let _ = listener.accept().and_then(|(mut peer, _)| peer.write_all(words));
+        }
+    });
+    Closes { port, over, thread: Some(thread) }
+}
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// As that of ssh, whose other end is gone.
+#[test]
+fn a_tunnel_to_nowhere_is_no_hub_that_is_full_and_is_not_waited_for() {
+    let mut hub = Guarded::start();
+    let abroad = hub.abroad("owner").display().to_string();
+    hub.terminate().exits(0);
+    let tunnel = closes_all(hub.port, b"");
+    let args = ["--access", &abroad, "--timeout", "1s"];
+    let why = ["unreachable", "closes them at once"];
+    hub.space.run("dquery", &[&["status"], &args[..]].concat()).exits(7).says(&why);
+    hub.space.run("kworker", &[&["-j", "1"], &args[..]].concat()).exits(7).says(&why);
+    // One that is waited for may come back behind it.
+    let mut command = hub.space.command("kworker");
+    command.args(["-j", "1", "--wait-for-hub"]).args(args);
+    let mut pool = Process::start(command);
+    pool.hear("closes them at once");
+    drop(tunnel);
+    hub.start_again(&[]);
+    pool.hear("1 slot");
+    pool.signal(rustix::process::Signal::TERM);
+    pool.end().exits(0);
+}
+
 #[test]
 fn a_pool_waits_for_a_hub_that_has_no_room() {
     let mut hub = Guarded::start();
     let abroad = hub.abroad("owner").display().to_string();
     hub.terminate().exits(0);
     // As a hub does that is short of descriptors.
-    let full = TcpListener::bind(("127.0.0.1", hub.port)).expect("the port");
-    let over = Arc::new(AtomicBool::new(false));
-    let stop = Arc::clone(&over);
-    let full = std::thread::spawn(move || {
-        while !stop.load(Ordering::Relaxed) {
-            // Once the other side has begun its handshake.
-            let begun = full.accept().and_then(|(mut peer, _)| peer.read_exact(&mut [0; 10]));
-            drop(begun);
-        }
-    });
+    let full = closes_all(hub.port, b"\xffdhubfull\x7f");
     let args = ["status", "--access", &abroad, "--timeout", "1s"];
-    hub.space.run("dquery", &args).exits(11).says(&["no room for connections"]);
+    hub.space.run("dquery", &args).exits(7).says(&["no room for another connection"]);
     let mut command = hub.space.command("kworker");
-    command.args(["-j", "1", "--wait-for-hub", "--access", &abroad]);
+    command.args(["-j", "1", "--timeout", "1s", "--access", &abroad]);
     let mut pool = Process::start(command);
     pool.hear("waiting for it");
-    assert!(pool.stderr().contains("no room for connections"), "{}", pool.stderr());
-    over.store(true, Ordering::Relaxed);
-    let _ = TcpStream::connect(("127.0.0.1", hub.port));
-    full.join().expect("the thread");
+    assert!(pool.stderr().contains("no room for another pool"), "{}", pool.stderr());
+    drop(full);
     hub.start_again(&[]);
     pool.hear("1 slot");
     pool.signal(rustix::process::Signal::TERM);
