@@ -128,11 +128,12 @@ impl Files {
         Ok(())
     }
 
-    /// The file is made anew: this one takes its place, if that is still its own.
+    /// The file is made anew: this one takes its place, unless another one has that by now.
     pub fn replace(&self, part: Part) -> io::Result<()> {
         let new = open(&part)?.ok_or(io::ErrorKind::NotFound)?;
-        part.replace(&self.real)?;
         let mut state = self.state();
+        let own = fstat(&state.file().ok_or(io::ErrorKind::NotFound)?.file)?;
+        part.replace(&self.real, |found| is_same(&own, found))?;
         // SQLite makes the others anew too.
         state.files.retain(|one| !one.end.is_empty() && !one.end.starts_with('-'));
         let path = self.real.clone();

@@ -65,7 +65,7 @@ pub enum OpenError {
     Disk(#[from] DiskError),
     #[error("{}: {}", .path.display(), words(.source))]
     Io { path: PathBuf, source: io::Error },
-    #[error("cannot use {}: {}; it was left as it is\n  {}", .file.display(), told(.source), advice(.file))]
+    #[error("cannot use {}: {}; it was left as it is\n  {}", .file.display(), told(.source), what_to_do(.file, .source))]
     Unusable { file: PathBuf, source: rusqlite::Error },
     #[error("cannot use {}: {source}; it was left as it is\n  {}", .file.display(), advice(.file))]
     Unreadable { file: PathBuf, source: StoreError },
@@ -97,6 +97,13 @@ impl OpenError {
             },
             _ => self,
         }
+    }
+}
+
+fn what_to_do(file: &Path, error: &rusqlite::Error) -> String {
+    match is_busy(error) {
+        true => "another program has it open; end that, and do it again".into(),
+        false => advice(file),
     }
 }
 

@@ -1,14 +1,15 @@
 //! A file that grows beside the place where it is to be, in a directory of its own: nobody else can put
 //! something beside it that SQLite would take for its log, or take it away.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use dhub_proto::private::Mode;
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use tempfile::{Builder, TempDir, TempPath};
 
 use super::open::beside;
@@ -88,10 +89,22 @@ impl Part {
         self.check()
     }
 
-    /// Takes the place of the file in one step; the file is as it was if that fails.
-    pub fn replace(self, file: &Path) -> io::Result<()> {
+    /// Takes the place of the file in one step, if that is the one that is meant; the file is as it was if that fails.
+    pub fn replace(self, file: &Path, is_meant: impl Fn(&Metadata) -> bool) -> io::Result<()> {
         self.check()?;
-        fs::rename(&self.path, file)
+        let swap = || renameat_with(CWD, &self.path, CWD, file, RenameFlags::EXCHANGE);
+        match swap() {
+            Ok(()) if is_meant(&fs::symlink_metadata(&self.path)?) => Ok(()),
+            Ok(()) => {
+                swap()?;
+                Err(io::Error::other(format!("{} was replaced meanwhile", file.display())))
+            }
+            // Not each file system can.
+            Err(Errno::INVAL | Errno::NOSYS) if is_meant(&fs::symlink_metadata(file)?) => {
+                fs::rename(&self.path, file)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

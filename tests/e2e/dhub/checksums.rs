@@ -46,13 +46,14 @@ fn an_old_file_gets_them_from_a_hub_and_not_by_a_look() {
 
     let mut hub = start(&space);
     runs(&mut hub);
-    let upgraded = "run.db was of version 5 and is of 6 now";
-    assert!(hub.stderr().contains(upgraded), "{}", hub.stderr());
+    hub.hear("upgraded    run.db was of version 5 and is of 6 now");
     space.run("dquery", &["create", "new"]).exits(0);
     assert!(has_checksums(&space));
     hub.kill9();
     let mut hub = start(&space);
     runs(&mut hub);
+    // It answers when all is said.
+    space.run("dquery", &["list"]).exits(0);
     assert!(!hub.stderr().contains("upgraded"), "{}", hub.stderr());
     hub.kill9();
     let check = space.run("dhub", &["check", "run.db"]);
@@ -91,6 +92,7 @@ fn a_hub_that_is_killed_meanwhile_loses_nothing() {
     assert!(has_checksums(&space));
     // As a kill leaves it when the copy has just taken its place.
     let _ = fs::create_dir(space.path("run.db.checksums"));
+    space.write("run.db.checksums/part.db", "the old file");
     let mut hub = start(&space);
     runs(&mut hub);
     assert!(!space.path("run.db.checksums").exists());

@@ -50,6 +50,21 @@ fn a_file_under_another_name_is_still_the_same_file() {
     refused(&hub.space, &["-f", "link.db"], Exit::FileInUse).says(&["in use"]);
 }
 
+/// Nothing is wrong with it.
+#[test]
+fn a_file_that_another_program_has_open() {
+    let mut hub = Hub::start();
+    hub.native().create(&[task("a", &[])]);
+    hub.terminate().exits(0);
+    let db = e2e::open_file(&hub.path("run.db"));
+    db.execute_batch("BEGIN EXCLUSIVE").expect("a transaction");
+    let output = refused(&hub.space, &["-f", "run.db", "--local"], Exit::FileUnusable);
+    output.says(&["locked", "another program has it open; end that"]);
+    assert!(!output.stderr.contains("rescue"), "{output:?}");
+    drop(db);
+    hub.space.run("dhub", &["check", "run.db"]).exits(0).prints(&["1 task "]);
+}
+
 #[test]
 fn a_file_of_a_newer_version() {
     let mut hub = Hub::start();

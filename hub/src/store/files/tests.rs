@@ -82,6 +82,31 @@ fn what_the_hub_itself_does_is_not_found() {
 }
 
 #[test]
+fn a_file_made_anew_takes_the_place_of_the_one_that_was_noted_and_of_no_other() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let real = dir.path().join("run.db");
+    fs::write(&real, "old").expect("a file");
+    let files = noted(&real);
+    let part = || {
+        let part = Part::named(&real, ".new").expect("a part");
+        fs::write(&part, "made anew").expect("a file");
+        part
+    };
+    files.replace(part()).expect("its place");
+    assert_eq!(
+        (fs::read_to_string(&real).expect("a text"), files.look()),
+        ("made anew".into(), Ok(()))
+    );
+    fs::write(dir.path().join("other"), "another").expect("a file");
+    fs::rename(dir.path().join("other"), &real).expect("its name");
+    files.replace(part()).expect_err("another one is there");
+    assert_eq!(fs::read_to_string(&real).expect("a text"), "another");
+    fs::remove_file(&real).expect("a file");
+    files.replace(part()).expect_err("none is there");
+    assert!(!real.exists() && !dir.path().join("run.db.new").exists());
+}
+
+#[test]
 fn a_file_without_a_name_can_be_read_and_its_directory_is_found_under_another_one() {
     let dir = tempfile::tempdir().expect("a directory");
     let real = dir.path().join("below/run.db");
