@@ -63,10 +63,11 @@ fn a_file_system_that_cannot_be_written_is_named_with_the_file() {
     says_so(new, "small/run.db.lock", READ_ONLY);
     let keys = on_small(&space, "ro", "exec dhub -f run.db --local --dir small");
     says_so(keys, "small/run-", "");
-    let sockets = on_small(&space, "ro", "XDG_RUNTIME_DIR=$PWD/small exec dhub -f run.db --local");
-    says_so(sockets, "small/dhub", READ_ONLY);
-    let there = "mkdir -m 700 small/dhub && mount -o remount,ro small && XDG_RUNTIME_DIR=$PWD/small exec dhub -f run.db --local";
-    says_so(on_small(&space, "size=1m", there), ".sock", READ_ONLY);
+    // Whoever may mount is root there.
+    let hub = "XDG_RUNTIME_DIR= TMPDIR=$PWD/small exec dhub -f run.db --local";
+    says_so(on_small(&space, "ro", hub), "small/dhub-0", READ_ONLY);
+    let there = format!("mkdir -m 700 small/dhub-0 && mount -o remount,ro small && {hub}");
+    says_so(on_small(&space, "size=1m", &there), ".sock", READ_ONLY);
 }
 
 /// A hub was killed, and there is no room to fold what its log has.

@@ -142,7 +142,7 @@ fn options_that_are_wrong() {
         (&["--curve", "tcp://127.0.0.1:7000"], "--insecure"),
         (&["-p", "70000", "--insecure"], "70000"),
         (&["--lease", "1ms"], "1s"),
-        (&["--worker-timeout", "soon"], "30s"),
+        (&["--worker-timeout", "soon"], "no unit of time"),
         (&["--no-such-option"], "--no-such-option"),
         (&["extra"], "extra"),
     ] {
