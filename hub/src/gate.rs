@@ -18,10 +18,15 @@ use crate::socket::{Inlet, Socket};
 
 /// Where libzmq asks.
 const ZAP: &str = "inproc://zeromq.zap.01";
-/// Of sockets that let in by key.
+/// Of sockets that let in by key: over TCP, and over ipc.
 pub const DOMAIN: &str = "dhub";
+pub const IPC_DOMAIN: &str = "dhub-ipc";
+/// ZAP's word for 'come back later'. Its connection is closed, and nothing is said.
+const LATER: u32 = 300;
 /// Handshakes answered in one turn, and told of: the requests of those who are in go first.
 const TURN_MAX: usize = 64;
+/// Connections over TCP that keys with all roles may have when there is none left for others.
+pub const OWNERS_MORE: i32 = 2;
 /// A line in the log at most this often.
 const TELL: Duration = Duration::from_secs(10);
 
@@ -69,6 +74,10 @@ pub struct Gate {
     users: HashMap<String, User>,
     pub handshakes_failed: u64,
     pub requests_denied: u64,
+    /// Connections with keys that are known, for which others would have to make room: how often that was
+    /// so, and how many of these were sent away.
+    pub crowded: u64,
+    pub crowded_out: u64,
     told: Option<Instant>,
     untold: u64,
     last: String,
@@ -92,6 +101,8 @@ impl Gate {
             users: HashMap::new(),
             handshakes_failed: 0,
             requests_denied: 0,
+            crowded: 0,
+            crowded_out: 0,
             told: None,
             untold: 0,
             last: String::new(),
@@ -240,21 +251,30 @@ impl Gate {
     }
 
     /// Version, request id, domain, address, identity, mechanism, key.
-    fn answer(&self, parts: &[&[u8]]) -> Vec<Vec<u8>> {
+    fn answer(&mut self, parts: &[&[u8]]) -> Vec<Vec<u8>> {
+        let domains = [DOMAIN, IPC_DOMAIN].map(str::as_bytes);
         let user = match parts {
-            [b"1.0", _, domain, _, _, b"CURVE", key] if *domain == DOMAIN.as_bytes() => {
+            [b"1.0", _, domain, _, _, b"CURVE", key] if domains.contains(domain) => {
                 zmq::z85_encode(key).ok().and_then(|key| self.users.get(&key))
             }
             _ => None,
         };
+        let left = match parts.get(2) == Some(&IPC_DOMAIN.as_bytes()) {
+            true => i32::MAX,
+            false => zmq_sys::zmq_connections_left(),
+        };
         let valid = user.map(|user| (user, &self.grants[*user as usize]));
         let valid = valid.filter(|(_, grant)| grant.is_valid());
+        let is_owner = valid.is_some_and(|(_, grant)| grant.roles == Roles::all());
+        let is_out = left <= if is_owner { -OWNERS_MORE } else { 0 };
+        // Told only of peers that are let in: strangers crowd nobody out.
+        self.crowded += u64::from(valid.is_some() && left <= 0);
+        self.crowded_out += u64::from(valid.is_some() && is_out);
         let id = parts.get(1).map_or(Vec::new(), |id| id.to_vec());
         let (code, text, user) = match valid {
+            Some(_) if is_out => ("300", "no room for more connections", String::new()),
             // The owner's get through whatever the others hold.
-            Some((user, grant)) if grant.roles == Roles::all() => {
-                ("200", "", format!("{user}{}", zmq_sys::ZMQ_EXEMPT))
-            }
+            Some((user, _)) if is_owner => ("200", "", format!("{user}{}", zmq_sys::ZMQ_EXEMPT)),
             Some((user, _)) => ("200", "", user.to_string()),
             None => ("400", "unknown key", String::new()),
         };
@@ -263,6 +283,10 @@ impl Gate {
 
     /// Event, number of values, the values, local address, remote address.
     fn note_failure(&mut self, parts: &[zmq::Message]) {
+        let value = parts.get(2).and_then(|part| part[..].try_into().ok()).map(u64::from_ne_bytes);
+        if value == Some(LATER.into()) {
+            return;
+        }
         let event = parts.first().and_then(|part| part[..].try_into().ok()).map(u64::from_ne_bytes);
         let address =
             parts.last().map_or_else(String::new, |it| String::from_utf8_lossy(it).into());
@@ -279,7 +303,7 @@ impl Gate {
     }
 
     fn tell_refused(&mut self) {
-        // Those for want of descriptors are told of by `server/room.rs`.
+        // Those for want of descriptors are told of by `server/descriptors.rs`.
         let crowded_out = zmq_sys::zmq_connections_crowded_out();
         let refused = zmq_sys::zmq_connections_refused().saturating_sub(crowded_out);
         if refused == self.refused || self.refused_told.is_some_and(|told| told.elapsed() < TELL) {

@@ -15,7 +15,7 @@ use dhub::home::{Home, HomeError, ServerKeys};
 use dhub::place::{PLACE, Place};
 use dhub::scheduler::message::Phase;
 use dhub::scheduler::{Scheduler, State};
-use dhub::server::room::Places;
+use dhub::server::descriptors::Descriptors;
 use dhub::server::{Fatal, Options, Server};
 use dhub::socket::{BindError, Socket};
 use dhub::store::{
@@ -183,7 +183,8 @@ fn run(args: &Args) -> Result<(), Failure> {
     let home = home(args)?;
     let keys = home.open()?;
     gate.set_home(home.clone())?;
-    let places = Places::measure(endpoints.len() + 1);
+    let descriptors = Descriptors::measure(endpoints.len() + 1);
+    descriptors.limit_connections();
     let mut sockets = Vec::new();
     for listen in &endpoints {
         sockets.push(match listen {
@@ -208,7 +209,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         lease_ms: args.lease.as_millis() as u64,
         retry_delay_ms: args.retry_delay.as_millis() as u64,
         disk_reserve_bytes: args.disk_reserve_mib << 20,
-        places,
+        descriptors,
     };
     let name = args.file.as_ref().map_or("in memory".into(), |file| file.display().to_string());
     let mut server =

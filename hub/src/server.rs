@@ -4,15 +4,15 @@
 //! requests. Nothing is said before the commit that justifies it; requests that arrive together
 //! share one commit. See `Server::run`.
 
-mod disk;
+pub mod descriptors;
 mod inbox;
 mod jobs;
 mod leaving;
 mod outbox;
 mod read;
 pub(crate) mod request_quota;
+mod reserve;
 mod rest;
-pub mod room;
 mod share;
 mod sweep;
 mod turns;
@@ -24,12 +24,12 @@ use std::time::Instant;
 
 use dhub_proto::limits::*;
 
-use self::disk::Disk;
+use self::descriptors::{Descriptors, Shortage};
 use self::jobs::Jobs;
 use self::leaving::Leaving;
 use self::outbox::Outbox;
 use self::request_quota::RequestQuotas;
-use self::room::{Places, Room};
+use self::reserve::Reserve;
 use self::share::Share;
 use crate::archive;
 use crate::gate::{Gate, User};
@@ -99,7 +99,7 @@ pub struct Options {
     pub lease_ms: u64,
     pub retry_delay_ms: u64,
     pub disk_reserve_bytes: u64,
-    pub places: Places,
+    pub descriptors: Descriptors,
 }
 
 pub struct Server {
@@ -120,9 +120,9 @@ pub struct Server {
     quotas: RequestQuotas,
     leaving: Leaving,
     share: Share,
-    disk: Disk,
+    disk: Reserve,
     told: Told,
-    room: Room,
+    shortage: Shortage,
     is_crowded: bool,
     checked: Millis,
     looked: Millis,
@@ -162,9 +162,9 @@ impl Server {
         });
         let told = Told::new(0, told);
         let monitor = Monitor::new(0, scheduler.counts().of(State::Done));
-        let room = Room::new(options.places);
-        scheduler.set_room(room.workers_max().unwrap_or(usize::MAX));
-        let disk = Disk::new(options.disk_reserve_bytes);
+        scheduler.set_places(options.descriptors.workers_max().unwrap_or(usize::MAX));
+        let shortage = Shortage::new(options.descriptors);
+        let disk = Reserve::new(options.disk_reserve_bytes);
         Ok(Self {
             sockets,
             gate,
@@ -184,7 +184,7 @@ impl Server {
             share: Share::default(),
             disk,
             told,
-            room,
+            shortage,
             is_crowded: false,
             checked: 0,
             looked: 0,
@@ -267,7 +267,7 @@ impl Server {
         let timeout = match (self.busy, self.is_crowded) {
             (true, _) => 0,
             (false, false) => self.patience_ms().min(due),
-            (false, true) => self.patience_ms().min(due).min(room::LOOK_MS),
+            (false, true) => self.patience_ms().min(due).min(descriptors::LOOK_MS),
         };
         self.poll(timeout, true).map(drop)
     }
@@ -317,9 +317,11 @@ impl Server {
 
     fn pass_time(&mut self) {
         let now = self.now();
-        self.is_crowded = self.room.look(now);
+        let wanted = zmq_sys::zmq_connections_crowded_out() + self.gate.crowded;
+        self.is_crowded = self.shortage.look(now, wanted);
         self.scheduler.set_crowded(self.is_crowded);
         self.scheduler.apply(now, Command::Tick, &Past::new());
+        self.shortage.note_kept(now, self.scheduler.workers_kept());
         let done = self.scheduler.counts().of(State::Done);
         self.monitor.note_done(now, done);
         if now >= self.checked + CHECK_MS {

@@ -21,13 +21,14 @@ use dhub_proto::parts::uninterrupted;
 use dhub_proto::private::PrivateError;
 use dhub_proto::verb::Way;
 
-use crate::gate::{DOMAIN, Security, User};
+use crate::gate::{DOMAIN, IPC_DOMAIN, Security, User};
 use crate::home::ServerKeys;
 
 /// A peer that has not said who it is by then is dropped.
 const HANDSHAKE_MS: i32 = 5_000;
-/// Of those who have not yet, over TCP: 80 MiB, and more than a hub lets in in that time.
-const HANDSHAKES_MAX: u32 = 4_096;
+/// Of those who have not yet, over TCP: 80 MiB, and more than a hub lets in in that time. Fewer where
+/// descriptors are few (`server/descriptors.rs`).
+pub const HANDSHAKES_MAX: u32 = 4_096;
 /// Connections that may wait to be accepted; thousands of workers reconnect at the same time.
 const BACKLOG: i32 = 4_096;
 /// Replies that may wait for a slow reader; then they are dropped and their leases taken back.
@@ -327,7 +328,7 @@ fn open_one(
         socket.set_curve_server(true)?;
         let secret = keys.secret_key.raw().ok_or(zmq::Error::EINVAL)?;
         socket.set_curve_secretkey(&*secret)?;
-        socket.set_zap_domain(DOMAIN)?;
+        socket.set_zap_domain(if way == Way::Ipc { IPC_DOMAIN } else { DOMAIN })?;
         watches.push(watch(context, &mut socket, way)?);
     }
     Ok(socket)

@@ -17,6 +17,7 @@ mod counts;
 mod create;
 mod damaged;
 mod graph;
+mod holders;
 mod lease;
 mod list;
 pub mod message;
@@ -27,11 +28,11 @@ mod ready;
 mod restore;
 mod retry;
 mod revoke;
-mod room;
 mod slab;
 mod steal;
 mod steer;
 mod task;
+mod waiters;
 mod worker;
 mod worker_quota;
 
@@ -48,6 +49,7 @@ use hashbrown::HashMap;
 use awaiting::Awaiting;
 use backoff::Backoff;
 use graph::Edges;
+use holders::Holders;
 use lease::{Lease, Leases};
 use list::List;
 use message::*;
@@ -113,9 +115,7 @@ pub struct Scheduler {
     /// Names that tasks wait for and nobody added.
     missing: List,
     last_turn: Option<Millis>,
-    /// Workers with ids that hold tasks, and how many there may be.
-    holders: usize,
-    holders_max: usize,
+    holders: Holders,
     is_crowded: bool,
     changes: Vec<Change>,
     answers: Vec<(Ticket, Answer)>,
@@ -144,8 +144,7 @@ impl Scheduler {
             to_tell: Vec::new(),
             missing: List::default(),
             last_turn: None,
-            holders: 0,
-            holders_max: usize::MAX,
+            holders: Holders::with(usize::MAX),
             is_crowded: false,
             changes: Vec::new(),
             answers: Vec::new(),
@@ -508,13 +507,14 @@ impl Scheduler {
         self.answer(ticket, Answer::Error { code: Code::Busy, message, names: Vec::new() });
     }
 
-    fn stolen(&mut self, worker: WorkerId, leases: Vec<Leased>) -> Stolen {
-        let away = leases.is_empty() && self.is_in_the_way(worker);
-        if let Some(worker) = self.workers.get_mut(worker).filter(|_| away) {
+    fn stolen(&mut self, id: WorkerId, leases: Vec<Leased>) -> Stolen {
+        let away = leases.is_empty() && self.is_in_the_way(id);
+        if let Some(worker) = self.workers.get_mut(id).filter(|_| away) {
             worker.sent_away = self.last_turn;
+            self.note_standing(id);
         }
-        let lost = self.workers.take_lost(worker);
-        let order = self.workers.get_mut(worker).map(Worker::take_order).unwrap_or_default();
+        let lost = self.workers.take_lost(id);
+        let order = self.workers.get_mut(id).map(Worker::take_order).unwrap_or_default();
         Stolen {
             leases,
             fresh: true,

@@ -41,10 +41,12 @@ impl Scheduler {
         let lease = self.leases.remove(index)?;
         if let Some(worker) = self.workers.get_mut(lease.worker) {
             worker.leases.swap_remove(lease.at as usize);
-            let was_last = worker.leases.is_empty() && worker.who.id.is_some();
-            self.holders -= usize::from(was_last);
             if let Some(&moved) = worker.leases.get(lease.at as usize) {
                 self.leases.get_mut(moved).at = lease.at;
+            }
+            if worker.leases.is_empty() && worker.who.id.is_some() {
+                self.holders.remove(&worker.who.key);
+                self.note_standing(lease.worker);
             }
         }
         Some(lease)

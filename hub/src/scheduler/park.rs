@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use hashbrown::HashMap;
 
+use super::holders::Holders;
 use super::message::{Caller, Millis, Steal, Ticket, WorkerId};
-use crate::planted::{Bug, planted};
+use super::waiters::{Standing, Waiters};
 
 #[derive(Clone, Debug)]
 pub struct ParkedSteal {
@@ -22,7 +23,7 @@ pub struct ParkedSteal {
 pub struct Parking {
     steals: BTreeMap<u64, ParkedSteal>,
     /// Those that want tasks; the others only listen.
-    hungry: BTreeSet<u64>,
+    hungry: Waiters,
     /// Of the hungry: those that do not outlive the graph.
     leaving: BTreeSet<u64>,
     by_caller: HashMap<Caller, u64>,
@@ -37,7 +38,8 @@ impl Parking {
         self.steals.len() + self.waits.len()
     }
 
-    pub fn park(&mut self, parked: ParkedSteal) {
+    /// `standing` is its worker's.
+    pub fn park(&mut self, parked: ParkedSteal, standing: Standing) {
         self.sequence += 1;
         let key = self.sequence;
         self.deadlines.insert((parked.until, key));
@@ -46,7 +48,7 @@ impl Parking {
             self.by_caller.insert(caller.clone(), key);
         }
         if parked.steal.n > 0 {
-            self.hungry.insert(key);
+            self.hungry.add(key, parked.worker, standing);
             if !parked.steal.stay {
                 self.leaving.insert(key);
             }
@@ -67,21 +69,27 @@ impl Parking {
             .map(|parked| parked.steal.number)
     }
 
-    /// The first steal that wants tasks, of the workers that may have some.
-    pub fn take_hungry(&mut self, may_have: impl Fn(WorkerId) -> bool) -> Option<ParkedSteal> {
-        let may_have = |key: &&u64| self.steals.get(key).is_some_and(|it| may_have(it.worker));
-        let key = match planted(Bug::LastParkedFirst) {
-            false => self.hungry.iter().find(may_have),
-            true => self.hungry.iter().rev().find(may_have),
-        };
-        key.copied().and_then(|key| self.take(key))
+    pub fn is_hungry(&self, worker: WorkerId) -> bool {
+        self.hungry.has(worker)
     }
 
-    /// All steals that are like this.
-    pub fn take_if(&mut self, is_one: impl Fn(&ParkedSteal) -> bool) -> Vec<ParkedSteal> {
-        let found = self.steals.iter().filter(|(_, parked)| is_one(parked));
-        let keys: Vec<u64> = found.map(|(&key, _)| key).collect();
-        keys.into_iter().filter_map(|key| self.take(key)).collect()
+    pub fn set_standing(&mut self, worker: WorkerId, standing: Standing) {
+        self.hungry.set_standing(worker, standing);
+    }
+
+    /// How many workers want tasks and have no place.
+    pub fn placeless(&self) -> usize {
+        self.hungry.placeless()
+    }
+
+    /// The first steal that wants tasks, of the workers that may have some.
+    pub fn take_hungry(&mut self, holders: &Holders) -> Option<ParkedSteal> {
+        self.hungry.next(holders).and_then(|key| self.take(key))
+    }
+
+    /// A steal of a worker that is to leave its place to others.
+    pub fn take_in_the_way(&mut self, now: Millis) -> Option<ParkedSteal> {
+        self.hungry.in_the_way(now).and_then(|key| self.take(key))
     }
 
     /// A steal through which this worker can be told something.
@@ -107,7 +115,7 @@ impl Parking {
 
     fn take(&mut self, key: u64) -> Option<ParkedSteal> {
         let parked = self.steals.remove(&key)?;
-        self.hungry.remove(&key);
+        self.hungry.remove(key, parked.worker);
         self.leaving.remove(&key);
         self.deadlines.remove(&(parked.until, key));
         if let Some(caller) = &parked.caller {
@@ -136,7 +144,9 @@ impl Parking {
     }
 
     pub fn forget_steals(&mut self, tickets: &HashSet<Ticket>) -> Vec<ParkedSteal> {
-        self.take_if(|parked| tickets.contains(&parked.ticket))
+        let found = self.steals.iter().filter(|(_, parked)| tickets.contains(&parked.ticket));
+        let keys: Vec<u64> = found.map(|(&key, _)| key).collect();
+        keys.into_iter().filter_map(|key| self.take(key)).collect()
     }
 
     pub fn forget_waits(&mut self, tickets: &HashSet<Ticket>) -> Vec<Ticket> {

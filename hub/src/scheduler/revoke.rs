@@ -43,7 +43,13 @@ impl Scheduler {
     }
 
     fn set_key(&mut self, now: Millis, id: WorkerId, key: &Name) {
+        let holder = self.workers.get(id).filter(|it| it.who.id.is_some() && !it.leases.is_empty());
+        if let Some(old) = holder.map(|it| &it.who.key) {
+            self.holders.remove(old);
+            self.holders.add(key);
+        }
         self.workers.set_key(id, key);
+        self.note_standing(id);
         let leases = self.workers.get(id).map_or(&[][..], |worker| &worker.leases);
         let leases = leases.iter().map(|&lease| self.leases.get(lease));
         let steals: Vec<_> = leases.filter_map(|it| Some((it.client?, it.number))).collect();

@@ -82,7 +82,8 @@ impl Scheduler {
             return self.answer_busy(ticket);
         }
         let until = now + steal.wait_ms;
-        self.parking.park(ParkedSteal { ticket, worker, caller, steal, until });
+        let standing = self.standing(worker);
+        self.parking.park(ParkedSteal { ticket, worker, caller, steal, until }, standing);
     }
 
     /// What steals whose place this one takes got, and nobody may have heard of.
@@ -203,14 +204,16 @@ impl Scheduler {
 
     /// Puts the lease on the task and on the worker's list.
     pub(super) fn hold(&mut self, slot: Slot, mut lease: Lease) {
-        let worker = lease.worker;
-        lease.at = self.workers.get(worker).map_or(0, |worker| worker.leases.len() as u32);
+        let id = lease.worker;
+        lease.at = self.workers.get(id).map_or(0, |worker| worker.leases.len() as u32);
         let index = self.leases.insert(lease);
         self.tasks.get_mut(slot).lease = index;
-        if let Some(worker) = self.workers.get_mut(worker) {
+        if let Some(worker) = self.workers.get_mut(id) {
             worker.leases.push(index);
-            let is_first = worker.leases.len() == 1 && worker.who.id.is_some();
-            self.holders += usize::from(is_first);
+            if worker.leases.len() == 1 && worker.who.id.is_some() {
+                self.holders.add(&worker.who.key);
+                self.note_standing(id);
+            }
         }
     }
 

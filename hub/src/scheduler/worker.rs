@@ -295,7 +295,7 @@ impl Workers {
         // Without an id there is nobody to tell.
         if worker.who.id.is_none()
             || worker.lost.len() >= LOST_MAX
-            || !self.quotas.has_room(key, bytes)
+            || !self.quotas.may_lose(key, bytes)
         {
             return false;
         }

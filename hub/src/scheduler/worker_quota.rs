@@ -96,7 +96,7 @@ impl WorkerQuotas {
         }
     }
 
-    pub fn has_room(&self, key: &Name, bytes: usize) -> bool {
+    pub fn may_lose(&self, key: &Name, bytes: usize) -> bool {
         let taken = self.keys.get(key).map_or(0, |taken| taken.lost_bytes);
         key.is_empty() || taken + bytes <= LOST_OF_KEY_BYTES_MAX
     }

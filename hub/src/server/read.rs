@@ -213,8 +213,9 @@ impl Server {
             requests_denied: self.gate.requests_denied,
             long_requests: self.jobs.running.len() as u64,
             parked: self.outbox.owed.len() as u64,
-            connections_refused: self.room.refused,
-            workers_max: self.room.workers_max().map_or(0, |workers| workers as u64),
+            connections_refused: zmq_sys::zmq_connections_crowded_out() + self.gate.crowded_out,
+            workers_max: self.options.descriptors.workers_max().map_or(0, |most| most as u64),
+            workers_kept: self.scheduler.workers_kept() as u64,
         }
     }
 }

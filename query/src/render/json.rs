@@ -201,6 +201,7 @@ pub fn status(report: &StatusReport) -> Value {
             "parked": hub.parked,
             "connections_refused": hub.connections_refused,
             "workers_max": hub.workers_max,
+            "workers_kept": hub.workers_kept,
         })),
     })
 }

@@ -38,7 +38,7 @@ pub fn status(report: &StatusReport, now: &Zoned, timeout_ms: u64, room: Room) -
     lines.extend(blocked::lines(report, &counts));
     lines.extend(report.hub.as_ref().map(hub_details));
     lines.extend(report.hub.as_ref().and_then(strangers));
-    lines.extend(report.hub.as_ref().and_then(no_room));
+    lines.extend(report.hub.as_ref().and_then(few_descriptors));
     // What is left of the screen, less the header and the line that says that there are more.
     let rows = room.lines.map_or(WORKERS_MAX, |all| all.saturating_sub(lines.len() + 2));
     let table = workers::table(report, timeout_ms, rows, room.columns);
@@ -110,12 +110,16 @@ fn strangers(hub: &HubInfo) -> Option<String> {
     })
 }
 
-fn no_room(hub: &HubInfo) -> Option<String> {
-    (hub.connections_refused > 0).then(|| {
-        let (refused, workers) = (number(hub.connections_refused), number(hub.workers_max));
-        format!(
-            "  {refused} connections found no room; up to {workers} workers have tasks at a time (ulimit -Hn)"
-        )
+fn few_descriptors(hub: &HubInfo) -> Option<String> {
+    let (refused, kept) = (hub.connections_refused, hub.workers_kept);
+    let refused =
+        (refused > 0).then(|| format!("{} found no room", counted(refused, "connection")));
+    let kept =
+        (kept > 0).then(|| format!("{} kept from ready tasks", counted(kept, "idle worker")));
+    let what: Vec<String> = [refused, kept].into_iter().flatten().collect();
+    (!what.is_empty()).then(|| {
+        let (what, workers) = (what.join(", "), number(hub.workers_max));
+        format!("  {what}; up to {workers} workers have tasks at a time (ulimit -Hn)")
     })
 }
 
@@ -193,6 +197,21 @@ mod tests {
     fn in_room(report: &StatusReport, room: Room) -> String {
         let now: Zoned = "2026-05-04T14:00:00+00:00[UTC]".parse().unwrap();
         anstream::adapter::strip_str(&status(report, &now, 30_000, room)).to_string()
+    }
+
+    #[test]
+    fn what_lacks_for_want_of_descriptors_is_said() {
+        let about = |connections_refused, workers_kept| {
+            let hub =
+                HubInfo { connections_refused, workers_kept, workers_max: 7, ..HubInfo::default() };
+            text(&StatusReport { hub: Some(hub), ..run() })
+        };
+        let end = "; up to 7 workers have tasks at a time (ulimit -Hn)";
+        assert!(!about(0, 0).contains("ulimit"));
+        assert!(about(0, 1).contains(&format!("  1 idle worker kept from ready tasks{end}")));
+        let both =
+            format!("  2 connections found no room, 3 idle workers kept from ready tasks{end}");
+        assert!(about(2, 3).contains(&both));
     }
 
     fn worker(name: &str, lost: bool) -> WorkerInfo {

@@ -25,6 +25,8 @@ use crate::lanes::Lane;
 struct Case {
     key: &'static str,
     tasks: u64,
+    /// Workers that want tasks and have no place.
+    placeless: u32,
     /// What is there before the clients come.
     fill: Option<fn(u64) -> Box<dyn Lane>>,
     clients: fn(u64) -> Vec<Box<dyn Lane>>,
@@ -37,12 +39,16 @@ impl Case {
         fill: Option<fn(u64) -> Box<dyn Lane>>,
         clients: fn(u64) -> Vec<Box<dyn Lane>>,
     ) -> Self {
-        Self { key, tasks, fill, clients }
+        Self { key, tasks, placeless: 0, fill, clients }
     }
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     Case::new("steal-1", 100_000, Some(fill_bag), |tasks| steal(16, 1, tasks)),
+    Case {
+        placeless: 20_000,
+        ..Case::new("steal-1-full", 10_000, Some(fill_bag), |tasks| steal(16, 1, tasks))
+    },
     Case::new("native-1", 100_000, Some(fill_bag), |_| (0..16).map(NativeLoop::lane).collect()),
     Case::new("steal-16", 200_000, Some(fill_bag), |tasks| steal(4, 16, tasks)),
     Case::new("steal-256", 200_000, Some(fill_bag), |tasks| steal(4, 256, tasks)),
@@ -203,6 +209,26 @@ impl Core {
         Self { scheduler, last_ticket: 0, spent: Spent::default(), clock: clock_cost() }
     }
 
+    /// A hub that has a place for nobody, and so many workers that wait for one.
+    fn park(&mut self, placeless: u32) {
+        if placeless == 0 {
+            return;
+        }
+        self.scheduler.set_places(0);
+        for number in 0..u128::from(placeless) {
+            let id = number.to_le_bytes();
+            let name = Name::from(format!("idle{number}"));
+            let who = Who { name, id: Some(id), host: Name::default(), key: Name::default() };
+            let (client, wait_ms) = (Some(id), WAIT_MS_MAX);
+            let steal =
+                Steal { client, number: 1, n: 1, wait_ms, lease_ms: 0, stay: true, replaces: 0 };
+            self.last_ticket += 1;
+            let ticket = self.last_ticket;
+            self.scheduler.apply(0, Command::Steal { ticket, who, steal }, &Past::new());
+        }
+        assert!(self.scheduler.take_answers().is_empty());
+    }
+
     /// All clients to their end, one request of each a turn.
     fn drive(&mut self, mut lanes: Vec<Box<dyn Lane>>) {
         let mut frames: Vec<Option<Vec<u8>>> =
@@ -281,6 +307,7 @@ fn measure(case: &Case, scale: u64) -> Spent {
     if let Some(fill) = case.fill {
         core.drive(vec![fill(tasks)]);
     }
+    core.park(case.placeless);
     core.spent = Spent::default();
     core.drive((case.clients)(tasks));
     let each = |ns: f64| ns / tasks as f64;

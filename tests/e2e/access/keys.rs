@@ -169,7 +169,7 @@ fn a_key_is_taken_back_when_the_hub_has_no_descriptor_left() {
     command.args(["-c", &format!("ulimit -n {FILES} && exec {hub}")]);
     let mut process = Process::start(command);
     process.hear("your tools find it");
-    let hub = Guarded { space, process: Some(process), port };
+    let hub = Guarded { space, process: Some(process), port, files_max: None };
     hub.new_key("node", &["observe"]);
     let native = hub.native("node");
     assert!(!is_denied(&native));

@@ -9,6 +9,7 @@ mod flood;
 mod keys;
 mod leases;
 mod modes;
+mod places;
 mod python;
 mod quota;
 mod rest;
@@ -30,6 +31,8 @@ struct Guarded {
     space: Space,
     process: Option<Process>,
     port: u16,
+    /// How many it may open, connections among them.
+    files_max: Option<u64>,
 }
 
 impl Guarded {
@@ -38,13 +41,29 @@ impl Guarded {
     }
 
     fn with(args: &[&str]) -> Self {
-        let mut hub = Self { space: Space::new(), process: None, port: free_ports() };
+        Self::limited(None, args)
+    }
+
+    fn with_few_files(files_max: u64) -> Self {
+        Self::limited(Some(files_max), &[])
+    }
+
+    fn limited(files_max: Option<u64>, args: &[&str]) -> Self {
+        let (space, port) = (Space::new(), free_ports());
+        let mut hub = Self { space, process: None, port, files_max };
         hub.start_again(args);
         hub
     }
 
     fn start_again(&mut self, args: &[&str]) {
-        let mut command = self.space.command("dhub");
+        let mut command = match self.files_max {
+            None => self.space.command("dhub"),
+            Some(files) => {
+                let mut shell = self.space.command("sh");
+                shell.args(["-c", &format!("ulimit -n {files} && exec dhub \"$@\""), "dhub"]);
+                shell
+            }
+        };
         command
             .args(["-f", "run.db", "-p", &self.port.to_string(), "--host", "127.0.0.1"])
             .args(args);

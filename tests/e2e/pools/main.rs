@@ -3,7 +3,7 @@
 mod guarded;
 mod left;
 mod pbs;
-mod room;
+mod places;
 mod shell;
 mod slurm;
 mod ssh;

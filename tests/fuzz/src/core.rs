@@ -24,7 +24,7 @@ const OPTIONS: Options = Options {
     lease_ms: 60_000,
     retry_delay_ms: 1_000,
     disk_reserve_bytes: 0,
-    places: dhub::server::room::Places::UNLIMITED,
+    descriptors: dhub::server::descriptors::Descriptors::UNLIMITED,
 };
 
 struct Core {

@@ -608,7 +608,7 @@ class StatusReport(_message.Message):
     def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., phase: _Optional[_Union[Phase, str]] = ..., done_per_s: _Optional[float] = ..., done_per_s_overall: _Optional[float] = ..., workers: _Optional[_Iterable[_Union[WorkerInfo, _Mapping]]] = ..., workers_total: _Optional[int] = ..., missing: _Optional[_Iterable[str]] = ..., hub: _Optional[_Union[HubInfo, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[FailureGroup, _Mapping]]] = ..., slowest: _Optional[_Union[TaskInfo, _Mapping]] = ..., retrying: _Optional[int] = ...) -> None: ...
 
 class HubInfo(_message.Message):
-    __slots__ = ("version", "file", "endpoints", "uptime_ms", "commit_us", "file_bytes", "insecure", "host", "process", "handshakes_failed", "requests_denied", "long_requests", "parked", "connections_refused", "workers_max")
+    __slots__ = ("version", "file", "endpoints", "uptime_ms", "commit_us", "file_bytes", "insecure", "host", "process", "handshakes_failed", "requests_denied", "long_requests", "parked", "connections_refused", "workers_max", "workers_kept")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
@@ -624,6 +624,7 @@ class HubInfo(_message.Message):
     PARKED_FIELD_NUMBER: _ClassVar[int]
     CONNECTIONS_REFUSED_FIELD_NUMBER: _ClassVar[int]
     WORKERS_MAX_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_KEPT_FIELD_NUMBER: _ClassVar[int]
     version: str
     file: str
     endpoints: _containers.RepeatedScalarFieldContainer[str]
@@ -639,7 +640,8 @@ class HubInfo(_message.Message):
     parked: int
     connections_refused: int
     workers_max: int
-    def __init__(self, version: _Optional[str] = ..., file: _Optional[str] = ..., endpoints: _Optional[_Iterable[str]] = ..., uptime_ms: _Optional[int] = ..., commit_us: _Optional[int] = ..., file_bytes: _Optional[int] = ..., insecure: bool = ..., host: _Optional[str] = ..., process: _Optional[int] = ..., handshakes_failed: _Optional[int] = ..., requests_denied: _Optional[int] = ..., long_requests: _Optional[int] = ..., parked: _Optional[int] = ..., connections_refused: _Optional[int] = ..., workers_max: _Optional[int] = ...) -> None: ...
+    workers_kept: int
+    def __init__(self, version: _Optional[str] = ..., file: _Optional[str] = ..., endpoints: _Optional[_Iterable[str]] = ..., uptime_ms: _Optional[int] = ..., commit_us: _Optional[int] = ..., file_bytes: _Optional[int] = ..., insecure: bool = ..., host: _Optional[str] = ..., process: _Optional[int] = ..., handshakes_failed: _Optional[int] = ..., requests_denied: _Optional[int] = ..., long_requests: _Optional[int] = ..., parked: _Optional[int] = ..., connections_refused: _Optional[int] = ..., workers_max: _Optional[int] = ..., workers_kept: _Optional[int] = ...) -> None: ...
 
 class FailureGroup(_message.Message):
     __slots__ = ("reason", "count", "names")

@@ -1,8 +1,8 @@
-//! More pools than a hub has room for: they take turns, whatever it is killed for.
+//! More pools than a hub has places for: they take turns, whatever it is killed for.
 
 use e2e::{Hub, Log, Process, eventually};
 
-/// The least that a hub starts with: room for some ten workers.
+/// The least that a hub starts with: places for a few workers.
 const FILES: u64 = 64;
 const POOLS: usize = 30;
 const TASKS: usize = 300;

@@ -7,12 +7,12 @@ use dhub_proto::wire;
 
 use crate::convert::error;
 
-pub struct Disk {
+pub struct Reserve {
     reserve_bytes: u64,
     is_full: bool,
 }
 
-impl Disk {
+impl Reserve {
     pub fn new(reserve_bytes: u64) -> Self {
         Self { reserve_bytes, is_full: false }
     }

@@ -36,7 +36,7 @@ fn complete(hub: &mut Hub, name: &str, task: &str, want: Option<Steal>) -> Answe
 #[test]
 fn so_many_hold_tasks_and_the_next_gets_one_when_another_has_ended_its_own() {
     let mut hub = with_tasks(9);
-    hub.scheduler.set_room(2);
+    hub.scheduler.set_places(2);
     let asked = ["w1", "w2", "w3", "w4"].map(|name| ask(&mut hub, name, 1));
     let shell = ask(&mut hub, "shell", 1);
     let answers = hub.turn();
@@ -98,9 +98,65 @@ fn after_a_restart_there_is_room_for_those_that_hold_tasks() {
     }
     hub.turn();
     hub.restart();
-    hub.scheduler.set_room(2);
+    hub.scheduler.set_places(2);
     let other = ask(&mut hub, "w3", 1);
     assert_eq!(answer(&hub.turn(), other), None);
     complete(&mut hub, "w1", "t0", None);
     assert_eq!(hub.state("t2"), Some(dhub::scheduler::State::Running));
+}
+
+/// So many workers of a key ask.
+fn crowd(hub: &mut Hub, key: &str, workers: usize) -> Vec<Ticket> {
+    let ask = |n| ask(hub, &format!("{key}/w{n}"), 1);
+    (0..workers).map(ask).collect()
+}
+
+fn holds(hub: &Hub, name: &str) -> usize {
+    let worker = hub.scheduler.worker_id(&who(name)).and_then(|id| hub.scheduler.worker(id));
+    worker.map_or(0, |worker| worker.leases.len())
+}
+
+fn fed(answers: &[(Ticket, Answer)], asked: &[Ticket]) -> usize {
+    let got = |&&ticket: &&Ticket| answer(answers, ticket).is_some_and(|(it, _)| !it.is_empty());
+    asked.iter().filter(got).count()
+}
+
+#[test]
+fn a_key_with_many_ids_leaves_places_to_other_keys_and_to_the_owner() {
+    let mut hub = with_tasks(40);
+    hub.scheduler.set_places(8);
+    let asked = ["evil", "good", ""].map(|key| crowd(&mut hub, key, 9));
+    let answers = hub.turn();
+    assert_eq!(asked.each_ref().map(|asked| fed(&answers, asked)), [4, 2, 2]);
+    assert_eq!(hub.scheduler.workers_kept(), 5 + 7 + 7);
+    // What a key gives back it may have again, whoever else has waited for longer.
+    complete(&mut hub, "good/w0", "t4", None);
+    assert_eq!(["evil/w4", "good/w2", "w2"].map(|name| holds(&hub, name)), [0, 1, 0]);
+}
+
+#[test]
+fn a_key_that_has_all_its_places_keeps_nobody_else_waiting() {
+    let mut hub = with_tasks(0);
+    hub.scheduler.set_places(4);
+    let evil = crowd(&mut hub, "evil", 5);
+    ask(&mut hub, "good/w", 1);
+    let tasks = (0..5).map(|n| task(&format!("t{n}"), &[])).collect();
+    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+    assert_eq!(hub.scheduler.workers_kept(), 3);
+    hub.ask(|ticket| Command::Exit { ticket, who: who("evil/w0") });
+    assert_eq!(hub.scheduler.workers_kept(), 2, "the next one of the key has its place");
+    hub.apply(Command::Forget { tickets: evil.into_iter().collect() });
+    assert_eq!(hub.scheduler.workers_kept(), 0);
+}
+
+/// A worker of a file of before keys has the key of the first who is called so, and its place.
+#[test]
+fn a_place_goes_with_its_worker_to_another_key() {
+    let mut hub = with_tasks(9);
+    hub.scheduler.set_places(4);
+    crowd(&mut hub, "old", 2);
+    hub.apply(Command::Marked { old: "old".into(), key: "new".into() });
+    let (old, new) = (ask(&mut hub, "old/w7", 1), ask(&mut hub, "new/w7", 1));
+    let answers = hub.turn();
+    assert_eq!([old, new].map(|it| answer(&answers, it).is_some()), [true, false]);
 }
