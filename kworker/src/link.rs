@@ -130,7 +130,7 @@ impl Link {
         })
     }
 
-    /// Others wait for a connection, and nothing is held here: leaves its place to them. What is asked
+    /// Others wait for a connection, and nothing is held here: leaves ours to them. What is asked
     /// meanwhile is sent at the return.
     pub fn go_away(&mut self, until: Instant) -> Result<(), LinkError> {
         self.reports = None;

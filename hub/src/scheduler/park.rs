@@ -87,7 +87,7 @@ impl Parking {
         self.hungry.next(holders).and_then(|key| self.take(key))
     }
 
-    /// A steal of a worker that is to leave its place to others.
+    /// A steal of a worker that is to leave its connection to others.
     pub fn take_in_the_way(&mut self, now: Millis) -> Option<ParkedSteal> {
         self.hungry.in_the_way(now).and_then(|key| self.take(key))
     }

@@ -72,13 +72,14 @@ impl Waiters {
     pub fn next(&self, holders: &Holders) -> Option<u64> {
         let free = first(&self.free);
         let owner = self.keys.get("").filter(|_| holders.has_place()).and_then(first);
-        let mut guests = self.guests.iter().filter(|_| holders.has_place_for_guests());
-        let guest = guests.find(|(_, key)| holders.has_place_for(key)).map(|(steal, _)| *steal);
+        let has_place = |(_, key): &&(u64, Name)| holders.has_place_for(key);
+        let mut guests = self.guests.iter().filter(has_place).map(|(steal, _)| *steal);
+        let guest = holders.has_place_for_guests().then(|| guests.next()).flatten();
         let all = [free, owner, guest].into_iter().flatten();
         if planted(Bug::LastParkedFirst) { all.max() } else { all.min() }
     }
 
-    /// The first steal of a worker that may be told to leave its place to others.
+    /// The first steal of a worker that may be told to leave its connection to others.
     pub fn in_the_way(&self, now: Millis) -> Option<u64> {
         let &(at, worker) = self.away.first()?;
         self.workers.get(&worker).filter(|_| at <= now)?.steals.first().copied()

@@ -42,7 +42,7 @@ pub struct Worker {
     /// What it is to do, and what of that it has been told.
     pub order: Order,
     pub told: Order,
-    /// When it was told last to leave its place to others for a while.
+    /// When it was told last to leave its connection to others for a while.
     pub sent_away: Option<Millis>,
 }
 

@@ -29,7 +29,7 @@ impl Worker {
         }
     }
 
-    /// Leaves its place to others for about so long, unless there is something that the hub has to hear.
+    /// Leaves its connection to others for about so long, unless there is something that the hub has to hear.
     fn go_away(&mut self, away_ms: u64, now: Instant) -> Result<(), WorkerError> {
         let is_idle = self.pool.held().is_empty() && self.pool.unreported() == 0;
         if away_ms == 0 || !is_idle || self.is_leaving() {
@@ -38,7 +38,7 @@ impl Worker {
         // Not all at the same moment: half of it to one and a half.
         let random = u64::from(dhub_proto::random_id().map_or(128, |id| id[0]));
         let away = Duration::from_millis(away_ms.min(AWAY_MS_MAX) * (128 + random) / 256);
-        tracing::debug!(?away, "leaves its place to others");
+        tracing::debug!(?away, "leaves its connection to others");
         Ok(self.link.go_away(now + away)?)
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// How long a worker that holds nothing should leave its place to others.
+/// How long a worker that holds nothing should leave its connection to others.
 pub const AWAY_MS: Millis = 1_000;
 
 /// Why one item of a request, or all of it, is refused.

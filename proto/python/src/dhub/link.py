@@ -46,7 +46,7 @@ class Link:
     def __init__(self, target: Target) -> None:
         self.target = target
         self._line: Line | None = self._connect(False)
-        """None: its place is left to others, until `_away_until`."""
+        """None: it is left to others, until `_away_until`."""
         self._away_until = 0.0
         self._report_to: tuple[Target, int] | None = None
         """Where reports go, and how often to ask for a sign of life."""
@@ -74,7 +74,7 @@ class Link:
         return [] if self._line is None else [self._line.socket, self._line.events]
 
     def go_away(self, until: float) -> None:
-        """Others wait for a connection, and nothing is held here: leaves its place to them.
+        """Others wait for a connection, and nothing is held here: leaves ours to them.
 
         What is asked meanwhile is sent at the return.
         """

@@ -29,7 +29,7 @@ COLLECT_S = 0.005
 SURPLUS_S = 1.0
 """What is held ahead for so long beyond what will start soon others may have."""
 AWAY_S_MAX = 10.0
-"""How long its place is left to others, however long the hub says; half of it to one and a half."""
+"""How long its connections are left to others, however long the hub says; half of it to one and a half."""
 PAUSE_S = 0.5
 """Before a hub that is busy is asked again."""
 OUTCOMES_BYTES_MAX = 8 * 1024 * 1024
@@ -342,7 +342,7 @@ class Pool:
         self._go_away(it.away_ms / 1000)
 
     def _go_away(self, away_s: float) -> None:
-        """Leaves its place to others, unless there is something that the hub has to hear."""
+        """Leaves its connections to others, unless there is something that the hub has to hear."""
         if away_s and self.idle() and not self.draining and self._leaving is None:
             # Not all at the same moment.
             self.link.go_away(time.monotonic() + min(away_s, AWAY_S_MAX) * random.uniform(0.5, 1.5))
