@@ -338,7 +338,7 @@ impl Server {
         changes.extend(self.told.take_changes());
         if !changes.is_empty() {
             let begin = Instant::now();
-            let turn = self.store.commit(changes, self.scheduler.counts())?;
+            let turn = self.store.commit(changes, &self.scheduler.stored_counts())?;
             self.scheduler.committed(turn);
             self.monitor.note_commit(begin.elapsed().as_micros() as u64);
         }

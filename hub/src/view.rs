@@ -122,6 +122,8 @@ pub fn status(
         failures,
         slowest,
         retrying: scheduler.retrying(),
+        lost: store.lost().len() as u64,
+        lost_names: store.lost().take(NAMES_MAX).collect(),
     })
 }
 

@@ -17,7 +17,9 @@ use dhub::convert::definition;
 use dhub::scheduler::message::*;
 use dhub::scheduler::{Counts, State};
 use dhub::server::{Options, restore};
-use dhub::store::{Access, Opened, Page, Scanned, Store};
+use dhub::store::{Access, Opened, Page, Scanned, Store, copy_file};
+use dhub_checksum::last_damage;
+use dhub_proto::private::Mode;
 use random::Random;
 use tempfile::TempDir;
 
@@ -284,7 +286,7 @@ fn a_turn_that_meets_a_damaged_page_is_folded_but_for_its_rows() {
     let (text, _) = Place::with(&files).run().expect("a hub that starts");
     let row = |name: &str| text.lines().find(|line| line.contains(name)).expect("a row").to_owned();
     assert!(row("\"task 10\"").contains("finished: Some(Done)"), "{text}");
-    assert!(row("\"task 303, which").contains("its definition is damaged"), "{text}");
+    assert!(row("\"task 303\"").contains("its definition is damaged"), "{text}");
     assert!(row("\"task 400\"").contains("finished: None"), "{text}");
 }
 
@@ -306,6 +308,58 @@ fn a_page_that_nobody_can_do_without_is_named() {
         }
     }
     assert!(refused > 0);
+}
+
+/// As if a disk had given back a sector that it remapped.
+#[test]
+fn no_page_of_zeros_goes_by_in_silence() {
+    let home = TempDir::new().expect("a directory");
+    let file = home.path().join("run.db");
+    killed(&file);
+    // A clean stop leaves one file, so that each page counts.
+    Store::open(&file, "today", false).expect("a file").store.close().expect("a stop");
+    let files = Files::from([("", fs::read(&file).expect("the file"))]);
+    let (sound, _) = Place::with(&files).run().expect("a hub that starts");
+    let unused = unused_pages(&file);
+    let mut refused = 0;
+    for page in 2..=files[""].len() / PAGE {
+        let mut files = files.clone();
+        files.get_mut("").expect("a file")[(page - 1) * PAGE..][..PAGE].fill(0);
+        let problems = Place::with(&files).check();
+        let is_told = problems.iter().any(|it| it.contains(&format!("page {page}")));
+        assert!(is_told || unused.contains(&page), "page {page}: {problems:?}");
+        let place = Place::with(&files);
+        let named = format!("page {page} of {}", place.file().display());
+        let said = match place.run() {
+            Ok((all, _)) if all == sound => named.clone(),
+            Ok(_) => last_damage().map(|it| it.to_string()).unwrap_or_default(),
+            Err(said) => said,
+        };
+        assert!(said.contains(&named), "page {page}: {said}");
+        // Nor is it copied as if it were what was written.
+        let Ok(opened) = Store::open(&place.file(), "today", false) else { continue };
+        let to = place.dir.path().join("copy.db");
+        match copy_file(&opened.store, &to, Mode::PRIVATE) {
+            Ok(_) => assert!(unused.contains(&page), "page {page} is copied"),
+            Err(error) => {
+                assert!(error.to_string().contains(&named), "page {page}: {error}");
+                assert!(!to.exists());
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 5);
+}
+
+/// Those of no table and no index.
+fn unused_pages(file: &Path) -> BTreeSet<usize> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let db = rusqlite::Connection::open_with_flags(file, flags).expect("a database");
+    let mut select = db.prepare("SELECT pageno FROM dbstat").expect("a walk");
+    let used = select.query_map([], |row| row.get::<_, u32>(0)).expect("pages");
+    let used: BTreeSet<_> = used.collect::<rusqlite::Result<_>>().expect("pages");
+    let count: u32 = db.pragma_query_value(None, "page_count", |row| row.get(0)).expect("pages");
+    (1..=count).filter(|page| !used.contains(page)).map(|page| page as usize).collect()
 }
 
 /// As hubs made them before there were checksums.

@@ -32,6 +32,10 @@ const DAMAGED: c_int = SQLITE_CORRUPT | (100 << 8);
 pub const IS_SUMMED: c_int = 6401;
 /// Tells a file to write bytes that it mends.
 pub const MEND: c_int = 6402;
+/// Tells a file to read holes as they are, or no longer.
+pub const ALLOW_HOLES: c_int = 6403;
+/// Asks for the number of a hole that was read, each once; 0: no more.
+pub const NEXT_HOLE: c_int = 6404;
 
 /// The file of the VFS below, which lies in the same room.
 ///
@@ -73,6 +77,8 @@ pub unsafe fn begin(file: *mut sqlite3_file) -> c_int {
     if known != SQLITE_OK || size == 0 {
         return known;
     }
+    // SAFETY: as of this function.
+    unsafe { state(file) }.safe_end = size as u64;
     let mut page: Page = [0; PAGE_BYTES];
     let there = PAGE_BYTES.min(size as usize);
     let read = hand_on_file!(
@@ -152,7 +158,7 @@ unsafe extern "C" fn read(
         return whole;
     }
     match state.look(number, &mut page) {
-        Seen::Sound => {}
+        Seen::Sound | Seen::Hole => {}
         // Of a part SQLite wants the header, also to find that a journal has to be played back first, which
         // puts right what was cut off. It reads the whole page before it believes it.
         Seen::Damaged if size as usize == PAGE_BYTES => return DAMAGED,
@@ -232,7 +238,15 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, size: sqlite3_int64) -> c
 }
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
-    hand_on_file!(file.xSync(flags), SQLITE_IOERR_FSYNC)
+    let synced = hand_on_file!(file.xSync(flags), SQLITE_IOERR_FSYNC);
+    let mut end: sqlite3_int64 = 0;
+    if synced == SQLITE_OK
+        && hand_on_file!(file.xFileSize(&mut end), SQLITE_IOERR_FSTAT) == SQLITE_OK
+    {
+        // SAFETY: as `state` asks for.
+        unsafe { state(file) }.safe_end = end.max(0) as u64;
+    }
+    synced
 }
 
 unsafe extern "C" fn file_size(file: *mut sqlite3_file, out: *mut sqlite3_int64) -> c_int {
@@ -261,6 +275,19 @@ unsafe extern "C" fn file_control(file: *mut sqlite3_file, op: c_int, to: *mut c
         MEND => {
             // SAFETY: as `state` asks for.
             unsafe { state(file) }.mends = true;
+            SQLITE_OK
+        }
+        ALLOW_HOLES => {
+            // SAFETY: as `state` asks for; `control` alone tells this, with an int.
+            unsafe { state(file).allows_holes = *to.cast::<c_int>() != 0 };
+            SQLITE_OK
+        }
+        NEXT_HOLE => {
+            // SAFETY: as `state` asks for; `control` alone asks this, with an int.
+            unsafe {
+                let next = state(file).holes.pop_first();
+                *to.cast::<c_int>() = next.and_then(|page| page.try_into().ok()).unwrap_or(0);
+            }
             SQLITE_OK
         }
         op => hand_on_file!(file.xFileControl(op, to), SQLITE_NOTFOUND),

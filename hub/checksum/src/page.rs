@@ -20,7 +20,12 @@ pub enum Seen {
     },
     /// It is not what was written, and nobody knows what was.
     Damaged,
+    /// Nothing but zeros, as where a file was never written: sound only if it is of no use.
+    Hole,
 }
+
+/// SQLite takes its locks on bytes of this page and keeps nothing in it.
+pub const LOCK_PAGE: u32 = (0x4000_0000 / PAGE_BYTES + 1) as u32;
 
 /// Puts the checksum at the end. Pages count from 1, as SQLite counts them.
 pub fn seal(number: u32, page: &mut Page) {
@@ -33,16 +38,19 @@ pub fn look(number: u32, page: &mut Page) -> Seen {
     let mut stored = [0; RESERVED_BYTES];
     stored.copy_from_slice(&page[BODY_BYTES..]);
     let difference = sum(number, &page[..BODY_BYTES]) ^ u64::from_le_bytes(stored);
-    if difference == 0 || is_never_written(page) {
+    if difference == 0 {
         return Seen::Sound;
+    }
+    if is_hole(page) {
+        return Seen::Hole;
     }
     let Some((at, wrong)) = wrong_byte(difference) else { return Seen::Damaged };
     page[at] ^= wrong;
     Seen::Mended { at }
 }
 
-/// A hole in the file reads as zeros. Nothing that SQLite means to keep is all zeros.
-fn is_never_written(page: &Page) -> bool {
+/// The checksum of a page of zeros is none.
+fn is_hole(page: &Page) -> bool {
     page.iter().all(|&byte| byte == 0)
 }
 
@@ -153,6 +161,9 @@ mod tests {
         // Numbers that differ in one byte differ in one that is not in the page.
         assert_eq!(look(8, &mut page(3)), Seen::Damaged);
         assert_eq!(look(7 << 16, &mut page(3)), Seen::Damaged);
-        assert_eq!(look(9, &mut [0; PAGE_BYTES]), Seen::Sound);
+        assert_eq!(look(9, &mut [0; PAGE_BYTES]), Seen::Hole);
+        let mut zeros = [0; PAGE_BYTES];
+        seal(9, &mut zeros);
+        assert_eq!(look(9, &mut zeros), Seen::Sound, "zeros that were written");
     }
 }

@@ -1,17 +1,18 @@
 //! All pages of a file that is not open, the unused ones too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 
-use crate::page::{PAGE_BYTES, Page, Seen, look};
+use crate::free::free_pages;
+use crate::page::{LOCK_PAGE, PAGE_BYTES, Page, Seen, look};
 use crate::state::State;
 
 /// A page that is not as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bad {
     pub page: u32,
-    /// The one byte that is wrong; None: there are more.
+    /// The one byte that is wrong; None: there are more, or all are zeros.
     pub byte: Option<usize>,
 }
 
@@ -24,6 +25,7 @@ pub fn scan(
 ) -> io::Result<Option<Vec<Bad>>> {
     let mut state = State::new(Default::default());
     let mut bad = Vec::new();
+    let mut free: Option<BTreeSet<u32>> = None;
     let mut page: Page = [0; PAGE_BYTES];
     for number in 1.. {
         let size = fill(file, &mut page)?;
@@ -40,6 +42,13 @@ pub fn scan(
         let seen = if size < PAGE_BYTES { Seen::Damaged } else { look(number, &mut page) };
         match seen {
             Seen::Sound => {}
+            Seen::Hole if number == LOCK_PAGE => {}
+            Seen::Hole => {
+                let free = free.get_or_insert_with(|| free_pages(file, newer));
+                if !free.contains(&number) {
+                    bad.push(Bad { page: number, byte: None });
+                }
+            }
             Seen::Mended { at } => bad.push(Bad { page: number, byte: Some(at) }),
             Seen::Damaged => bad.push(Bad { page: number, byte: None }),
         }

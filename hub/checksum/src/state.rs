@@ -1,6 +1,6 @@
 //! What is known of an open file.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +27,8 @@ impl fmt::Display for Damage {
     }
 }
 
+impl std::error::Error for Damage {}
+
 static LAST: Mutex<Option<Damage>> = Mutex::new(None);
 
 /// The damaged page that was read last, of any file of this process: SQLite's error does not say.
@@ -42,6 +44,12 @@ pub struct State {
     pub mends: bool,
     /// A page that is about to be written, or of which only some is wanted.
     pub buffer: Box<Page>,
+    /// Where the file ended when it was opened, or synced last. Pages behind that are of a transaction that is under
+    /// way: SQLite leaves out those that it needs no more, and may read them in spite of that.
+    pub safe_end: u64,
+    /// Holes are read as they are, and noted.
+    pub allows_holes: bool,
+    pub holes: BTreeSet<u32>,
     /// Pages whose faults were told.
     told: HashSet<u32>,
     /// Damaged ones, until they are written: they are asked for again and again by what looks for a way around.
@@ -60,6 +68,9 @@ impl State {
             summed: true,
             mends: false,
             buffer,
+            safe_end: 0,
+            allows_holes: false,
+            holes: BTreeSet::new(),
             told: HashSet::new(),
             damaged: HashSet::new(),
             writes,
@@ -88,7 +99,7 @@ impl State {
         self.summed = match <&Page>::try_from(first) {
             Ok(page) => {
                 let mut page = *page;
-                let is_one = look(1, &mut page) != Seen::Damaged;
+                let is_one = matches!(look(1, &mut page), Seen::Sound | Seen::Mended { .. });
                 says_so(first) || (is_one && says_so(&page) && page.starts_with(MAGIC))
             }
             Err(_) => says_so(first),
@@ -118,10 +129,19 @@ impl State {
 
     /// Looks at a page that was read, and says what was wrong with it, once.
     pub fn look(&mut self, number: u32, page: &mut Page) -> Seen {
-        let seen = look(number, page);
+        let seen = match look(number, page) {
+            Seen::Hole if self.allows_holes => {
+                self.holes.insert(number);
+                Seen::Sound
+            }
+            Seen::Hole if u64::from(number) * PAGE_BYTES as u64 > self.safe_end => Seen::Sound,
+            // SQLite reads only what it has use for.
+            Seen::Hole => Seen::Damaged,
+            seen => seen,
+        };
         let file = self.path.display();
         match seen {
-            Seen::Sound => {}
+            Seen::Sound | Seen::Hole => {}
             Seen::Mended { at } => {
                 if self.told.insert(number) {
                     tracing::warn!("page {number} of {file}: byte {at} was wrong, and is mended");

@@ -13,7 +13,10 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::ffi::*;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::file::{BELOW_AT, Handle, IS_SUMMED, LOG_METHODS, MEND, METHODS, begin, file_below};
+use crate::file::{
+    ALLOW_HOLES, BELOW_AT, Handle, IS_SUMMED, LOG_METHODS, MEND, METHODS, NEXT_HOLE, begin,
+    file_below,
+};
 use crate::page::RESERVED_BYTES;
 use crate::state::State;
 
@@ -128,6 +131,18 @@ pub fn is_summed(db: &Connection) -> bool {
 pub fn mend_in_place(db: &Connection) {
     // Without checksums there is nothing to mend.
     let _ = control(db, MEND, 1);
+}
+
+/// Pages of zeros are read as they are, and noted, or are damage again: a copy of all pages reads those too that are
+/// of no use.
+pub fn allow_holes(db: &Connection, allow: bool) {
+    let _ = control(db, ALLOW_HOLES, allow.into());
+}
+
+/// Those that were read since this was asked last.
+pub fn holes_read(db: &Connection) -> Vec<u32> {
+    let next = || control(db, NEXT_HOLE, 0).ok().filter(|page| *page > 0);
+    std::iter::from_fn(next).map(|page| page as u32).collect()
 }
 
 fn control(db: &Connection, op: c_int, mut number: c_int) -> rusqlite::Result<c_int> {

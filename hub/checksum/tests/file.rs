@@ -1,13 +1,15 @@
 //! Whole files through SQLite.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dhub_checksum::{
-    Bad, PAGE_BYTES, Seen, is_summed, last_damage, look, mend_in_place, reserve, scan,
+    Bad, Damage, PAGE_BYTES, Seen, allow_holes, free_pages, holes_read, is_summed, last_damage,
+    look, mend_in_place, reserve, scan,
 };
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tempfile::TempDir;
 
@@ -146,6 +148,87 @@ fn more_than_a_byte_is_an_error_that_leaves_the_transaction() {
     let damage = last_damage().expect("a page");
     assert_eq!(damage.file, file);
     assert!(places.iter().any(|at| at / PAGE_BYTES + 1 == damage.page as usize), "{damage}");
+}
+
+/// Numbers of the pages that are part of a table or an index, as SQLite's own walk through them finds them.
+fn used_pages(file: &Path) -> BTreeSet<u32> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let plain = Connection::open_with_flags(file, flags).expect("without a VFS of ours");
+    let mut select = plain.prepare("SELECT pageno FROM dbstat").expect("a walk");
+    let pages = select.query_map([], |row| row.get(0)).expect("pages");
+    pages.collect::<rusqlite::Result<_>>().expect("pages")
+}
+
+fn copy_all(file: &Path, to: &Path) -> rusqlite::Result<Vec<u32>> {
+    let (from, mut to) = (open(file), open(to));
+    reserve(&to)?;
+    allow_holes(&from, true);
+    Backup::new(&from, &mut to)?.step(-1)?;
+    Ok(holes_read(&from))
+}
+
+#[test]
+fn a_page_of_zeros_is_damage_unless_it_is_of_no_use() {
+    let _turn = one_at_a_time();
+    let (dir, file) = place();
+    make(&file, "wal");
+    let (bytes, all) = (fs::read(&file).expect("the file"), sum_of_all(&file).expect("rows"));
+    let (used, count) = (used_pages(&file), (bytes.len() / PAGE_BYTES) as u32);
+    let listed = free_pages(&File::open(&file).expect("the file"), &BTreeMap::new());
+    assert!(listed.len() > 5 && used.is_disjoint(&listed), "{listed:?}");
+    for page in 1..=count {
+        let mut wrong = bytes.clone();
+        wrong[(page as usize - 1) * PAGE_BYTES..][..PAGE_BYTES].fill(0);
+        fs::write(&file, &wrong).expect("written");
+        if listed.contains(&page) {
+            assert_eq!(bad_pages(&file), Some(vec![]), "page {page}");
+            assert_eq!(sum_of_all(&file).expect("rows"), all, "page {page}");
+            let to = dir.path().join(format!("copy {page}.db"));
+            assert_eq!(copy_all(&file, &to).expect("a copy"), [page]);
+            assert_eq!(sum_of_all(&to).expect("rows"), all, "page {page}");
+            continue;
+        }
+        // Without its first page, nothing says that it has checksums; and that is no database.
+        if page > 1 {
+            let bad = bad_pages(&file).expect("checksums");
+            assert!(bad.contains(&Bad { page, byte: None }), "page {page}: {bad:?}");
+        }
+        if used.contains(&page) {
+            let db = open(&file);
+            let read = |sql: &str| db.query_row(sql, [], |_| Ok(()));
+            let table = read("SELECT sum(length(name) + length(hex(more))) FROM t NOT INDEXED");
+            let index = read("SELECT max(length(name)) FROM t INDEXED BY sqlite_autoindex_t_1");
+            assert!(table.is_err() || index.is_err(), "page {page}");
+            let damage = Damage { file: file.clone(), page };
+            assert!(page == 1 || last_damage() == Some(damage), "page {page}: {:?}", last_damage());
+        }
+    }
+}
+
+/// In one transaction: what it needs no more when it ends is never written.
+#[test]
+fn pages_that_sqlite_leaves_out_are_no_damage() {
+    let _turn = one_at_a_time();
+    let (_dir, file) = place();
+    make(&file, "delete");
+    let all = sum_of_all(&file).expect("rows");
+    let db = open(&file);
+    db.execute_batch(
+        "BEGIN; CREATE TABLE u (x); INSERT INTO u VALUES (zeroblob(600000)); DELETE FROM u;
+         DROP TABLE u; CREATE TABLE v (x); INSERT INTO v VALUES (1); COMMIT",
+    )
+    .expect("a transaction");
+    db.close().expect("closed");
+    let bytes = fs::read(&file).expect("the file");
+    let is_hole = |page: &&[u8]| page.iter().all(|&byte| byte == 0);
+    assert!(bytes.chunks(PAGE_BYTES).any(|page| is_hole(&page)), "none were left out");
+    assert_eq!(bad_pages(&file), Some(vec![]));
+    assert_eq!(sum_of_all(&file).expect("rows"), all);
+    let db = open(&file);
+    db.execute_batch("INSERT INTO v VALUES (zeroblob(500000)); PRAGMA integrity_check")
+        .expect("they are used");
+    let sound: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("rows");
+    assert_eq!(sound, "ok");
 }
 
 #[test]

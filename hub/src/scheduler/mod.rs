@@ -98,6 +98,8 @@ pub struct Scheduler {
     parking: Parking,
     awaiting: Awaiting,
     counts: Counts,
+    /// Of the failed: those that cannot be read.
+    lost: u64,
     /// Unfinished tasks that a person holds.
     held: u64,
     last_task: TaskId,
@@ -135,6 +137,7 @@ impl Scheduler {
             awaiting: Awaiting::default(),
             held: 0,
             counts: Counts::default(),
+            lost: 0,
             last_task: 0,
             doomed: VecDeque::new(),
             left: Vec::new(),
@@ -281,6 +284,13 @@ impl Scheduler {
 
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// As their rows say it: at the next start those that are lost are found lost again, if they are.
+    pub fn stored_counts(&self) -> Counts {
+        let mut counts = self.counts;
+        counts.set(State::Failed, counts.of(State::Failed) - self.lost);
+        counts
     }
 
     pub fn phase(&self) -> Phase {

@@ -27,6 +27,17 @@ impl Scheduler {
         self.workers.reserve(last_worker);
     }
 
+    /// So many are finished in this way, and not as many as it `was` said.
+    pub fn correct_total(&mut self, state: State, was: u64, is: u64) {
+        self.counts.set(state, (self.counts.of(state) + is).saturating_sub(was));
+    }
+
+    /// So many were open and cannot be read: nobody can run them, and nothing can be stored of them.
+    pub fn add_lost(&mut self, count: u64) {
+        self.lost += count;
+        self.counts.set(State::Failed, self.counts.of(State::Failed) + count);
+    }
+
     pub fn restore_worker(&mut self, now: Millis, id: WorkerId, who: Who) {
         self.workers.restore(now, id, who);
     }

@@ -36,7 +36,8 @@ const RULES: [(&str, &str); 5] = [
         "attempts at unknown tasks",
     ),
     (
-        "SELECT count(*) FROM tasks t, json_each('[' || t.needs || ']') need
+        "SELECT count(*) FROM tasks t,
+            json_each(iif(json_valid('[' || t.needs || ']'), '[' || t.needs || ']', '[]')) need
          WHERE NOT EXISTS (SELECT 1 FROM tasks n WHERE n.id = need.value)",
         "dependencies on unknown tasks",
     ),
@@ -101,7 +102,20 @@ impl Scanned {
             ),
             None => format!("page {} is damaged{}", bad.page, owner(bad.page)),
         };
-        bad.iter().map(line).collect()
+        let mut lines: Vec<_> = bad.iter().map(line).collect();
+        let lost = store.and_then(|store| store.find_lost().ok()).unwrap_or_default();
+        if let [first, ..] = &lost[..] {
+            let more = if lost.len() > NAMES_MAX { ", …" } else { "" };
+            let names: Vec<_> = lost.iter().take(NAMES_MAX).map(String::as_str).collect();
+            lines.push(match lost.len() {
+                1 => format!("task '{first}' is lost: it was open and cannot be read"),
+                count => format!(
+                    "{count} tasks are lost, which were open and cannot be read: '{}'{more}",
+                    names.join("', '")
+                ),
+            });
+        }
+        lines
     }
 }
 

@@ -2,14 +2,16 @@
 //!
 //! The copy grows beside `TO`, under a name that nobody can guess, and gets its own when it is complete
 //! and on disk: a file `TO` is never half a copy. What is committed meanwhile goes into the copy too, so
-//! it is of one moment.
+//! it is of one moment. A copy has all pages, also those of no use, which alone may read as zeros.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::thread::JoinHandle;
 
+use dhub_checksum::{Damage, PAGE_BYTES, RESERVED_BYTES, allow_holes, free_pages, holes_read};
 use dhub_proto::private::Mode;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -80,6 +82,8 @@ pub struct Copying {
     /// Removed when it goes, unless it was given its name.
     part: Option<Part>,
     mode: Mode,
+    /// Pages that read as zeros.
+    holes: Vec<u32>,
     stage: Stage,
 }
 
@@ -119,7 +123,14 @@ impl Copying {
         let pages = Pages::try_new(ends, |ends| Backup::new(&ends.from, ends.to.borrow_mut()))
             .map_err(sqlite)?;
         let stage = Stage::Pages(Box::new(pages));
-        Ok(Self { file: file.to_owned(), to: to.to_owned(), part: Some(part), mode, stage })
+        Ok(Self {
+            file: file.to_owned(),
+            to: to.to_owned(),
+            part: Some(part),
+            mode,
+            holes: Vec::new(),
+            stage,
+        })
     }
 
     fn damaged(&self, why: String) -> CopyError {
@@ -134,14 +145,30 @@ impl Copying {
     pub fn step(&mut self) -> Result<Option<u64>, CopyError> {
         match &mut self.stage {
             Stage::Pages(pages) => {
-                let step = pages.with_dependent(|_, copy| copy.step(PAGES));
+                let step = pages.with_dependent(|ends, copy| {
+                    allow_holes(&ends.from, true);
+                    let step = copy.step(PAGES);
+                    allow_holes(&ends.from, false);
+                    let holes = holes_read(&ends.from);
+                    if !holes.is_empty() {
+                        // They are in SQLite's cache, where a page that is in use must not be found.
+                        ends.from.execute_batch("PRAGMA shrink_memory")?;
+                        self.holes.extend(holes);
+                    }
+                    step
+                });
                 match step {
                     Ok(StepResult::Done) => {
                         // Drops the connection, so that nothing is written behind the sync.
                         self.stage = Stage::Over;
                         let (to, part, mode) = (self.to.clone(), self.part.take(), self.mode);
+                        let (from, holes) = (self.file.clone(), std::mem::take(&mut self.holes));
                         let lost = || io::Error::other("it was made already");
-                        let keep = move || keep(part.ok_or_else(lost)?, &to, mode);
+                        let keep = move || {
+                            let part = part.ok_or_else(lost)?;
+                            check_holes(&part, &from, &holes)?;
+                            keep(part, &to, mode)
+                        };
                         self.stage = Stage::Sync(std::thread::spawn(keep));
                         Ok(None)
                     }
@@ -198,6 +225,24 @@ pub(super) fn open_plain_part(part: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(part, flags())?;
     db.pragma_update(None, "journal_mode", "OFF")?;
     Ok(db)
+}
+
+/// Whatever reads as zeros in a copy of `from` is of no use.
+pub(super) fn check_holes(part: &Path, from: &Path, holes: &[u32]) -> io::Result<()> {
+    if holes.is_empty() {
+        return Ok(());
+    }
+    let copy = File::open(part)?;
+    let free = free_pages(&copy, &Default::default());
+    let mut body = [0; PAGE_BYTES - RESERVED_BYTES];
+    for &page in holes.iter().filter(|page| !free.contains(page)) {
+        copy.read_exact_at(&mut body, (u64::from(page) - 1) * PAGE_BYTES as u64)?;
+        // It may have been written since.
+        if body.iter().all(|&byte| byte == 0) {
+            return Err(io::Error::other(Damage { file: from.to_owned(), page }));
+        }
+    }
+    Ok(())
 }
 
 /// The redo log of the file is not that of its copy.

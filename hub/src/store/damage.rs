@@ -26,7 +26,9 @@ pub fn is_damage(error: &Error) -> bool {
 
 /// That, or an error that comes from it.
 pub fn comes_from_damage(error: &(dyn error::Error + 'static)) -> bool {
-    chain(error).any(|error| error.downcast_ref().is_some_and(is_damage))
+    chain(error).any(|error| {
+        error.downcast_ref().is_some_and(is_damage) || error.is::<dhub_checksum::Damage>()
+    })
 }
 
 /// What to do about damage: what loses least first.

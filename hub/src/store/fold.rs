@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{CachedStatement, Connection, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::damage::{can_be_left, is_damage};
 use super::disk::or_in_hook;
-use super::sum::sum;
+use super::sum::{self, of_run};
 use super::version::version;
 use super::{FINISHED, OPEN};
 use crate::scheduler::message::*;
@@ -158,10 +158,7 @@ impl<'a, 'db> Rows<'a, 'db> {
                 )?;
             }
             Change::Needs { task, needs } => {
-                self.change(
-                    "UPDATE tasks SET needs = coalesce(needs || ',', '') || ?2 WHERE id = ?1",
-                    params![*task as i64, id_list(needs)],
-                )?;
+                self.more_needs(*task, needs)?;
             }
             Change::Worker { id, who } => {
                 self.change(
@@ -276,12 +273,28 @@ impl<'a, 'db> Rows<'a, 'db> {
             details.and_then(|details| details.dir.as_deref()),
             details.and_then(|details| details.env.as_deref()),
             details.and_then(|details| details.stdin.as_deref()),
-            sum(id, &task.name, task.definition, task.retries, details)
+            sum::column(of_run(id, &task.name, task.definition, task.retries, details), id, needs)
         ];
         if !adopted {
             return self.add.execute(row).map(drop);
         }
         self.change(if self.has_sums { ADOPT } else { ADOPT_BEFORE_6 }, row)
+    }
+
+    fn more_needs(&self, id: TaskId, more: &[TaskId]) -> rusqlite::Result<()> {
+        if self.has_sums {
+            let before = "SELECT sum, needs FROM tasks WHERE id = ?1 AND sum IS NOT NULL";
+            let before = self.db.prepare_cached(before)?.query_row([id as i64], |row| {
+                Ok(sum::with_more(row.get(0)?, id, row.get_ref(1)?.as_str_or_null()?, more))
+            });
+            if let Some(sum) = before.optional()? {
+                self.change("UPDATE tasks SET sum = ?2 WHERE id = ?1", params![id as i64, sum])?;
+            }
+        }
+        self.change(
+            "UPDATE tasks SET needs = coalesce(needs || ',', '') || ?2 WHERE id = ?1",
+            params![id as i64, id_list(more)],
+        )
     }
 
     /// A change that is rarer than those with a statement of their own.

@@ -3,26 +3,36 @@
 //! The index of the names has their ids, and that of the states has those that are not done. So others can go
 //! on: what they need that is done counts as done, and what nobody can run any more as failed.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::damage::unless_damaged;
 use super::read::Page;
 use super::restore::try_need;
-use super::row::{TASK_LARGE, TASK_ROW, TaskRow, task_row};
-use super::{OPEN, Store, StoreError, unix_ms};
+use super::row::{FailureRow, TASK_LARGE, TASK_ROW, TaskRow, task_row};
+use super::{FINISHED, OPEN, Store, StoreError, unix_ms};
 use crate::scheduler::message::*;
 use crate::scheduler::{DAMAGED, State};
+
+/// Tasks that were open and cannot be read, by id; with their names, as far as these are known.
+pub type Lost = BTreeMap<TaskId, Option<String>>;
+
+/// Of a task that was finished before.
+const UNREAD: &str = "its row cannot be read";
 
 /// What stands for the name of a task that cannot be read.
 pub fn lost_name(id: TaskId) -> Name {
     format!("task {id}, which cannot be read").into()
 }
 
-/// A dependency, also one that cannot be read.
+/// A dependency, also one that cannot be read, or is not there at all.
 pub fn need_or_lost(db: &Connection, id: TaskId) -> rusqlite::Result<Need> {
-    match unless_damaged(try_need(db, id))? {
-        Some(need) => Ok(need),
-        None => Ok(Need { id, name: lost_name(id), state: state_by_index(db, id)?, blame: id }),
+    let lost = |state| Need { id, name: lost_name(id), state, blame: id };
+    match unless_damaged(try_need(db, id).optional())? {
+        Some(Some(need)) => Ok(need),
+        Some(None) => Ok(lost(State::Failed)),
+        None => Ok(lost(state_by_index(db, id)?)),
     }
 }
 
@@ -37,8 +47,14 @@ pub fn state_by_index(db: &Connection, id: TaskId) -> rusqlite::Result<State> {
             return Ok(state);
         }
     }
-    let is_open = select.exists([OPEN, id as i64])?;
-    Ok(if is_open { State::Failed } else { State::Done })
+    Ok(if is_open(db, id)? { State::Failed } else { State::Done })
+}
+
+fn is_open(db: &Connection, id: TaskId) -> rusqlite::Result<bool> {
+    let mut select = db.prepare_cached(
+        "SELECT 1 FROM tasks INDEXED BY tasks_undone WHERE state = ?1 AND id = ?2 AND state <> 5",
+    )?;
+    select.exists([OPEN, id as i64])
 }
 
 /// The task of this name, by the index of the names.
@@ -48,14 +64,141 @@ pub fn id_by_index(db: &Connection, name: &str) -> rusqlite::Result<Option<TaskI
     Ok(id.map(|id| id as TaskId))
 }
 
-/// In place of the row.
-pub fn lost_row(db: &Connection, id: TaskId) -> rusqlite::Result<TaskRow> {
-    let finished = Some(state_by_index(db, id)?);
-    let reason = DAMAGED.into();
-    Ok(TaskRow { id, name: lost_name(id).into(), finished, reason, ..TaskRow::default() })
+/// These of them have names, by the index of the names.
+pub fn name_lost(db: &Connection, ids: &[i64]) -> rusqlite::Result<Lost> {
+    let mut lost: Lost = ids.iter().map(|&id| (id as TaskId, None)).collect();
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(lost) };
+    let mut name = || -> rusqlite::Result<()> {
+        let mut select = db.prepare(
+            "SELECT id, name FROM tasks INDEXED BY sqlite_autoindex_tasks_1
+             WHERE id BETWEEN ?1 AND ?2",
+        )?;
+        let mut rows = select.query([first, last])?;
+        while let Some(row) = rows.next()? {
+            if let Some(name) = lost.get_mut(&(row.get::<_, i64>(0)? as TaskId)) {
+                *name = Some(row.get(1)?);
+            }
+        }
+        Ok(())
+    };
+    // That index may be damaged too.
+    unless_damaged(name())?;
+    Ok(lost)
+}
+
+/// How many tasks are finished in each way, by the indices: what was written of damaged rows may have been left out.
+pub fn count_finished(db: &Connection) -> rusqlite::Result<Vec<(State, u64)>> {
+    let count = |sql: &str, state| {
+        db.query_row(sql, [state], |row| row.get::<_, i64>(0)).map(|count| count.max(0) as u64)
+    };
+    let all = "SELECT count(*) FROM tasks INDEXED BY sqlite_autoindex_tasks_1 WHERE ?1 > 0";
+    let undone = "SELECT count(*) FROM tasks INDEXED BY tasks_undone WHERE state <> 5 AND ?1 > 0";
+    let of = "SELECT count(*) FROM tasks INDEXED BY tasks_undone WHERE state <> 5 AND state = ?1";
+    let counted = |state| match state {
+        State::Done => Ok((state, count(all, 1)?.saturating_sub(count(undone, 1)?))),
+        state => Ok((state, count(of, state as i64)?)),
+    };
+    FINISHED.into_iter().map(counted).collect()
+}
+
+/// Why it is skipped, by the index of those that are.
+fn blame_by_index(db: &Connection, id: TaskId) -> rusqlite::Result<Option<TaskId>> {
+    let mut select = db.prepare_cached(
+        "SELECT blame FROM tasks INDEXED BY tasks_skipped WHERE blame IS NOT NULL AND id = ?1",
+    )?;
+    let blame = select.query_row([id as i64], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(blame.map(|blame| blame as TaskId))
 }
 
 impl Store {
+    /// Those that the start has found lost.
+    pub fn lost(&self) -> impl ExactSizeIterator<Item = String> {
+        let lost = self.lost.borrow();
+        let name = |(id, name): (&TaskId, &Option<String>)| {
+            name.clone().unwrap_or_else(|| lost_name(*id).into())
+        };
+        lost.iter().map(name).collect::<Vec<_>>().into_iter()
+    }
+
+    /// In place of the row: what other tables and the indices have of it.
+    pub(super) fn lost_row(&self, db: &Connection, id: TaskId) -> Result<TaskRow, StoreError> {
+        let name = self.lost.borrow().get(&id).cloned().flatten();
+        let name = name.unwrap_or_else(|| lost_name(id).into());
+        let state = state_by_index(db, id)?;
+        let mut row = TaskRow { id, name, finished: Some(state), ..TaskRow::default() };
+        if is_open(db, id)? {
+            row.reason = DAMAGED.into();
+            return Ok(row);
+        }
+        if state == State::Skipped {
+            row.blame = unless_damaged(blame_by_index(db, id))?.flatten();
+        }
+        let last = self.last_attempt(id, false)?.unwrap_or_default();
+        (row.attempt, row.worker, row.exit_code) = (last.attempt, last.worker, last.exit_code);
+        (row.ended_ms, row.run_ms) = (last.ended_ms, last.ended_ms - last.started_ms);
+        row.reason = last.reason;
+        if row.reason.is_empty() && row.exit_code == 0 {
+            row.reason = UNREAD.into();
+        }
+        Ok(row)
+    }
+
+    /// Puts those that are lost between the failed ones of a page.
+    pub(super) fn add_lost(
+        &self,
+        back: bool,
+        end: i64,
+        most: usize,
+        page: &mut Vec<TaskRow>,
+    ) -> Result<(), StoreError> {
+        let upto = page.last().map(|row| row.id as i64);
+        let ids = self.lost_between(back, end, upto);
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let db = self.db()?;
+        let ids: Vec<_> = match back {
+            true => ids.into_iter().rev().take(most).collect(),
+            false => ids.into_iter().take(most).collect(),
+        };
+        for id in ids {
+            page.push(self.lost_row(&db, id)?);
+        }
+        page.sort_by_key(|row| row.id);
+        if back {
+            page.reverse();
+        }
+        page.truncate(most);
+        Ok(())
+    }
+
+    /// From behind one id, or before it, to another one.
+    fn lost_between(&self, back: bool, end: i64, upto: Option<i64>) -> Vec<TaskId> {
+        let is_between = |id: &&TaskId| {
+            let id = **id as i64;
+            match back {
+                true => id < end && upto.is_none_or(|upto| id > upto),
+                false => id > end && upto.is_none_or(|upto| id < upto),
+            }
+        };
+        self.lost.borrow().keys().filter(is_between).copied().collect()
+    }
+
+    /// Those with ids from one to another.
+    pub(super) fn lost_of(&self, first: i64, last: i64) -> Vec<TaskId> {
+        self.lost_between(false, first - 1, Some(last + 1))
+    }
+
+    /// The newest failures, with those that are lost, each row by itself.
+    pub(super) fn failures_or_lost(&self, most: usize) -> Result<Vec<FailureRow>, StoreError> {
+        let rows = self.page_before(Page::Dead(State::Failed), TaskId::MAX, most)?;
+        let failure = |row: TaskRow| {
+            let TaskRow { name, exit_code, reason, .. } = row;
+            FailureRow { name, exit_code, reason }
+        };
+        Ok(rows.into_iter().map(failure).collect())
+    }
+
     /// On from a row that cannot be read, each by itself, until one can be, or there are enough.
     pub(super) fn read_one_by_one(
         &self,
@@ -84,7 +227,7 @@ impl Store {
                 }
                 Some(None) => {}
                 None => {
-                    let row = lost_row(&db, id as TaskId)?;
+                    let row = self.lost_row(&db, id as TaskId)?;
                     page.extend(which.has_finished(row.finished).then_some(row));
                 }
             }

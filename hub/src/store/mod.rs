@@ -111,6 +111,7 @@ pub struct Store {
     /// When it was noted last that all before was safe.
     noted_at: Instant,
     folded: Cell<Turn>,
+    lost: RefCell<lost::Lost>,
     /// Committed turns that the tables did not take.
     unfolded: RefCell<Vec<Batch>>,
     /// None: in memory, or on a disk that a test has made.

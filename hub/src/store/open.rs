@@ -269,6 +269,7 @@ impl Store {
             turn,
             noted_at: Instant::now(),
             folded: Cell::new(turn),
+            lost: RefCell::default(),
             unfolded: RefCell::default(),
             looked_at: None,
             files: None,

@@ -8,11 +8,11 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::damage::unless_damaged;
-use super::lost::{id_by_index, lost_name, lost_row, need_or_lost, state_by_index};
+use super::lost::{id_by_index, lost_name, need_or_lost, state_by_index};
 use super::open::wal_path;
 use super::restore::{DETAILS_BYTES, parse_ids, stored_task, try_need};
 use super::row::*;
-use super::sum::sum;
+use super::sum::{GIVEN_UP, fits_needs, fits_run, of_run};
 use super::version::version;
 use super::{OPEN, Store, StoreError, unix_ms};
 use crate::scheduler::State;
@@ -90,8 +90,10 @@ impl Store {
 
     pub fn name(&self, id: TaskId) -> Result<String, StoreError> {
         let db = self.db()?;
-        let need = unless_damaged(try_need(&db, id))?;
-        Ok(need.map_or_else(|| lost_name(id), |need| need.name).into())
+        let need = unless_damaged(try_need(&db, id).optional())?.flatten();
+        let lost = || self.lost.borrow().get(&id).cloned().flatten();
+        let name = need.map(|need| need.name.into()).or_else(lost);
+        Ok(name.unwrap_or_else(|| lost_name(id).into()))
     }
 
     /// A finished task, with all that its retry needs. None: it is not finished, or its row is not what was
@@ -101,16 +103,18 @@ impl Store {
         let found = db
             .prepare_cached(&format!(
                 "SELECT t.id, t.name, t.definition, t.priority, t.retries, t.failures, t.reclaims, t.attempt,
-                    {DETAILS_BYTES}, t.needs, NULL, NULL, t.held, t.state
+                    {DETAILS_BYTES}, t.needs, NULL, NULL, t.held, t.state, t.sum
                  FROM tasks t WHERE t.id = ?1 AND t.state > 2"
             ))?
             .query_row([id as i64], |row| {
                 let needs = parse_ids(row.get_ref(9)?.as_str_or_null()?);
+                let sum = row.get::<_, Option<i64>>(14)?;
+                let is_sound = |needs: &Vec<_>| sum.is_none_or(|sum| fits_needs(sum, id, needs));
                 let state = state(row.get(13)?).unwrap_or(State::Done);
-                Ok((stored_task(row, Vec::new())?, needs, state))
+                Ok((stored_task(row, Vec::new())?, needs.filter(is_sound), state))
             })
             .optional();
-        let Some((mut task, needs, state)) = unless_damaged(found)?.flatten() else {
+        let Some((mut task, Some(needs), state)) = unless_damaged(found)?.flatten() else {
             return Ok(None);
         };
         if self.details(id)?.is_none() {
@@ -134,7 +138,8 @@ impl Store {
             "SELECT id, needs FROM tasks WHERE blame = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
         )?;
         let rows = select.query_map(params![blame as i64, after as i64, most as i64], |row| {
-            Ok((row.get::<_, i64>(0)? as TaskId, parse_ids(row.get_ref(1)?.as_str_or_null()?)))
+            let needs = parse_ids(row.get_ref(1)?.as_str_or_null()?);
+            Ok((row.get::<_, i64>(0)? as TaskId, needs.unwrap_or_default()))
         })?;
         if let Some(rows) = unless_damaged(rows.collect())? {
             return Ok(rows);
@@ -162,7 +167,7 @@ impl Store {
             return Ok(row);
         }
         let Some(id) = id_by_index(&db, name)? else { return Ok(None) };
-        Ok(Some(TaskRow { name: name.into(), ..lost_row(&db, id)? }))
+        Ok(Some(TaskRow { name: name.into(), ..self.lost_row(&db, id)? }))
     }
 
     pub fn task_by_id(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError> {
@@ -172,7 +177,7 @@ impl Store {
         let found = select.query_row(params![unix_ms(), id as i64], task_row).optional();
         match unless_damaged(found)? {
             Some(row) => Ok(row),
-            None => Ok(Some(lost_row(&db, id)?)),
+            None => Ok(Some(self.lost_row(&db, id)?)),
         }
     }
 
@@ -184,7 +189,7 @@ impl Store {
         let found = select.query_row(params![unix_ms(), id as i64], task_row).optional();
         match unless_damaged(found)? {
             Some(row) => Ok(row),
-            None => Ok(Some(lost_row(&db, id)?)),
+            None => Ok(Some(self.lost_row(&db, id)?)),
         }
     }
 
@@ -238,6 +243,9 @@ impl Store {
             if bytes > PAGE_BYTES {
                 break;
             }
+        }
+        if which == Page::Dead(State::Failed) {
+            self.add_lost(back, end, most, &mut page)?;
         }
         Ok(page)
     }
@@ -300,6 +308,14 @@ impl Store {
                 };
                 ids.push(id as TaskId);
             }
+            if which == Page::Dead(State::Failed) {
+                ids.extend(self.lost_of(first.max(1), end));
+                ids[before..].sort_unstable();
+                if back {
+                    ids[before..].reverse();
+                }
+                ids.dedup();
+            }
             // Only the first of those that fit: the next time after the last of them.
             if ids.len() - before >= most {
                 return Ok(Matching { upto: ids.last().copied(), ids });
@@ -318,7 +334,7 @@ impl Store {
         let mut select = db.prepare_cached("SELECT needs FROM tasks WHERE id = ?1")?;
         let needs =
             select.query_row([id as i64], |row| Ok(parse_ids(row.get_ref(0)?.as_str_or_null()?)));
-        Ok(unless_damaged(needs)?.unwrap_or_default())
+        Ok(unless_damaged(needs)?.flatten().unwrap_or_default())
     }
 
     /// The last attempts of a task that ended, the oldest first.
@@ -379,7 +395,10 @@ impl Store {
                 reason: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
             })
         })?;
-        Ok(unless_damaged(rows.collect::<rusqlite::Result<_>>())?.unwrap_or_default())
+        match unless_damaged(rows.collect::<rusqlite::Result<_>>())? {
+            Some(rows) if self.lost.borrow().is_empty() => Ok(rows),
+            _ => self.failures_or_lost(most),
+        }
     }
 
     /// With SQLite's log, where the newest rows are until it is moved into the file.
@@ -401,31 +420,37 @@ fn stored_details(row: &Row, id: TaskId) -> rusqlite::Result<(Details, bool)> {
         stdin: row.get::<_, Option<Vec<u8>>>(4)?.map(Vec::into_boxed_slice),
     };
     let (name, definition): (String, i64) = (row.get(5)?, row.get(6)?);
-    let sum = sum(id, &name, definition as u64, row.get(7)?, Some(&details));
-    let is_sound = row.get::<_, Option<i32>>(8)?.is_none_or(|stored| stored == sum);
+    let run = of_run(id, &name, definition as u64, row.get(7)?, Some(&details));
+    let is_sound = row.get::<_, Option<i64>>(8)?.is_none_or(|stored| fits_run(stored, run));
     Ok((details, is_sound))
 }
 
-/// The ids and names of all tasks whose rows do not have their sum.
+/// The ids and names of all tasks whose rows do not have their sums, but for those that were given up.
 pub(super) fn damaged_rows(db: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
     if version(db)? < 6 {
         return Ok(Vec::new());
     }
     let mut select = db.prepare(
-        "SELECT command, time_limit_ms, dir, env, stdin, name, definition, retries, sum, id
-         FROM tasks WHERE sum IS NOT NULL",
+        "SELECT command, time_limit_ms, dir, env, stdin, name, definition, retries, sum, id, needs
+         FROM tasks WHERE sum IS NOT NULL AND (sum <> ?1 OR state = ?2)",
     )?;
-    let mut rows = select.query([])?;
+    let mut rows = select.query([GIVEN_UP, OPEN])?;
     let mut damaged = Vec::new();
     while let Some(row) = rows.next()? {
-        let id = row.get::<_, i64>(9)? as TaskId;
-        let is_sound = unless_damaged(stored_details(row, id))?.is_some_and(|(_, sound)| sound);
-        if !is_sound {
+        let id = row.get::<_, i64>(9)?;
+        if !unless_damaged(is_as_written(row, id as TaskId))?.unwrap_or(false) {
             let name = row.get_ref(5)?.as_bytes().unwrap_or(b"?");
-            damaged.push((id as i64, String::from_utf8_lossy(name).into()));
+            damaged.push((id, String::from_utf8_lossy(name).into()));
         }
     }
     Ok(damaged)
+}
+
+fn is_as_written(row: &Row, id: TaskId) -> rusqlite::Result<bool> {
+    let (_, is_run) = stored_details(row, id)?;
+    let needs = parse_ids(row.get_ref(10)?.as_str_or_null()?);
+    let sum = row.get(8)?;
+    Ok(is_run && needs.is_some_and(|needs| fits_needs(sum, id, &needs)))
 }
 
 /// Which tasks a page is of; each has an index to go along.

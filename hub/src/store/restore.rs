@@ -3,9 +3,9 @@
 use rusqlite::{Connection, Row};
 
 use super::damage::unless_damaged;
-use super::lost::need_or_lost;
+use super::lost::{count_finished, name_lost, need_or_lost};
 use super::row::state;
-use super::sum::sum;
+use super::sum::{fits_needs, fits_run, of_run};
 use super::version::version;
 use super::{Store, StoreError, unix_ms};
 use crate::scheduler::message::*;
@@ -25,7 +25,7 @@ const KEY_BEFORE_5: &str = "'?'";
 
 impl Store {
     /// Fills an empty scheduler with what the file has. The tasks that are not as they were written, by name; those that
-    /// cannot be read at all are left out, and that is said.
+    /// cannot be read at all count as failed, and that is said.
     pub fn restore(&self, now: Millis, scheduler: &mut Scheduler) -> Result<Vec<Name>, StoreError> {
         let db = self.db()?;
         let last = |sql| db.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
@@ -37,14 +37,32 @@ impl Store {
         let leases = self.leases(now, scheduler)?;
         let mut tasks = OpenTasks::new(&db)?;
         scheduler.restore_tasks(now, &mut tasks, leases, |id| need_or_lost(&db, id))?;
-        if let (Some(first), Some(last)) = (tasks.lost.first(), tasks.lost.last()) {
-            let count = tasks.lost.len();
+        if !tasks.lost.is_empty() {
+            for (state, count) in count_finished(&db)? {
+                scheduler.correct_total(state, self.totals.of(state), count);
+            }
+            scheduler.add_lost(tasks.lost.len() as u64);
+        }
+        *self.lost.borrow_mut() = name_lost(&db, &tasks.lost)?;
+        let mut names = self.lost();
+        if let (count @ 1.., Some(first)) = (names.len(), names.next()) {
             let page = dhub_checksum::last_damage().map_or(String::new(), |it| format!(": {it}"));
             tracing::warn!(
-                "{count} tasks, of ids {first} to {last}, cannot be read and are left out{page}\n  dhub check says which they are; dhub rescue saves the rest into a new file"
+                "{count} tasks cannot be read and count as failed, first '{first}'{page}\n  dhub check says which they are; dhub rescue saves the rest into a new file"
             );
         }
         Ok(tasks.damaged)
+    }
+
+    /// The names of open tasks that cannot be read.
+    pub(super) fn find_lost(&self) -> Result<Vec<String>, StoreError> {
+        let db = self.db()?;
+        let mut tasks = OpenTasks::new(&db)?;
+        for task in &mut tasks {
+            task?;
+        }
+        *self.lost.borrow_mut() = name_lost(&db, &tasks.lost)?;
+        Ok(self.lost().collect())
     }
 
     /// Requests that may be sent again, in the order of their numbers; of a file of this version.
@@ -147,7 +165,7 @@ impl<'a> OpenTasks<'a> {
         let mut page = Vec::with_capacity(ROWS);
         let rows = select.query_map([self.upto], |row| {
             let needs = parse_ids(row.get_ref(9)?.as_str_or_null()?);
-            Ok((stored_task(row, Vec::new())?, needs, row.get::<_, Option<i32>>(13)?))
+            Ok((stored_task(row, Vec::new())?, needs, row.get::<_, Option<i64>>(13)?))
         })?;
         for row in rows {
             let Some((task, needs, stored)) = unless_damaged(row)? else {
@@ -159,18 +177,26 @@ impl<'a> OpenTasks<'a> {
                 self.page = page.into_iter();
                 return Ok(());
             };
-            // Those with more than a name are looked at when they are given out.
-            let sum = || sum(task.id, &task.name, task.definition, task.retries, None);
-            if task.details_bytes == 0 && stored.is_some_and(|stored| stored != sum()) {
+            let needs = needs.filter(|needs| is_sound(&task, needs, stored));
+            if needs.is_none() {
                 self.damaged.push(task.name.clone());
             }
-            page.push((task, needs));
+            page.push((task, needs.unwrap_or_default()));
         }
         self.all = page.len() < ROWS;
         self.upto = page.last().map_or(self.upto, |(task, _)| task.id as i64);
         self.page = page.into_iter();
         Ok(())
     }
+}
+
+/// What is run of tasks with more than a name is looked at when they are given out.
+fn is_sound(task: &StoredTask, needs: &[TaskId], stored: Option<i64>) -> bool {
+    let run = || of_run(task.id, &task.name, task.definition, task.retries, None);
+    stored.is_none_or(|stored| {
+        let is_run = task.details_bytes > 0 || fits_run(stored, run());
+        is_run && fits_needs(stored, task.id, needs)
+    })
 }
 
 impl Iterator for OpenTasks<'_> {
@@ -192,8 +218,9 @@ impl Iterator for OpenTasks<'_> {
     }
 }
 
-pub(super) fn parse_ids(list: Option<&str>) -> Vec<TaskId> {
-    list.map_or_else(Vec::new, |list| list.split(',').filter_map(|id| id.parse().ok()).collect())
+/// What a row needs; None: the row is damaged.
+pub(super) fn parse_ids(list: Option<&str>) -> Option<Vec<TaskId>> {
+    list.map_or(Some(Vec::new()), |list| list.split(',').map(|id| id.parse().ok()).collect())
 }
 
 /// The first thirteen columns of an open task; the last attempt's worker and outcome come late.

@@ -6,13 +6,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use dhub_checksum::{allow_holes, holes_read};
 use dhub_proto::private::Mode;
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::Store;
 use super::check::problems;
-use super::copy::{open_part, target};
+use super::copy::{check_holes, open_part, target};
 use super::disk::words;
 use super::files::{Files, Gone};
 use super::fold::{Batch, fold};
@@ -102,7 +103,7 @@ impl Store {
     ) -> Result<(), SaveError> {
         let mut part = Part::new(to)?;
         match self.db.borrow().as_deref() {
-            Some(db) => copy(db, &part)?,
+            Some(db) => copy(db, files.real(), &part)?,
             // It was closed, and then it was gone: SQLite's log is in it already.
             None => part.fill(&mut files.reopen()?)?,
         }
@@ -133,12 +134,15 @@ impl Store {
     }
 }
 
-fn copy(from: &Connection, part: &Part) -> rusqlite::Result<()> {
+fn copy(from: &Connection, real: &Path, part: &Part) -> Result<(), SaveError> {
     let mut to = target(from, part)?;
     to.pragma_update(None, "synchronous", "OFF")?;
+    allow_holes(from, true);
     let pages = Backup::new(from, &mut to)?;
     while pages.step(PAGES)? != StepResult::Done {}
-    Ok(())
+    drop(pages);
+    to.close().map_err(|(_, error)| error)?;
+    Ok(check_holes(part, real, &holes_read(from))?)
 }
 
 /// A name with the time in it that nothing has yet.

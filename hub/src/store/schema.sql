@@ -23,7 +23,7 @@ CREATE TABLE tasks (
     env           TEXT,                        -- JSON array of NAME=VALUE
     stdin         BLOB,                        -- what it reads
     held          INTEGER NOT NULL DEFAULT 0,  -- 1: not given out until a person says so
-    sum           INTEGER                      -- CRC-32 of what is run: store/sum.rs; NULL: from before version 6
+    sum           INTEGER                      -- of what is run, and of what it needs: store/sum.rs; NULL: from before version 6
 );
 CREATE INDEX tasks_undone  ON tasks (state, id) WHERE state <> 5;
 CREATE INDEX tasks_skipped ON tasks (blame, id) WHERE blame IS NOT NULL;

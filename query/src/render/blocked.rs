@@ -3,16 +3,33 @@
 use dhub_proto::wire::{Counts, Order, StatusReport, WorkerInfo};
 
 use super::trouble::quoted;
-use super::words::{ODD, counted, number, paint, plain, some_names, tasks};
+use super::words::{BAD, ODD, counted, number, paint, plain, some_names, tasks};
 
 /// Lines of the status; none while nothing blocks.
 pub fn lines(report: &StatusReport, counts: &Counts) -> Vec<String> {
     let mut lines = Vec::new();
+    lost(&mut lines, &report.lost_names, report.lost);
     missing(&mut lines, &report.missing, counts.missing);
     idle(&mut lines, report, counts);
     held(&mut lines, counts.held);
     retrying(&mut lines, report.retrying);
     lines
+}
+
+/// What the hub's file had of them is damaged.
+fn lost(lines: &mut Vec<String>, names: &[String], count: u64) {
+    if count > 0 {
+        let are = if count == 1 { "is" } else { "are" };
+        lines.push(format!(
+            "  damage    {} {are} lost, as the hub's file is damaged: {}",
+            paint(BAD, tasks(count)),
+            some_names(names, count),
+        ));
+        lines.push(
+            "            -> of the stopped hub's file: dhub check FILE   dhub rescue FILE TO"
+                .to_owned(),
+        );
+    }
 }
 
 fn missing(lines: &mut Vec<String>, names: &[String], count: u64) {
@@ -111,6 +128,15 @@ mod tests {
 
     #[test]
     fn what_is_held_and_what_is_tried_again() {
+        let report = StatusReport {
+            lost: 2,
+            lost_names: vec!["a".into(), "b".into()],
+            ..StatusReport::default()
+        };
+        let expected = "\
+  damage    2 tasks are lost, as the hub's file is damaged: a b
+            -> of the stopped hub's file: dhub check FILE   dhub rescue FILE TO";
+        assert_eq!(text(&report, Counts::default()), expected);
         let report = StatusReport { retrying: 1, ..StatusReport::default() };
         let expected = "  held      2 tasks are not given out until somebody says so
             -> which: dquery list --held   go on: dquery unhold --held

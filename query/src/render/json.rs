@@ -183,6 +183,8 @@ pub fn status(report: &StatusReport) -> Value {
         "workers_total": report.workers_total,
         "missing": report.missing,
         "retrying": report.retrying,
+        "lost": report.lost,
+        "lost_names": report.lost_names,
         "failures": failures(&report.failures),
         "slowest": report.slowest.as_ref().map(task),
         "hub": report.hub.as_ref().map(|hub| json!({

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Zoned};
 
 use super::room::Room;
 use super::words::{
-    BAD, BUSY, FAINT, GOOD, ODD, STRONG, counted, number, paint, plain, rate, span, span_ms,
+    BAD, BUSY, FAINT, GOOD, ODD, STRONG, counted, number, paint, plain, rate, span, span_ms, tasks,
 };
 use super::{blocked, cut, progress, trouble, workers};
 
@@ -178,6 +178,9 @@ pub fn brief(report: &StatusReport, now: &Zoned) -> String {
             }
         }
     }
+    if report.lost > 0 {
+        let _ = write!(text, "  {} lost to damage", tasks(report.lost));
+    }
     let lost = report.workers.iter().filter(|it| it.lost).count();
     if lost > 0 {
         let _ = write!(text, "  {} lost", counted(lost as u64, "worker"));
@@ -274,6 +277,8 @@ mod tests {
                 group(2, "timed out after 10m", &["sim-1200", "sim 1877"]),
             ],
             retrying: 0,
+            lost: 0,
+            lost_names: Vec::new(),
             slowest: Some(TaskInfo {
                 name: "sim-0099".into(),
                 state: State::Running as i32,

@@ -7,6 +7,7 @@ use dhub_proto::exit::Exit;
 use e2e::{Hub, Output, Process, Space, eventually, open_file, task};
 
 const PAGE: usize = 4096;
+const DAMAGED: &str = "its definition is damaged";
 
 /// The file of every version's tests, damaged so.
 fn damaged(version: u32, damage: impl FnOnce(&mut Vec<u8>)) -> (Space, Vec<u8>) {
@@ -177,6 +178,63 @@ fn a_task_whose_row_is_not_what_was_written_fails_and_others_go_on() {
     assert_eq!((hub.count("failed"), hub.count("skipped")), (3, 1));
 }
 
+/// Too early, never, or not at all: what a task needs is as much of it as its command.
+#[test]
+fn a_task_that_needs_what_it_never_needed_fails_and_others_go_on() {
+    let mut hub = Hub::start();
+    commands(&hub, 3);
+    let mut tasks: Vec<_> =
+        ["bad", "less", "other", "unknown"].map(|name| task(name, &["t1"])).into();
+    tasks.extend([task("more", &[]), task("sound", &["t1", "t2"]), task("after", &["bad"])]);
+    tasks[1].command = "echo less".into();
+    hub.native().create(&tasks);
+    hub.terminate().exits(0);
+    let db = open_file(&hub.path("run.db"));
+    db.execute_batch(
+        "UPDATE tasks SET needs = needs || ',x' WHERE name = 'bad';
+         UPDATE tasks SET needs = NULL WHERE name = 'less';
+         UPDATE tasks SET needs = '3' WHERE name = 'other';
+         UPDATE tasks SET needs = '4711' WHERE name = 'unknown';
+         UPDATE tasks SET needs = '2' WHERE name = 'more'",
+    )
+    .expect("a change");
+    drop(db);
+    let check = hub.space.run("dhub", &["check", "run.db"]);
+    check.exits(22).says(&["5 tasks whose definition is damaged"]);
+
+    hub.restart();
+    for name in ["bad", "less", "other", "unknown", "more"] {
+        let shown = hub.native().show(name).task.expect("a task");
+        assert_eq!(
+            (hub.state(name).as_str(), shown.reason.as_str()),
+            ("failed", DAMAGED),
+            "{name}"
+        );
+    }
+    assert_eq!([hub.state("after"), hub.state("sound")], ["skipped", "waiting"]);
+    hub.query(&["retry", "--failed"]).exits(0);
+    let stolen = hub.query(&["steal", "-q", "-n", "9"]);
+    assert_eq!(stolen.ok().lines().collect::<Vec<_>>(), ["t1", "t2", "t3"]);
+    hub.query(&["complete", "t1", "t2"]).exits(0);
+    assert_eq!(hub.state("sound"), "ready");
+    hub.terminate().exits(0).says(&["task 'bad' fails: its definition is damaged"]);
+}
+
+/// Rows of before say nothing about what they needed; but what is not there cannot be waited for.
+#[test]
+fn a_dependency_that_is_not_there_costs_its_task_alone() {
+    let mut hub = Hub::start();
+    hub.native().create(&[task("a", &[]), task("b", &["a"]), task("c", &["a"])]);
+    hub.terminate().exits(0);
+    let db = open_file(&hub.path("run.db"));
+    db.execute_batch("UPDATE tasks SET sum = NULL, needs = '4711' WHERE name = 'b'")
+        .expect("a change");
+    drop(db);
+    hub.space.run("dhub", &["check", "run.db"]).exits(22).says(&["dependencies on unknown tasks"]);
+    hub.restart();
+    assert_eq!([hub.state("a"), hub.state("b"), hub.state("c")], ["ready", "skipped", "waiting"]);
+}
+
 /// More than a byte: nobody knows what was there.
 #[test]
 fn a_page_that_cannot_be_mended_costs_its_tasks_and_no_others() {
@@ -186,15 +244,33 @@ fn a_page_that_cannot_be_mended_costs_its_tasks_and_no_others() {
     hub.terminate().exits(0);
     change(&hub.path("run.db"), "echo number 200", "EcHo NuMbEr");
     let check = hub.space.run("dhub", &["check", "run.db"]);
-    check.exits(22).says(&["is damaged (tasks: ids", "'t"]);
+    check.exits(22).says(&["is damaged (tasks: ids", "'t", "tasks are lost", "cannot be read"]);
     rescue_comes_first(&check);
     let copy = hub.space.run("dhub", &["backup", "run.db", "copy.db"]);
     copy.exits(22).says(&["dhub: run.db is damaged: ", "page ", "nothing was copied"]);
     rescue_comes_first(&copy);
 
     hub.restart();
+    let lost = hub.count("failed");
+    assert!((1..100).contains(&lost), "{lost}");
+    assert_eq!(hub.count("ready") + hub.count("waiting") + hub.count("skipped") + lost, 402);
     let listed = hub.query(&["list", "--all"]);
-    listed.exits(0).prints(&["t1 ", "t400", "which cannot be read"]);
+    listed.exits(0).prints(&["t1 ", "t400", "t200"]);
+    assert_eq!(listed.stdout.lines().filter(|line| line.contains("failed")).count() as u64, lost);
+    for failed in [&["--failed"][..], &["--failed", "t*"], &["--failed", "t2*", "t1*", "t3*"]] {
+        let listed = hub.query(&[&["list", "--all", "--json"], failed].concat());
+        assert!(listed.ok().contains("\"t200\""), "{failed:?}: {listed:?}");
+        let reasons = listed.stdout.matches(DAMAGED).count();
+        assert_eq!(reasons as u64, lost, "{failed:?}");
+    }
+    let status = hub.query(&["status"]);
+    status.exits(0).prints(&["damage", "tasks are lost", "dhub check", DAMAGED]);
+    let status = hub.query(&["status", "--json"]).json();
+    assert_eq!((&status["lost"], &status["counts"]["failed"]), (&lost.into(), &lost.into()));
+    assert!(status["lost_names"][0].as_str().is_some_and(|name| name.starts_with('t')));
+    hub.query(&["wait", "t200"]).exits(Exit::SomeFailed as i32);
+    hub.query(&["retry", "--failed"]);
+    assert_eq!(hub.count("failed"), lost);
     hub.query(&["show", "t200"]).exits(0).prints(&["its definition is damaged"]);
     hub.query(&["create", "t200", "--command", "echo number 200"]).exits(6);
     hub.query(&["export"]).exits(0).prints(&["t400", "its definition is damaged"]);
@@ -202,12 +278,20 @@ fn a_page_that_cannot_be_mended_costs_its_tasks_and_no_others() {
     let given: Vec<&str> = stolen.ok().lines().collect();
     assert!((300..400).contains(&given.len()) && given.contains(&"t400"), "{}", given.len());
     hub.query(&["complete", "t1", "t400"]).exits(0);
+    // Again, as nothing can be stored of them.
+    for _ in 0..2 {
+        hub.kill9();
+        hub.restart();
+        assert_eq!(hub.count("failed"), lost);
+    }
     hub.query(&["cancel", "--yes", "*"]).exits(0);
+    hub.query(&["wait"]).exits(Exit::SomeFailed as i32).prints(&["failed"]);
+    hub.query(&["show", "after"]).exits(0).prints(&["t200"]);
     let ipc = hub.ipc();
     let copy = hub.query(&["-s", &ipc, "backup", "copy.db"]);
     copy.exits(22).says(&["run.db is damaged: ", "page ", "nothing was copied", "stop the hub"]);
     assert!(copy.stderr.contains("dhub rescue FILE TO"), "{copy:?}");
     assert!(!hub.path("copy.db").exists());
     let end = hub.terminate();
-    end.exits(0).says(&["cannot be read and are left out", "run.db is damaged"]);
+    end.exits(0).says(&["tasks cannot be read and count as failed", "run.db is damaged"]);
 }

@@ -291,6 +291,9 @@ fn what_a_row_with_a_wrong_sum_was_to_run_is_lost_and_no_more() {
     hub.space.run("dhub", &["check", "saved.db"]).exits(0).prints(&["sound"]);
     let hub = Hub::on(&hub.path("saved.db"), &[]);
     assert_eq!([hub.state("a"), hub.state("b"), hub.state("c")], ["failed", "skipped", "ready"]);
+    // Nor does anybody run it who asks for another try.
+    hub.query(&["retry", "--failed"]).exits(0);
+    assert_eq!([hub.state("a"), hub.state("b")], ["failed", "skipped"]);
 }
 
 /// Tables begin elsewhere in a file that was copied to get checksums.

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use dhub_checksum::{PAGE_BYTES, RESERVED_BYTES, seal};
+use dhub_checksum::{PAGE_BYTES, RESERVED_BYTES, allow_holes, seal};
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode};
 
@@ -254,7 +254,9 @@ impl Image {
         Some(Self { tables, part, wrong_sums: false })
     }
 
+    /// Of a sound one: then what reads as zeros is of no use.
     pub fn copy_to(&self, db: &mut Connection) -> rusqlite::Result<()> {
+        allow_holes(&self.db, true);
         let copy = Backup::new(&self.db, db)?;
         copy.step(-1).map(drop)
     }

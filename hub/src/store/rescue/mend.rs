@@ -6,6 +6,7 @@ use super::Rescued;
 use crate::scheduler::message::Ended;
 use crate::scheduler::{DAMAGED, State};
 use crate::store::read::damaged_rows;
+use crate::store::sum::GIVEN_UP;
 use crate::store::{FINISHED, OPEN, unix_ms};
 
 /// Attempts that may have been given out and are known to nobody now: what is given out next has a
@@ -65,8 +66,9 @@ fn fail_damaged(db: &Connection, rescued: &mut Rescued) -> rusqlite::Result<()> 
             "UPDATE tasks SET state = ?2, attempt = attempt + 1 WHERE id = ?1 AND state = ?3",
             (id, State::Failed as i64, OPEN),
         )?;
-        db.execute("UPDATE tasks SET sum = NULL WHERE id = ?1", [id])?;
-        rescued.lost.push(format!("what task {name} was to run"));
+        // Nor is it to be run because somebody tries it again.
+        db.execute("UPDATE tasks SET needs = NULL, sum = ?2 WHERE id = ?1", [id, GIVEN_UP])?;
+        rescued.lost.push(format!("what task {name} was to run, or what it needs"));
     }
     Ok(())
 }

@@ -582,7 +582,7 @@ class Counts(_message.Message):
     def __init__(self, waiting: _Optional[int] = ..., ready: _Optional[int] = ..., running: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., skipped: _Optional[int] = ..., cancelled: _Optional[int] = ..., missing: _Optional[int] = ..., held: _Optional[int] = ...) -> None: ...
 
 class StatusReport(_message.Message):
-    __slots__ = ("counts", "phase", "done_per_s", "done_per_s_overall", "workers", "workers_total", "missing", "hub", "failures", "slowest", "retrying")
+    __slots__ = ("counts", "phase", "done_per_s", "done_per_s_overall", "workers", "workers_total", "missing", "hub", "failures", "slowest", "retrying", "lost", "lost_names")
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     DONE_PER_S_FIELD_NUMBER: _ClassVar[int]
@@ -594,6 +594,8 @@ class StatusReport(_message.Message):
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     SLOWEST_FIELD_NUMBER: _ClassVar[int]
     RETRYING_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    LOST_NAMES_FIELD_NUMBER: _ClassVar[int]
     counts: Counts
     phase: Phase
     done_per_s: float
@@ -605,7 +607,9 @@ class StatusReport(_message.Message):
     failures: _containers.RepeatedCompositeFieldContainer[FailureGroup]
     slowest: TaskInfo
     retrying: int
-    def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., phase: _Optional[_Union[Phase, str]] = ..., done_per_s: _Optional[float] = ..., done_per_s_overall: _Optional[float] = ..., workers: _Optional[_Iterable[_Union[WorkerInfo, _Mapping]]] = ..., workers_total: _Optional[int] = ..., missing: _Optional[_Iterable[str]] = ..., hub: _Optional[_Union[HubInfo, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[FailureGroup, _Mapping]]] = ..., slowest: _Optional[_Union[TaskInfo, _Mapping]] = ..., retrying: _Optional[int] = ...) -> None: ...
+    lost: int
+    lost_names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., phase: _Optional[_Union[Phase, str]] = ..., done_per_s: _Optional[float] = ..., done_per_s_overall: _Optional[float] = ..., workers: _Optional[_Iterable[_Union[WorkerInfo, _Mapping]]] = ..., workers_total: _Optional[int] = ..., missing: _Optional[_Iterable[str]] = ..., hub: _Optional[_Union[HubInfo, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[FailureGroup, _Mapping]]] = ..., slowest: _Optional[_Union[TaskInfo, _Mapping]] = ..., retrying: _Optional[int] = ..., lost: _Optional[int] = ..., lost_names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class HubInfo(_message.Message):
     __slots__ = ("version", "file", "endpoints", "uptime_ms", "commit_us", "file_bytes", "insecure", "host", "process", "handshakes_failed", "requests_denied", "long_requests", "parked", "connections_refused", "workers_max", "workers_kept")
