@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use dhub_checksum::{Bad, PAGE_BYTES};
 use rusqlite::{Connection, params};
 
+use super::columns::{ATTEMPTS, LEASES, REQUESTS, TASKS, WORKERS};
 use super::damage::unless_damaged;
 use super::open::{OpenError, beside, wal_path};
 use super::read::damaged_rows;
@@ -176,6 +177,11 @@ pub fn problems(db: &Connection) -> rusqlite::Result<Vec<String>> {
     if let Some((_, first)) = damaged.first() {
         let count = damaged.len();
         problems.push(format!("{count} tasks whose definition is damaged, first '{first}'"));
+    }
+    for table in [TASKS, WORKERS, LEASES, ATTEMPTS, REQUESTS] {
+        if !table.columns_in(db)?.is_empty() {
+            problems.extend(table.misfits(db)?);
+        }
     }
     for (sql, what) in RULES {
         let count: i64 = db.query_row(sql, [], |row| row.get(0))?;

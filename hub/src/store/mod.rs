@@ -7,6 +7,7 @@
 mod beside;
 mod check;
 mod checksums;
+mod columns;
 mod copy;
 mod damage;
 mod details;

@@ -5,12 +5,12 @@
 //! come the turns of the redo log, all of them if they join, else what of them fits. The new file
 //! grows beside `TO` and gets its name when it is sound and on disk.
 
-mod first_page;
 mod image;
 mod leaves;
 mod mend;
 mod replay;
 mod rows;
+mod schema;
 mod table;
 
 use std::io;
@@ -73,6 +73,12 @@ impl Rescued {
 
 /// Saves what can be read of `file` to the new file `to`.
 pub fn rescue(file: &Path, to: &Path, mode: Mode, since: &str) -> Result<Rescued, RescueError> {
+    // What is met on the way is in copies that nobody knows, and may be read in another way; what comes of it is told.
+    let quiet = tracing::subscriber::NoSubscriber::default();
+    tracing::subscriber::with_default(quiet, || save(file, to, mode, since))
+}
+
+fn save(file: &Path, to: &Path, mode: Mode, since: &str) -> Result<Rescued, RescueError> {
     if to.symlink_metadata().is_ok() {
         return Err(RescueError::Exists(to.to_owned()));
     }
@@ -157,40 +163,49 @@ fn read_redo(
     is_sound: bool,
     rescued: &mut Rescued,
 ) -> rusqlite::Result<Turn> {
-    let path = redo_path(file);
     let (id, is_clean, _) = originals.marks.unwrap_or_default();
     let needs_one = originals.marks.is_some() && !is_clean;
-    let Some(bytes) = originals.redo.clone() else {
-        if needs_one {
-            let text = format!("{} is missing: what came after turn {base}", path.display());
-            rescued.lost.push(text);
-        }
-        return Ok(base);
+    let records = match originals.redo.clone().map(|bytes| (bytes.len(), bytes)) {
+        None => Err("is missing"),
+        Some((0, _)) => Err("is empty"),
+        Some((_, bytes)) => Ok(Records::of(bytes, REGION_BYTES)),
     };
-    let records = Records::of(bytes, REGION_BYTES);
-    let Some(owner) = records.owner() else {
-        if needs_one {
-            let why = match records.of_another_version {
-                true => "is of another version of dhub, which can start on it",
-                false => "cannot be read",
-            };
+    let records = records.and_then(|records| match records.owner() {
+        Some(owner) => Ok((records, owner)),
+        None if records.of_another_version => {
+            Err("is of another version of dhub, which can start on it")
+        }
+        None => Err("cannot be read"),
+    });
+    let path = redo_path(file);
+    let before = rescued.lost.len();
+    let last = match records {
+        Err(why) if needs_one => {
             rescued.lost.push(format!("{} {why}: what came after turn {base}", path.display()));
+            base
         }
-        return Ok(base);
+        Err(_) => base,
+        // A log is written over, so after a clean stop nothing in it is newer than the tables.
+        Ok((records, owner)) if owner != id && id != 0 => {
+            if records.has_turns() {
+                let text = format!("{} is of another file; nothing of it was used", path.display());
+                rescued.doubt.push(text);
+            }
+            base
+        }
+        Ok((records, _)) => {
+            if records.folded > base && wal_path(file).exists() {
+                rescued.doubt.push(format!(
+                    "the tables had turn {}, and what can be read of them ends with turn {base}",
+                    records.folded
+                ));
+            }
+            replay::replay(db, &records, base, is_sound, rescued)?
+        }
     };
-    // A log is written over, so after a clean stop nothing in it is newer than the tables.
-    if owner != id && id != 0 {
-        if records.has_turns() {
-            let text = format!("{} is of another file; nothing of it was used", path.display());
-            rescued.doubt.push(text);
-        }
-        return Ok(base);
+    if needs_one && originals.lacks_wal && rescued.lost.len() > before {
+        let wal = wal_path(file);
+        rescued.lost.push(format!("{} is missing: what only it had of that", wal.display()));
     }
-    if records.folded > base && wal_path(file).exists() {
-        rescued.doubt.push(format!(
-            "the tables had turn {}, and what can be read of them ends with turn {base}",
-            records.folded
-        ));
-    }
-    replay::replay(db, &records, base, is_sound, rescued)
+    Ok(last)
 }

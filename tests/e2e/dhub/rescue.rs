@@ -314,3 +314,112 @@ fn a_file_that_was_upgraded_is_saved_without_its_first_page() {
     assert!(saved.is_superset(&all) && saved.contains("one more"), "{saved:?}");
     is_usable(&space);
 }
+
+/// One frame that cannot be read costs what was on its page, and not all that SQLite's log has.
+#[test]
+fn an_older_file_is_not_taken_for_a_newer_log_with_a_bad_frame() {
+    let mut hub = Hub::start();
+    let native = hub.native();
+    native.create(&[task("old", &[])]);
+    hub.terminate().exits(0);
+    // Sound by itself, and older than its log.
+    hub.restart();
+    let native = hub.native();
+    let tasks: Vec<_> = (1..=500).map(|n| task(&format!("task-{n}"), &[])).collect();
+    native.create(&tasks);
+    hub.query(&["list", "--all"]).ok();
+    hub.kill9();
+    let killed = Killed::take(&hub, 501);
+    let size = killed.files["run.db-wal"].len();
+    assert!(size > 10 * PAGE, "the tasks are in the log");
+    for at in [size / 3, size / 2] {
+        // Without the redo log, which has all of it still.
+        let space = killed.damaged("run.db-wal", |wal| wal[at] ^= 16);
+        fs::remove_file(space.path("run.db.redo")).expect("a log");
+        let output = rescue(&space);
+        output.exits(28).prints(&["run.db.redo is missing"]);
+        let saved = names(&space.path("saved.db"));
+        assert!(saved.len() > 250, "{at}: {} in {output:?}", saved.len());
+        is_usable(&space);
+    }
+}
+
+#[test]
+fn rows_that_no_hub_can_read_are_found_by_check_and_told_as_lost() {
+    let changes = [
+        ("UPDATE tasks SET priority = 'high' WHERE name = 'b'", "priority of 'b'"),
+        ("UPDATE tasks SET retries = -1 WHERE name = 'b'", "retries of 'b'"),
+        ("UPDATE tasks SET failures = 0.5 WHERE name = 'b'", "failures of 'b'"),
+        ("UPDATE tasks SET stdin = 'text' WHERE name = 'b'", "'b'"),
+        ("UPDATE tasks SET held = 'no' WHERE name = 'b'", "held of 'b'"),
+        ("UPDATE tasks SET state = 3 WHERE name = 'b'", "state of 'b'"),
+        ("UPDATE tasks SET created_ms = x'00' WHERE name = 'b'", "created_ms of 'b'"),
+    ];
+    for (change, told) in changes {
+        let mut hub = Hub::start();
+        hub.native().create(&[task("a", &[]), task("b", &[]), task("c", &["b"])]);
+        hub.terminate().exits(0);
+        let db = open_file(&hub.path("run.db"));
+        db.execute_batch(change).expect("a change");
+        drop(db);
+        let space = &hub.space;
+        space.run("dhub", &["check", "run.db"]).exits(22).says(&[told]);
+        let output = rescue(space);
+        output.exits(28);
+        let saved = names(&space.path("saved.db"));
+        assert_eq!(lost(&output), BTreeSet::from(["b".to_owned()]), "{change}: {output:?}");
+        assert_eq!(saved, BTreeSet::from(["a".to_owned(), "c".to_owned()]), "{change}");
+        space.run("dhub", &["check", "saved.db"]).exits(0).prints(&["sound"]);
+    }
+}
+
+/// The schema needs more than the first page.
+#[test]
+fn no_page_of_the_schema_costs_more_than_itself() {
+    let killed = large();
+    let space = killed.damaged("run.db", |_| {});
+    space.run("dhub", &["check", "run.db"]).exits(0);
+    let sound = fs::read(space.path("run.db")).expect("the file");
+    let all = names(&space.path("run.db"));
+    let db = open_file(&space.path("run.db"));
+    let mut select = db.prepare("SELECT pageno FROM dbstat WHERE name = 'sqlite_schema'");
+    let pages = select.as_mut().expect("a walk").query_map([], |row| row.get::<_, u32>(0));
+    let pages: Vec<_> = pages.expect("pages").collect::<Result<_, _>>().expect("pages");
+    drop(select);
+    drop(db);
+    assert!(pages.len() > 2, "{pages:?}");
+    for fill in [0, 0xA5] {
+        let mut bytes = sound.clone();
+        for page in &pages {
+            bytes[(*page as usize - 1) * PAGE..][..PAGE].fill(fill);
+            space.write("run.db", &bytes);
+            let _ = fs::remove_file(space.path("saved.db"));
+            let _ = fs::remove_file(space.path("saved.db.lock"));
+            let output = rescue(&space);
+            assert_eq!(names(&space.path("saved.db")), all, "page {page}: {output:?}");
+            assert!(!output.stderr.contains(".part"), "{output:?}");
+            // Each by itself, and then all of them.
+            if Some(page) != pages.last() {
+                bytes.copy_from_slice(&sound);
+            }
+        }
+    }
+    is_usable(&space);
+}
+
+/// In words of the user's own files, and no others.
+#[test]
+fn what_is_missing_is_named_and_nothing_else_is() {
+    let killed = large();
+    let space = killed.damaged("run.db.redo", |log| log.clear());
+    rescue(&space).exits(28).prints(&["run.db.redo is empty"]);
+    let space = killed.without("run.db.redo");
+    fs::remove_file(space.path("run.db-wal")).expect("a log");
+    let output = rescue(&space);
+    // All was in the logs.
+    assert!(matches!(output.code, Some(22 | 28)), "{output:?}");
+    output.prints(&["run.db.redo is missing", "run.db-wal is missing"]);
+    let space = killed.damaged("run.db-wal", |wal| wal[40] ^= 16);
+    let output = rescue(&space);
+    assert!(!output.stdout.contains(".part") && output.stderr.is_empty(), "{output:?}");
+}

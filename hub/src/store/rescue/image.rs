@@ -11,7 +11,7 @@ use dhub_checksum::{PAGE_BYTES, RESERVED_BYTES, allow_holes, seal};
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode};
 
-use super::first_page::{RESERVED_AT, replace_first_page};
+use super::schema::{RESERVED_AT, replace_schema};
 use super::{RescueError, Rescued};
 use crate::scheduler::message::Turn;
 use crate::store::check::problems;
@@ -22,6 +22,8 @@ use crate::store::part::Part;
 use crate::store::version::{APPLICATION_ID, VERSION, version};
 use crate::store::wal::{Wal, page_size};
 
+/// Where the first page says which kind of journal a file has: 2 is a log.
+const VERSIONS_AT: u64 = 18;
 /// Of a hub that runs with --network-file.
 const JOURNAL: &str = "-journal";
 
@@ -30,6 +32,8 @@ pub struct Originals {
     path: PathBuf,
     file: Option<File>,
     wal: Option<Vec<u8>>,
+    /// It is of a kind that has one, which a hub that died leaves, and none is there.
+    pub lacks_wal: bool,
     journal: Option<Vec<u8>>,
     pub redo: Option<Vec<u8>>,
     /// Of the tables as they are read: which redo log they have, whether they can do without, and
@@ -105,14 +109,16 @@ impl Originals {
             let mut bytes = Vec::new();
             io::Read::read_to_end(&mut file, &mut bytes)
                 .map_err(|source| RescueError::Io { path, source })?;
-            Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
+            Ok(Some(bytes))
         };
         let (wal, redo) = (bytes(wal_path(path))?, bytes(redo_path(path))?);
         let journal = bytes(beside(path, JOURNAL))?;
         if file.is_none() && wal.is_none() && redo.is_none() {
             return Err(RescueError::Absent(path.to_owned()));
         }
-        Ok(Self { path: path.to_owned(), file, wal, journal, redo, marks: None })
+        let lacks_wal = wal.is_none() && file.as_ref().is_some_and(has_wal);
+        let path = path.to_owned();
+        Ok(Self { path, file, wal, lacks_wal, journal, redo, marks: None })
     }
 
     /// The tables with SQLite's log, or without it where that is better; None: nothing of them can be
@@ -139,7 +145,9 @@ impl Originals {
         if wal.is_some() {
             let alone = self.build(to, None).map_err(io)?;
             let turn = |image: &Option<Image>| image.as_ref().map_or(0, |image| image.turn);
-            if is_good(&alone) && (!is_good(&image) || turn(&alone) > turn(&image)) {
+            // An older one would lack more than a frame that cannot be read.
+            let is_as_new = turn(&alone) >= turn(&image);
+            if is_good(&alone) && is_as_new && (!is_good(&image) || turn(&alone) > turn(&image)) {
                 image = alone;
             } else if let Some(pages) = wal.as_ref().map(|wal| wal.unread()).filter(|n| *n > 0) {
                 rescued.doubt.push(format!(
@@ -200,7 +208,7 @@ impl Originals {
         if fs::metadata(&part)?.len() == 0 {
             return Ok(None);
         }
-        if let Some(journal) = &self.journal {
+        if let Some(journal) = self.journal.as_ref().filter(|journal| !journal.is_empty()) {
             // Rolled back as soon as it is opened.
             fs::write(beside(&part, JOURNAL), journal)?;
         }
@@ -243,7 +251,7 @@ impl Image {
             Ok(tables) => tables,
             Err(_) => {
                 let patch = |is_copied| {
-                    replace_first_page(&part, is_copied)?;
+                    replace_schema(&part, is_copied)?;
                     Tables::read(open_part(&part)?)
                 };
                 let first = patch(false).ok().filter(Tables::begin_there);
@@ -269,6 +277,12 @@ fn identity(db: &Connection) -> rusqlite::Result<(i64, i64)> {
 fn is_whole(db: &Connection) -> bool {
     db.query_row("PRAGMA quick_check", [], |row| row.get::<_, String>(0))
         .is_ok_and(|line| line == "ok")
+}
+
+/// Does its first page say that it has SQLite's log, and no journal?
+fn has_wal(file: &File) -> bool {
+    let mut versions = [0; 2];
+    file.read_exact_at(&mut versions, VERSIONS_AT).is_ok() && versions == [2, 2]
 }
 
 /// To read; a link, or what others can write, is nothing to believe.

@@ -7,67 +7,11 @@ use std::path::Path;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::table::{Lost, Table, copy, is_task};
+use super::table::{Lost, copy, fit};
 use super::{Rescued, leaves};
+use crate::store::columns::{ATTEMPTS, Kind, LEASES, TASKS, Table, WORKERS};
 
-const TASKS: Table = Table {
-    name: "tasks",
-    key: "id",
-    columns: &[
-        "id",
-        "name",
-        "state",
-        "definition",
-        "priority",
-        "retries",
-        "time_limit_ms",
-        "attempt",
-        "failures",
-        "reclaims",
-        "blame",
-        "created_ms",
-        "needs",
-        "command",
-        "dir",
-        "env",
-        "stdin",
-        "held",
-        "sum",
-    ],
-    what: "tasks",
-};
-
-const OTHERS: [Table; 3] = [
-    Table {
-        name: "workers",
-        key: "id",
-        columns: &["id", "name", "client", "seen_ms", "host", "key"],
-        what: "what is known of workers",
-    },
-    Table {
-        name: "leases",
-        key: "task",
-        columns: &["task", "attempt", "worker", "client", "number", "term_ms", "started_ms"],
-        what: "who held the tasks",
-    },
-    Table {
-        name: "attempts",
-        key: "task",
-        columns: &[
-            "task",
-            "attempt",
-            "worker",
-            "started_ms",
-            "run_ms",
-            "outcome",
-            "exit_code",
-            "reason",
-            "output",
-            "output_file",
-        ],
-        what: "attempts at the tasks",
-    },
-];
+const OTHERS: [Table; 3] = [WORKERS, LEASES, ATTEMPTS];
 
 /// Where nothing says how many there are.
 const KEYS_GUESSED: i64 = 1 << 20;
@@ -145,6 +89,7 @@ fn read_leaves(
         "SELECT 1 FROM temp.names n LEFT JOIN temp.undone u USING (id)
          WHERE id = ?1 AND n.name = ?2 AND coalesce(u.state, 5) = ?3",
     )?;
+    let kinds: Vec<Kind> = TASKS.columns.iter().map(|(_, kind)| *kind).collect();
     leaves::each_row(path, |id, mut values| {
         let count = values.len();
         let is_lost = lost.iter().any(|range| range.contains(&id));
@@ -152,8 +97,9 @@ fn read_leaves(
             return Ok(());
         }
         values[0] = Value::Integer(id);
-        if is_task(&values) && is_of_now.exists((id, &values[1], &values[2]))? {
-            let columns = TASKS.columns[..count].join(", ");
+        if fit(&kinds, &values) && is_of_now.exists((id, &values[1], &values[2]))? {
+            let columns: Vec<_> = TASKS.columns[..count].iter().map(|(name, _)| *name).collect();
+            let columns = columns.join(", ");
             let places: Vec<_> = (1..=count).map(|i| format!("?{i}")).collect();
             let places = places.join(", ");
             to.prepare_cached(&format!(
@@ -195,16 +141,23 @@ fn name_lost(
             let mut select = from.prepare(&format!("{NAMES} {order}"))?;
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
-                let (id, name): (i64, String) = (row.get(0)?, row.get(1)?);
+                let id: i64 = row.get(0)?;
                 if !there.exists([id])? {
-                    note.execute((id, &name))?;
+                    // What makes no sense may be the name.
+                    let name = row.get_ref(1)?.as_bytes().map(String::from_utf8_lossy);
+                    note.execute((id, name.unwrap_or_else(|_| format!("number {id}").into())))?;
                 }
             }
             Ok(())
         };
         is_whole &= read().is_ok();
     }
-    if !is_whole {
+    if !is_whole && lost.ranges.is_empty() {
+        rescued.lost.push(format!(
+            "{} tasks that make no sense, not all of whose names are known",
+            lost.refused
+        ));
+    } else if !is_whole {
         let ranges: Vec<_> = lost.ranges.iter().map(words).collect();
         rescued.lost.push(format!(
             "tasks of numbers {}, not all of whose names are known",

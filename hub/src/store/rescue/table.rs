@@ -1,21 +1,13 @@
 //! One table, row by row: what can be reached from before and from behind a damaged page, and in
 //! between by each key on its own.
 
-use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Statement, params_from_iter};
 
 use super::image::is_damage;
-
-pub struct Table {
-    pub name: &'static str,
-    pub key: &'static str,
-    /// All of this version; older files lack some.
-    pub columns: &'static [&'static str],
-    pub what: &'static str,
-}
+use crate::store::columns::{Kind, Table};
 
 /// Keys tried one by one, in all: more would take hours.
 const TRIES_MAX: usize = 4_000_000;
@@ -55,7 +47,7 @@ struct Copy<'a> {
     forward: Statement<'a>,
     backward: Statement<'a>,
     insert: Statement<'a>,
-    is_tasks: bool,
+    kinds: Vec<Kind>,
     tries: usize,
     refused: usize,
 }
@@ -63,11 +55,7 @@ struct Copy<'a> {
 impl<'a> Copy<'a> {
     fn new(from: &'a Connection, to: &'a Connection, table: &Table) -> rusqlite::Result<Self> {
         let Table { name, key, .. } = table;
-        let mut columns = from.prepare("SELECT name FROM pragma_table_info(?1)")?;
-        let there = columns.query_map([name], |row| row.get::<_, String>(0))?;
-        let there = there.collect::<rusqlite::Result<HashSet<_>>>()?;
-        let columns = table.columns.iter().filter(|column| there.contains(**column));
-        let columns: Vec<_> = columns.copied().collect();
+        let (columns, kinds): (Vec<_>, Vec<_>) = table.columns_in(from)?.into_iter().unzip();
         let list = columns.join(", ");
         let select = |order| {
             let sql = format!(
@@ -81,7 +69,7 @@ impl<'a> Copy<'a> {
             forward: select("ASC")?,
             backward: select("DESC")?,
             insert: to.prepare(&sql)?,
-            is_tasks: *name == "tasks",
+            kinds,
             tries: 0,
             refused: 0,
         })
@@ -139,8 +127,7 @@ impl<'a> Copy<'a> {
                 self.refused += 1;
                 continue;
             };
-            let is_sane = !self.is_tasks || is_task(&values);
-            match is_sane.then(|| self.insert.execute(params_from_iter(values))) {
+            match fit(&self.kinds, &values).then(|| self.insert.execute(params_from_iter(values))) {
                 Some(Ok(_)) => {}
                 // Read from both ends, or twice the same name.
                 Some(Err(error)) if is_there(&error) => {}
@@ -159,14 +146,7 @@ fn is_there(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Number, name and state, and what it needs: as every version has them.
-pub fn is_task(values: &[Value]) -> bool {
-    let state = matches!(values.get(2), Some(Value::Integer(1 | 2 | 5..=8)));
-    let name = matches!(values.get(1), Some(Value::Text(name)) if !name.is_empty());
-    let needs = match values.get(12) {
-        Some(Value::Text(needs)) => needs.split(',').all(|id| id.parse::<u64>().is_ok()),
-        Some(Value::Null) => true,
-        _ => false,
-    };
-    state && name && needs
+/// Each has what a hub can read there.
+pub fn fit(kinds: &[Kind], values: &[Value]) -> bool {
+    kinds.iter().zip(values).all(|(kind, value)| kind.fits(value.into()))
 }
