@@ -59,6 +59,12 @@ bugs! {
     DetailsForgottenEarly
     DetailsLostOnAdopt
     DetailsLostOnRetry
+    // Of rows that are not what was written.
+    DamagedGivenOut
+    DamagedStaysLeased
+    // Of requests that are sent again.
+    ProgressNotKept
+    CopyDoesAgain
     // Of tasks that are given back.
     ReleaseTakesAll
     OlderAttemptReleased

@@ -8,6 +8,7 @@ use dhub_proto::limits::*;
 use dhub_proto::wire::{Reply, reply};
 use hashbrown::HashMap;
 
+use crate::planted::{Bug, planted};
 use crate::scheduler::message::*;
 
 /// What is known of a request when a copy of it comes.
@@ -20,7 +21,7 @@ pub enum Known {
     Answered(Box<reply::Body>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Kept {
     pub tag: Tag,
     pub progress: Progress,
@@ -104,6 +105,7 @@ impl Told {
         }
         let reply = kept.reply.as_deref().map(Reply::decode);
         match reply {
+            Some(_) if planted(Bug::CopyDoesAgain) => Known::Nothing,
             Some(Ok(Reply { body: Some(body), .. })) => Known::Answered(Box::new(body)),
             _ => Known::UnderWay(kept.progress),
         }
@@ -111,6 +113,9 @@ impl Told {
 
     /// A long one has come so far. To be committed together with what it did.
     pub fn note_progress(&mut self, now: Millis, tag: &Tag, progress: Progress) {
+        if planted(Bug::ProgressNotKept) {
+            return;
+        }
         self.note(now, Kept { tag: tag.clone(), progress, reply: None });
     }
 

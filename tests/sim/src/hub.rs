@@ -14,6 +14,7 @@ use dhub::archive;
 use dhub::delivery::Delivery;
 use dhub::scheduler::message::*;
 use dhub::scheduler::{Config, Scheduler};
+use dhub::told::Told;
 
 use crate::check::command::Expected;
 use crate::check::details::Definitions;
@@ -29,7 +30,7 @@ use crate::store::{Moment, Store};
 use crate::tally::{Met, Tally};
 use crate::trace::Trace;
 
-use job::Running;
+use job::{Finished, Running};
 pub use lag::Lag;
 
 /// As docs/architecture.md has it: no turn for so long means that the hub itself was stopped.
@@ -63,7 +64,8 @@ pub struct Hub {
     routes: BTreeMap<Ticket, Route>,
     last_ticket: Ticket,
     jobs: VecDeque<Running>,
-    finished_jobs: Vec<Ticket>,
+    finished_jobs: Vec<Finished>,
+    told: Told,
     /// Sockets that are known to be closed.
     gone: BTreeSet<(PeerId, u32)>,
     /// What may be said after the commit.
@@ -77,6 +79,17 @@ pub struct Hub {
     busy: bool,
     last_turn: Option<Millis>,
     commands: u64,
+}
+
+/// Of a request that is sent again with what the client calls it, over whatever connection.
+fn tag(frame: &Frame) -> Option<Tag> {
+    let is_one = frame.id > 0 && matches!(*frame.ask, Ask::Sweep { .. } | Ask::Retry { .. });
+    let mut token = Token::default();
+    token[..4].copy_from_slice(&(frame.from as u32).to_le_bytes());
+    // Its life: sockets of another one are others.
+    token[4..8].copy_from_slice(&(frame.conn >> 16).to_le_bytes());
+    token[8..].copy_from_slice(&frame.id.to_le_bytes());
+    is_one.then(|| Tag { key: Name::default(), token, sum: 0 })
 }
 
 impl Hub {
@@ -97,6 +110,7 @@ impl Hub {
             last_ticket: 0,
             jobs: VecDeque::new(),
             finished_jobs: Vec::new(),
+            told: at.store.told(),
             gone: BTreeSet::new(),
             answered: Vec::new(),
             delivery: Delivery::default(),
@@ -110,6 +124,8 @@ impl Hub {
         };
         let changes = hub.scheduler.take_changes();
         hub.take_changes(changes, Cause::Restore, at)?;
+        let damaged = at.store.found_damaged();
+        hub.fail_damaged(damaged, at)?;
         Ok(hub)
     }
 
@@ -162,7 +178,8 @@ impl Hub {
         self.last_ticket += 1;
         let ticket = self.last_ticket;
         note!(at.trace, at.clock.now(), "hub <- {}: {}", frame.from, Brief(&*frame.ask));
-        let noted = self.noted(&frame.ask, at.store);
+        let tag = tag(&frame);
+        let noted = self.noted(&frame.ask, tag.as_ref(), at.store);
         if frame.id > 0 {
             let (peer, conn, id, ask) = (frame.from, frame.conn, frame.id, frame.ask.clone());
             let since = self.now(at);
@@ -174,7 +191,7 @@ impl Hub {
                 self.carry_out(command.clone().with_ticket(ticket), Some(ticket), false, at)
             }
             _ => {
-                self.start_job(ticket, frame.ask, at);
+                self.start_job(ticket, frame.ask, tag, at);
                 Ok(())
             }
         }
@@ -207,6 +224,9 @@ impl Hub {
         let own = answers.iter().find(|(it, _)| Some(*it) == ticket).map(|(_, answer)| answer);
         if expected.check(&at.store.current, own, &changes)? {
             at.tally.note(Met::UnheardTold);
+        }
+        if let Some(token) = ticket.and_then(|ticket| self.token_of(ticket)) {
+            *at.store.did.entry(token).or_default() += check::told::count(own, &changes);
         }
         for (other, answer) in answers {
             self.witness(other, &answer, ticket, cause, at)?;
@@ -273,6 +293,24 @@ impl Hub {
                 lease.expires = now + lease.term_ms;
             }
         }
+    }
+
+    /// Nobody knows any more what these were to run.
+    fn fail_damaged(&mut self, names: Vec<Name>, at: &mut Machine) -> Check {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let command = Command::Damaged { names: names.clone() };
+        note!(at.trace, at.clock.now(), "hub    {}", Brief(&command));
+        self.carry_out(command, None, false, at)?;
+        self.busy = true;
+        for name in names {
+            at.tally.note(Met::DamagedFailed);
+            if at.store.current.find(&name).is_some_and(|row| row.is_open()) {
+                return Err(format!("the row of '{name}' is damaged, and it goes on"));
+            }
+        }
+        Ok(())
     }
 
     pub fn pass_time(&mut self, at: &mut Machine) -> Check {

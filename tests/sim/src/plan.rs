@@ -148,6 +148,10 @@ pub enum Fault {
         which: u64,
         ms: u64,
     },
+    /// The row of an open task is not what was written any more.
+    DamageRow {
+        which: u64,
+    },
     /// Turns that take long, one after the other, in which few messages are taken in while more come.
     BusyHub {
         ms: u64,

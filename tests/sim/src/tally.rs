@@ -46,11 +46,21 @@ met! {
     UnheardTold "steals that were told what those before them were given"
     DetailsUnfolded "leases told with details that the tables lacked"
     LongTogether "long requests that came while another of the kind was under way"
+    LongResumed "long requests that went on where a copy was cut off by a crash"
+    CopyTold "copies of long requests that were told what was told before"
+    RowDamaged "rows that were damaged"
+    DamagedFailed "tasks that failed as their rows were damaged"
     HubBusy "spells of more messages than the hub could take in"
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Tally([u64; Met::ALL.len()]);
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self([0; Met::ALL.len()])
+    }
+}
 
 impl Tally {
     pub fn note(&mut self, met: Met) {

@@ -35,7 +35,11 @@ pub fn check(rows: &Rows, change: &Change, cause: Cause, at: Moment) -> Check {
         }
         Change::Ended { task, attempt, how, .. } => {
             let row = is_open(rows, *task)?;
-            attempt_is_the_newest(row, *attempt)?;
+            match cause == Cause::Damaged && !rows.leases.contains_key(task) {
+                // Nobody made it.
+                true => attempt_is_the_next(row, *attempt)?,
+                false => attempt_is_the_newest(row, *attempt)?,
+            }
             outcome_is_the_first(row, *attempt)?;
             attempt_counts(row, *attempt, *how)?;
             outcome_has_a_reason(row, *how, cause)?;
@@ -192,7 +196,7 @@ fn attempt_counts(row: &Row, attempt: u32, how: Ended) -> Check {
 fn outcome_has_a_reason(row: &Row, how: Ended, cause: Cause) -> Check {
     let fits = match how {
         Ended::Done => cause == Cause::Complete,
-        Ended::Failed => matches!(cause, Cause::Complete | Cause::Tick),
+        Ended::Failed => matches!(cause, Cause::Complete | Cause::Tick | Cause::Damaged),
         Ended::Reclaimed => cause == Cause::Tick,
         Ended::Cancelled => cause == Cause::Cancel,
     };

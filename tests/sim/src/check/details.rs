@@ -28,8 +28,8 @@ impl Definitions {
         Self(tasks.flatten().map(entry).collect())
     }
 
-    /// The reply to a Steal, or to a Complete that steals, as it is sent.
-    pub fn are_told(&self, reply: &reply::Body, committed: &Rows) -> Check {
+    /// The reply to a Steal, or to a Complete that steals, as it is sent; without those that are damaged.
+    pub fn are_told(&self, reply: &reply::Body, committed: &Rows, damaged: &[Name]) -> Check {
         let stolen = match reply {
             reply::Body::Stolen(stolen) => Some(stolen),
             reply::Body::Completed(completed) => completed.stolen.as_ref(),
@@ -38,6 +38,11 @@ impl Definitions {
         let Some(Stolen { leases, .. }) = stolen else {
             return Ok(());
         };
+        if let Some(lease) =
+            leases.iter().find(|lease| damaged.contains(&lease.name.as_str().into()))
+        {
+            return Err(format!("'{}' is given out, and its row is damaged", lease.name));
+        }
         leases.iter().try_for_each(|lease| self.is_told(lease, committed))
     }
 

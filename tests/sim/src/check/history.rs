@@ -123,7 +123,9 @@ fn one_outcome(row: &Row) -> Check {
 
 fn skipped_iff_dead_dependency(rows: &Rows, row: &Row) -> Check {
     let dead = rows.needs(row).any(|need| need.state.is_dead());
-    if row.state == State::Skipped && !dead {
+    // What is not known any more is not brought back by a retry either.
+    let is_lost = rows.damaged.contains(&row.id);
+    if row.state == State::Skipped && !dead && !is_lost {
         return Err(format!("'{}' is skipped, yet no dependency of it is dead", row.name));
     }
     if row.is_open()

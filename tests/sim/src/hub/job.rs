@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use dhub::job::{Job, RetryJob, SteerJob, Step, SweepJob};
 use dhub::planted::{Bug, planted};
-use dhub::scheduler::message::Ticket;
+use dhub::scheduler::message::{Tag, Ticket, Token};
+use dhub::told::Known;
+use dhub_proto::wire::reply;
 
 use super::{Hub, Machine};
 use crate::check::Check;
@@ -19,22 +21,46 @@ use crate::tally::Met;
 pub struct Running {
     pub ticket: Ticket,
     ask: Rc<Ask>,
+    tag: Option<Tag>,
     pub job: Job,
     askers: Vec<Ticket>,
     noted: Rc<Noted>,
 }
 
+/// One that has its reply, for one who asked.
+pub struct Finished {
+    pub ticket: Ticket,
+    pub tag: Option<Tag>,
+    pub body: Rc<reply::Body>,
+}
+
 impl Hub {
-    /// What a long request finds; one that joins another has to be content with what that found.
-    pub(super) fn noted(&self, ask: &Ask, store: &Store) -> Rc<Noted> {
-        match self.jobs.iter().find(|running| *running.ask == *ask) {
-            Some(running) => running.noted.clone(),
-            None => Rc::new(note(ask, &store.current, &self.scheduler, self.exits)),
+    /// What a long request finds; one that joins another has to be content with what that found, and a
+    /// copy with what those before it did.
+    pub(super) fn noted(&self, ask: &Ask, tag: Option<&Tag>, store: &Store) -> Rc<Noted> {
+        let is_same = |running: &&Running| *running.ask == *ask && running.tag.as_ref() == tag;
+        if let Some(running) = self.jobs.iter().find(is_same) {
+            return running.noted.clone();
+        }
+        match tag.map_or(Known::Nothing, |tag| self.told.look_up(tag)) {
+            Known::Nothing => Rc::new(note(ask, &store.current, &self.scheduler, self.exits)),
+            _ => Rc::default(),
         }
     }
 
-    /// Sent again while it is under way: it joins.
-    pub(super) fn start_job(&mut self, ticket: Ticket, ask: Rc<Ask>, at: &mut Machine) {
+    pub(super) fn token_of(&self, ticket: Ticket) -> Option<Token> {
+        let running = self.jobs.iter().find(|running| running.ticket == ticket)?;
+        running.tag.as_ref().map(|tag| tag.token)
+    }
+
+    /// Sent again while it is under way: it joins. Sent again later: it is told what was told, or goes on.
+    pub(super) fn start_job(
+        &mut self,
+        ticket: Ticket,
+        ask: Rc<Ask>,
+        tag: Option<Tag>,
+        at: &mut Machine,
+    ) {
         let is_kin = |running: &Running| {
             std::mem::discriminant(&*running.ask) == std::mem::discriminant(&*ask)
         };
@@ -42,13 +68,14 @@ impl Hub {
             at.tally.note(Met::LongTogether);
         }
         let is_same = |running: &&mut Running| {
-            running.ask == ask || (planted(Bug::JoinsAnother) && is_kin(running))
+            let is_copy = running.ask == ask && running.tag == tag;
+            is_copy || (planted(Bug::JoinsAnother) && is_kin(running))
         };
         if let Some(same) = self.jobs.iter_mut().find(is_same) {
             same.askers.push(ticket);
             return;
         }
-        let job = match &*ask {
+        let mut job = match &*ask {
             Ask::Sweep { selection, deed } => {
                 Job::Sweep(Box::new(SweepJob::new(selection.clone(), *deed)))
             }
@@ -58,8 +85,21 @@ impl Hub {
             Ask::Steer { workers, order } => Job::Steer(SteerJob::new(workers.clone(), *order)),
             Ask::Command(_) => return,
         };
-        let noted = self.noted(&ask, at.store);
-        self.jobs.push_back(Running { ticket, ask, job, askers: vec![ticket], noted });
+        let noted = self.noted(&ask, tag.as_ref(), at.store);
+        match tag.as_ref().map_or(Known::Nothing, |tag| self.told.look_up(tag)) {
+            Known::Answered(body) => {
+                at.tally.note(Met::CopyTold);
+                self.finished_jobs.push(Finished { ticket, tag, body: Rc::new(*body) });
+                self.busy = true;
+                return;
+            }
+            Known::UnderWay(progress) => {
+                at.tally.note(Met::LongResumed);
+                job.resume(progress);
+            }
+            Known::Nothing | Known::Another => {}
+        }
+        self.jobs.push_back(Running { ticket, ask, tag, job, askers: vec![ticket], noted });
     }
 
     /// One slice of one long request.
@@ -76,12 +116,36 @@ impl Hub {
                 let ticket = running.ticket;
                 self.jobs.push_back(running);
                 self.carry_out(command, Some(ticket), done, at)?;
+                self.note_progress(ticket, at);
             }
-            Step::Done(_) => {
-                self.finished_jobs.extend(running.askers);
+            Step::Done(body) => {
+                let now = self.now(at);
+                if let Some(tag) = &running.tag {
+                    self.told.note_reply(now, tag, &body);
+                }
+                let body = Rc::new(*body);
+                let finished = running.askers.into_iter().map(|ticket| Finished {
+                    ticket,
+                    tag: running.tag.clone(),
+                    body: body.clone(),
+                });
+                self.finished_jobs.extend(finished);
                 self.busy = true;
             }
         }
         Ok(())
+    }
+
+    /// Its answer goes to the job, and how far that has come is committed with what it did.
+    fn note_progress(&mut self, ticket: Ticket, at: &Machine) {
+        let now = self.now(at);
+        let Some(running) = self.jobs.iter_mut().find(|running| running.ticket == ticket) else {
+            return;
+        };
+        let Some(own) = self.answered.iter().position(|(it, _)| *it == ticket) else { return };
+        running.job.answered(self.answered.remove(own).1);
+        if let (Some(tag), Some(progress)) = (&running.tag, running.job.progress()) {
+            self.told.note_progress(now, tag, progress);
+        }
     }
 }

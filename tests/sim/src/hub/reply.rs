@@ -9,13 +9,14 @@ use dhub::planted::{Bug, planted};
 use dhub::scheduler::message::*;
 use dhub_proto::wire::Counts;
 
+use super::job::Finished;
 use super::{Hub, Machine, Route};
 use crate::check::parked::Parked;
 use crate::check::{self, Check};
 use crate::describe::Brief;
 use crate::message::{Ask, Body, Reply};
 use crate::note;
-use crate::store::Rows;
+use crate::store::{Moment, Rows};
 use crate::tally::Met;
 
 impl Hub {
@@ -35,6 +36,10 @@ impl Hub {
             note!(at.trace, at.clock.now(), "hub    commit");
         }
         self.turn += 1;
+        let moment = Moment { now: self.now(at), wall: at.clock.wall(), step: self.commands };
+        for change in self.told.take_changes() {
+            at.store.note(change, moment);
+        }
         at.store.commit(self.turn);
         self.scheduler.committed(self.turn);
         check::memory::after_commit(&self.scheduler, &at.store.committed)
@@ -57,11 +62,8 @@ impl Hub {
     /// What may be said now; each answer is looked at beside what is committed.
     pub fn answers(&mut self, at: &mut Machine) -> Result<Vec<Reply>, String> {
         let mut replies = Vec::new();
-        for (ticket, answer) in std::mem::take(&mut self.answered) {
-            if let Some(running) = self.jobs.iter_mut().find(|job| job.ticket == ticket) {
-                running.job.answered(answer);
-                continue;
-            }
+        let mut damaged = Vec::new();
+        for (ticket, mut answer) in std::mem::take(&mut self.answered) {
             let Some(route) = self.routes.remove(&ticket) else {
                 continue;
             };
@@ -72,11 +74,16 @@ impl Hub {
                 refused.iter().for_each(|_| at.tally.note(Met::OutcomeRefused));
             }
             check::answer::is_committed(&route.ask, &answer, &at.store.committed)?;
-            details_are_told(&answer, at)?;
+            let lost = details_are_told(&answer, at)?;
+            leave_out(&mut answer, &lost);
+            damaged.extend(lost);
             let body = Body::Answer(Rc::new(answer));
             replies.push(Reply { to: route.peer, conn: route.conn, id: route.id, body });
         }
-        for ticket in std::mem::take(&mut self.finished_jobs) {
+        for Finished { ticket, tag, body } in std::mem::take(&mut self.finished_jobs) {
+            if let Some(tag) = &tag {
+                check::told::is_exact(tag, &body, at.store)?;
+            }
             if let Some(Route { peer: to, conn, id, ask, noted, .. }) = self.routes.remove(&ticket)
             {
                 let committed = &at.store.committed;
@@ -89,6 +96,8 @@ impl Hub {
         let waiting = self.routes.values().filter(|route| matches!(*route.ask, Ask::Command(_)));
         let parked = waiting.map(|route| Parked { ask: &route.ask, since: route.since });
         check::parked::parked_have_to_wait(&self.scheduler, &self.orders, now, parked)?;
+        // Committed in the next turn.
+        self.fail_damaged(damaged, at)?;
         Ok(replies)
     }
 
@@ -150,20 +159,33 @@ impl Hub {
     }
 }
 
-/// As the native dialect would send it.
-fn details_are_told(answer: &Answer, at: &mut Machine) -> Check {
+/// As the native dialect would send it; those that are not told, as their rows are damaged.
+fn details_are_told(answer: &Answer, at: &mut Machine) -> Result<Vec<Name>, String> {
     if delivery::handed(answer).is_none() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let (store, mut unfolded) = (&*at.store, 0);
+    let (store, mut unfolded, mut damaged) = (&*at.store, 0, Vec::new());
     let details = |lease: &Leased| {
         let (details, folded) = store.details(lease.id)?;
         unfolded += u32::from(!folded);
-        Ok::<_, String>(Some(details))
+        if details.is_none() {
+            damaged.push(lease.name.clone());
+        }
+        Ok::<_, String>(details)
     };
     let reply = convert::encode(answer, || (Counts::default(), 0.0), details)?;
     (0..unfolded).for_each(|_| at.tally.note(Met::DetailsUnfolded));
-    reply.map_or(Ok(()), |reply| at.definitions.are_told(&reply, &at.store.committed))
+    if let Some(reply) = reply {
+        at.definitions.are_told(&reply, &at.store.committed, &damaged)?;
+    }
+    Ok(damaged)
+}
+
+/// Whoever asked is not told of these.
+fn leave_out(answer: &mut Answer, damaged: &[Name]) {
+    if let Answer::Stolen(stolen) | Answer::Completed { stolen: Some(stolen), .. } = answer {
+        stolen.leases.retain(|lease| !damaged.contains(&lease.name));
+    }
 }
 
 /// Leases that have followed those that could not be told, and are not among them.

@@ -32,7 +32,8 @@ pub fn faults(random: &mut Random, seed: u64, calm_at: Millis) -> Vec<(Millis, F
     }
     // Early ones meet more work.
     let at = |fault| (random.mostly_low(0, calm_at), fault);
-    faults.into_iter().map(at).chain(later(seed, calm_at)).collect()
+    let others = later(seed, calm_at).into_iter().chain(damages(seed, calm_at));
+    faults.into_iter().map(at).chain(others).collect()
 }
 
 /// Minutes in which the hub has more to do than it can, and ends that meet what was held meanwhile.
@@ -52,6 +53,17 @@ fn later(seed: u64, calm_at: Millis) -> Vec<(Millis, Fault)> {
         faults.push((random.below(calm_at), crash));
     }
     faults
+}
+
+fn damages(seed: u64, calm_at: Millis) -> Vec<(Millis, Fault)> {
+    // From numbers of its own, so that seeds stay what they are.
+    let mut random = Random::apart(seed, 11);
+    let count = if random.chance(500) { 0 } else { random.within(1, 4) };
+    let mut damage = || {
+        let fault = Fault::DamageRow { which: random.below(1 << 20) };
+        (random.mostly_low(0, calm_at), fault)
+    };
+    (0..count).map(|_| damage()).collect()
 }
 
 pub fn jumps(seed: u64, calm_at: Millis) -> Vec<(Millis, i64)> {

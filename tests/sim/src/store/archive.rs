@@ -178,7 +178,8 @@ impl Archive for Rows {
     }
 
     fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, String> {
-        Ok(self.get(id).filter(|row| row.state.is_finished()).map(|row| {
+        let is_one = |row: &&Row| row.state.is_finished() && !self.damaged.contains(&id);
+        Ok(self.get(id).filter(is_one).map(|row| {
             let needs = row.needs.iter().map(|&need| self.need(need)).collect();
             let task = StoredTask { last: None, ..self.stored(row, needs) };
             Revived { task, state: row.state, dependent }

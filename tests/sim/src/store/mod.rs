@@ -3,11 +3,12 @@
 mod archive;
 mod rows;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use dhub::scheduler::message::*;
 use dhub::scheduler::{Scheduler, State};
 use dhub::store::NewDetails;
+use dhub::told::Told;
 
 pub use rows::{LeaseRow, Moment, Row, Rows};
 
@@ -25,6 +26,9 @@ pub struct Store {
     /// With the changes of the turn that is under way.
     pub current: Rows,
     pending: Vec<(Change, Moment)>,
+    /// To how many tasks each request has done what it asks for: all its copies together, committed or not.
+    pub did: BTreeMap<Token, u64>,
+    did_committed: BTreeMap<Token, u64>,
 }
 
 impl Store {
@@ -45,15 +49,42 @@ impl Store {
         }
         self.details.note(turn, changes.iter().map(|(change, _)| change));
         self.behind.push_back((turn, changes));
+        self.did_committed.clone_from(&self.did);
     }
 
-    /// What a worker needs besides the name, and whether the tables have it.
-    pub fn details(&self, id: TaskId) -> Result<(Details, bool), String> {
+    /// What a worker needs besides the name, or None if its row is damaged; and whether the tables have it.
+    pub fn details(&self, id: TaskId) -> Result<(Option<Details>, bool), String> {
         if let Some(details) = self.details.get(id) {
-            return Ok((details.clone(), false));
+            return Ok((Some(details.clone()), false));
         }
         let row = self.tables.get(id).ok_or_else(|| format!("the tables lack task {id}"))?;
-        Ok((row.details.as_deref().cloned().unwrap_or_default(), true))
+        let is_sound = !self.tables.damaged.contains(&id);
+        Ok((is_sound.then(|| row.details.as_deref().cloned().unwrap_or_default()), true))
+    }
+
+    /// The row of an open task is not what was written any more. False: there is none.
+    pub fn damage(&mut self, which: u64) -> bool {
+        let open: Vec<_> = self.tables.iter().filter(|row| row.is_open()).map(|it| it.id).collect();
+        let Some(&id) = open.get(which as usize % open.len().max(1)) else { return false };
+        for rows in [&mut self.committed, &mut self.tables, &mut self.current] {
+            rows.damaged.insert(id);
+        }
+        true
+    }
+
+    /// Those that a start finds damaged: open ones with no more than a name. The others are looked at when
+    /// they are given out.
+    pub fn found_damaged(&self) -> Vec<Name> {
+        let rows = &self.committed;
+        let damaged = rows.damaged.iter().filter_map(|&id| rows.get(id));
+        let is_found = |row: &&Row| row.is_open() && row.details.is_none();
+        damaged.filter(is_found).map(|row| row.name.clone()).collect()
+    }
+
+    /// What is kept of requests, for a hub that starts.
+    pub fn told(&self) -> Told {
+        let kept = self.committed.told.iter().map(|(&number, kept)| (number, kept.clone()));
+        Told::new(0, kept.collect())
     }
 
     /// The tables get what was committed up to this turn.
@@ -73,6 +104,7 @@ impl Store {
         self.details = NewDetails::default();
         self.current = self.committed.clone();
         self.tables = self.committed.clone();
+        self.did.clone_from(&self.did_committed);
     }
 
     /// Fills an empty scheduler, as `dhub::store::Store::restore` does. Leases start afresh.

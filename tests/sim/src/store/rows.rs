@@ -1,10 +1,11 @@
 //! The tables, as schema.sql has them, and a little more that only the checks read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use dhub::scheduler::State;
 use dhub::scheduler::message::*;
+use dhub::told::Kept;
 
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -64,6 +65,10 @@ pub struct Rows {
     names: BTreeMap<Name, TaskId>,
     pub leases: BTreeMap<TaskId, LeaseRow>,
     pub workers: BTreeMap<WorkerId, Who>,
+    /// Tasks whose rows are not what was written.
+    pub damaged: BTreeSet<TaskId>,
+    /// Requests that may be sent again, by number.
+    pub told: BTreeMap<u64, Kept>,
 }
 
 /// What a change cannot know by itself.
@@ -185,6 +190,8 @@ impl Rows {
             Change::Ended { task, attempt, worker, how, .. } => self.change(*task, |row| {
                 row.attempts.retain(|row| row.attempt != *attempt);
                 row.attempts.push(AttemptRow { attempt: *attempt, worker: *worker, how: *how });
+                // One that nobody made has a number too.
+                row.leased = row.leased.max(*attempt);
             }),
             Change::Finished { task, state, attempt, failures, reclaims, blame } => {
                 self.leases.remove(task);
@@ -207,8 +214,11 @@ impl Rows {
                 row.adjusts += 1;
             }),
             Change::Blamed { task, blame } => self.change(*task, |row| row.blame = Some(*blame)),
-            // Of the server's, which is not simulated.
-            Change::Told { .. } | Change::Untold { .. } => {}
+            Change::Told { number, tag, progress, reply } => {
+                let (tag, progress, reply) = (tag.clone(), *progress, reply.clone());
+                self.told.insert(*number, Kept { tag, progress, reply });
+            }
+            Change::Untold { number } => drop(self.told.remove(number)),
         }
     }
 

@@ -27,6 +27,11 @@ impl World {
                 self.seats[seat].isolated_until = now + ms;
                 self.tally.note(Met::Isolated);
             }
+            Fault::DamageRow { which } => {
+                if self.store.damage(which) {
+                    self.tally.note(Met::RowDamaged);
+                }
+            }
             Fault::BusyHub { ms, turn_ms } => {
                 self.busy = (now + ms, turn_ms);
                 self.tally.note(Met::HubBusy);
