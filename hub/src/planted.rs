@@ -78,6 +78,9 @@ bugs! {
     OldestEnabledFirst
     NewestNewFirst
     LastParkedFirst
+    // Of the places for workers.
+    PlacesIgnored
+    PlaceStaysTaken
     // In the delivery.
     RepeatTakesBack
 }

@@ -122,8 +122,8 @@ pub fn status(
         failures,
         slowest,
         retrying: scheduler.retrying(),
-        lost: store.lost().len() as u64,
-        lost_names: store.lost().take(NAMES_MAX).collect(),
+        lost: store.lost_count() as u64,
+        lost_names: store.lost_names(NAMES_MAX),
     })
 }
 

@@ -12,6 +12,7 @@ use super::message::*;
 use super::park::ParkedSteal;
 use super::waiters::Standing;
 use super::worker::Worker;
+use crate::planted::{Bug, planted};
 
 /// Workers with connections, as those without an id have none, that hold tasks.
 #[derive(Debug)]
@@ -94,7 +95,7 @@ impl Scheduler {
 
     pub(super) fn may_hold(&self, id: WorkerId) -> bool {
         let idle = self.workers.get(id).filter(|it| is_idle(it));
-        idle.is_none_or(|it| self.holders.has_place_for(&it.who.key))
+        idle.is_none_or(|it| self.holders.has_place_for(&it.who.key)) || planted(Bug::PlacesIgnored)
     }
 
     /// Is it to come back later? Who asks again before is not told again at once: it may not know the word.

@@ -45,7 +45,9 @@ impl Scheduler {
                 self.leases.get_mut(moved).at = lease.at;
             }
             if worker.leases.is_empty() && worker.who.id.is_some() {
-                self.holders.remove(&worker.who.key);
+                if !planted(Bug::PlaceStaysTaken) {
+                    self.holders.remove(&worker.who.key);
+                }
                 self.note_standing(lease.worker);
             }
         }

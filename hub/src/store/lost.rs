@@ -111,13 +111,18 @@ fn blame_by_index(db: &Connection, id: TaskId) -> rusqlite::Result<Option<TaskId
 }
 
 impl Store {
-    /// Those that the start has found lost.
-    pub fn lost(&self) -> impl ExactSizeIterator<Item = String> {
+    /// How many the start has found lost.
+    pub fn lost_count(&self) -> usize {
+        self.lost.borrow().len()
+    }
+
+    /// The first of them, by name.
+    pub fn lost_names(&self, most: usize) -> Vec<String> {
         let lost = self.lost.borrow();
         let name = |(id, name): (&TaskId, &Option<String>)| {
             name.clone().unwrap_or_else(|| lost_name(*id).into())
         };
-        lost.iter().map(name).collect::<Vec<_>>().into_iter()
+        lost.iter().take(most).map(name).collect()
     }
 
     /// In place of the row: what other tables and the indices have of it.

@@ -44,8 +44,8 @@ impl Store {
             scheduler.add_lost(tasks.lost.len() as u64);
         }
         *self.lost.borrow_mut() = name_lost(&db, &tasks.lost)?;
-        let mut names = self.lost();
-        if let (count @ 1.., Some(first)) = (names.len(), names.next()) {
+        if let Some(first) = self.lost_names(1).first() {
+            let count = self.lost_count();
             let page = dhub_checksum::last_damage().map_or(String::new(), |it| format!(": {it}"));
             tracing::warn!(
                 "{count} tasks cannot be read and count as failed, first '{first}'{page}\n  dhub check says which they are; dhub rescue saves the rest into a new file"
@@ -62,7 +62,7 @@ impl Store {
             task?;
         }
         *self.lost.borrow_mut() = name_lost(&db, &tasks.lost)?;
-        Ok(self.lost().collect())
+        Ok(self.lost_names(usize::MAX))
     }
 
     /// Requests that may be sent again, in the order of their numbers; of a file of this version.

@@ -133,8 +133,7 @@ mod tests {
             lost_names: vec!["a".into(), "b".into()],
             ..StatusReport::default()
         };
-        let expected = "\
-  damage    2 tasks are lost, as the hub's file is damaged: a b
+        let expected = "  damage    2 tasks are lost, as the hub's file is damaged: a b\n            \
             -> of the stopped hub's file: dhub check FILE   dhub rescue FILE TO";
         assert_eq!(text(&report, Counts::default()), expected);
         let report = StatusReport { retrying: 1, ..StatusReport::default() };

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use dhub_proto::exit::Exit;
-use e2e::{Hub, Output, Process, Space, eventually, open_file, task};
+use e2e::{
+    Hub, Output, Process, Space, eventually, open_file, outcome_done, outcome_failed, task, worker,
+};
 
 const PAGE: usize = 4096;
 const DAMAGED: &str = "its definition is damaged";
@@ -294,4 +296,32 @@ fn a_page_that_cannot_be_mended_costs_its_tasks_and_no_others() {
     assert!(!hub.path("copy.db").exists());
     let end = hub.terminate();
     end.exits(0).says(&["tasks cannot be read and count as failed", "run.db is damaged"]);
+}
+
+/// What other tables and the indices say of them still counts.
+#[test]
+fn tasks_that_were_finished_before_their_page_was_lost_stay_as_they_were() {
+    let mut hub = Hub::start();
+    commands(&hub, 400);
+    hub.native().create(&[task("after", &["t200"])]);
+    hub.query(&["priority", "1", "t200", "t201", "t202"]).exits(0);
+    let native = hub.native();
+    let outcomes = (0..3).map(|_| native.steal_one(&worker(1))).map(|lease| {
+        let is_bad = lease.name == "t200";
+        if is_bad { outcome_failed(&lease) } else { outcome_done(&lease) }
+    });
+    assert_eq!(native.report(&worker(1), outcomes.collect()), []);
+    hub.query(&["cancel", "t203"]).exits(0);
+    hub.terminate().exits(0);
+    change(&hub.path("run.db"), "echo number 200", "EcHo NuMbEr");
+    hub.restart();
+    let failed = hub.native().show("t200").task.expect("a task");
+    assert_eq!((hub.state("t200").as_str(), failed.exit_code, failed.attempt), ("failed", 3, 1));
+    assert_ne!(failed.reason, DAMAGED, "that is not why");
+    assert_eq!([hub.state("t201"), hub.state("t202")], ["done"; 2]);
+    assert_eq!([hub.state("t203"), hub.state("after")], ["cancelled", "skipped"]);
+    assert_eq!((hub.count("done"), hub.count("cancelled"), hub.count("skipped")), (2, 1, 1));
+    let lost = hub.query(&["status", "--json"]).json()["lost"].as_u64().expect("a count");
+    assert_eq!(hub.count("failed"), lost + 1);
+    hub.terminate().exits(0);
 }

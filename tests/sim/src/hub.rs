@@ -2,6 +2,7 @@
 //!
 //! Each part of a turn is a function of its own, so that a crash or a pause can come in between.
 
+mod damaged;
 mod job;
 mod lag;
 mod reply;
@@ -21,6 +22,7 @@ use crate::check::details::Definitions;
 use crate::check::line::Line;
 use crate::check::long::Noted;
 use crate::check::orders::Orders;
+use crate::check::room::Room;
 use crate::check::{self, Cause, Check};
 use crate::clock::Clock;
 use crate::describe::Brief;
@@ -75,27 +77,19 @@ pub struct Hub {
     sent: BTreeSet<(Name, u32)>,
     line: Line,
     orders: Orders,
+    room: Room,
     exits: u64,
     busy: bool,
     last_turn: Option<Millis>,
     commands: u64,
 }
 
-/// Of a request that is sent again with what the client calls it, over whatever connection.
-fn tag(frame: &Frame) -> Option<Tag> {
-    let is_one = frame.id > 0 && matches!(*frame.ask, Ask::Sweep { .. } | Ask::Retry { .. });
-    let mut token = Token::default();
-    token[..4].copy_from_slice(&(frame.from as u32).to_le_bytes());
-    // Its life: sockets of another one are others.
-    token[4..8].copy_from_slice(&(frame.conn >> 16).to_le_bytes());
-    token[8..].copy_from_slice(&frame.id.to_le_bytes());
-    is_one.then(|| Tag { key: Name::default(), token, sum: 0 })
-}
-
 impl Hub {
-    pub fn start(config: Config, lag: Lag, at: &mut Machine) -> Result<Self, String> {
+    /// `room`: for so many workers that hold tasks.
+    pub fn start(config: Config, lag: Lag, room: usize, at: &mut Machine) -> Result<Self, String> {
         let retry_delay_ms = config.retry_delay_ms;
         let mut scheduler = Scheduler::new(config);
+        scheduler.set_room(room);
         at.store.restore(0, at.clock.wall(), &mut scheduler);
         if scheduler.held() > 0 {
             at.tally.note(Met::HeldRestored);
@@ -117,6 +111,7 @@ impl Hub {
             sent: BTreeSet::new(),
             line: Line::restored(&at.store.current, retry_delay_ms),
             orders: Orders::default(),
+            room: Room::new(room),
             exits: 0,
             busy: true,
             last_turn: None,
@@ -178,7 +173,7 @@ impl Hub {
         self.last_ticket += 1;
         let ticket = self.last_ticket;
         note!(at.trace, at.clock.now(), "hub <- {}: {}", frame.from, Brief(&*frame.ask));
-        let tag = tag(&frame);
+        let tag = frame.tag();
         let noted = self.noted(&frame.ask, tag.as_ref(), at.store);
         if frame.id > 0 {
             let (peer, conn, id, ask) = (frame.from, frame.conn, frame.id, frame.ask.clone());
@@ -222,6 +217,7 @@ impl Hub {
         let answers = self.scheduler.take_answers();
         let changes = self.scheduler.take_changes();
         let own = answers.iter().find(|(it, _)| Some(*it) == ticket).map(|(_, answer)| answer);
+        self.room.note(&changes);
         if expected.check(&at.store.current, own, &changes)? {
             at.tally.note(Met::UnheardTold);
         }
@@ -233,6 +229,7 @@ impl Hub {
             self.answered.push((other, answer));
         }
         self.take_changes(changes, cause, at)?;
+        self.room.note(&[]);
         self.orders.forget_gone(&self.scheduler);
         Ok(())
     }
@@ -253,6 +250,7 @@ impl Hub {
             check::change::check(&at.store.current, &change, cause, moment)?;
             if let Change::Leased { worker, .. } = change {
                 self.orders.may_be_given(worker)?;
+                self.room.may_be_given(&at.store.current, worker)?;
             }
             self.tally(&change, cause, at);
             at.store.note(change.clone(), moment);
@@ -293,24 +291,6 @@ impl Hub {
                 lease.expires = now + lease.term_ms;
             }
         }
-    }
-
-    /// Nobody knows any more what these were to run.
-    fn fail_damaged(&mut self, names: Vec<Name>, at: &mut Machine) -> Check {
-        if names.is_empty() {
-            return Ok(());
-        }
-        let command = Command::Damaged { names: names.clone() };
-        note!(at.trace, at.clock.now(), "hub    {}", Brief(&command));
-        self.carry_out(command, None, false, at)?;
-        self.busy = true;
-        for name in names {
-            at.tally.note(Met::DamagedFailed);
-            if at.store.current.find(&name).is_some_and(|row| row.is_open()) {
-                return Err(format!("the row of '{name}' is damaged, and it goes on"));
-            }
-        }
-        Ok(())
     }
 
     pub fn pass_time(&mut self, at: &mut Machine) -> Check {

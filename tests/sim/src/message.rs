@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use dhub::convert::{Deed, Selection};
-use dhub::scheduler::message::{Answer, Command, Name, Order, Steal, Who};
+use dhub::scheduler::message::{Answer, Command, Name, Order, Steal, Tag, Token, Who};
 
 /// A process that talks to the hub.
 pub type PeerId = usize;
@@ -17,6 +17,19 @@ pub struct Frame {
     /// 0: a report, which has no reply.
     pub id: u64,
     pub ask: Rc<Ask>,
+}
+
+impl Frame {
+    /// Of a request that is sent again with what the client calls it, over whatever connection.
+    pub fn tag(&self) -> Option<Tag> {
+        let is_one = self.id > 0 && matches!(*self.ask, Ask::Sweep { .. } | Ask::Retry { .. });
+        let mut token = Token::default();
+        token[..4].copy_from_slice(&(self.from as u32).to_le_bytes());
+        // Its life: sockets of another one are others.
+        token[4..8].copy_from_slice(&(self.conn >> 16).to_le_bytes());
+        token[8..].copy_from_slice(&self.id.to_le_bytes());
+        is_one.then(|| Tag { key: Name::default(), token, sum: 0 })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

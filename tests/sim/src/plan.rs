@@ -19,6 +19,8 @@ pub struct Plan {
     pub config: Config,
     /// Of the tables, behind what is committed.
     pub lag: Lag,
+    /// How many workers may hold tasks at a time.
+    pub room: usize,
     /// When the faults end; from then on everything is given the time to run out.
     pub calm_at: Millis,
     pub network: NetworkPlan,
@@ -127,6 +129,8 @@ pub enum Point {
     BeforeCommit,
     AfterCommit,
     AmidAnswers,
+    /// After a commit with which some of a long request is done, and not all.
+    AmidLong,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -174,6 +178,7 @@ impl Plan {
         let loops = random.below(3).max(u64::from(pools == 0));
         Self {
             lag: lag(seed),
+            room: room(seed),
             config: Config {
                 worker_timeout_ms: *random.pick(&[3 * SECOND, 30 * SECOND, 30 * SECOND]),
                 lease_ms: *random.pick(&[5 * MINUTE, 60 * MINUTE]),
@@ -195,6 +200,11 @@ impl Plan {
             jumps: faults::jumps(seed, calm_at),
         }
     }
+}
+
+fn room(seed: u64) -> usize {
+    // From numbers of its own, so that seeds stay what they are.
+    *Random::apart(seed, 12).pick(&[usize::MAX, usize::MAX, 1, 2])
 }
 
 fn lag(seed: u64) -> Lag {

@@ -10,6 +10,7 @@ pub mod long;
 pub mod memory;
 pub mod orders;
 pub mod parked;
+pub mod room;
 pub mod told;
 
 use dhub::scheduler::State;

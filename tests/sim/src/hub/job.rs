@@ -102,6 +102,12 @@ impl Hub {
         self.jobs.push_back(Running { ticket, ask, tag, job, askers: vec![ticket], noted });
     }
 
+    /// Something of a long request is done, and not all.
+    pub fn is_amid_long(&self) -> bool {
+        let mut tags = self.jobs.iter().filter_map(|running| running.tag.as_ref());
+        tags.any(|tag| matches!(self.told.look_up(tag), Known::UnderWay(_)))
+    }
+
     /// One slice of one long request.
     pub fn work(&mut self, at: &mut Machine) -> Check {
         let Some(mut running) = self.jobs.pop_front() else {

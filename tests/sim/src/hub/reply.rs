@@ -1,11 +1,12 @@
 //! From the commit to the replies, and what becomes of those that reach nobody.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 
 use dhub::convert;
 use dhub::delivery;
 use dhub::planted::{Bug, planted};
+use dhub::scheduler::State;
 use dhub::scheduler::message::*;
 use dhub_proto::wire::Counts;
 
@@ -95,7 +96,17 @@ impl Hub {
         let now = self.last_turn.unwrap_or(0);
         let waiting = self.routes.values().filter(|route| matches!(*route.ask, Ask::Command(_)));
         let parked = waiting.map(|route| Parked { ask: &route.ask, since: route.since });
-        check::parked::parked_have_to_wait(&self.scheduler, &self.orders, now, parked)?;
+        let none = BTreeSet::new();
+        let keeps_out = |who: &Who| {
+            let worker = self.scheduler.worker_id(who);
+            self.room.keeps_out(&at.store.current, &none, who, worker)
+        };
+        let (scheduler, orders) = (&self.scheduler, &self.orders);
+        check::parked::parked_have_to_wait(scheduler, orders, keeps_out, now, parked)?;
+        let mut steals = self.routes.values().filter_map(|route| route.ask.steal());
+        if scheduler.counts().of(State::Ready) > 0 && steals.any(|(who, _)| keeps_out(who)) {
+            at.tally.note(Met::KeptOut);
+        }
         // Committed in the next turn.
         self.fail_damaged(damaged, at)?;
         Ok(replies)

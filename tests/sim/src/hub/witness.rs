@@ -1,5 +1,7 @@
 //! What each command leads to, looked at as it happens.
 
+use std::collections::BTreeSet;
+
 use dhub::scheduler::State;
 use dhub::scheduler::message::*;
 
@@ -33,7 +35,7 @@ impl Hub {
             at.tally.note(Met::TaskAwaited);
         }
         if let (Answer::Stolen(stolen), false) = (answer, is_own) {
-            self.waited_in_line(ticket, stolen)?;
+            self.waited_in_line(ticket, stolen, at)?;
             self.woken_for_a_reason(route, stolen, cause, at)?;
         }
         let Ask::Command(command) = &*route.ask else {
@@ -50,18 +52,29 @@ impl Hub {
     }
 
     /// Of the parked steals that want tasks the one that came first is given some.
-    fn waited_in_line(&self, ticket: Ticket, stolen: &Stolen) -> Check {
+    fn waited_in_line(&self, ticket: Ticket, stolen: &Stolen, at: &mut Machine) -> Check {
         if stolen.leases.is_empty() {
             return Ok(());
         }
         let is_answered =
             |ticket: Ticket| self.answered.iter().any(|(answered, _)| *answered == ticket);
+        // What this command has given them is not written yet.
+        let given = self.answered.iter().filter_map(|(ticket, answer)| match answer {
+            Answer::Stolen(stolen) if !stolen.leases.is_empty() => {
+                let (who, _) = self.routes.get(ticket)?.ask.steal()?;
+                self.scheduler.worker_id(who).filter(|_| who.id.is_some())
+            }
+            _ => None,
+        });
+        let given: BTreeSet<WorkerId> = given.collect();
         let wants = |(ticket, route): &(&Ticket, &Route)| {
             let Some((who, steal)) = route.ask.steal() else {
                 return false;
             };
-            let order = self.orders.of(self.scheduler.worker_id(who));
-            steal.n > 0 && order == Order::None && !is_answered(**ticket)
+            let worker = self.scheduler.worker_id(who);
+            let is_kept_out = self.room.keeps_out(&at.store.current, &given, who, worker);
+            let wants = steal.n > 0 && self.orders.of(worker) == Order::None;
+            wants && !is_kept_out && !is_answered(**ticket)
         };
         match self.routes.range(..ticket).find(wants) {
             Some((_, route)) => Err(format!(

@@ -33,6 +33,7 @@ pub fn faults(random: &mut Random, seed: u64, calm_at: Millis) -> Vec<(Millis, F
     // Early ones meet more work.
     let at = |fault| (random.mostly_low(0, calm_at), fault);
     let others = later(seed, calm_at).into_iter().chain(damages(seed, calm_at));
+    let others = others.chain(crash_amid_long(seed, calm_at));
     faults.into_iter().map(at).chain(others).collect()
 }
 
@@ -53,6 +54,15 @@ fn later(seed: u64, calm_at: Millis) -> Vec<(Millis, Fault)> {
         faults.push((random.below(calm_at), crash));
     }
     faults
+}
+
+/// A copy of what was under way comes to the next hub.
+fn crash_amid_long(seed: u64, calm_at: Millis) -> Option<(Millis, Fault)> {
+    // From numbers of its own, so that seeds stay what they are.
+    let mut random = Random::apart(seed, 13);
+    let down_ms = *random.pick(&[10, SECOND, 20 * SECOND]);
+    let crash = Fault::CrashHub { at: Point::AmidLong, down_ms };
+    random.chance(400).then(|| (random.mostly_low(0, calm_at), crash))
 }
 
 fn damages(seed: u64, calm_at: Millis) -> Vec<(Millis, Fault)> {

@@ -91,7 +91,9 @@ impl World {
                     true => Part::Work,
                     false => Part::CollectAnswers,
                 };
-                (next, had_pending.then_some(Point::AfterCommit))
+                let is_amid_long = hub.is_amid_long();
+                let point = if is_amid_long { Point::AmidLong } else { Point::AfterCommit };
+                (next, had_pending.then_some(point))
             }
             Part::CollectAnswers => {
                 let mut replies = hub.answers(&mut machine)?;
@@ -141,7 +143,11 @@ impl World {
     }
 
     fn is_hit(&mut self, point: Point) -> bool {
-        let Some(at) = self.armed.iter().position(|(armed, _)| *armed == point) else {
+        // That is after a commit too.
+        let is_it = |armed: Point| {
+            armed == point || (armed, point) == (Point::AfterCommit, Point::AmidLong)
+        };
+        let Some(at) = self.armed.iter().position(|(armed, _)| is_it(*armed)) else {
             return false;
         };
         match self.armed.remove(at).1 {
