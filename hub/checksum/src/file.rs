@@ -34,7 +34,7 @@ pub const IS_SUMMED: c_int = 6401;
 pub const MEND: c_int = 6402;
 /// Tells a file to read holes as they are, or no longer.
 pub const ALLOW_HOLES: c_int = 6403;
-/// Asks for the number of a hole that was read, each once; 0: no more.
+/// Asks for a hole that was read, each once; 0: no more.
 pub const NEXT_HOLE: c_int = 6404;
 
 /// The file of the VFS below, which lies in the same room.
@@ -77,8 +77,6 @@ pub unsafe fn begin(file: *mut sqlite3_file) -> c_int {
     if known != SQLITE_OK || size == 0 {
         return known;
     }
-    // SAFETY: as of this function.
-    unsafe { state(file) }.safe_end = size as u64;
     let mut page: Page = [0; PAGE_BYTES];
     let there = PAGE_BYTES.min(size as usize);
     let read = hand_on_file!(
@@ -87,7 +85,9 @@ pub unsafe fn begin(file: *mut sqlite3_file) -> c_int {
     );
     if read == SQLITE_OK {
         // SAFETY: as of this function.
-        unsafe { state(file) }.begin(&page[..there]);
+        let state = unsafe { state(file) };
+        state.safe_end = size as u64;
+        state.begin(&page[..there]);
     }
     read
 }
@@ -284,10 +284,7 @@ unsafe extern "C" fn file_control(file: *mut sqlite3_file, op: c_int, to: *mut c
         }
         NEXT_HOLE => {
             // SAFETY: as `state` asks for; `control` alone asks this, with an int.
-            unsafe {
-                let next = state(file).holes.pop_first();
-                *to.cast::<c_int>() = next.and_then(|page| page.try_into().ok()).unwrap_or(0);
-            }
+            unsafe { *to.cast::<c_int>() = state(file).next_hole() };
             SQLITE_OK
         }
         op => hand_on_file!(file.xFileControl(op, to), SQLITE_NOTFOUND),

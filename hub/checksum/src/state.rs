@@ -127,6 +127,11 @@ impl State {
         self.damaged.contains(&number)
     }
 
+    /// One that was read, each once; 0: no more.
+    pub fn next_hole(&mut self) -> i32 {
+        self.holes.pop_first().and_then(|page| page.try_into().ok()).unwrap_or(0)
+    }
+
     /// Looks at a page that was read, and says what was wrong with it, once.
     pub fn look(&mut self, number: u32, page: &mut Page) -> Seen {
         let seen = match look(number, page) {

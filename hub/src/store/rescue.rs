@@ -8,6 +8,7 @@
 mod image;
 mod leaves;
 mod mend;
+mod original;
 mod replay;
 mod rows;
 mod schema;

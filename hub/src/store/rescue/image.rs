@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Deref;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use dhub_checksum::{PAGE_BYTES, RESERVED_BYTES, allow_holes, seal};
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode};
 
+use super::original::{has_wal, open_read};
 use super::schema::{RESERVED_AT, replace_schema};
 use super::{RescueError, Rescued};
 use crate::scheduler::message::Turn;
@@ -22,8 +23,6 @@ use crate::store::part::Part;
 use crate::store::version::{APPLICATION_ID, VERSION, version};
 use crate::store::wal::{Wal, page_size};
 
-/// Where the first page says which kind of journal a file has: 2 is a log.
-const VERSIONS_AT: u64 = 18;
 /// Of a hub that runs with --network-file.
 const JOURNAL: &str = "-journal";
 
@@ -277,31 +276,6 @@ fn identity(db: &Connection) -> rusqlite::Result<(i64, i64)> {
 fn is_whole(db: &Connection) -> bool {
     db.query_row("PRAGMA quick_check", [], |row| row.get::<_, String>(0))
         .is_ok_and(|line| line == "ok")
-}
-
-/// Does its first page say that it has SQLite's log, and no journal?
-fn has_wal(file: &File) -> bool {
-    let mut versions = [0; 2];
-    file.read_exact_at(&mut versions, VERSIONS_AT).is_ok() && versions == [2, 2]
-}
-
-/// To read; a link, or what others can write, is nothing to believe.
-fn open_read(path: &Path) -> Result<Option<File>, RescueError> {
-    let io = |source| RescueError::Io { path: path.to_owned(), source };
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path);
-    let file = match file {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file.map_err(io)?,
-    };
-    let meta = file.metadata().map_err(io)?;
-    if !meta.is_file() {
-        return Err(io(io::ErrorKind::InvalidInput.into()));
-    }
-    if meta.mode() & 0o022 != 0 {
-        return Err(RescueError::Writable(path.to_owned()));
-    }
-    Ok(Some(file))
 }
 
 /// The disk or the file, not what was asked.
