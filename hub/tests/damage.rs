@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dhub::convert::definition;
 use dhub::scheduler::message::*;
@@ -36,6 +36,12 @@ type Files = BTreeMap<&'static str, Vec<u8>>;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// SQLite's error does not say which page it is about; the one that this process read last is told.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn new_task(id: TaskId) -> NewTask {
@@ -234,6 +240,7 @@ fn flip(files: &Files, part: &'static str, bit: usize, sound: &str, tally: &mut 
 
 #[test]
 fn no_flip_goes_by_in_silence() {
+    let _alone = alone();
     let home = TempDir::new().expect("a directory");
     let files = killed(&home.path().join("run.db"));
     assert_eq!(Place::with(&files).check(), [""; 0]);
@@ -254,6 +261,7 @@ fn no_flip_goes_by_in_silence() {
 /// The power went while SQLite's log was moved into the file: the log still has the whole pages.
 #[test]
 fn a_page_that_was_cut_off_on_its_way_from_the_log_is_no_damage() {
+    let _alone = alone();
     let home = TempDir::new().expect("a directory");
     let files = killed(&home.path().join("run.db"));
     let (sound, _) = Place::with(&files).run().expect("a hub that starts");
@@ -272,6 +280,7 @@ fn a_page_that_was_cut_off_on_its_way_from_the_log_is_no_damage() {
 /// The start folds what the hub that was killed had committed last.
 #[test]
 fn a_turn_that_meets_a_damaged_page_is_folded_but_for_its_rows() {
+    let _alone = alone();
     let home = TempDir::new().expect("a directory");
     let mut files = killed_on(&home.path().join("run.db"), &[&[10, 303]]);
     assert!(logged(&files["-wal"]).len() < 3, "the page is in the file alone");
@@ -293,6 +302,7 @@ fn a_turn_that_meets_a_damaged_page_is_folded_but_for_its_rows() {
 /// Whatever comes of it: the hub goes on, or it says which page of which file keeps it from that.
 #[test]
 fn a_page_that_nobody_can_do_without_is_named() {
+    let _alone = alone();
     let home = TempDir::new().expect("a directory");
     let files = killed(&home.path().join("run.db"));
     let pages = files[""].len() / PAGE;
@@ -313,6 +323,7 @@ fn a_page_that_nobody_can_do_without_is_named() {
 /// As if a disk had given back a sector that it remapped.
 #[test]
 fn no_page_of_zeros_goes_by_in_silence() {
+    let _alone = alone();
     let home = TempDir::new().expect("a directory");
     let file = home.path().join("run.db");
     killed(&file);
@@ -365,6 +376,7 @@ fn unused_pages(file: &Path) -> BTreeSet<usize> {
 /// As hubs made them before there were checksums.
 #[test]
 fn an_old_file_with_its_logs_gets_checksums_and_loses_nothing() {
+    let _alone = alone();
     let home = TempDir::new().expect("a directory");
     let file = home.path().join("run.db");
     let db = rusqlite::Connection::open(&file).expect("a database");

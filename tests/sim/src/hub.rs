@@ -22,7 +22,7 @@ use crate::check::details::Definitions;
 use crate::check::line::Line;
 use crate::check::long::Noted;
 use crate::check::orders::Orders;
-use crate::check::room::Room;
+use crate::check::places::Places;
 use crate::check::{self, Cause, Check};
 use crate::clock::Clock;
 use crate::describe::Brief;
@@ -77,7 +77,7 @@ pub struct Hub {
     sent: BTreeSet<(Name, u32)>,
     line: Line,
     orders: Orders,
-    room: Room,
+    places: Places,
     exits: u64,
     busy: bool,
     last_turn: Option<Millis>,
@@ -85,11 +85,16 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// `room`: for so many workers that hold tasks.
-    pub fn start(config: Config, lag: Lag, room: usize, at: &mut Machine) -> Result<Self, String> {
+    /// `places`: for so many workers that hold tasks.
+    pub fn start(
+        config: Config,
+        lag: Lag,
+        places: usize,
+        at: &mut Machine,
+    ) -> Result<Self, String> {
         let retry_delay_ms = config.retry_delay_ms;
         let mut scheduler = Scheduler::new(config);
-        scheduler.set_room(room);
+        scheduler.set_places(places);
         at.store.restore(0, at.clock.wall(), &mut scheduler);
         if scheduler.held() > 0 {
             at.tally.note(Met::HeldRestored);
@@ -111,7 +116,7 @@ impl Hub {
             sent: BTreeSet::new(),
             line: Line::restored(&at.store.current, retry_delay_ms),
             orders: Orders::default(),
-            room: Room::new(room),
+            places: Places::new(places),
             exits: 0,
             busy: true,
             last_turn: None,
@@ -217,7 +222,7 @@ impl Hub {
         let answers = self.scheduler.take_answers();
         let changes = self.scheduler.take_changes();
         let own = answers.iter().find(|(it, _)| Some(*it) == ticket).map(|(_, answer)| answer);
-        self.room.note(&changes);
+        self.places.note(&changes);
         if expected.check(&at.store.current, own, &changes)? {
             at.tally.note(Met::UnheardTold);
         }
@@ -229,7 +234,7 @@ impl Hub {
             self.answered.push((other, answer));
         }
         self.take_changes(changes, cause, at)?;
-        self.room.note(&[]);
+        self.places.note(&[]);
         self.orders.forget_gone(&self.scheduler);
         Ok(())
     }
@@ -250,7 +255,7 @@ impl Hub {
             check::change::check(&at.store.current, &change, cause, moment)?;
             if let Change::Leased { worker, .. } = change {
                 self.orders.may_be_given(worker)?;
-                self.room.may_be_given(&at.store.current, worker)?;
+                self.places.may_be_given(&at.store.current, worker)?;
             }
             self.tally(&change, cause, at);
             at.store.note(change.clone(), moment);

@@ -20,7 +20,7 @@ pub struct Plan {
     /// Of the tables, behind what is committed.
     pub lag: Lag,
     /// How many workers may hold tasks at a time.
-    pub room: usize,
+    pub places: usize,
     /// When the faults end; from then on everything is given the time to run out.
     pub calm_at: Millis,
     pub network: NetworkPlan,
@@ -178,7 +178,7 @@ impl Plan {
         let loops = random.below(3).max(u64::from(pools == 0));
         Self {
             lag: lag(seed),
-            room: room(seed),
+            places: places(seed),
             config: Config {
                 worker_timeout_ms: *random.pick(&[3 * SECOND, 30 * SECOND, 30 * SECOND]),
                 lease_ms: *random.pick(&[5 * MINUTE, 60 * MINUTE]),
@@ -202,7 +202,7 @@ impl Plan {
     }
 }
 
-fn room(seed: u64) -> usize {
+fn places(seed: u64) -> usize {
     // From numbers of its own, so that seeds stay what they are.
     *Random::apart(seed, 12).pick(&[usize::MAX, usize::MAX, 1, 2])
 }

@@ -50,7 +50,7 @@ met! {
     CopyTold "copies of long requests that were told what was told before"
     RowDamaged "rows that were damaged"
     DamagedFailed "tasks that failed as their rows were damaged"
-    KeptOut "turns in which tasks were ready and a steal waited for room"
+    KeptOut "turns in which tasks were ready and a steal waited for a place"
     HubBusy "spells of more messages than the hub could take in"
 }
 

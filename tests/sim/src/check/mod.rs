@@ -10,7 +10,7 @@ pub mod long;
 pub mod memory;
 pub mod orders;
 pub mod parked;
-pub mod room;
+pub mod places;
 pub mod told;
 
 use dhub::scheduler::State;

@@ -99,7 +99,7 @@ impl Hub {
         let none = BTreeSet::new();
         let keeps_out = |who: &Who| {
             let worker = self.scheduler.worker_id(who);
-            self.room.keeps_out(&at.store.current, &none, who, worker)
+            self.places.keeps_out(&at.store.current, &none, who, worker)
         };
         let (scheduler, orders) = (&self.scheduler, &self.orders);
         check::parked::parked_have_to_wait(scheduler, orders, keeps_out, now, parked)?;

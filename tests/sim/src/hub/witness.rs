@@ -72,7 +72,7 @@ impl Hub {
                 return false;
             };
             let worker = self.scheduler.worker_id(who);
-            let is_kept_out = self.room.keeps_out(&at.store.current, &given, who, worker);
+            let is_kept_out = self.places.keeps_out(&at.store.current, &given, who, worker);
             let wants = steal.n > 0 && self.orders.of(worker) == Order::None;
             wants && !is_kept_out && !is_answered(**ticket)
         };

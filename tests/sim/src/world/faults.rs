@@ -72,7 +72,7 @@ impl World {
             trace: &mut self.trace,
             tally: &mut self.tally,
         };
-        self.hub = Some(Hub::start(config, lag, self.plan.room, &mut machine)?);
+        self.hub = Some(Hub::start(config, lag, self.plan.places, &mut machine)?);
         self.turn_at = u64::MAX;
         self.turn_at_latest(self.clock.now());
         Ok(())
