@@ -14,7 +14,7 @@ pub struct Places {
 }
 
 /// Who needs a connection for what it holds, and by which key: one that has no id is known by its name alone.
-type Holders = BTreeMap<WorkerId, Name>;
+pub type Holders = BTreeMap<WorkerId, Name>;
 
 impl Places {
     pub fn new(most: usize) -> Self {
@@ -30,12 +30,14 @@ impl Places {
         self.ended = ended.collect();
     }
 
-    fn holders(rows: &Rows, more: &BTreeSet<WorkerId>) -> Holders {
-        let holders = rows.leases.values().map(|lease| lease.worker).chain(more.iter().copied());
+    /// Those of `more` may have no row yet.
+    fn holders(rows: &Rows, more: &Holders) -> Holders {
+        let holders = rows.leases.values().map(|lease| lease.worker);
         let connected = |id: WorkerId| {
             rows.workers.get(&id).filter(|who| who.id.is_some()).map(|who| (id, who.key.clone()))
         };
-        holders.filter_map(connected).collect()
+        let more = more.iter().map(|(&id, key)| (id, key.clone()));
+        holders.filter_map(connected).chain(more).collect()
     }
 
     /// None is left for another worker of this key: a key has half of them, all guests three quarters.
@@ -51,7 +53,7 @@ impl Places {
 
     /// Before the lease is written.
     pub fn may_be_given(&self, rows: &Rows, worker: WorkerId) -> Check {
-        let holders = Self::holders(rows, &BTreeSet::new());
+        let holders = Self::holders(rows, &Holders::new());
         let who = rows.workers.get(&worker).filter(|who| who.id.is_some());
         match who.is_some_and(|who| self.are_taken(&holders, &who.key))
             && !holders.contains_key(&worker)
@@ -66,7 +68,7 @@ impl Places {
     pub fn keeps_out(
         &self,
         rows: &Rows,
-        more: &BTreeSet<WorkerId>,
+        more: &Holders,
         who: &Who,
         worker: Option<WorkerId>,
     ) -> bool {

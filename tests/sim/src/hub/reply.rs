@@ -1,6 +1,6 @@
 //! From the commit to the replies, and what becomes of those that reach nobody.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use dhub::convert;
@@ -13,6 +13,7 @@ use dhub_proto::wire::Counts;
 use super::job::Finished;
 use super::{Hub, Machine, Route};
 use crate::check::parked::Parked;
+use crate::check::places::Holders;
 use crate::check::{self, Check};
 use crate::describe::Brief;
 use crate::message::{Ask, Body, Reply};
@@ -96,7 +97,7 @@ impl Hub {
         let now = self.last_turn.unwrap_or(0);
         let waiting = self.routes.values().filter(|route| matches!(*route.ask, Ask::Command(_)));
         let parked = waiting.map(|route| Parked { ask: &route.ask, since: route.since });
-        let none = BTreeSet::new();
+        let none = Holders::new();
         let keeps_out = |who: &Who| {
             let worker = self.scheduler.worker_id(who);
             self.places.keeps_out(&at.store.current, &none, who, worker)

@@ -1,12 +1,11 @@
 //! What each command leads to, looked at as it happens.
 
-use std::collections::BTreeSet;
-
 use dhub::scheduler::State;
 use dhub::scheduler::message::*;
 
 use super::{Hub, Machine, Route};
 use crate::check::parked::Woken;
+use crate::check::places::Holders;
 use crate::check::{self, Cause, Check};
 use crate::message::Ask;
 use crate::tally::Met;
@@ -62,11 +61,12 @@ impl Hub {
         let given = self.answered.iter().filter_map(|(ticket, answer)| match answer {
             Answer::Stolen(stolen) if !stolen.leases.is_empty() => {
                 let (who, _) = self.routes.get(ticket)?.ask.steal()?;
-                self.scheduler.worker_id(who).filter(|_| who.id.is_some())
+                let worker = self.scheduler.worker_id(who).filter(|_| who.id.is_some())?;
+                Some((worker, who.key.clone()))
             }
             _ => None,
         });
-        let given: BTreeSet<WorkerId> = given.collect();
+        let given: Holders = given.collect();
         let wants = |(ticket, route): &(&Ticket, &Route)| {
             let Some((who, steal)) = route.ask.steal() else {
                 return false;
