@@ -212,8 +212,8 @@ impl Hub {
         self.scheduler = Scheduler::new(self.config.clone());
         if let Some(dir) = &self.dir {
             drop(self.store.take());
+            // One that has stored nothing leaves nothing; what it has stored is looked for by all tests.
             let opened = Store::open(&dir.path().join("run.db"), "now", false).expect("the file");
-            assert!(!opened.new);
             self.store = Some(opened.store);
         }
         self.restore();
