@@ -13,6 +13,7 @@ use hashbrown::HashMap;
 use crate::home::{Grant, Home, HomeError};
 use crate::keyfile::KeyFile;
 use crate::keyname;
+use crate::promised::Promised;
 use crate::scheduler::message::UNKNOWN;
 use crate::socket::{Inlet, Socket};
 
@@ -76,6 +77,7 @@ pub struct Gate {
     pub requests_denied: u64,
     /// Connections with keys that are known, for which others would have to make room: how often that was
     /// so, and how many of these were sent away.
+    promised: Promised,
     pub crowded: u64,
     pub crowded_out: u64,
     told: Option<Instant>,
@@ -101,6 +103,7 @@ impl Gate {
             users: HashMap::new(),
             handshakes_failed: 0,
             requests_denied: 0,
+            promised: Promised::default(),
             crowded: 0,
             crowded_out: 0,
             told: None,
@@ -261,7 +264,11 @@ impl Gate {
         };
         let left = match parts.get(2) == Some(&IPC_DOMAIN.as_bytes()) {
             true => i32::MAX,
-            false => zmq_sys::zmq_connections_left(),
+            false => {
+                let admitted = zmq_sys::zmq_connections_admitted();
+                let promised = self.promised.count(admitted, Instant::now());
+                zmq_sys::zmq_connections_left().saturating_sub(promised)
+            }
         };
         let valid = user.map(|user| (user, &self.grants[*user as usize]));
         let valid = valid.filter(|(_, grant)| grant.is_valid());
@@ -270,6 +277,9 @@ impl Gate {
         // Told only of peers that are let in: strangers crowd nobody out.
         self.crowded += u64::from(valid.is_some() && left <= 0);
         self.crowded_out += u64::from(valid.is_some() && is_out);
+        if left != i32::MAX && valid.is_some() && !is_out {
+            self.promised.add(Instant::now());
+        }
         let id = parts.get(1).map_or(Vec::new(), |id| id.to_vec());
         let (code, text, user) = match valid {
             Some(_) if is_out => ("300", "no room for more connections", String::new()),
@@ -311,7 +321,7 @@ impl Gate {
         }
         let new = refused - self.refused;
         tracing::warn!(
-            "{new} connections were closed at once: thousands of others have not said who they are"
+            "{new} connections were closed at once: too many others have not said who they are"
         );
         (self.refused, self.refused_told) = (refused, Some(Instant::now()));
     }

@@ -19,6 +19,7 @@ mod keyname;
 mod monitor;
 pub mod place;
 pub mod planted;
+mod promised;
 mod roster;
 mod route;
 pub mod scheduler;

@@ -167,6 +167,9 @@ impl Socket {
     fn listen_anew(&self) -> Result<(), BindError> {
         if let [request, ..] = self.files.as_slice() {
             endpoint::remake_socket_dir(request)?;
+            if access::takes_connections(request) {
+                return Err(BindError::Alive { endpoint: self.endpoint.clone() });
+            }
             try_socket(request)?;
         }
         for (inlet, endpoint) in self.ends() {

@@ -1,7 +1,7 @@
 //! The guardian: the process that people start, and that does nothing but look after the pool.
 //!
-//! The pool is its child, the same program in a session of its own, so that a terminal's Ctrl-C reaches
-//! it once, from here, and that its tasks have no terminal: one that asks there would be stopped for ever. Whichever of the two is killed, the other one notices, and no
+//! The pool is its child, the same program in a process group of its own, so that a terminal's
+//! Ctrl-C reaches it once: from here. Whichever of the two is killed, the other one notices, and no
 //! process of a task is left: both are subreapers. The pool's standard input is a pipe that only the
 //! guardian holds; its end says that the guardian is gone. It is not a signal (PDEATHSIG) because
 //! that would kill the pool before it has killed its tasks and given them back.
@@ -17,8 +17,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use std::{env, ffi::CStr};
 
-use dhub_proto::say;
 use dhub_proto::signal::is_ignored;
+use dhub_proto::{finish_saying, say, say_in_background};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{
     Pid, RawPid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, kill_process, setrlimit, wait,
@@ -48,13 +48,6 @@ impl Guardian {
     pub fn of_this() -> Option<Self> {
         let pid = env::var(VARIABLE).ok()?.parse().ok()?;
         Some(Self { pid })
-    }
-
-    /// Leaves the terminal.
-    pub fn leave_terminal(&self) {
-        if let Err(error) = rustix::process::setsid() {
-            tracing::debug!(%error, "no session of its own");
-        }
     }
 
     /// The process that people started.
@@ -91,7 +84,10 @@ pub fn guard() -> io::Result<ExitCode> {
     if let Some(name) = args.next() {
         command.arg0(name);
     }
-    let pool = command.args(args).env(VARIABLE, id().to_string()).stdin(pipe).spawn()?;
+    let pool =
+        command.args(args).env(VARIABLE, id().to_string()).stdin(pipe).process_group(0).spawn()?;
+    // Whoever waits for this process does not wait for who reads what it says.
+    let _speaking = say_in_background().ok();
     if let Err(error) = rustix::thread::set_name(THREAD_NAME) {
         tracing::debug!(%error, "no other name");
     }
@@ -103,6 +99,7 @@ pub fn guard() -> io::Result<ExitCode> {
                 "kworker: the pool was killed by signal {signal}; processes of its tasks, killed too: {left}"
             ));
         }
+        finish_saying();
         // The pool has written it already, if anybody wants one.
         let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
         die_of(signal);

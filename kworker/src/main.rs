@@ -102,7 +102,6 @@ fn main() -> ExitCode {
             Exit::System.into()
         });
     };
-    guardian.leave_terminal();
     // Tasks do not wait for who reads what is said. Without a thread for it they have to.
     let _speaking = say_in_background().ok();
     match run(args, guardian) {
@@ -254,7 +253,7 @@ fn find_hub(
             Err(ClientError::NoHub { .. }) if args.wait_for_hub || was_full => {
                 tell(&format!("no hub at {} yet", target.endpoint));
             }
-            Err(error @ ClientError::Unreachable { .. }) if args.wait_for_hub => {
+            Err(error @ ClientError::Unreachable { .. }) if args.wait_for_hub || was_full => {
                 tell(&error.to_string());
             }
             // Places are taken in turns; a pool that waits for its own is none that failed.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -204,6 +205,15 @@ pub struct Live {
     /// For people.
     pub since: String,
     pub ipc: String,
+}
+
+impl Live {
+    /// Is there such a process on this machine? If it is another one by now, its key tells.
+    pub fn is_process(&self) -> bool {
+        let pid = i32::try_from(self.process).ok().and_then(Pid::from_raw);
+        // One of another user is there, too.
+        pid.is_some_and(|pid| !matches!(test_kill_process(pid), Err(Errno::SRCH)))
+    }
 }
 
 pub const LIVE: &str = "live.json";

@@ -8,7 +8,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::access::{self, Access, AccessError, Found, Keys};
+use crate::access::{self, Access, AccessError, Found, Keys, Live};
 use crate::endpoint;
 use crate::options::HubOptions;
 use crate::private::PrivateError;
@@ -230,6 +230,13 @@ fn only(dir: Option<&Path>) -> Result<Target, FindError> {
             gone.push(hub);
         }
     }
+    // The socket of one that runs may be gone, as with the session of who started it.
+    let runs = |hub: &Found| {
+        hub.access.is_here()
+            && hub.live.as_ref().is_some_and(Live::is_process)
+            && hub.access.endpoints.iter().any(|it| answers(it))
+    };
+    here.extend(gone.extract_if(.., |hub| runs(hub)));
     if here.len() + away.len() > 1 {
         // One that was killed on another machine is still listed.
         away.retain(|hub| hub.access.endpoints.iter().any(|endpoint| answers(endpoint)));
@@ -238,8 +245,6 @@ fn only(dir: Option<&Path>) -> Result<Target, FindError> {
     match here.as_slice() {
         [hub] => by_access(hub.path.clone()),
         [] => match gone.pop() {
-            // Its socket is gone, as with the session of who started it. Who answers, the key tells.
-            Some(hub) if hub.access.endpoints.iter().any(|it| answers(it)) => by_access(hub.path),
             Some(hub) => Err(gone_error(&hub)),
             None => Err(FindError::None { dir: dir.unwrap_or(Path::new("~/.dhub")).to_owned() }),
         },

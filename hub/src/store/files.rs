@@ -117,14 +117,28 @@ impl Files {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Besides what was found: whether the file was cut too, or written to by another program.
+    pub fn is_changed(&self) -> bool {
+        let mut state = self.state();
+        let is_cut = state.file().is_some_and(|one| {
+            let bytes = fstat(&one.file).map_or(0, |stat| stat.st_size as u64);
+            one.size.is_some_and(|size| bytes < size)
+        });
+        state.is_foreign() || is_cut
+    }
+
     /// They are as they are now, and what is there for the first time belongs to them.
     pub fn renew(&self) -> io::Result<()> {
-        self.add_those(|_| true)?;
+        // SQLite has no use for one beside its log.
+        self.add_those(|end| end != "-journal" || self.is_network)?;
         let mut state = self.state();
         for one in &mut state.files {
             one.size = Some(fstat(&one.file)?.st_size as u64);
         }
-        state.is_foreign();
+        if state.is_foreign() {
+            let written = Gone { path: self.real.clone(), how: How::Written };
+            state.found.get_or_insert(written);
+        }
         Ok(())
     }
 

@@ -29,9 +29,9 @@ pub enum LockError {
     InUse { file: String, owner: String },
     #[error(transparent)]
     Private(#[from] PrivateError),
-    #[error("{path} cannot be locked, as you may not write beside it; copy it to a place of yours first, with the logs beside it: cp {path}* .", path = .file.display())]
+    #[error("{path} cannot be locked, as you may not write beside it; copy it to a place of yours first, with its logs, {path}-wal and {path}.redo", path = .file.display())]
     Denied { file: PathBuf },
-    #[error("{path} cannot be locked, nor its logs be moved into it: the file system is read-only\n  copy it to another place first, with the logs beside it: cp {path}* .", path = .file.display())]
+    #[error("{path} cannot be locked, nor its logs be moved into it: the file system is read-only\n  copy it to another place first, with its logs, {path}-wal and {path}.redo", path = .file.display())]
     ReadOnly { file: PathBuf, source: PrivateError },
     #[error("cannot lock {}: {}", .path.display(), words(.source))]
     Io { path: PathBuf, source: io::Error },

@@ -196,7 +196,16 @@ impl Store {
 
     /// The newest failures, with those that are lost, each row by itself.
     pub(super) fn failures_or_lost(&self, most: usize) -> Result<Vec<FailureRow>, StoreError> {
-        let rows = self.page_before(Page::Dead(State::Failed), TaskId::MAX, most)?;
+        let mut rows: Vec<TaskRow> = Vec::new();
+        // A page ends with a row that can be read, if it has one: what is lost before that comes with the next.
+        while rows.len() < most {
+            let from = rows.last().map_or(TaskId::MAX, |row| row.id);
+            let page = self.page_before(Page::Dead(State::Failed), from, most - rows.len())?;
+            if page.is_empty() {
+                break;
+            }
+            rows.extend(page);
+        }
         let failure = |row: TaskRow| {
             let TaskRow { name, exit_code, reason, .. } = row;
             FailureRow { name, exit_code, reason }

@@ -194,7 +194,13 @@ fn read_redo(
             }
             base
         }
-        Ok((records, _)) => {
+        Ok((records, owner)) => {
+            if id == 0 && owner != 0 && records.has_turns() {
+                rescued.doubt.push(format!(
+                    "{} has turns, and whether they are of this file cannot be told: it may be a copy that was put in the place of another",
+                    path.display()
+                ));
+            }
             if records.folded > base && wal_path(file).exists() {
                 rescued.doubt.push(format!(
                     "the tables had turn {}, and what can be read of them ends with turn {base}",

@@ -112,7 +112,7 @@ impl Store {
         let rest = batches.iter().position(|batch| batch.turn > turn).unwrap_or(batches.len());
         fold(&db, &batches[rest..])?;
         mark_copy(&db)?;
-        if gone.how.has_changed() {
+        if gone.how.has_changed() || files.is_changed() {
             self.is_whole(&db)?;
         }
         db.close().map_err(|(_, error)| error)?;

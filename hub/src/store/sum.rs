@@ -2,8 +2,9 @@
 //! row that has its sums.
 //!
 //! The checksums of the pages tell what a disk changed. These tell a row that was wrong when it was
-//! written, or that was put there by another. A CRC-32: it misses one change of three bits or fewer in none,
-//! and any other in one of four billion. Both are in one column. What a task needs has a sum of its own there, since
+//! written, or that was put there by another. Of what is to be run it is a CRC-32,
+//! which misses one wrong row of four billion; of what that needs 30 bits of one, which miss one of a billion. Both
+//! are in one column. What a task needs has a sum of its own there, since
 //! more may come to it later, and since a start looks at it without reading commands.
 
 use crc32fast::Hasher;

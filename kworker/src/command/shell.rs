@@ -37,8 +37,12 @@ impl Shell {
 
     pub fn command(&self, script: &str) -> Command {
         let mut command = Command::new(&self.file);
-        // A script that begins with a dash is no option.
-        command.arg("-c").arg("--").arg(script);
+        command.arg("-c");
+        // A script that begins with a dash is no option; not each program that is no such shell knows the word.
+        if LIKE_SH.contains(&self.name()) || self.name() == "zsh" {
+            command.arg("--");
+        }
+        command.arg(script);
         command
     }
 

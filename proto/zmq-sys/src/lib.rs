@@ -19,8 +19,8 @@ pub use accept::{
 };
 pub use ffi::*;
 pub use limits::{
-    ZMQ_EXEMPT, zmq_connections_left, zmq_held_bytes, zmq_limit_bytes, zmq_limit_connections,
-    zmq_limit_frame, zmq_limit_handshakes,
+    ZMQ_EXEMPT, zmq_connections_admitted, zmq_connections_left, zmq_held_bytes, zmq_limit_bytes,
+    zmq_limit_connections, zmq_limit_frame, zmq_limit_handshakes,
 };
 pub use monitor::zmq_publish_events;
 pub use peer::{zmq_drop_user, zmq_has_peer, zmq_rest, zmq_wake};

@@ -17,6 +17,7 @@ std::atomic<int> zmq::dhub_admitted_most (0);
 namespace
 {
 std::atomic<int> handshakes_most (0);
+std::atomic<uint32_t> admitted_ever (0);
 
 // Those whose peers are not known, in the order in which they came. Not destroyed: at the end of the process
 // some may still be there.
@@ -84,6 +85,8 @@ void zmq::dhub_accepted_t::admit ()
 {
     if (leave_list ()) {
         dhub_admitted.fetch_add (1);
+        //  After it: who reads this one first counts nobody in neither.
+        admitted_ever.fetch_add (1);
         _state = admitted;
     }
 }
@@ -150,6 +153,11 @@ extern "C" int dhub_zmq_make_way()
 extern "C" void dhub_zmq_limit_connections(int most)
 {
     zmq::dhub_admitted_most.store(most);
+}
+
+extern "C" uint32_t dhub_zmq_connections_admitted()
+{
+    return admitted_ever.load();
 }
 
 extern "C" int dhub_zmq_connections_left()

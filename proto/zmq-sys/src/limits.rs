@@ -13,6 +13,7 @@ unsafe extern "C" {
     safe fn dhub_zmq_limit_handshakes(most: libc::c_int);
     safe fn dhub_zmq_make_way() -> libc::c_int;
     safe fn dhub_zmq_limit_connections(most: libc::c_int);
+    safe fn dhub_zmq_connections_admitted() -> u32;
     safe fn dhub_zmq_connections_left() -> libc::c_int;
     safe fn dhub_zmq_held_bytes() -> i64;
 }
@@ -56,6 +57,12 @@ pub fn zmq_limit_connections(most: u32) {
 /// How many more there may be; below 0: there are as many too many.
 pub fn zmq_connections_left() -> i32 {
     dhub_zmq_connections_left()
+}
+
+/// How many were let in since the start, modulo 2^32. To be read before `zmq_connections_left`: then one that comes
+/// in between is counted there at least.
+pub fn zmq_connections_admitted() -> u32 {
+    dhub_zmq_connections_admitted()
 }
 
 /// What is held now: queued, being received or being sent.

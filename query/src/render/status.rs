@@ -119,7 +119,7 @@ fn few_descriptors(hub: &HubInfo) -> Option<String> {
     let what: Vec<String> = [refused, kept].into_iter().flatten().collect();
     (!what.is_empty()).then(|| {
         let (what, workers) = (what.join(", "), number(hub.workers_max));
-        format!("  {what}; up to {workers} workers have tasks at a time (ulimit -Hn)")
+        format!("  {what}; up to {workers} workers have tasks at a time, half as many of one key (ulimit -Hn)")
     })
 }
 
@@ -209,7 +209,7 @@ mod tests {
                 HubInfo { connections_refused, workers_kept, workers_max: 7, ..HubInfo::default() };
             text(&StatusReport { hub: Some(hub), ..run() })
         };
-        let end = "; up to 7 workers have tasks at a time (ulimit -Hn)";
+        let end = "; up to 7 workers have tasks at a time, half as many of one key (ulimit -Hn)";
         assert!(!about(0, 0).contains("ulimit"));
         assert!(about(0, 1).contains(&format!("  1 idle worker kept from ready tasks{end}")));
         let both =

@@ -94,7 +94,7 @@ fn strangers_drive_no_idle_pool_out() {
     assert_eq!(silent.len() as u64, FILES);
     owner.create(&[task("late", &[])]);
     assert!(idle.iter().any(|native| native.has_reply(60_000)));
-    steals(&hub.native("good"), 9);
+    assert!(!steals(&hub.native("good"), 9), "somebody has it");
 }
 
 #[test]
@@ -115,4 +115,27 @@ fn pools_that_are_let_in_make_idle_ones_leave() {
     };
     assert!(away_ms > 0);
     assert!(about(&owner).connections_refused > 0);
+}
+
+/// Of those that come at the same moment many are asked about before any of them is counted.
+#[test]
+fn a_crowd_of_guests_leaves_the_owner_its_own() {
+    let hub = Guarded::with_few_files(FILES);
+    hub.new_key("good", &["work"]);
+    let most = 2 * about(&hub.native("owner")).workers_max as usize;
+    let crowd: Vec<Native> = (0..most + 40).map(|_| hub.native("good")).collect();
+    for (byte, native) in crowd.iter().enumerate() {
+        native.send(parked(byte as u8));
+    }
+    // Over ipc.
+    eventually("some that are kept out", || {
+        let status = hub.space.run("dquery", &["status", "--json"]).json();
+        (status["hub"]["connections_refused"].as_u64()? > 0).then_some(())
+    });
+    for _ in 0..3 {
+        let owner = hub.native("owner");
+        owner.send(Body::Status(Status {}));
+        assert!(owner.has_reply(30_000), "the owner is kept out");
+    }
+    drop(crowd);
 }

@@ -78,3 +78,26 @@ fn a_runtime_directory_that_is_not_there_is_passed_over() {
     hub.signal(Signal::TERM);
     hub.end().exits(0);
 }
+
+/// One of two that live is not taken for the only one since its socket is gone.
+#[test]
+fn hubs_without_their_sockets_are_still_several() {
+    let space = Space::new();
+    let session = space.path("session");
+    fs::create_dir(&session).expect("a directory");
+    let hubs = ["a.db", "b.db"].map(|file| {
+        let mut command = space.command("dhub");
+        command.args(["-f", file, "--host", "127.0.0.1"]).env("XDG_RUNTIME_DIR", &session);
+        let mut hub = Process::start(command);
+        hub.hear("access ");
+        hub
+    });
+    fs::remove_dir_all(&session).expect("the session's directory");
+    space.run("dquery", &["create", "x"]).exits(2).says(&["several of your hubs run"]);
+    let [a, b] = hubs;
+    a.signal(Signal::TERM);
+    a.end().exits(0);
+    space.run("dquery", &["create", "x"]).ok();
+    b.signal(Signal::TERM);
+    b.end().exits(0);
+}

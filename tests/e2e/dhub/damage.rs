@@ -279,12 +279,16 @@ fn a_page_that_cannot_be_mended_costs_its_tasks_and_no_others() {
     let stolen = hub.query(&["steal", "-q", "-n", "1000"]);
     let given: Vec<&str> = stolen.ok().lines().collect();
     assert!((300..400).contains(&given.len()) && given.contains(&"t400"), "{}", given.len());
-    hub.query(&["complete", "t1", "t400"]).exits(0);
+    hub.query(&["complete", "t1"]).exits(0);
+    // Newer than all that are lost.
+    hub.query(&["fail", "t400", "--reason", "so"]).exits(0);
+    let failures = hub.query(&["status", "--json"]).json()["failures"].to_string();
+    assert!(failures.contains(DAMAGED) && failures.contains("so"), "{failures}");
     // Again, as nothing can be stored of them.
     for _ in 0..2 {
         hub.kill9();
         hub.restart();
-        assert_eq!(hub.count("failed"), lost);
+        assert_eq!(hub.count("failed"), lost + 1);
     }
     hub.query(&["cancel", "--yes", "*"]).exits(0);
     hub.query(&["wait"]).exits(Exit::SomeFailed as i32).prints(&["failed"]);

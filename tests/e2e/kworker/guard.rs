@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use e2e::{Hub, Process, Terminal, eventually};
+use e2e::{Hub, Process, eventually};
 use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
 /// Three generations, each in a session of its own, the last one deaf to SIGTERM; they write who they are.
@@ -202,20 +202,4 @@ fn children_of_the_shell_before_are_left_alone() {
     assert!(is_there(&other));
     let other = Pid::from_raw(other.parse().unwrap()).unwrap();
     kill_process(other, Signal::KILL).unwrap();
-}
-
-/// A process of another group that reads there is stopped, for ever.
-#[test]
-fn a_task_has_no_terminal_to_ask_at() {
-    let hub = Hub::start();
-    hub.query(&["create", "ask", "--command", "read -r x </dev/tty; test -t 0 || echo none"]).ok();
-    let mut command = hub.command("kworker");
-    command.args(["-j1"]);
-    let mut pool = Terminal::start(&command, 100, 30);
-    eventually("the task", || (hub.state("ask") == "done").then_some(()));
-    assert_eq!(hub.query(&["logs", "ask"]).ok().lines().last(), Some("none"));
-    // Its own people have one.
-    pool.type_keys("\x03");
-    pool.shows("left; 1 task ran here");
-    assert_eq!(pool.end(), 0);
 }

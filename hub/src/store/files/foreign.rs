@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use dhub_checksum::Writes;
 use rustix::fs::{fstat, inotify};
+use rustix::io::Errno;
 
 /// Room for what the system tells at a time.
 const EVENTS_BYTES: usize = 4096;
@@ -25,7 +26,14 @@ type Time = (i64, u64);
 impl Foreign {
     /// From now on; before it is opened.
     pub fn new(real: &Path, file: &OwnedFd) -> Self {
-        let mut foreign = Self { own: Writes::to(real), events: watch(file).ok(), seen: None };
+        let warn = |error: &Errno| {
+            tracing::warn!(
+                "writes of other programs to {} are noticed by its time alone ({error}), so that touch counts as one",
+                real.display()
+            );
+        };
+        let events = watch(file).inspect_err(warn).ok();
+        let mut foreign = Self { own: Writes::to(real), events, seen: None };
         foreign.look(file);
         foreign
     }

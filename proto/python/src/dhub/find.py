@@ -325,6 +325,17 @@ def _live(path: Path) -> str:
         return ""
 
 
+def _is_process(path: Path) -> bool:
+    """Is there a process as it says? If it is another one by now, its key tells."""
+    try:
+        os.kill(int(json.loads(private.read(path))["process"]), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return False
+    return True
+
+
 def _key(said: dict[str, Any], name: str) -> bytes:
     key = said[name].encode("ascii")
     if len(key) != 40:
@@ -344,6 +355,9 @@ def _only() -> Target:
             here.append((access, about))
         elif access.host != socket.gethostname() and access.endpoints:
             away.append((access, about))
+        elif access.is_here and _is_process(access.path.parent / "live.json") and any(map(_answers, access.endpoints)):
+            # Its socket is gone, as with the session of who started it.
+            here.append((access, about))
         else:
             gone.append((access, about))
     if len(here) + len(away) > 1:
@@ -357,9 +371,6 @@ def _only() -> Target:
         raise SeveralHubs("several of your hubs run; choose one:\n  " + "\n  ".join(choices))
     if gone:
         access, about = gone[-1]
-        # Its socket is gone, as with the session of who started it. Who answers, the key tells.
-        if any(_answers(endpoint) for endpoint in access.endpoints):
-            return access.target()
         raise NoHub(f"the hub of {about} is gone\n  start it again with: dhub -f {access.file or 'FILE'}")
     raise NoHub(
         f"none of your hubs runs (looked on this machine and in {directory()})\n"
