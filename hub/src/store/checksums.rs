@@ -80,8 +80,8 @@ impl Store {
                 Err(without) => tracing::warn!("the pages of {file} have no checksums: {without}"),
             }
         } else {
-            // Of a hub that was killed when the copy had taken its place. What else may be in it is somebody's.
-            let _ = fs::remove_dir(beside(&real, PART));
+            // Of a hub that was killed when the copy had taken its place: nothing is in it, or the old file.
+            let _ = fs::remove_dir_all(beside(&real, PART));
         }
         *self.db.get_mut() = Some(Rc::new(db));
         Ok(())
