@@ -12,6 +12,7 @@ mod envelope;
 mod fields;
 pub mod frame;
 pub mod gate;
+pub mod heap;
 pub mod home;
 pub mod job;
 pub mod keyfile;

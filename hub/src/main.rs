@@ -155,7 +155,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     // Before anything that opens files.
     raise_file_limit()?;
-    give_back_memory();
+    dhub::heap::set_up();
     log_to_stderr(args.verbose);
     let system = |source| Failure::System { what: "to catch signals", source };
     // A write beyond the limit of file sizes (ulimit -f) is to fail like any other, not to kill.
@@ -492,20 +492,6 @@ fn raise_file_limit() -> Result<(), Failure> {
         _ => Ok(()),
     }
 }
-
-/// The chunks that tasks are held in go back to the system when they are freed. Without this, glibc
-/// takes the next ones from its heap as soon as something as large was freed once, and what is freed
-/// in the middle of that stays: of 1,300 MB for ten million tasks, 360 when all were done, with it 22.
-#[cfg(target_env = "gnu")]
-#[allow(unsafe_code, reason = "no well-kept crate has it")]
-fn give_back_memory() {
-    let bytes = dhub::scheduler::CHUNK_BYTES as libc::c_int;
-    // SAFETY: it takes two numbers and touches nothing but malloc's own settings, under its lock.
-    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, bytes) };
-}
-
-#[cfg(not(target_env = "gnu"))]
-fn give_back_memory() {}
 
 fn log_to_stderr(verbose: u8) {
     let level = match verbose {

@@ -33,6 +33,7 @@ use self::reserve::Reserve;
 use self::share::Share;
 use crate::archive;
 use crate::gate::{Gate, User};
+use crate::heap::Heap;
 use crate::keyname;
 use crate::monitor::Monitor;
 use crate::scheduler::message::*;
@@ -123,6 +124,7 @@ pub struct Server {
     disk: Reserve,
     told: Told,
     shortage: Shortage,
+    heap: Heap,
     is_crowded: bool,
     checked: Millis,
     looked: Millis,
@@ -185,6 +187,7 @@ impl Server {
             disk,
             told,
             shortage,
+            heap: Heap::default(),
             is_crowded: false,
             checked: 0,
             looked: 0,
@@ -327,6 +330,7 @@ impl Server {
         if now >= self.checked + CHECK_MS {
             self.checked = now;
             self.disk.check(self.store.file());
+            self.heap.look();
             self.told.forget_old(now);
             let scheduler = &self.scheduler;
             self.monitor.keep_loads(|id| scheduler.worker(id).is_some());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
 
 /// A chunk has so much, or up to twice that: what malloc asks the system for, and gives it back, by
-/// itself (see `give_back_memory` in main.rs).
+/// itself (see `heap::set_up`).
 pub const CHUNK_BYTES: usize = 512 * 1024;
 
 /// An index stays the same while its value is there. A place without one has the default.
