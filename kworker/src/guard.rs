@@ -2,9 +2,10 @@
 //!
 //! The pool is its child, the same program in a process group of its own, so that a terminal's
 //! Ctrl-C reaches it once: from here. Whichever of the two is killed, the other one notices, and no
-//! process of a task is left: both are subreapers. The pool's standard input is a pipe that only the
-//! guardian holds; its end says that the guardian is gone. It is not a signal (PDEATHSIG) because
-//! that would kill the pool before it has killed its tasks and given them back.
+//! process of a task is left: both are subreapers. The terminal is the guardian's alone. The pool's
+//! standard input is a pipe that only the guardian holds; its end says that the guardian is gone. It
+//! is not a signal (PDEATHSIG) because that would kill the pool before it has killed its tasks and
+//! given them back.
 //!
 //! What cannot be helped: both killed at the same time.
 

@@ -13,6 +13,7 @@ mod process;
 mod setting;
 mod signal;
 mod talk;
+mod terminal;
 mod worker;
 
 use std::env::current_dir;
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
             Exit::System.into()
         });
     };
+    terminal::let_go();
     // Tasks do not wait for who reads what is said. Without a thread for it they have to.
     let _speaking = say_in_background().ok();
     match run(args, guardian) {

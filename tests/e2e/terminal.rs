@@ -154,6 +154,11 @@ impl Terminal {
         tcsetwinsize(&self.master, size(columns, lines)).expect("a size");
     }
 
+    /// Of the program.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("a process");
     }

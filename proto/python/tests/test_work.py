@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -212,3 +214,22 @@ def test_short_tasks_do_not_wait_behind_a_long_one(hub: dhub.Hub, pool: Pool, ho
 def test_a_pool_without_a_hub(home: Path, pool: Pool) -> None:
     assert pool.workers("--timeout", "0.1").wait(PATIENCE_S) == 7
     assert pool.workers("-s", "udp://x").wait(PATIENCE_S) == 2
+
+
+def test_tasks_of_a_pool_on_a_terminal_have_none(hub: dhub.Hub) -> None:
+    hub.create("ask", command="{ read -r x </dev/tty; } 2>/dev/null; echo rc=$?; cut -d' ' -f7 /proc/$$/stat")
+    words = [sys.executable, "-m", "dhub.worker", "-j", "1"]
+    child, screen = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, words)
+    try:
+        eventually(lambda: hub.show("ask").task.state is State.DONE)
+        output = hub.show("ask").attempts[0].output
+        assert output.endswith(b"\n0\n") and not output.startswith(b"rc=0"), output
+        # Ctrl-C is still for the pool.
+        os.write(screen, b"\x03")
+        eventually(lambda: b"what runs may end" in os.read(screen, 4096))
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(screen)

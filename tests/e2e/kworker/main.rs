@@ -12,4 +12,5 @@ mod output;
 mod stop;
 mod suspend;
 mod talk;
+mod terminal;
 mod unread;

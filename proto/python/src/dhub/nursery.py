@@ -8,11 +8,13 @@ the others; if it dies itself, they die with it.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import selectors
 import signal
 import socket
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +35,23 @@ def die_with_parent(parent: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def leave_terminal() -> None:
+    """This process has no terminal any more: in the background a read from it would stop it for ever."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        fcntl.ioctl(terminal, termios.TIOCNOTTY)
+    except OSError:
+        pass
+    finally:
+        os.close(terminal)
 
 
 class Order:
@@ -148,6 +167,7 @@ def _child(parent: int, main: Callable[[], int], close: list[socket.socket]) -> 
     code = 70
     try:
         os.setpgid(0, 0)
+        leave_terminal()
         die_with_parent(parent)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
