@@ -11,6 +11,7 @@ use dhub_proto::options::{HubOptions, parse_duration};
 use dhub_proto::private::ModeOption;
 
 use crate::codes::Codes;
+use crate::halt::Halt;
 use crate::setting::parse_variable;
 use crate::worker::WhenLost;
 
@@ -99,6 +100,12 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 10, help_heading = LIMITS)]
     pub max_failures_in_a_row: u32,
 
+    /// Leave, with exit code 1, when so many tasks have failed here, as GNU parallel does: fail=N, or
+    /// fail=N% of those that ended here (at least 3). `soon`: what runs may end; `now`: it is ended, and
+    /// given back like the rest
+    #[arg(long, value_name = "soon|now,fail=N|N%", help_heading = LIMITS)]
+    pub halt: Option<Halt>,
+
     /// Try failed tasks again only if they ended with one of these exit codes, as in 75,130-140
     /// [default: all]
     #[arg(long, value_name = "CODES", help_heading = LIMITS)]
@@ -135,7 +142,8 @@ Ctrl-C or SIGTERM: finishes what runs and gives the rest back; again: stops at o
 
 Exit codes:
    0  all tasks are done (--until-done), or left as asked: by a signal, the hub or a limit
-   1  all tasks are finished, but some failed, were skipped or cancelled (--until-done)
+   1  all tasks are finished, but some failed, were skipped or cancelled (--until-done); or so
+      many failed here that it left (--halt)
    2  wrong command line          5  the rest waits for names that nobody added (--until-done)
    6  refused by the hub          7  no hub answers
    9  the system refused something          11  the hub does not let this key in

@@ -6,6 +6,7 @@ mod children;
 mod codes;
 mod command;
 mod guard;
+mod halt;
 mod heartbeat;
 mod link;
 mod pool;
@@ -184,6 +185,7 @@ fn limits(args: &Args, name: &str, now: Instant) -> Limits {
         idle: args.idle_timeout,
         tasks: args.max_tasks,
         failures_in_a_row: (failures > 0).then_some(failures),
+        halt: args.halt,
         retry_on: args.retry_on.clone(),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::codes::Codes;
+use crate::halt::Halt;
 
 /// A failure within this time counts as one at once: what a missing library, directory or disk
 /// makes of a task. Whoever fails later has at least got somewhere.
@@ -17,6 +18,7 @@ pub struct Limits {
     pub idle: Option<Duration>,
     pub tasks: Option<u64>,
     pub failures_in_a_row: Option<usize>,
+    pub halt: Option<Halt>,
     /// Failures with other exit codes are final.
     pub retry_on: Option<Codes>,
 }
@@ -50,6 +52,8 @@ pub enum Reached {
     Idle(Duration),
     Tasks(u64),
     Failures(usize),
+    /// So many tasks failed here.
+    Halt(usize, Halt),
 }
 
 /// How far it is to the limits.
@@ -59,6 +63,8 @@ pub(super) struct Gauge {
     idle_since: Option<Instant>,
     /// Tasks that failed at once, since one did not. Each counts once, however often it is tried.
     failing: HashSet<String>,
+    /// Tasks that failed here and were not done here since; known only if that can halt the pool.
+    failed: HashSet<String>,
     stopping: bool,
 }
 
@@ -81,7 +87,13 @@ impl Pool {
             return None;
         }
         let failures = self.gauge.failing.len();
-        let reached = if self.limits.failures_in_a_row.is_some_and(|max| failures >= max) {
+        let halt = self
+            .limits
+            .halt
+            .filter(|halt| halt.is_due(self.gauge.failed.len() as u64, self.tally.done));
+        let reached = if let Some(halt) = halt {
+            Reached::Halt(self.gauge.failed.len(), halt)
+        } else if self.limits.failures_in_a_row.is_some_and(|max| failures >= max) {
             Reached::Failures(failures)
         } else if let Some(max) = self.limits.tasks.filter(|&max| self.gauge.started >= max) {
             Reached::Tasks(max)
@@ -91,17 +103,26 @@ impl Pool {
             Reached::Idle(self.limits.idle.filter(|_| self.idle_at().is_some_and(|at| at <= now))?)
         };
         self.drain();
+        if let Reached::Halt(_, Halt { now: true, .. }) = reached {
+            self.stop_running();
+        }
         Some(reached)
+    }
+
+    /// Asks what still runs to stop; it is given back. Once.
+    fn stop_running(&mut self) {
+        if !std::mem::replace(&mut self.gauge.stopping, true) {
+            let running = self.running.iter().filter(|(_, running)| !running.lost);
+            let stops = running.map(|(name, _)| StopTask { name: name.clone(), at_once: false });
+            self.stops.extend(stops);
+        }
     }
 
     /// The time is nearly over: asks what still runs to stop. True, once, when it has to be killed.
     pub fn stop_in_time(&mut self, now: Instant) -> bool {
         let Some(limit) = self.limits.time else { return false };
-        if limit.stop_at <= now && !self.gauge.stopping {
-            self.gauge.stopping = true;
-            let running = self.running.iter().filter(|(_, running)| !running.lost);
-            let stops = running.map(|(name, _)| StopTask { name: name.clone(), at_once: false });
-            self.stops.extend(stops);
+        if limit.stop_at <= now {
+            self.stop_running();
         }
         limit.kill_at <= now && !self.running.is_empty() && !self.abandoned
     }
@@ -140,6 +161,12 @@ impl Pool {
             self.gauge.failing.clear();
         } else if self.limits.failures_in_a_row.is_some_and(|max| self.gauge.failing.len() < max) {
             self.gauge.failing.insert(outcome.name.clone());
+        }
+        if self.limits.halt.is_some() {
+            match outcome.result() {
+                Verdict::Done => self.gauge.failed.remove(&outcome.name),
+                _ => self.gauge.failed.insert(outcome.name.clone()),
+            };
         }
         if let Some(codes) = &self.limits.retry_on {
             outcome.r#final =

@@ -12,6 +12,7 @@ use signal_hook::consts::SIGTERM;
 
 use super::{Worker, WorkerError};
 use crate::guard::Guardian;
+use crate::halt::Halt;
 use crate::pool::{AT_ONCE, Asked, Reached};
 use crate::signal::die_of;
 use crate::talk::{count, thousands};
@@ -116,6 +117,13 @@ impl Worker {
                 Reached::Tasks(n) => {
                     format!("{} started", count(usize::try_from(n).unwrap_or(usize::MAX), "task"))
                 }
+                Reached::Halt(n, halt) => {
+                    self.exit = Exit::SomeFailed;
+                    let failed = format!("{} failed here", count(n, "task"));
+                    self.note = format!("{failed}; steals no more");
+                    self.heartbeat.hurry();
+                    format!("{failed} (--halt {halt}; dquery list --failed)")
+                }
                 Reached::Failures(n) => {
                     self.exit = Exit::Failing;
                     self.note = format!("{n} tasks in a row failed at once; steals no more");
@@ -127,7 +135,13 @@ impl Worker {
                     )
                 }
             };
-            self.say(&format!("{what}; finishes {running}, gives the rest back"));
+            let then = match reached {
+                Reached::Halt(_, Halt { now: true, .. }) => {
+                    format!("ends {running}, gives all back")
+                }
+                _ => format!("finishes {running}, gives the rest back"),
+            };
+            self.say(&format!("{what}; {then}"));
             self.ask(now);
         }
         if self.pool.stop_in_time(now) {
@@ -234,6 +248,7 @@ impl Worker {
             String::new()
         };
         let state = match exit {
+            Exit::SomeFailed if self.pool.is_draining() => "left",
             Exit::Stuck => "the rest waits for names that nobody added (dquery status)",
             Exit::SomeFailed => "all finished, not all done (dquery status)",
             Exit::Failing => {

@@ -5,6 +5,7 @@ mod command;
 mod crash;
 mod failure;
 mod guard;
+mod halt;
 mod job;
 mod limits;
 mod lost;

@@ -111,6 +111,40 @@ fn a_task_that_is_tried_again_and_again_counts_once() {
 }
 
 #[test]
+fn a_pool_halts_at_so_many_tasks_that_failed_here() {
+    let mut now = Instant::now();
+    let halt = |text: &str| Limits { halt: Some(text.parse().unwrap()), ..Limits::default() };
+    let mut pool = limited(2, halt("now,fail=2"));
+    runs(&mut pool, "a", failed("a", 1), 5_000, &mut now);
+    assert_eq!(pool.reach(now), None);
+    // It is tried again: another failure is of the same task, and its end makes it good.
+    for (attempt, outcome) in [(2, failed("a", 1)), (3, done("a", 3))] {
+        asks(&mut pool, now);
+        completed(&mut pool, Stolen::default());
+        pool.stolen(Stolen { leases: vec![lease("a", attempt)], ..Stolen::default() });
+        pool.next_start(now).expect("a task");
+        pool.ended("a", outcome, now);
+        assert_eq!(pool.reach(now), None);
+    }
+    runs(&mut pool, "b", failed("b", 1), 1, &mut now);
+    assert_eq!(pool.reach(now), None);
+    pool.stolen(leases(&["c", "d", "e"]));
+    assert_eq!(starts(&mut pool), ["c 1", "d 1"]);
+    pool.ended("c", failed("c", 1), now);
+    assert_eq!(pool.reach(now), Some(Reached::Halt(2, "now,fail=2".parse().unwrap())));
+    assert_eq!(pool.take_stops(), [StopTask { name: "d".into(), at_once: false }]);
+    assert_eq!(starts(&mut pool), [""; 0]);
+    assert!(asks(&mut pool, now).contains(&"release e".to_owned()));
+
+    let mut pool = limited(2, halt("soon,fail=1"));
+    pool.stolen(leases(&["a", "b"]));
+    assert_eq!(starts(&mut pool), ["a 1", "b 1"]);
+    pool.ended("a", failed("a", 1), now);
+    assert!(matches!(pool.reach(now), Some(Reached::Halt(1, _))));
+    assert_eq!((pool.take_stops(), pool.reach(now)), (vec![], None));
+}
+
+#[test]
 fn nothing_is_begun_that_would_not_end_in_time() {
     let start = Instant::now();
     let hour = Duration::from_secs(3600);
