@@ -62,6 +62,7 @@ pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
         stdin_bytes: row.stdin_bytes,
         id: row.id,
         held: row.held,
+        left_behind: row.left_behind,
     }
 }
 
@@ -79,6 +80,7 @@ pub fn attempt(row: AttemptRow) -> wire::AttemptInfo {
         host: row.host,
         output_file: row.output_file,
         key: row.key,
+        left_behind: row.left_behind,
     }
 }
 

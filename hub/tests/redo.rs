@@ -116,7 +116,7 @@ fn a_log_that_version_3_left_is_folded_into_its_file() {
     let db = dhub_checksum::open(&place.file, Default::default(), None).expect("a database");
     db.execute_batch(
         "DROP VIEW task_list; DROP VIEW dependencies; DROP TABLE requests; ALTER TABLE tasks DROP COLUMN held;
-         ALTER TABLE tasks DROP COLUMN sum;
+         ALTER TABLE tasks DROP COLUMN sum; ALTER TABLE attempts DROP COLUMN left_behind;
          DROP INDEX workers_key; ALTER TABLE workers DROP COLUMN key;
          CREATE UNIQUE INDEX workers_key ON workers (coalesce(client, name));
          PRAGMA user_version = 3",
@@ -319,6 +319,7 @@ fn the_format_of_a_record_is_known() {
         reason: Some("why".into()),
         output: Some([1, 2].into()),
         output_file: Some("o".into()),
+        left_behind: 0,
     };
     let changes = vec![
         Change::Missing { id: 1, name: "x".into() },
@@ -342,6 +343,7 @@ fn the_format_of_a_record_is_known() {
             reply: Some([11, 12].into()),
         },
         Change::Untold { number: 300 },
+        Change::LeftBehind { task: 2, attempt: 1, count: 3 },
     ];
     store.commit(changes, &Counts::default()).expect("a commit");
     drop(store);

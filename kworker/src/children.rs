@@ -56,22 +56,46 @@ impl Children {
     }
 }
 
+/// What of a group has not ended.
+pub fn of_group(group: Pid) -> Vec<Pid> {
+    let group = group.as_raw_nonzero().get();
+    all(|it| it.group == group && !matches!(it.state, 'Z' | 'X'))
+}
+
 /// Every process whose parent is this one.
 fn searched() -> Vec<Pid> {
     let me = rustix::process::getpid().as_raw_pid();
+    all(|it| it.parent == me)
+}
+
+/// Each process of this machine of which that is so.
+fn all(is_meant: impl Fn(&Stat) -> bool) -> Vec<Pid> {
     let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
     all.flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<RawPid>().ok())
-        .filter(|&pid| parent(pid) == Some(me))
+        .filter(|&pid| Stat::of(pid).is_some_and(|stat| is_meant(&stat)))
         .filter_map(Pid::from_raw)
         .collect()
 }
 
-fn parent(pid: RawPid) -> Option<RawPid> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name may have anything in it, parentheses too.
-    let (_, after_name) = stat.rsplit_once(") ")?;
-    after_name.split(' ').nth(1)?.parse().ok()
+struct Stat {
+    state: char,
+    parent: RawPid,
+    group: RawPid,
+}
+
+impl Stat {
+    fn of(pid: RawPid) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name may have anything in it, parentheses too.
+        let (_, after_name) = stat.rsplit_once(") ")?;
+        let mut words = after_name.split(' ');
+        Some(Self {
+            state: words.next()?.chars().next()?,
+            parent: words.next()?.parse().ok()?,
+            group: words.next()?.parse().ok()?,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -89,8 +113,11 @@ mod tests {
         assert!(list.is_some(), "no list on this kernel");
         assert!(Children { list }.pids().contains(&pid));
         assert!(Children { list: None }.pids().contains(&pid));
+        let group = rustix::process::getpgrp();
+        assert!(of_group(group).contains(&pid));
         child.kill().unwrap();
         child.wait().unwrap();
+        assert!(!of_group(group).contains(&pid));
         assert!(!Children { list: None }.pids().contains(&pid));
     }
 }

@@ -21,6 +21,7 @@ use std::{env, ffi::CStr};
 use dhub_proto::signal::is_ignored;
 use dhub_proto::{finish_saying, say, say_in_background};
 use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::Errno;
 use rustix::process::{
     Pid, RawPid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, kill_process, setrlimit, wait,
 };
@@ -139,17 +140,25 @@ fn watch(pool: Pid, signals: &mut Signals) -> WaitStatus {
 /// Kills what was inherited, until nothing is left: each that dies may leave others. Returns how many.
 fn bury(children: &Children, before: &BTreeSet<RawPid>) -> usize {
     let until = Instant::now() + BURIAL;
-    let mut killed = BTreeSet::new();
+    let (mut killed, mut beyond) = (BTreeSet::new(), BTreeSet::new());
     loop {
         while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
         let mut left = children.pids();
-        left.retain(|&pid| !before.contains(&raw(pid)));
+        left.retain(|&pid| !before.contains(&raw(pid)) && !beyond.contains(&raw(pid)));
         if left.is_empty() || until < Instant::now() {
             return killed.len();
         }
         for pid in left {
-            let _ = kill_process(pid, Signal::KILL);
-            killed.insert(raw(pid));
+            // It has changed its user, and no patience helps.
+            if kill_process(pid, Signal::KILL) == Err(Errno::PERM) {
+                let pid = raw(pid);
+                say(format_args!(
+                    "kworker: process {pid} of another user goes on: it cannot be ended from here"
+                ));
+                beyond.insert(pid);
+            } else {
+                killed.insert(raw(pid));
+            }
         }
         sleep(LOOK_AGAIN);
     }

@@ -16,7 +16,7 @@ mod slots;
 mod stop;
 mod tail;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -37,6 +37,8 @@ use slots::Slots;
 pub use stop::GRACE;
 use stop::{Stop, Why, signal};
 
+/// Said of a task that cannot be ended.
+const LET_GO: &str = ", and goes on: it has changed its user";
 /// Pipes that are read in one go.
 const READABLE_MAX: usize = 256;
 
@@ -52,6 +54,10 @@ struct Process {
     /// The first process has ended, others are still given time.
     status: Option<WaitStatus>,
     timer: Option<Instant>,
+    /// Others that it left behind, and that had to be ended.
+    left_behind: HashSet<Pid>,
+    /// Something of it goes on, and cannot be ended.
+    is_let_go: bool,
 }
 
 /// A task whose processes are gone; without an outcome if that interests nobody.
@@ -143,6 +149,8 @@ impl Processes {
             stop: None,
             status: None,
             timer: None,
+            left_behind: HashSet::new(),
+            is_let_go: false,
         };
         self.alive.insert(pid, process);
         if let Some(limit) = time_limit {
@@ -323,13 +331,22 @@ impl Process {
         let reason = match why {
             Some(Why::Unwanted) => return Ended { name, outcome: None },
             Some(Why::TimeLimit(limit)) => {
-                format!("timed out after {}", humantime::format_duration(limit))
+                let goes_on = if self.is_let_go { LET_GO } else { "" };
+                format!("timed out after {}{goes_on}", humantime::format_duration(limit))
             }
             // The exit code says it.
             None | Some(Why::Left) => String::new(),
         };
         let done = exit_code == 0 && reason.is_empty();
         let result = if done { Verdict::Done } else { Verdict::Failed };
+        let left_behind = u32::try_from(self.left_behind.len()).unwrap_or(u32::MAX);
+        if left_behind > 0 {
+            tracing::info!(
+                name,
+                left_behind,
+                "ended, and with it what it had left in the background; is there an & too many, or a wait too few?"
+            );
+        }
         let (output, output_file) = self.sink.end(buffer);
         let outcome = Outcome {
             name: self.attempt.name,
@@ -339,6 +356,7 @@ impl Process {
             reason,
             output,
             output_file,
+            left_behind,
             ..Outcome::default()
         };
         Ended { name, outcome: Some(outcome) }

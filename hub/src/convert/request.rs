@@ -297,6 +297,7 @@ fn outcome(outcome: wire::Outcome) -> Checked<Outcome> {
             output_file: Some(outcome.output_file)
                 .filter(|file| (1..=DIR_BYTES_MAX).contains(&file.len()))
                 .map(Name::from),
+            left_behind: outcome.left_behind,
         },
     })
 }

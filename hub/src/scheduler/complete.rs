@@ -158,7 +158,11 @@ impl Scheduler {
                 Ended::Reclaimed | Ended::Cancelled => {}
             }
         }
+        let count = report.left_behind;
         self.changes.push(Change::Ended { task: id, attempt, worker, how, report });
+        if count > 0 {
+            self.changes.push(Change::LeftBehind { task: id, attempt, count });
+        }
     }
 
     /// Adds dependencies to a waiting or ready task; a running one keeps running.

@@ -178,6 +178,9 @@ pub struct Report {
     pub output: Option<Box<[u8]>>,
     /// The file that has all of it, on the worker's machine.
     pub output_file: Option<Name>,
+    /// Processes that it had left in the background, and that were ended with it: a change of its own.
+    #[serde(skip)]
+    pub left_behind: u32,
 }
 
 /// A finished task as the store has it, for the skipped ones with the failed task to blame.

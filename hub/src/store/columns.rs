@@ -170,6 +170,7 @@ pub const ATTEMPTS: Table = Table {
         ("reason", TextOrNull),
         ("output", BytesOrNull),
         ("output_file", TextOrNull),
+        ("left_behind", COUNT),
     ],
     what: "attempts at the tasks",
 };

@@ -81,5 +81,6 @@ pub fn can_be_left(change: &Change) -> bool {
             | Change::Reopened { .. }
             | Change::Blamed { .. }
             | Change::Adjusted { .. }
+            | Change::LeftBehind { .. }
     )
 }

@@ -236,6 +236,12 @@ impl<'a, 'db> Rows<'a, 'db> {
                     params![*task as i64, *blame as i64],
                 )?;
             }
+            Change::LeftBehind { task, attempt, count } => {
+                self.change(
+                    "UPDATE attempts SET left_behind = ?3 WHERE task = ?1 AND attempt = ?2",
+                    params![*task as i64, attempt, count],
+                )?;
+            }
             Change::Told { number, .. } => {
                 self.told.insert(*number, change);
             }

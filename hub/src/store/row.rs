@@ -32,6 +32,7 @@ pub struct TaskRow {
     pub env: String,
     pub stdin_bytes: u64,
     pub held: bool,
+    pub left_behind: u32,
 }
 
 impl TaskRow {
@@ -56,6 +57,7 @@ pub struct AttemptRow {
     pub output: Vec<u8>,
     pub host: String,
     pub output_file: String,
+    pub left_behind: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -70,7 +72,7 @@ pub(super) const TASK_LARGE: &str = "t.command, t.dir, t.env";
 pub(super) const TASK_BRIEF: &str = "NULL, NULL, NULL";
 pub(super) const TASK_ROW: &str = "t.id, t.name, t.state, t.priority, t.retries, coalesce(l.attempt, t.attempt),
         t.failures, t.reclaims, w.name, coalesce(?1 - l.started_ms, a.run_ms), a.exit_code, a.reason,
-        t.time_limit_ms, t.created_ms, a.started_ms + a.run_ms, t.blame, octet_length(t.stdin), t.held
+        t.time_limit_ms, t.created_ms, a.started_ms + a.run_ms, t.blame, octet_length(t.stdin), t.held, coalesce(a.left_behind, 0)
     FROM tasks t
         LEFT JOIN leases l ON l.task = t.id
         LEFT JOIN attempts a ON a.task = t.id
@@ -115,13 +117,14 @@ pub(super) fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         blame: row.get::<_, Option<i64>>(18)?.map(|id| id as TaskId),
         stdin_bytes: ms(19)?,
         held: row.get(20)?,
+        left_behind: row.get(21)?,
     })
 }
 
 /// After its output, or NULL without that.
 pub(super) const ATTEMPT_ROW: &str =
     "a.attempt, w.name, a.started_ms, a.run_ms, a.outcome, a.exit_code, a.reason,
-        w.host, a.output_file, coalesce(w.key, '?')
+        w.host, a.output_file, coalesce(w.key, '?'), a.left_behind
     FROM attempts a LEFT JOIN workers w ON w.id = a.worker";
 
 pub(super) fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {
@@ -144,5 +147,6 @@ pub(super) fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {
         host: text(8)?,
         output_file: text(9)?,
         key: keyname::shown(&text(10)?).into(),
+        left_behind: row.get(11)?,
     })
 }

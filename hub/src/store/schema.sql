@@ -1,4 +1,4 @@
--- Version 6. Readable with the sqlite3 shell, of a stopped hub's file or of a backup.
+-- Version 7. Readable with the sqlite3 shell, of a stopped hub's file or of a backup.
 --
 -- States: 1 missing, 2 open, 5 done, 6 failed, 7 skipped, 8 cancelled. An open task runs if it has
 -- a lease, waits if something that it needs is not done, and is ready otherwise; these follow from
@@ -61,6 +61,7 @@ CREATE TABLE attempts (
     reason     TEXT,
     output     BLOB,                           -- the end of it
     output_file TEXT,                          -- all of it, on the worker's machine
+    left_behind INTEGER NOT NULL DEFAULT 0,    -- processes that were ended with it
     PRIMARY KEY (task, attempt)
 ) WITHOUT ROWID;
 

@@ -7,7 +7,7 @@ use super::{Store, StoreError};
 
 /// "dhub" in ASCII: marks the file as ours.
 pub const APPLICATION_ID: i64 = 0x6468_7562;
-pub const VERSION: i64 = 6;
+pub const VERSION: i64 = 7;
 const TABLES: &str = include_str!("schema.sql");
 const VIEWS: &str = include_str!("views.sql");
 
@@ -97,6 +97,9 @@ pub fn migrate(db: &Connection) -> rusqlite::Result<()> {
                 reply  BLOB
             );",
         )?;
+    }
+    if found < 7 {
+        db.execute_batch("ALTER TABLE attempts ADD COLUMN left_behind INTEGER NOT NULL DEFAULT 0")?;
     }
     if found < VERSION {
         db.execute_batch(VIEWS)?;

@@ -297,6 +297,7 @@ impl<'a> Load<'a> {
                 reason,
                 output,
                 output_file: Some("/scratch/out".into()),
+                left_behind: 0,
             };
             Outcome { report, ..outcome(&name, attempt, verdict) }
         });

@@ -42,6 +42,7 @@ fn ended(task: TaskId, attempt: u32, how: Ended) -> Change {
         reason: Some("why".into()),
         output: Some(b"the \xff end"[..].into()),
         output_file: Some("/scratch/out".into()),
+        left_behind: 0,
     };
     Change::Ended { task, attempt, worker: 1, how, report }
 }

@@ -3,9 +3,14 @@
 use std::time::{Duration, Instant};
 
 use dhub_proto::say;
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitOptions, kill_process_group, test_kill_process, test_kill_process_group,
+    waitpid,
+};
 
 use super::{Processes, orphan};
+use crate::children::of_group;
 use crate::talk::shown;
 
 /// Between SIGTERM and SIGKILL.
@@ -51,7 +56,8 @@ impl Processes {
     /// The first process has ended; nothing of the task may go on.
     pub(super) fn settle(&mut self, pid: Pid, now: Instant) {
         let Some(process) = self.alive.get_mut(&pid) else { return };
-        let is_empty = test_kill_process_group(pid).is_err()
+        // Of another error it is known that somebody is there.
+        let is_empty = test_kill_process_group(pid) == Err(Errno::SRCH)
             && (self.orphans.is_empty() || self.orphans.of(pid).next().is_none());
         if is_empty {
             self.finish(pid);
@@ -73,6 +79,10 @@ impl Processes {
             self.finish(pid);
             return;
         }
+        if stop.kill_at <= now && self.is_beyond_reach(pid) {
+            self.let_go(pid);
+            return;
+        }
         self.lingering.insert(pid.as_raw_nonzero().get());
         self.pursue(pid, now);
     }
@@ -84,16 +94,27 @@ impl Processes {
         if stop.kill_at <= now {
             signal(pid, Signal::KILL);
             self.orphans.of(pid).for_each(|orphan| orphan::signal(orphan, Signal::KILL));
+            if process.status.is_none() && test_kill_process(pid) == Err(Errno::PERM) {
+                self.give_up(pid, now);
+                return;
+            }
         } else if stop.term_at <= now {
             // Who is stopped cannot hear it.
             const ASK: [Signal; 2] = [Signal::TERM, Signal::CONT];
+            let is_left = matches!(stop.why, Why::Left);
             if !stop.asked.contains(&pid) {
                 stop.asked.push(pid);
+                if is_left {
+                    process.left_behind.extend(of_group(pid));
+                }
                 ASK.into_iter().for_each(|ask| signal(pid, ask));
             }
             for orphan in self.orphans.of(pid) {
                 if !stop.asked.contains(&orphan) {
                     stop.asked.push(orphan);
+                    if is_left {
+                        process.left_behind.insert(orphan);
+                    }
                     ASK.into_iter().for_each(|ask| orphan::signal(orphan, ask));
                 }
             }
@@ -103,6 +124,41 @@ impl Processes {
         let at = [due, again].into_iter().flatten().min();
         // A first process that does not die of SIGKILL hangs in the kernel; it tells when it has.
         self.set_timer(pid, at);
+    }
+
+    /// What is left of a task belongs to another user by now, whom no signal from here reaches.
+    fn is_beyond_reach(&self, pid: Pid) -> bool {
+        test_kill_process_group(pid).is_err()
+            && self.orphans.of(pid).all(|orphan| test_kill_process(orphan) == Err(Errno::PERM))
+    }
+
+    /// The first process does not die: it belongs to another user by now.
+    fn give_up(&mut self, pid: Pid, now: Instant) {
+        match (waitpid(Some(pid), WaitOptions::NOHANG), self.alive.get_mut(&pid)) {
+            // It has ended in this moment.
+            (Ok(Some((_, status))), Some(process)) => {
+                process.status = Some(status);
+                self.settle(pid, now);
+            }
+            _ => self.let_go(pid),
+        }
+    }
+
+    /// Reports a task although something of it goes on, and says so: nothing here will ever end it.
+    fn let_go(&mut self, pid: Pid) {
+        let mut left: Vec<Pid> = of_group(pid).into_iter().chain(self.orphans.of(pid)).collect();
+        left.sort_unstable_by_key(|pid| pid.as_raw_nonzero());
+        left.dedup();
+        let Some(process) = self.alive.get_mut(&pid) else { return };
+        process.left_behind.retain(|pid| !left.contains(pid));
+        let left: Vec<_> = left.iter().map(|pid| pid.as_raw_nonzero().to_string()).collect();
+        say(format_args!(
+            "kworker: {} is reported, but goes on: it has changed its user, so that it cannot be ended from here: process {}",
+            shown(&process.attempt.name),
+            left.join(", ")
+        ));
+        process.is_let_go = true;
+        self.finish(pid);
     }
 
     pub(super) fn stop_task(&mut self, pid: Pid, why: Why, now: Instant) {

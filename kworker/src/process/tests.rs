@@ -123,7 +123,7 @@ fn what_a_task_leaves_behind_is_gone_when_it_ends() {
     let _alone = alone();
     for script in [LEFT, "trap '' TERM; echo before; sleep 60 & echo $!"] {
         let outcome = outcome(script, None);
-        assert_eq!(outcome.result(), Verdict::Done);
+        assert_eq!((outcome.result(), outcome.left_behind), (Verdict::Done, 1));
         let text = String::from_utf8(outcome.output).unwrap();
         let (first, pid) = text.trim().split_once('\n').unwrap();
         assert_eq!(first, "before");
@@ -135,7 +135,7 @@ fn what_a_task_leaves_behind_is_gone_when_it_ends() {
 fn what_is_about_to_end_may() {
     let _alone = alone();
     let outcome = outcome("(trap 'echo asked' TERM; sleep 0.2; echo after) & echo before", None);
-    assert_eq!(outcome.output, b"before\nafter\n");
+    assert_eq!((outcome.output, outcome.left_behind), (b"before\nafter\n".to_vec(), 0));
 }
 
 #[test]

@@ -45,6 +45,7 @@ pub fn task(task: &TaskInfo) -> Value {
         "env": task.env,
         "stdin_bytes": task.stdin_bytes,
         "held": task.held,
+        "left_behind": task.left_behind,
         "id": task.id,
     })
 }
@@ -80,6 +81,7 @@ fn attempt_info(attempt: &AttemptInfo) -> Value {
         "host": attempt.host,
         "output_file": attempt.output_file,
         "key": attempt.key,
+        "left_behind": attempt.left_behind,
     })
 }
 

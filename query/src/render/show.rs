@@ -175,11 +175,18 @@ fn attempts(text: &mut String, attempts: &[AttemptInfo], zone: &TimeZone, room: 
 
 /// exit 143: timed out after 10m
 fn ending(attempt: &AttemptInfo) -> String {
-    match (attempt.exit_code, attempt.reason.as_str()) {
+    let end = match (attempt.exit_code, attempt.reason.as_str()) {
         (0, reason) => plain(reason).into_owned(),
         (code, "") => format!("exit {code}"),
         (code, reason) => format!("exit {code}: {}", plain(reason)),
-    }
+    };
+    let left = match attempt.left_behind {
+        0 => String::new(),
+        1 => "1 process that it left behind was ended".to_owned(),
+        count => format!("{} processes that it left behind were ended", number(count.into())),
+    };
+    let parts = [end, left].into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("; ")
 }
 
 /// The name of a kworker begins with that of its machine. With whose key, if not with the owner's.
@@ -244,6 +251,7 @@ mod tests {
                 output: b"reading\nno such file\n".to_vec(),
                 host: "rack 3".into(),
                 output_file: "/scratch/merge-12.1.out".into(),
+                left_behind: 0,
                 key: "lab".into(),
             }],
         };
@@ -280,6 +288,11 @@ merge-12   waiting   priority 0   retries 2
         assert_eq!(of(0, "its worker went silent"), "its worker went silent");
         assert_eq!(of(3, ""), "exit 3");
         assert_eq!(of(143, "timed out after 10m"), "exit 143: timed out after 10m");
+        let left = |exit_code, left_behind| {
+            ending(&AttemptInfo { exit_code, left_behind, ..AttemptInfo::default() })
+        };
+        assert_eq!(left(0, 1), "1 process that it left behind was ended");
+        assert_eq!(left(1, 2), "exit 1; 2 processes that it left behind were ended");
     }
 
     #[test]

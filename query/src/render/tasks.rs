@@ -45,6 +45,8 @@ pub enum Key {
     Stdin,
     /// Whether it is kept from being given out
     Held,
+    /// Processes that the last attempt left in the background, and that were ended with it
+    Left,
     /// Its place in the order in which they were added
     Id,
 }
@@ -76,6 +78,7 @@ impl Key {
             Key::Env => Column::new("ENV", Fit::End),
             Key::Stdin => Column::new("STDIN", Fit::Whole),
             Key::Held => Column::new("HELD", Fit::Whole),
+            Key::Left => Column::new("LEFT", Fit::Whole),
             Key::Id => Column::new("ID", Fit::Whole),
         }
     }
@@ -104,6 +107,7 @@ impl Key {
             Key::Stdin => right(number(task.stdin_bytes)),
             Key::Id => right(task.id),
             Key::Held => Cell::new(if task.held { "held" } else { "" }),
+            Key::Left => some(task.left_behind > 0, || number(task.left_behind.into())),
         }
     }
 
@@ -130,6 +134,7 @@ impl Key {
             Key::Env => a.env.cmp(&b.env),
             Key::Stdin => a.stdin_bytes.cmp(&b.stdin_bytes),
             Key::Held => a.held.cmp(&b.held),
+            Key::Left => a.left_behind.cmp(&b.left_behind),
             Key::Id => a.id.cmp(&b.id),
         }
     }

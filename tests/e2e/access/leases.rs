@@ -150,7 +150,8 @@ fn change_file(hub: &Guarded, sql: &str) {
 
 /// Before version 5 a file did not say whose workers are.
 const TO_VERSION_4: &str = "DROP VIEW task_list; DROP VIEW dependencies;
-    ALTER TABLE tasks DROP COLUMN sum; DROP TABLE requests;
+    ALTER TABLE tasks DROP COLUMN sum; ALTER TABLE attempts DROP COLUMN left_behind;
+    DROP TABLE requests;
     DROP INDEX workers_key; ALTER TABLE workers DROP COLUMN key;
     CREATE UNIQUE INDEX workers_key ON workers (coalesce(client, name));
     PRAGMA user_version = 4";

@@ -131,7 +131,7 @@ fn a_file_of_version_2_is_sound() {
 
 #[test]
 fn a_file_is_brought_to_this_version_when_a_hub_runs_on_it_and_not_by_a_look() {
-    for old in 1..=5 {
+    for old in 1..=6 {
         let mut hub = Hub::on(&file(old), &[]);
         let added = Task { stdin: b"in".to_vec(), ..e2e::task("new", &[]) };
         hub.native().create(&[added]);
@@ -147,10 +147,10 @@ fn a_file_is_brought_to_this_version_when_a_hub_runs_on_it_and_not_by_a_look() {
             let db = rusqlite::Connection::open(hub.path(name)).expect("a database");
             db.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version")
         };
-        assert_eq!((version("run.db"), version("copy.db")), (6, old.into()));
+        assert_eq!((version("run.db"), version("copy.db")), (7, old.into()));
         // Bytes of each page that are left to its checksum.
         let left = |name: &str| std::fs::read(hub.path(name)).expect("the file")[20];
-        assert_eq!((left("run.db"), left("copy.db")), (8, 0));
+        assert_eq!((left("run.db"), left("copy.db")), (8, if old < 6 { 0 } else { 8 }));
     }
 }
 
@@ -193,6 +193,16 @@ fn a_file_of_version_6_is_sound() {
 #[test]
 fn a_file_of_version_6_has_all_that_was_put_into_it() {
     has_all_that_was_put_into_it(6);
+}
+
+#[test]
+fn a_file_of_version_7_is_sound() {
+    is_sound(7);
+}
+
+#[test]
+fn a_file_of_version_7_has_all_that_was_put_into_it() {
+    has_all_that_was_put_into_it(7);
 }
 
 #[test]

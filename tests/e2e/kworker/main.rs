@@ -7,6 +7,7 @@ mod failure;
 mod guard;
 mod halt;
 mod job;
+mod left;
 mod limits;
 mod lost;
 mod output;

@@ -106,4 +106,10 @@ pub enum Change {
     Untold {
         number: u64,
     },
+    /// Processes that an attempt that ended had left in the background, and that were ended with it.
+    LeftBehind {
+        task: TaskId,
+        attempt: u32,
+        count: u32,
+    },
 }

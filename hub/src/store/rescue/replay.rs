@@ -104,6 +104,7 @@ fn about(change: &Change) -> Option<TaskId> {
         | Change::Finished { task, .. }
         | Change::Reopened { task }
         | Change::Blamed { task, .. }
+        | Change::LeftBehind { task, .. }
         | Change::Adjusted { task, .. } => *task,
     })
 }
@@ -214,5 +215,6 @@ fn what(change: &Change) -> &'static str {
         Change::Reopened { .. } => "the retry",
         Change::Blamed { .. } => "the reason to be skipped",
         Change::Adjusted { .. } => "a hold or priority",
+        Change::LeftBehind { .. } => "what an attempt left behind",
     }
 }

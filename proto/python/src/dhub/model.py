@@ -291,6 +291,8 @@ class AttemptInfo(NamedTuple):
     """The file that has all of its output, on `host`. Empty: there is none."""
     key: str = ""
     """The name of the key that it was handed in with. Empty: one with all roles, or the hub wants none."""
+    left_behind: int = 0
+    """Processes that it left in the background, and that were ended with it."""
 
     @classmethod
     def of(cls, it: wire.AttemptInfo) -> AttemptInfo:
@@ -306,6 +308,7 @@ class AttemptInfo(NamedTuple):
             it.output,
             it.output_file,
             it.key,
+            it.left_behind,
         )
 
 

@@ -342,7 +342,7 @@ class Lease(_message.Message):
     def __init__(self, name: _Optional[str] = ..., attempt: _Optional[int] = ..., command: _Optional[str] = ..., time_limit_ms: _Optional[int] = ..., term_ms: _Optional[int] = ..., dir: _Optional[str] = ..., env: _Optional[_Iterable[str]] = ..., stdin: _Optional[bytes] = ...) -> None: ...
 
 class Outcome(_message.Message):
-    __slots__ = ("name", "attempt", "result", "exit_code", "reason", "output", "final", "output_file")
+    __slots__ = ("name", "attempt", "result", "exit_code", "reason", "output", "final", "output_file", "left_behind")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
@@ -351,6 +351,7 @@ class Outcome(_message.Message):
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     FINAL_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FILE_FIELD_NUMBER: _ClassVar[int]
+    LEFT_BEHIND_FIELD_NUMBER: _ClassVar[int]
     name: str
     attempt: int
     result: Result
@@ -359,7 +360,8 @@ class Outcome(_message.Message):
     output: bytes
     final: bool
     output_file: str
-    def __init__(self, name: _Optional[str] = ..., attempt: _Optional[int] = ..., result: _Optional[_Union[Result, str]] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., output: _Optional[bytes] = ..., final: bool = ..., output_file: _Optional[str] = ...) -> None: ...
+    left_behind: int
+    def __init__(self, name: _Optional[str] = ..., attempt: _Optional[int] = ..., result: _Optional[_Union[Result, str]] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., output: _Optional[bytes] = ..., final: bool = ..., output_file: _Optional[str] = ..., left_behind: _Optional[int] = ...) -> None: ...
 
 class Complete(_message.Message):
     __slots__ = ("worker", "outcomes", "want", "client", "number", "lease_ms")
@@ -690,7 +692,7 @@ class WorkerInfo(_message.Message):
     def __init__(self, name: _Optional[str] = ..., id: _Optional[bytes] = ..., leases: _Optional[int] = ..., started: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., last_seen_ago_ms: _Optional[int] = ..., lost: bool = ..., sample: _Optional[_Union[Sample, _Mapping]] = ..., note: _Optional[str] = ..., host: _Optional[str] = ..., order: _Optional[_Union[Order, str]] = ..., output_files: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
 
 class TaskInfo(_message.Message):
-    __slots__ = ("name", "state", "priority", "retries", "attempt", "failures", "reclaims", "worker", "run_ms", "exit_code", "reason", "command", "time_limit_ms", "created_unix_ms", "ended_unix_ms", "dir", "env", "stdin_bytes", "retry_in_ms", "held", "id")
+    __slots__ = ("name", "state", "priority", "retries", "attempt", "failures", "reclaims", "worker", "run_ms", "exit_code", "reason", "command", "time_limit_ms", "created_unix_ms", "ended_unix_ms", "dir", "env", "stdin_bytes", "retry_in_ms", "held", "id", "left_behind")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
@@ -712,6 +714,7 @@ class TaskInfo(_message.Message):
     RETRY_IN_MS_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
+    LEFT_BEHIND_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: State
     priority: int
@@ -733,7 +736,8 @@ class TaskInfo(_message.Message):
     retry_in_ms: int
     held: bool
     id: int
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., priority: _Optional[int] = ..., retries: _Optional[int] = ..., attempt: _Optional[int] = ..., failures: _Optional[int] = ..., reclaims: _Optional[int] = ..., worker: _Optional[str] = ..., run_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., command: _Optional[str] = ..., time_limit_ms: _Optional[int] = ..., created_unix_ms: _Optional[int] = ..., ended_unix_ms: _Optional[int] = ..., dir: _Optional[str] = ..., env: _Optional[_Iterable[str]] = ..., stdin_bytes: _Optional[int] = ..., retry_in_ms: _Optional[int] = ..., held: bool = ..., id: _Optional[int] = ...) -> None: ...
+    left_behind: int
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., priority: _Optional[int] = ..., retries: _Optional[int] = ..., attempt: _Optional[int] = ..., failures: _Optional[int] = ..., reclaims: _Optional[int] = ..., worker: _Optional[str] = ..., run_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., command: _Optional[str] = ..., time_limit_ms: _Optional[int] = ..., created_unix_ms: _Optional[int] = ..., ended_unix_ms: _Optional[int] = ..., dir: _Optional[str] = ..., env: _Optional[_Iterable[str]] = ..., stdin_bytes: _Optional[int] = ..., retry_in_ms: _Optional[int] = ..., held: bool = ..., id: _Optional[int] = ..., left_behind: _Optional[int] = ...) -> None: ...
 
 class List(_message.Message):
     __slots__ = ("selection", "limit", "after", "before")
@@ -814,7 +818,7 @@ class Shown(_message.Message):
     def __init__(self, task: _Optional[_Union[TaskInfo, _Mapping]] = ..., needs: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., needed_by: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptInfo, _Mapping]]] = ...) -> None: ...
 
 class AttemptInfo(_message.Message):
-    __slots__ = ("attempt", "worker", "started_unix_ms", "ended_unix_ms", "outcome", "exit_code", "reason", "output", "host", "output_file", "key")
+    __slots__ = ("attempt", "worker", "started_unix_ms", "ended_unix_ms", "outcome", "exit_code", "reason", "output", "host", "output_file", "key", "left_behind")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     STARTED_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
@@ -826,6 +830,7 @@ class AttemptInfo(_message.Message):
     HOST_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FILE_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
+    LEFT_BEHIND_FIELD_NUMBER: _ClassVar[int]
     attempt: int
     worker: str
     started_unix_ms: int
@@ -837,7 +842,8 @@ class AttemptInfo(_message.Message):
     host: str
     output_file: str
     key: str
-    def __init__(self, attempt: _Optional[int] = ..., worker: _Optional[str] = ..., started_unix_ms: _Optional[int] = ..., ended_unix_ms: _Optional[int] = ..., outcome: _Optional[str] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., output: _Optional[bytes] = ..., host: _Optional[str] = ..., output_file: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
+    left_behind: int
+    def __init__(self, attempt: _Optional[int] = ..., worker: _Optional[str] = ..., started_unix_ms: _Optional[int] = ..., ended_unix_ms: _Optional[int] = ..., outcome: _Optional[str] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., output: _Optional[bytes] = ..., host: _Optional[str] = ..., output_file: _Optional[str] = ..., key: _Optional[str] = ..., left_behind: _Optional[int] = ...) -> None: ...
 
 class Wait(_message.Message):
     __slots__ = ("wait_ms", "names", "output")
