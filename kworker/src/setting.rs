@@ -38,6 +38,11 @@ impl Where {
                 let place =
                     place.map_err(|_| io::Error::other("the current directory is not UTF-8"))?;
                 let template = output::template(&place);
+                if let Some(word) = output::unknown(&template) {
+                    let known = output::PLACEHOLDERS.join(", ");
+                    let what = format!("{word} is no placeholder; they are {known}");
+                    return Err(io::Error::other(what));
+                }
                 let below = Path::new(&template).strip_prefix(output::fixed(&template));
                 if below.is_ok_and(|below| below.components().any(|it| it == Component::ParentDir))
                 {
@@ -253,6 +258,9 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         let expected = format!("{}/out/{{name}}.{{attempt}}.out", here.display());
         assert_eq!(Where::parse("out/").unwrap().template(), expected);
+        let error = Where::parse("out/{index}.txt").unwrap_err().to_string();
+        let known = "{index} is no placeholder; they are {name}, {attempt}, {worker}, {host}";
+        assert_eq!(error, known);
     }
 
     #[test]

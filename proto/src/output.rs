@@ -4,6 +4,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+/// What is replaced.
+pub const PLACEHOLDERS: [&str; 4] = ["{name}", "{attempt}", "{worker}", "{host}"];
 /// What a file is called where only a directory is given.
 const IN_DIRECTORY: &str = "{name}.{attempt}.out";
 /// What a file system takes as the name of one file.
@@ -21,6 +23,16 @@ pub fn template(place: &str) -> String {
     }
 }
 
+/// What no placeholder is, as `{index}`: it would be in the name of each task's file as it stands.
+pub fn unknown(template: &str) -> Option<&str> {
+    let mut words = template.match_indices('{').filter_map(|(at, _)| {
+        let end = template[at..].find('}')?;
+        let is_word = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == '_');
+        Some(&template[at..=at + end]).filter(|it| is_word(&it[1..it.len() - 1]))
+    });
+    words.find(|word| !PLACEHOLDERS.contains(word))
+}
+
 /// The directory that the template names, before anything in it depends on a task.
 pub fn fixed(template: &str) -> &Path {
     let end = template.find('{').unwrap_or(template.len());
@@ -32,12 +44,7 @@ pub fn fixed(template: &str) -> &Path {
 /// replaced, once; other braces stay. A value never leads to another directory: what would is percent-encoded.
 pub fn path(template: &str, name: &str, attempt: u32, worker: &str, host: &str) -> PathBuf {
     let template = self::template(template);
-    let values = [
-        ("{name}", encode(name)),
-        ("{attempt}", attempt.to_string()),
-        ("{worker}", encode(worker)),
-        ("{host}", encode(host)),
-    ];
+    let values = [encode(name), attempt.to_string(), encode(worker), encode(host)];
     let parts: Vec<String> =
         template.split('/').map(|part| shorten(expand(part, &values))).collect();
     PathBuf::from(parts.join("/"))
@@ -62,13 +69,14 @@ pub fn bears(file: &Path, name: &str) -> bool {
 }
 
 /// In one pass: what a value brings in is not looked at again.
-fn expand(part: &str, values: &[(&str, String)]) -> String {
+fn expand(part: &str, values: &[String; 4]) -> String {
     let mut expanded = String::new();
     let mut rest = part;
     while let Some(at) = rest.find('{') {
         let (before, from) = rest.split_at(at);
         expanded.push_str(before);
-        rest = match values.iter().find(|(placeholder, _)| from.starts_with(placeholder)) {
+        let mut known = PLACEHOLDERS.iter().zip(values);
+        rest = match known.find(|(placeholder, _)| from.starts_with(**placeholder)) {
             Some((placeholder, value)) => {
                 expanded.push_str(value);
                 &from[placeholder.len()..]
@@ -135,6 +143,21 @@ mod tests {
         assert_eq!(at("/o/{name}/{name}.log", "ä"), "/o/ä/ä.log");
         assert_eq!(at("/o/{x}{name}{", "a"), "/o/{x}a{");
         assert_eq!(at("/o/{{name}}", "a"), "/o/{a}");
+    }
+
+    #[test]
+    fn what_is_no_placeholder_is_told() {
+        for (template, told) in [
+            ("/o/{index}.txt", Some("{index}")),
+            ("/o/{}.txt", Some("{}")),
+            ("/o/{name}/{Name}", Some("{Name}")),
+            ("/o/${USER}_{name}", Some("{USER}")),
+            ("/o/{name}.{attempt}/{worker}-{host}", None),
+            ("/o/{{name}}{a b}{", None),
+            ("/o", None),
+        ] {
+            assert_eq!(unknown(template), told, "{template}");
+        }
     }
 
     #[test]

@@ -13,6 +13,22 @@ fn read(hub: &Hub, path: &str) -> String {
 }
 
 #[test]
+fn a_word_in_braces_that_means_nothing_is_refused() {
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    for word in ["{index}", "{}"] {
+        let place = format!("out/{word}.txt");
+        let pool = hub.worker(&["--output", &place, "--until-done", "--shell", "echo"]);
+        let known = format!(
+            "{word} is no placeholder; they are {{name}}, {{attempt}}, {{worker}}, {{host}}"
+        );
+        pool.end().exits(2).says(&[&known]);
+    }
+    assert!(!hub.path("out").exists());
+    assert_eq!(hub.state("a"), "ready");
+}
+
+#[test]
 fn each_attempt_has_a_file_and_the_hub_has_its_end() {
     let hub = Hub::start();
     hub.query(&["create", "a/b", "--retries", "1"]).ok();
