@@ -27,7 +27,7 @@ pub fn line(report: &StatusReport, timeout_ms: u64) -> Option<String> {
     let samples = || here.iter().filter_map(|it| it.sample.as_ref());
     let slots: u64 = samples().map(|it| u64::from(it.slots)).sum();
     if slots > 0 {
-        let busy: u64 = samples().map(|it| u64::from(it.running)).sum();
+        let busy: u64 = here.iter().map(|it| busy(it)).sum();
         let _ = write!(text, " · {}, {} busy", counted(slots, "slot"), number(busy));
     }
     // The newest loss is the one to look at.
@@ -40,6 +40,11 @@ pub fn line(report: &StatusReport, timeout_ms: u64) -> Option<String> {
         let _ = write!(text, "      {lost_ago}: {}", some_names(&names, lost.len() as u64));
     }
     Some(text)
+}
+
+/// Slots of it that have a task. Its heartbeat said it some seconds ago; what it holds is known now.
+pub fn busy(worker: &WorkerInfo) -> u64 {
+    worker.sample.as_ref().map_or(0, |sample| worker.leases.min(sample.slots.into()))
 }
 
 /// The first of them, for `status`.
@@ -163,6 +168,17 @@ fn about(worker: &WorkerInfo, standing: &str) -> String {
 mod tests {
     use super::*;
     use dhub_proto::wire::Sample;
+
+    #[test]
+    fn slots_are_busy_with_what_is_held_now() {
+        let sample = Some(Sample { slots: 2, running: 1, ..Sample::default() });
+        let worker = |leases| WorkerInfo { leases, sample, ..WorkerInfo::default() };
+        assert_eq!([0, 1, 2, 40].map(|leases| busy(&worker(leases))), [0, 1, 2, 2]);
+        assert_eq!(busy(&WorkerInfo { sample: None, ..worker(1) }), 0);
+        let report = StatusReport { workers: vec![worker(0)], ..StatusReport::default() };
+        let line = line(&report, 30_000).unwrap();
+        assert!(line.ends_with("2 slots, 0 busy"), "{line}");
+    }
 
     #[test]
     fn a_list_says_how_it_is_with_each() {

@@ -14,6 +14,7 @@ use crate::render::progress::{self, finished, left, not_done, total};
 use crate::render::words::{
     BAD, BUSY, FAINT, GOOD, ODD, STRONG, counted, number, plain, rate, some_names, span, span_ms,
 };
+use crate::render::workers::busy;
 
 /// Narrower than this the bar gives way to figures.
 const BAR_MIN: usize = 5;
@@ -187,7 +188,7 @@ fn pace(report: &StatusReport, palette: Palette) -> Pieces {
     let samples = || alive.iter().filter_map(|it| it.sample.as_ref());
     let slots: u64 = samples().map(|it| u64::from(it.slots)).sum();
     if slots > 0 {
-        let busy: u64 = samples().map(|it| u64::from(it.running)).sum();
+        let busy: u64 = alive.iter().map(|it| busy(it)).sum();
         let text = format!(", {} of {} busy", number(busy), counted(slots, "slot"));
         pieces.push((text, Style::new()));
     }
