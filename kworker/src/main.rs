@@ -166,7 +166,7 @@ fn run(args: Args, guardian: Guardian) -> Result<Exit, Error> {
         setting,
         guardian: Some(guardian),
         until_done: args.until_done,
-        timeout: args.hub.timeout,
+        timeout: args.hub.timeout(),
         hub_timeout: args.hub_timeout,
         when_lost: args.when_hub_is_lost,
     };
@@ -245,7 +245,7 @@ fn find_hub(
             Err(error) if error.may_pass() => args.hub.find()?,
             target => target?,
         };
-        let timeout = if args.wait_for_hub { WAIT } else { args.hub.timeout };
+        let timeout = if args.wait_for_hub { WAIT } else { args.hub.timeout() };
         let mut client = Client::new(target.clone(), timeout);
         let hello = wire::Hello { version: VERSION.to_owned() };
         match client.request(request::Body::Hello(hello), Duration::ZERO) {

@@ -110,7 +110,7 @@ impl FindError {
 impl HubOptions {
     /// The hub to talk to; waits for one that is about to start.
     pub fn find(&self) -> Result<Target, FindError> {
-        let until = Instant::now() + self.timeout;
+        let until = Instant::now() + self.timeout();
         loop {
             match self.find_now() {
                 Err(error) if error.may_pass() && Instant::now() < until => {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::endpoint;
 
 const HUB: &str = "Hub";
+/// Time for an answer, if nobody says another one.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to reach the hub.
 #[derive(clap::Args, Clone, Debug)]
@@ -26,10 +28,17 @@ pub struct HubOptions {
     #[arg(long, global = true, help_heading = HUB, conflicts_with = "access")]
     pub insecure: bool,
 
-    /// How long to wait for an answer, in all, before giving up
-    #[arg(long, value_name = "TIME", default_value = "5s", global = true, help_heading = HUB,
+    /// How long to wait for an answer, in all, before giving up [default: 5s]
+    #[arg(long = "timeout", value_name = "TIME", global = true, help_heading = HUB,
           value_parser = parse_duration)]
-    pub timeout: Duration,
+    pub given_timeout: Option<Duration>,
+}
+
+impl HubOptions {
+    /// How long to wait for an answer.
+    pub fn timeout(&self) -> Duration {
+        self.given_timeout.unwrap_or(TIMEOUT)
+    }
 }
 
 /// A time: seconds, or numbers with units (500ms, 30s, 10m, 1h 30m). `M` would be months to some and minutes

@@ -149,20 +149,20 @@ Exit codes:
     /// Wait until every task is finished, or those that are named
     ///
     /// On a terminal with a bar, else with a line now and then. Restarts of the hub are waited through.
-    /// Ctrl-C ends the waiting, not the run. At the end failures are grouped by their reason.
+    /// Ctrl-C ends the waiting, not the run, and so does --timeout, if it is given. At the end failures are grouped by their reason.
     ///
     /// Tasks that are added later count too where names and patterns choose; with other choices, such as
     /// --state running, those are waited for that are so now.
     #[command(after_help = "Examples:
   dquery wait && ./report.sh
   dquery wait 'sim-*' merge
-  dquery wait --state running --wait-limit 1h --every 10m
+  dquery wait --state running --timeout 1h --every 10m
 
 Exit codes:
   0  all of them are done          1  some failed, were skipped or cancelled
   5  the rest waits for names that nobody added
   6  there are no such tasks       7  no hub answers
- 10  --wait-limit is over          others: dquery --help")]
+ 10  --timeout (or --wait-limit) is over                others: dquery --help")]
     Wait(wait::Wait),
 
     /// Cancel unfinished tasks; what depends on them is skipped

@@ -172,7 +172,8 @@ fn asked(
 /// The hub that the line so far means, behind the `--` of who asks.
 fn hub_options(args: impl Iterator<Item = OsString>) -> Option<HubOptions> {
     let mut args = args.skip_while(|arg| arg != "--").skip(1).map(|it| it.into_string().ok());
-    let mut options = HubOptions { server: None, access: None, insecure: false, timeout: LIMIT };
+    let mut options =
+        HubOptions { server: None, access: None, insecure: false, given_timeout: Some(LIMIT) };
     while let Some(arg) = args.next() {
         let arg = arg?;
         options.insecure |= arg == "--insecure";

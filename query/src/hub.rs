@@ -17,19 +17,20 @@ pub const PAGE_TASKS: u32 = 4_000;
 pub struct Hub {
     client: Client,
     timeout: Duration,
+    given_timeout: Option<Duration>,
 }
 
 impl Hub {
     /// Chooses the hub; a hub that is down shows at the first request.
     pub fn find(options: &HubOptions) -> Result<Self, Failure> {
-        let client = Client::new(options.find()?, options.timeout);
-        Ok(Self { client, timeout: options.timeout })
+        let (timeout, given_timeout) = (options.timeout(), options.given_timeout);
+        Ok(Self { client: Client::new(options.find()?, timeout), timeout, given_timeout })
     }
 
     /// A further connection, for another thread.
     pub fn another(&self) -> Self {
         let client = Client::new(self.client.target().clone(), self.timeout);
-        Self { client, timeout: self.timeout }
+        Self { client, timeout: self.timeout, given_timeout: self.given_timeout }
     }
 
     pub fn client(&self) -> &Client {
@@ -38,6 +39,11 @@ impl Hub {
 
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// What somebody said: for verbs that wait it is also how long.
+    pub fn given_timeout(&self) -> Option<Duration> {
+        self.given_timeout
     }
 
     /// For requests that the hub answers at once.

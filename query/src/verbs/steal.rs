@@ -35,7 +35,7 @@ pub struct Steal {
           value_parser = clap::value_parser!(u32).range(1..=STEAL_TASKS_MAX as i64))]
     n: u32,
 
-    /// Wait until a task is ready or all are finished, at most for TIME
+    /// Wait until a task is ready or all are finished, at most for TIME (or --timeout)
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true,
           value_parser = parse_duration)]
     wait: Option<Option<Duration>>,
@@ -68,7 +68,7 @@ pub fn run(args: Steal, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     let stolen = match args.wait {
         None => ask!(hub, Steal(steal.clone()) => Stolen),
         Some(limit) => {
-            let mut patience = Patience::new(args.patience, PARK, limit);
+            let mut patience = Patience::new(args.patience, PARK, limit.or(hub.given_timeout()));
             wait(hub, &mut steal, &mut patience)?
         }
     };

@@ -25,7 +25,7 @@ const PARK: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args, Debug)]
 pub struct Wait {
-    /// Stop waiting after this time, with exit code 10
+    /// Stop waiting after this time, with exit code 10, whatever --timeout says
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     wait_limit: Option<Duration>,
 
@@ -46,7 +46,8 @@ pub fn run(args: Wait, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     // Only the hub tells when all are finished; of some it is asked now and then.
     let park = if watched() || goal.is_some() { PARK_WATCHED } else { PARK };
     let park = if args.every.is_zero() { park } else { park.min(args.every) };
-    let mut patience = Patience::new(args.patience, park, args.wait_limit);
+    let limit = args.wait_limit.or(hub.given_timeout());
+    let mut patience = Patience::new(args.patience, park, limit);
     let mut meter = Meter::new(args.every);
     patience.show_above(meter.bar());
     let (mut told_empty, mut told_held) = (false, false);
@@ -88,7 +89,7 @@ pub fn run(args: Wait, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         if patience.is_over() {
             meter.clear();
             print(&last, &[], &[], out)?;
-            let limit = span(args.wait_limit.unwrap_or_default());
+            let limit = span(limit.unwrap_or_default());
             return Err(Failure::new(Exit::TimeOut, format!("not finished after {limit}")));
         }
     }

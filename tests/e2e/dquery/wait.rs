@@ -39,6 +39,7 @@ fn time_over_is_ten() {
     let hub = Hub::start();
     hub.query(&["create", "a"]).ok();
     hub.query(&["wait", "--wait-limit", "100ms"]).exits(10).says(&["not finished"]);
+    hub.query(&["wait", "--timeout", "300ms"]).exits(10).says(&["not finished after 0.3 s"]);
     assert_eq!(hub.state("a"), "ready", "waiting changes nothing");
 }
 
@@ -55,7 +56,7 @@ fn an_empty_hub_is_waited_for() {
 #[test]
 fn a_restart_of_the_hub_is_waited_through() {
     let mut hub = Hub::start();
-    let mut waiting = hub.query_process(&["wait", "--timeout", "1s"]);
+    let mut waiting = hub.query_process(&["wait", "--timeout", "1s", "--wait-limit", "1h"]);
     waiting.hear("no tasks yet");
     hub.kill9();
     waiting.hear("the hub is silent");
@@ -116,7 +117,7 @@ fn at_a_terminal_there_is_a_bar_that_fits() {
     hub.query(&["addfile", "tasks.txt"]).ok();
     hub.sh("dquery complete $(dquery steal -q)").exits(0);
     let mut command = hub.command("dquery");
-    command.args(["--timeout", "1s", "wait"]);
+    command.args(["--timeout", "1s", "wait", "--wait-limit", "1h"]);
     let mut screen = Terminal::start(&command, 80, 24);
     let text = screen.shows("] 25.0 %  1/4");
     assert!(text.contains("[███████  "), "{text}");

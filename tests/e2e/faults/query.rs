@@ -120,8 +120,9 @@ fn a_black_hole_is_no_hub_after_the_timeout() {
 fn a_wait_goes_on_after_each_fault_and_ends_when_it_lasts() {
     let (hub, proxy) = behind_proxy();
     hub.query(&["create", "a"]).ok();
-    let args = ["wait", "--timeout", "1s", "--hub-timeout", "3s"];
-    let mut lasting = through(&hub, &proxy, "dquery", &["wait", "--timeout", "1s"]);
+    let args = ["wait", "--timeout", "1s", "--wait-limit", "1h", "--hub-timeout", "3s"];
+    let mut lasting =
+        through(&hub, &proxy, "dquery", &["wait", "--timeout", "1s", "--wait-limit", "1h"]);
     let given_up = through(&hub, &proxy, "dquery", &args);
     eventually("both to wait", || (proxy.requests.accepted() == 2).then_some(()));
     proxy.cut(Cut::Rst);
