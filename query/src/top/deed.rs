@@ -69,8 +69,8 @@ impl Deed {
             Self::Hold { held: true, .. } => "nobody gets it until it is held no more".into(),
             Self::Hold { held: false, .. } => "workers may have it again".into(),
             Self::Priority { priority, .. } => format!("it will be {priority}"),
-            Self::Drain(_) => "it finishes what runs, gives back the rest and leaves".into(),
-            Self::Stop(_) => "it kills what runs, gives back everything and leaves".into(),
+            Self::Drain(_) => "it finishes what runs, gives the rest back, leaves".into(),
+            Self::Stop(_) => "it kills what runs, gives all back and leaves".into(),
         }
     }
 
@@ -134,5 +134,33 @@ fn steer(name: &str, order: Order, hub: &mut Hub) -> Result<String, Failure> {
     match reply.workers_total {
         0 => Err(Failure::new(Exit::Refused, "the hub knows no worker of that name any more")),
         _ => Ok(format!("'{}' is told to {what}", plain(name))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::cut::width;
+
+    #[test]
+    fn a_usual_window_has_room_for_what_follows_and_a_part_of_the_name() {
+        let name = || "n".repeat(20);
+        let cancel = |state| Deed::Cancel { name: name(), state };
+        let retry = |state| Deed::Retry { name: name(), state };
+        for deed in [
+            cancel(State::Running),
+            cancel(State::Waiting),
+            retry(State::Done),
+            retry(State::Waiting),
+            retry(State::Cancelled),
+            Deed::Hold { name: name(), held: true },
+            Deed::Hold { name: name(), held: false },
+            Deed::Priority { name: name(), priority: i32::MIN },
+            Deed::Drain(name()),
+            Deed::Stop(name()),
+        ] {
+            let line = format!("{} '{}'? {}", deed.verb(), deed.name(), deed.consequence());
+            assert!(width(&line) <= 80, "{line}: {}", width(&line));
+        }
     }
 }

@@ -68,7 +68,7 @@ fn a_worker_is_drained_after_a_yes() {
     screen.type_keys("2");
     screen.shows("alive");
     screen.type_keys("d");
-    screen.shows("it finishes what runs, gives back the rest and leaves");
+    screen.shows("it finishes what runs, gives the rest back, leaves");
     screen.type_keys("y");
     screen.shows("is told to drain");
     screen.shows("draining");

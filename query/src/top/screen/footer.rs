@@ -10,6 +10,9 @@ use super::text::{Pieces, put, put_all};
 use crate::render::cut::{self, width};
 use crate::render::words::{BAD, FAINT, ODD, plain, state as state_word};
 
+/// So much of a name is seen before anything else.
+const NAME_MIN: usize = 20;
+
 /// The place of the cursor, while something is typed.
 pub fn draw(state: &State, message: Rect, keys: Rect, buffer: &mut Buffer) -> Option<Position> {
     // In a low window what is to be said hides the keys.
@@ -21,11 +24,12 @@ pub fn draw(state: &State, message: Rect, keys: Rect, buffer: &mut Buffer) -> Op
         Mode::Confirm(deed) => {
             let verb = deed.verb();
             let tail = format!("? {}", deed.consequence());
+            // What the answer leads to comes first, then the name, of which both ends are seen.
             let answers = if message.height > 0 { "" } else { "  y/n" };
-            let least = width(verb) + width(answers) + 4;
+            let least = width(verb) + width(answers) + 3;
             let left = room.saturating_sub(least);
-            // Of a long name both ends are seen, and what the answer leads to.
-            let name = cut::middle(&plain(deed.name()), left.min((left / 2).max(20))).into_owned();
+            let of_name = left.saturating_sub(width(&tail)).max(NAME_MIN).min(left);
+            let name = cut::middle(&plain(deed.name()), of_name).into_owned();
             let begin = format!("{verb} '{name}'");
             let tail =
                 cut::end(&tail, room.saturating_sub(width(&begin) + width(answers))).into_owned();

@@ -8,7 +8,7 @@ use ratatui::style::{Modifier, Style};
 
 use super::super::palette::Palette;
 use super::super::state::{State, View};
-use super::text::{Pieces, line, put, put_all};
+use super::text::{Pieces, line, put, put_all, put_some};
 use crate::render::cut::{self, width};
 use crate::render::progress::{self, finished, left, not_done, total};
 use crate::render::words::{
@@ -24,9 +24,9 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let Some(report) = &state.report else { return };
     let counts = report.counts.unwrap_or_default();
     progress(state, report, &counts, line(area, 1), buffer);
-    put_all(buffer, line(area, 2), 0, &count_pieces(&counts, area.width, state.palette));
-    put_all(buffer, line(area, 3), 0, &pace(report, state.palette));
-    put_all(buffer, line(area, 4), 0, &notice(report, &counts, state.palette));
+    put_some(buffer, line(area, 2), &count_pieces(&counts, area.width, state.palette));
+    put_some(buffer, line(area, 3), &pace(report, state.palette));
+    put_some(buffer, line(area, 4), &notice(report, &counts, state.palette));
 }
 
 /// The hub, and at the right end why what follows may be old.
@@ -38,7 +38,7 @@ fn hub(state: &State, area: Rect, buffer: &mut Buffer) {
     let info = state.report.as_ref().and_then(|report| report.hub.as_ref());
     match info {
         None => drop(put(buffer, left, 0, "asking the hub …", Style::new())),
-        Some(info) => drop(put_all(buffer, left, 0, &hub_pieces(info, state.palette))),
+        Some(info) => put_some(buffer, left, &hub_pieces(info, state.palette)),
     }
     if let Some(text) = trouble {
         let style = state.palette.style(BAD).add_modifier(Modifier::REVERSED);

@@ -13,7 +13,7 @@ const HELP: &[(&str, &str)] = &[
     ("↑ ↓ j k", "up, down"),
     ("PgUp PgDn", "a page up, down"),
     ("Home End g G", "first, last"),
-    ("Enter", "why the task waits, its attempts, what they wrote; a worker's tasks"),
+    ("Enter", "why a task waits, its attempts and output; the tasks of a worker"),
     ("Esc", "back to the table; there: all tasks again"),
     ("/", "only tasks with that in their name; * any text, ? any character"),
     ("f", "only tasks in a state, which the next key chooses"),
@@ -33,5 +33,18 @@ pub fn draw(state: &mut State, area: Rect, buffer: &mut Buffer) {
         let place = line(area, number as u16);
         put(buffer, place, 1, keys, strong);
         put(buffer, place, 15, what, Style::new());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::cut::width;
+
+    #[test]
+    fn a_usual_window_has_room_for_all_of_it() {
+        for (keys, what) in HELP {
+            assert!(width(keys) < 14 && width(what) <= 65, "{keys} {what}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use crate::render::cut::{self, width};
 use crate::render::words::plain;
 
 /// Pieces of one line.
@@ -17,6 +18,29 @@ pub fn put(buffer: &mut Buffer, area: Rect, column: u16, text: &str, style: Styl
     let room = usize::from(area.width - column);
     let (end, _) = buffer.set_stringn(area.x + column, area.y, plain(text), room, style);
     end - area.x
+}
+
+/// As `put_all`; where the line is too long its end says so.
+pub fn put_some(buffer: &mut Buffer, area: Rect, pieces: &Pieces) {
+    let mut room = usize::from(area.width);
+    let mut column = 0;
+    let all: usize = pieces.iter().map(|(text, _)| width(&plain(text))).sum();
+    let fits = all <= room;
+    for (text, style) in pieces {
+        let text = plain(text);
+        // One cell is kept for the mark, which the last piece that is seen ends with.
+        let is_last = !fits && width(&text) >= room;
+        let text = if is_last {
+            cut::end(&(text.into_owned() + "…"), room).into_owned()
+        } else {
+            text.into_owned()
+        };
+        room = room.saturating_sub(width(&text));
+        column = put(buffer, area, column, &text, *style);
+        if is_last {
+            return;
+        }
+    }
 }
 
 pub fn put_all(buffer: &mut Buffer, area: Rect, column: u16, pieces: &Pieces) -> u16 {

@@ -44,9 +44,9 @@ q quit  ? help  / name  f state  Enter open  s sort  c cancel  r retry  h hold
 #[test]
 fn tasks_at_40x10() {
     let expected = "\
-run.db · login3:6125 · up 2 h 14 m · com
+run.db · login3:6125 · up 2 h 14 m · co…
 [                      ] 0.4 %  2 of 401
-done 1  failed 1  running 1  ready 396
+done 1  failed 1  running 1  ready 396 …
  1 Tasks 401  2 Workers 2
 TASK                STATE           TIME
 prep                done        1 m 30 s
