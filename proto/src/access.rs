@@ -155,7 +155,12 @@ impl Access {
     /// Is it the hub that this endpoint leads to?
     pub fn is_at(&self, endpoint: &str) -> bool {
         let mut all = self.endpoints.iter().chain([&self.ipc]);
-        all.any(|it| endpoint::is_same(it, endpoint))
+        if all.any(|it| endpoint::is_same(it, endpoint)) {
+            return true;
+        }
+        // What others call this machine may be known to nobody here.
+        let mut ports = self.endpoints.iter().filter_map(|it| it.rsplit_once(':'));
+        self.is_here() && ports.any(|(_, port)| endpoint::is_port_here(endpoint, port))
     }
 }
 
@@ -356,6 +361,20 @@ mod tests {
         assert!(!Access { boot_id: "x".into(), ..here.clone() }.is_here());
         assert!(!Access { boot_id: String::new(), ..here.clone() }.is_here());
         assert!(!here.ipc_answers().unwrap());
+    }
+
+    #[test]
+    fn a_hub_of_this_machine_is_at_its_port_whatever_it_calls_the_machine() {
+        let named = Access { endpoints: vec!["tcp://nobody.invalid:7".into()], ..access() };
+        for here in ["tcp://localhost:7", "tcp://127.0.0.1:7", "tcp://nobody.invalid:7"] {
+            assert!(named.is_at(here), "{here}");
+        }
+        // An address for documentation: of no machine.
+        for elsewhere in ["tcp://localhost:8", "tcp://192.0.2.1:7", "ipc:///tmp/x:7"] {
+            assert!(!named.is_at(elsewhere), "{elsewhere}");
+        }
+        let away = Access { boot_id: "x".into(), ..named };
+        assert!(!away.is_at("tcp://localhost:7"));
     }
 
     #[test]

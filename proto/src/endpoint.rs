@@ -64,6 +64,12 @@ pub fn is_same(a: &str, b: &str) -> bool {
     shared || (a.iter().any(is_here) && b.iter().any(is_here))
 }
 
+/// Does it lead to this port of this machine?
+pub fn is_port_here(endpoint: &str, port: &str) -> bool {
+    let is_port = endpoint.strip_prefix("tcp://").and_then(|it| it.rsplit_once(':'));
+    is_port.is_some_and(|(_, it)| it == port) && addresses(endpoint).iter().any(is_here)
+}
+
 /// The socket itself need not be there.
 fn real_path(path: &str) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;

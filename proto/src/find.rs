@@ -54,7 +54,7 @@ impl Target {
 /// No single hub can be meant.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    #[error("several of your hubs run; choose one with --access:\n  {}", .0.join("\n  "))]
+    #[error("several of your hubs run; choose one with -s or --access:\n  {}", .0.join("\n  "))]
     Several(Vec<String>),
     #[error("none of your hubs runs (looked on this machine and in {})\n  start one with: dhub -f FILE      another: -s or --access", .dir.display())]
     None { dir: PathBuf },
@@ -75,10 +75,10 @@ pub enum FindError {
     #[error("{path} names no encrypted endpoint of the hub, and the hub is not on this machine")]
     Unreachable { path: PathBuf },
     #[error(
-        "no key is known for the hub at {endpoint}: none of your hubs is there, by {dir}\n  give its access file with --access FILE or DHUB_ACCESS; dhub access new makes it, by the hub's user{}",
+        "no key is known for the hub at {endpoint}: none of your hubs is there, by {dir}{yours}\n  give its access file with --access FILE or DHUB_ACCESS; dhub access new makes it, by the hub's user{}",
         if .endpoint.starts_with("ipc://") { "" } else { "\n  a hub that was started with --insecure wants no key: --insecure or DHUB_INSECURE=1, and whoever answers there is believed" }
     )]
-    NoKey { endpoint: String, dir: String },
+    NoKey { endpoint: String, dir: String, yours: String },
     #[error(transparent)]
     Access(#[from] AccessError),
     #[error(transparent)]
@@ -182,17 +182,17 @@ impl Presence {
 fn known(server: String, dir: Option<&Path>, insecure: bool) -> Result<Target, FindError> {
     let hubs = dir.map_or(Ok(Vec::new()), access::hubs)?;
     let is_tcp = server.starts_with("tcp://");
-    let at = hubs.into_iter().filter(|hub| hub.access.is_at(&server));
+    let at = hubs.iter().filter(|hub| hub.access.is_at(&server));
     let at: Result<Vec<_>, PrivateError> =
-        at.map(|hub| Presence::of(&hub).map(|presence| (presence, hub))).collect();
+        at.map(|hub| Presence::of(hub).map(|presence| (presence, hub))).collect();
     let there = |presence: &Presence| !insecure || *presence <= Presence::Away;
     let at = at?.into_iter().filter(|(presence, _)| there(presence));
     match at.min_by_key(|(presence, _)| *presence) {
-        Some((_, hub)) => Ok(Target::keyed(server, hub.path, &hub.access)),
+        Some((_, hub)) => Ok(Target::keyed(server, hub.path.clone(), &hub.access)),
         None if insecure && is_tcp => Ok(Target::plain(server)),
         None => {
             let dir = dir.unwrap_or(Path::new("~/.dhub")).display().to_string();
-            Err(FindError::NoKey { endpoint: server, dir })
+            Err(FindError::NoKey { endpoint: server, dir, yours: yours(&hubs) })
         }
     }
 }
@@ -248,11 +248,51 @@ fn only(dir: Option<&Path>) -> Result<Target, FindError> {
             Some(hub) => Err(gone_error(&hub)),
             None => Err(FindError::None { dir: dir.unwrap_or(Path::new("~/.dhub")).to_owned() }),
         },
-        several => {
-            let choice =
-                |hub: &Found| format!("--access {}  ({})", hub.path.display(), hub.about());
-            Err(FindError::Several(several.iter().map(choice).collect()))
-        }
+        several => Err(FindError::Several(choices(several))),
+    }
+}
+
+/// Those that run here, for people who look for them elsewhere.
+fn yours(hubs: &[Found]) -> String {
+    let runs = |hub: &&Found| hub.live.is_some() && hub.access.ipc_answers().unwrap_or(false);
+    let running: Vec<Found> = hubs.iter().filter(runs).cloned().collect();
+    match running.as_slice() {
+        [] => String::new(),
+        [hub] => format!("\n  yours that runs is found without -s and DHUB_HUB: {}", hub.about()),
+        several => format!("\n  yours that run:\n    {}", choices(several).join("\n    ")),
+    }
+}
+
+/// How each of them is meant, in the shortest way that works from here.
+fn choices(hubs: &[Found]) -> Vec<String> {
+    let address = |hub: &Found| {
+        let is_only = |it: &&String| hubs.iter().filter(|hub| hub.access.is_at(it)).count() == 1;
+        let of = hub.access.endpoints.iter().find(is_only).filter(|it| leads_to(hub, it))?;
+        Some(format!("-s {}", of.strip_prefix("tcp://")?))
+    };
+    let choice = |hub: &Found| {
+        let way = address(hub).unwrap_or_else(|| format!("--access {}", below_home(&hub.path)));
+        format!("{way}  ({})", hub.about())
+    };
+    hubs.iter().map(choice).collect()
+}
+
+/// Does this address of it lead there from here? One that is here need not be asked: it would log that.
+fn leads_to(hub: &Found, endpoint: &str) -> bool {
+    match (hub.access.ipc_answers(), endpoint.rsplit_once(':')) {
+        (Ok(true), Some((_, port))) => endpoint::is_port_here(endpoint, port),
+        _ => answers(endpoint),
+    }
+}
+
+/// As a shell reads it.
+fn below_home(path: &Path) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    let home = std::env::var_os("HOME").filter(|home| Path::new(home).is_absolute());
+    let below = home.and_then(|home| path.strip_prefix(home).ok()?.to_str());
+    match below.filter(|below| below.chars().all(is_plain)) {
+        Some(below) => format!("~/{below}"),
+        None => path.display().to_string(),
     }
 }
 

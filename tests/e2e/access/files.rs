@@ -136,6 +136,32 @@ fn a_hub_on_another_machine_is_found_and_one_that_died_there_is_named() {
 }
 
 #[test]
+fn of_hubs_without_an_address_files_are_offered_and_an_owner_is_told_how_to_reach_one() {
+    let space = e2e::Space::new();
+    let start = |file: &str| {
+        let mut command = space.command("dhub");
+        command.args(["-f", file, "--local"]);
+        let mut hub = Process::start(command);
+        hub.hear("your tools find it");
+        hub
+    };
+    let _run = start("run.db");
+    // The first day's guess.
+    let said = space.run("dquery", &["-s", "localhost:6125", "status"]);
+    said.exits(11)
+        .says(&["no key is known", "yours that runs is found without -s", "run.db"])
+        .is_one_message();
+    let _other = start("other.db");
+    let said = space.run("dquery", &["status"]);
+    said.exits(2).says(&["--access ~/.dhub/run-", "--access ~/.dhub/other-"]).is_one_message();
+    let way = said.stderr.lines().find(|line| line.contains("other.db")).expect("a line");
+    let way = way.split("  (").next().expect("its begin").trim();
+    space.run("sh", &["-c", &format!("dquery {way} status --json")]).exits(0).prints(&["other.db"]);
+    let said = space.run("dquery", &["-s", "localhost:6125", "status"]);
+    said.exits(11).says(&["yours that run:", "--access ~/.dhub/run-"]).is_one_message();
+}
+
+#[test]
 fn of_several_hubs_one_is_chosen() {
     let hub = Guarded::start();
     let mut command = hub.space.command("dhub");
@@ -143,9 +169,16 @@ fn of_several_hubs_one_is_chosen() {
     let mut other = Process::start(command);
     other.hear("your tools find it");
     let said = hub.space.run("dquery", &["status"]);
-    said.exits(2)
-        .says(&["several of your hubs run", "run-", "other-", "--access"])
-        .is_one_message();
+    said.exits(2).says(&["several of your hubs run", "-s 127.0.0.1:", "--access"]).is_one_message();
+    // What is offered works as it stands.
+    for stem in ["run.db", "other.db"] {
+        let line = said.stderr.lines().find(|line| line.contains(stem)).expect("a line for each");
+        let way = line.split("  (").next().expect("its begin").trim();
+        hub.space
+            .run("sh", &["-c", &format!("dquery {way} status --json")])
+            .exits(0)
+            .prints(&[stem]);
+    }
     let owner = |stem: &str| {
         let mut homes = fs::read_dir(hub.space.path(".dhub")).unwrap().map(|it| it.unwrap().path());
         let home = homes.find(|it| it.file_name().unwrap().to_string_lossy().starts_with(stem));

@@ -60,7 +60,7 @@ fn two_hubs_of_one_user_want_a_choice() {
     };
     let (_one, _two) = (start("one.db"), start("two.db"));
     let output = space.run("dquery", &["status"]);
-    output.exits(2).says(&["several", "one-", "two-", "--access"]).is_one_message();
+    output.exits(2).says(&["several", "one.db", "two.db", "  -s "]).is_one_message();
 }
 
 #[test]

@@ -117,7 +117,12 @@ class Access:
 
     def is_at(self, endpoint: str) -> bool:
         """Is it the hub that this endpoint leads to?"""
-        return any(is_same(known, endpoint) for known in [self.ipc, *self.endpoints])
+        if any(is_same(known, endpoint) for known in [self.ipc, *self.endpoints]):
+            return True
+        # What others call this machine may be known to nobody here.
+        port = endpoint.rpartition(":")[2]
+        is_port = endpoint.startswith("tcp://") and any(known.rpartition(":")[2] == port for known in self.endpoints)
+        return is_port and self.is_here and any(map(_is_own, _addresses(endpoint)))
 
     @property
     def about(self) -> str:
@@ -367,7 +372,7 @@ def _only() -> Target:
     if len(found) == 1:
         return found[0][0].target()
     if found:
-        choices = [f"access={str(access.path)!r}  ({about})" for access, about in found]
+        choices = [f"{_shortest(access, found)}  ({about})" for access, about in found]
         raise SeveralHubs("several of your hubs run; choose one:\n  " + "\n  ".join(choices))
     if gone:
         access, about = gone[-1]
@@ -376,6 +381,16 @@ def _only() -> Target:
         f"none of your hubs runs (looked on this machine and in {directory()})\n"
         "  start one with: dhub -f FILE      another: server= or access="
     )
+
+
+def _shortest(access: Access, found: list[tuple[Access, str]]) -> str:
+    """How to mean this one of them."""
+    for endpoint in access.endpoints:
+        # One that is here need not be asked: it would log that.
+        leads_there = any(map(_is_own, _addresses(endpoint))) if access.ipc_answers else _answers(endpoint)
+        if leads_there and sum(other.is_at(endpoint) for other, _ in found) == 1:
+            return f"server={endpoint[len('tcp://') :]!r}"
+    return f"access={str(access.path)!r}"
 
 
 def _answers(endpoint: str) -> bool:
