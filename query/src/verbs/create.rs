@@ -11,7 +11,7 @@ use dhub_proto::wire;
 use serde_json::json;
 
 use crate::args::{command, dir, env, task_name};
-use crate::failure::Failure;
+use crate::failure::{Failure, say};
 use crate::hub::{Hub, ask};
 use crate::output::Output;
 use crate::render::words::{number, plain};
@@ -94,6 +94,9 @@ pub fn run(args: Create, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         "ready": created.ready,
     });
     out.result(sentence, value)?;
+    if name.starts_with('-') {
+        say("it looks like an option: write it behind --, as in dquery complete -- NAME");
+    }
     Ok(Exit::Ok)
 }
 

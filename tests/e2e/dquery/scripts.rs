@@ -4,7 +4,7 @@ use e2e::{Hub, Log};
 
 /// As in dwork's own documentation, with `run` written out.
 const LOOP: &str =
-    "while task=$(dquery steal -q); do echo \"$task\" >>log && dquery complete \"$task\"; done";
+    "while task=$(dquery steal -q); do echo \"$task\" >>log && dquery complete -- \"$task\"; done";
 
 #[test]
 fn the_shell_loop_drains_the_hub_in_order() {
@@ -19,6 +19,21 @@ fn the_shell_loop_drains_the_hub_in_order() {
     assert!(place("a") < place("b") && place("b") < place("c"), "{names:?}");
     assert!(place("c") < place("with space"), "{names:?}");
     assert_eq!(hub.count("done"), 5);
+}
+
+#[test]
+fn names_that_look_like_options_are_names_behind_the_dashes() {
+    let hub = Hub::start();
+    for name in ["--help", "-x", "--version"] {
+        let said = hub.query(&["create", "--", name]);
+        said.exits(0).says(&["looks like an option", "complete -- NAME"]);
+    }
+    for verb in ["complete", "fail", "release", "heartbeat", "show", "cancel", "retry", "hold"] {
+        hub.query(&[verb, "-x"]).exits(2).says(&["to pass '-x' as a value, use '-- -x'"]);
+    }
+    hub.sh(LOOP).exits(0);
+    assert_eq!(Log::new(hub.path("log")).sorted(), ["--help", "--version", "-x"]);
+    assert_eq!(hub.count("done"), 3);
 }
 
 #[test]
