@@ -218,6 +218,7 @@ impl Processes {
     /// Takes the exit status of everything that has ended.
     pub fn reap(&mut self, now: Instant) {
         let mut ended: Vec<Pid> = Vec::new();
+        let mut has_orphan_ended = false;
         loop {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {
@@ -226,6 +227,7 @@ impl Processes {
                         ended.push(pid);
                     } else {
                         self.orphans.reaped(pid);
+                        has_orphan_ended = true;
                     }
                 }
                 Err(rustix::io::Errno::INTR) => {}
@@ -233,7 +235,8 @@ impl Processes {
                 Ok(None) | Err(_) => break,
             }
         }
-        if ended.is_empty() && self.lingering.is_empty() {
+        // What an orphan had started is a child of this process now.
+        if ended.is_empty() && self.lingering.is_empty() && !has_orphan_ended {
             return;
         }
         self.look_for_orphans();

@@ -21,6 +21,9 @@ pub enum Owner {
 pub struct Orphans {
     children: Children,
     known: HashMap<Pid, Owner>,
+    /// Of one of them nothing can be read, as it is just ending, or another program is being loaded. One that ends
+    /// leaves what it had started to this process, and that is not among the children yet.
+    is_unsure: bool,
 }
 
 /// What an environment says.
@@ -32,7 +35,7 @@ pub struct Traces {
 
 impl Orphans {
     pub fn new() -> Self {
-        Self { children: Children::new(), known: HashMap::new() }
+        Self { children: Children::new(), known: HashMap::new(), is_unsure: false }
     }
 
     /// Looks who is there. `task_of` finds the task to traces, or to a process group.
@@ -46,6 +49,7 @@ impl Orphans {
         if children.len() < self.known.len() {
             self.known.retain(|pid, _| children.contains(pid));
         }
+        self.is_unsure = false;
         for pid in children.into_iter().filter(|&pid| !is_task(pid)) {
             // Asked again until it is known: while a program is being loaded it has no environment.
             if let Some(Owner::Task(_)) = self.known.get(&pid) {
@@ -55,15 +59,24 @@ impl Orphans {
                 Some(&owner) => owner,
                 None => Owner::Before(next),
             };
-            let owner = task_of(&traces(pid), getpgid(Some(pid)).ok()).map_or(before, Owner::Task);
+            let environment = read(pid, "environ");
+            let traces = find_traces(&environment);
+            let owner = task_of(&traces, getpgid(Some(pid)).ok()).map_or(before, Owner::Task);
+            self.is_unsure |=
+                owner == before && environment.is_empty() && read(pid, "cmdline").is_empty();
             tracing::debug!(?pid, ?owner, "orphan");
             self.known.insert(pid, owner);
         }
     }
 
     /// It has ended.
-    pub fn reaped(&mut self, pid: Pid) -> bool {
-        self.known.remove(&pid).is_some()
+    pub fn reaped(&mut self, pid: Pid) {
+        self.known.remove(&pid);
+    }
+
+    /// Whose all of them are is not known before the next look.
+    pub fn is_unsure(&self) -> bool {
+        self.is_unsure
     }
 
     pub fn is_empty(&self) -> bool {
@@ -104,9 +117,8 @@ pub fn signal(pid: Pid, signal: Signal) {
     }
 }
 
-fn traces(pid: Pid) -> Traces {
-    let environment = std::fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero()));
-    find_traces(&environment.unwrap_or_default())
+fn read(pid: Pid, what: &str) -> Vec<u8> {
+    std::fs::read(format!("/proc/{}/{what}", pid.as_raw_nonzero())).unwrap_or_default()
 }
 
 fn find_traces(environment: &[u8]) -> Traces {

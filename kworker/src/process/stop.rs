@@ -58,6 +58,7 @@ impl Processes {
         let Some(process) = self.alive.get_mut(&pid) else { return };
         // Of another error it is known that somebody is there.
         let is_empty = test_kill_process_group(pid) == Err(Errno::SRCH)
+            && !self.orphans.is_unsure()
             && (self.orphans.is_empty() || self.orphans.of(pid).next().is_none());
         if is_empty {
             self.finish(pid);

@@ -156,6 +156,32 @@ fn who_leaves_the_group_is_found() {
     }
 }
 
+/// A process that ends has no environment any more, and the children that it leaves are not yet given to this one: with
+/// much memory that takes a while. A task that ends just then has not ended before those are gone, too.
+#[test]
+fn what_is_left_by_one_that_is_just_ending_is_found() {
+    let _alone = alone();
+    crate::children::adopt_orphans();
+    let dir = tempfile::tempdir().unwrap();
+    let deaf = "trap '' TERM; echo $$ >third; sleep 1000; sleep 1000";
+    let second = "setsid sh -c \"$DEAF\" & until test -s third; do :; done
+        exec dd if=/dev/zero of=/dev/null bs=400M count=1 2>/dev/null";
+    let first = "setsid sh -c \"$SECOND\" & it=/proc/$!/cmdline
+        until grep -q ^dd $it; do :; done; while grep -q . $it; do :; done 2>/dev/null";
+    for _ in 0..5 {
+        let mut command = sh(first);
+        command.env("DHUB_TASK", "a").env("DHUB_ATTEMPT", "3").env("DEAF", deaf);
+        command.env("SECOND", second).current_dir(dir.path());
+        let mut processes = Processes::new(100, None).unwrap();
+        processes.start(to_start(command, None), Instant::now()).unwrap();
+        let outcome = await_end(&mut processes).outcome.unwrap();
+        let third = std::fs::read_to_string(dir.path().join("third")).unwrap();
+        assert!(!is_alive(third.trim()), "the task has ended, and {third} of it has not");
+        assert_eq!(outcome.result(), Verdict::Done);
+        std::fs::remove_file(dir.path().join("third")).unwrap();
+    }
+}
+
 #[test]
 fn orphans_of_one_task_end_with_it_and_not_with_another() {
     let _alone = alone();
