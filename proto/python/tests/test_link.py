@@ -22,7 +22,7 @@ from zmq.utils.monitor import parse_monitor_message
 import dhub
 import dhub.pool
 from dhub._wire import hub_pb2 as wire
-from dhub.find import Target, is_same
+from dhub.find import Target, is_same, with_address
 from dhub.link import Link
 
 
@@ -282,3 +282,18 @@ def test_a_socket_is_the_same_by_whatever_path(tmp_path: Path) -> None:
         assert is_same(one, f"ipc://{tmp_path}{other}"), other
     for other in ["/run/y.sock", "/x.sock", "/none/x.sock"]:
         assert not is_same(one, f"ipc://{tmp_path}{other}"), other
+
+
+def test_a_name_with_addresses_of_ipv6_alone_becomes_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def known(*addresses: str) -> None:
+        found = [(0, 0, 0, "", (address, 0)) for address in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: found)
+
+    known("fd00::2", "fd00::1")
+    assert with_address("tcp://hub:7") == "tcp://[fd00::1]:7"
+    for both in [("fd00::1", "10.0.0.1"), ("10.0.0.1",), ()]:
+        known(*both)
+        assert with_address("tcp://hub:7") == "tcp://hub:7"
+    for none in ["tcp://[::1]:7", "ipc:///run/x.sock"]:
+        known("fd00::1")
+        assert with_address(none) == none

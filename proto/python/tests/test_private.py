@@ -32,6 +32,12 @@ def test_nobody_else_reads_what_is_made(tmp_path: Path, umask: int) -> None:
     assert private.read(tmp_path / "a" / "b" / "c" / "d") == "data"
 
 
+def test_a_file_in_a_command_is_one_word_of_a_shell() -> None:
+    names = {"/a/run.db": "/a/run.db", "my run.db": "'my run.db'", "-f": "./-f"}
+    for name, word in names.items():
+        assert private.word(name) == word
+
+
 def test_names_that_can_be_guessed_are_not_used(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("untouched")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from collections.abc import AsyncIterator, Awaitable
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 import zmq
 import zmq.asyncio
 
-from dhub import talk, verbs
+from dhub import door, talk, verbs
 from dhub.errors import Denied, NoHub
 from dhub.line import Line, context
 from dhub.talk import Ask, Talk
@@ -129,7 +130,7 @@ class AsyncHub(Client):
                 line = None
             return end.value
         except NoHub as error:
-            raise (hint or error) from None
+            raise await asyncio.to_thread(door.explain, hint or error, self.target) from None
         finally:
             if line is not None:
                 line.close()

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import zmq
 
-from dhub import payload, private
+from dhub import door, payload, private
 from dhub._wire import hub_pb2 as wire
 from dhub.errors import Busy, DhubError, NoHub, NotFound, Refused, TaskFailed, TaskSkipped
 from dhub.find import Target
@@ -138,7 +138,8 @@ class Courier:
                 link.tick(now)
                 link.receive()
                 if link.silent_since is not None and now > link.silent_since + self.hub_timeout:
-                    raise NoHub(f"no hub answers at {self.target.place} (waited {self.hub_timeout:g} s)")
+                    silent = NoHub(f"no hub answers at {self.target.place} (waited {self.hub_timeout:g} s)")
+                    raise door.explain(silent, self.target)
                 self._create()
                 self._cancel()
                 self._watch(now)

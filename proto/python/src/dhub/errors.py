@@ -41,6 +41,10 @@ class NoHub(DhubError):
     """No hub is found, or none answers in time."""
 
 
+class HubFull(NoHub):
+    """The hub is there, and has no room for another connection: ask again later."""
+
+
 class SeveralHubs(DhubError):
     """Several hubs of this user run: one has to be chosen."""
 

@@ -139,7 +139,7 @@ class Access:
 
     def at(self, endpoint: str) -> Target:
         """At this endpoint, which may be a tunnel to where the file says."""
-        return Target(endpoint, self.keys, self.path, self.about)
+        return Target(with_address(endpoint), self.keys, self.path, self.about)
 
 
 def find(server: str | None, access: PathLike | None, timeout: float, insecure: bool = False) -> Target:
@@ -180,7 +180,7 @@ def _known(endpoint: str, insecure: bool) -> Target:
             return known.at(endpoint)
     is_tcp = endpoint.startswith("tcp://")
     if insecure and is_tcp:
-        return Target(endpoint)
+        return Target(with_address(endpoint))
     plain = (
         f"\n  a hub that was started with --insecure wants no key: insecure=True or {INSECURE}=1, and whoever answers"
         " there is believed"
@@ -226,6 +226,16 @@ def _addresses(endpoint: str) -> set[str]:
         return {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError):
         return set()
+
+
+def with_address(endpoint: str) -> str:
+    """A name that has addresses of IPv6 only becomes one of them: libzmq has to be told."""
+    if not endpoint.startswith("tcp://") or endpoint.startswith("tcp://["):
+        return endpoint
+    addresses = _addresses(endpoint)
+    if not addresses or any(":" not in it for it in addresses):
+        return endpoint
+    return f"tcp://[{min(addresses)}]:{endpoint.rpartition(':')[2]}"
 
 
 def _is_own(address: str) -> bool:
@@ -376,7 +386,7 @@ def _only() -> Target:
         raise SeveralHubs("several of your hubs run; choose one:\n  " + "\n  ".join(choices))
     if gone:
         access, about = gone[-1]
-        raise NoHub(f"the hub of {about} is gone\n  start it again with: dhub -f {access.file or 'FILE'}")
+        raise NoHub(f"the hub of {about} is gone\n  start it again with: dhub -f {private.word(access.file or 'FILE')}")
     raise NoHub(
         f"none of your hubs runs (looked on this machine and in {directory()})\n"
         "  start one with: dhub -f FILE      another: server= or access="

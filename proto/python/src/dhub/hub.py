@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 import zmq
 
-from dhub import talk, verbs
+from dhub import door, talk, verbs
 from dhub.errors import Denied, NoHub
 from dhub.line import Line, context
 from dhub.talk import Ask, Talk
@@ -139,7 +139,7 @@ class Hub(Client):
                 line = None
             return end.value
         except NoHub as error:
-            raise (hint or error) from None
+            raise door.explain(hint or error, self.target) from None
         finally:
             # Left in the middle, by Ctrl-C for one: what may still come on it is nobody's answer.
             if line is not None:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import select
+import shlex
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -29,7 +30,13 @@ def check_dir(path: Path, advice: str) -> None:
     if meta.st_uid != os.getuid():
         raise AccessError(f"{path} belongs to user {meta.st_uid}, not to you; {advice}")
     if meta.st_mode & 0o077:
-        raise AccessError(f"{path} can be entered by others; mend it with: chmod 700 '{path}'")
+        raise AccessError(f"{path} can be entered by others; mend it with: chmod 700 {word(path)}")
+
+
+def word(path: Path | str) -> str:
+    """A file as a word of a shell, that is no option either."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def make_dir(path: Path, advice: str) -> None:
@@ -56,7 +63,7 @@ def read(path: Path, *, pipe: bool = False) -> str:
                 raise AccessError(f"{path} is neither a file nor a pipe")
             if mode & 0o077:
                 raise AccessError(
-                    f"{path} has a key in it and can be read by others; mend it with: chmod 600 '{path}'\n"
+                    f"{path} has a key in it and can be read by others; mend it with: chmod 600 {word(path)}\n"
                     "  if somebody may have read it, take the key back: dhub access revoke"
                 )
             # Whoever made it decides what comes out of it; root decides all the same.

@@ -1,6 +1,6 @@
 """`python -m dhub.worker -j 8`: a pool of processes that are there already, for the calls of `DhubExecutor`.
 
-Other tasks it runs as kworker does, by `sh -c`, but simpler: one that leaves processes behind is for a kworker. What
+Other tasks it runs by `/bin/sh -c`, simpler than kworker does: one that leaves processes behind is for a kworker. What
 crashes the interpreter, or kills it, fails that task alone; another process takes its place.
 """
 
