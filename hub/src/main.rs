@@ -28,7 +28,7 @@ use dhub_proto::exit::Exit;
 use dhub_proto::plain::plain;
 use dhub_proto::private::{Mode, PrivateError};
 use dhub_proto::signal::is_ignored;
-use dhub_proto::{access, cli, limits, secret};
+use dhub_proto::{access, cli, limits, secret, shell};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 /// To standard error.
@@ -53,8 +53,12 @@ enum Failure {
     Bind(#[from] BindError),
     #[error(transparent)]
     Dir(#[from] PrivateError),
-    #[error(transparent)]
-    Fatal(#[from] Fatal),
+    #[error("{fatal}{}", .file.as_ref().map_or(String::new(), |file| fatal.advice(file)))]
+    Fatal {
+        file: Option<PathBuf>,
+        #[source]
+        fatal: Fatal,
+    },
     #[error("cannot start in memory: {0}")]
     Memory(rusqlite::Error),
     #[error("{source}{}", advice_if(source.is_damage(), file))]
@@ -67,9 +71,9 @@ enum Failure {
     Absent { file: String },
     #[error(transparent)]
     Orphans(#[from] Orphans),
-    #[error("{file} is empty, which the file of a hub never is{}: what was in it is gone\n  put the file back, or go on from a backup; for a hub without tasks remove it first: rm {file}", .place.as_ref().map_or(String::new(), |place| format!(", and a hub has run on it ({})", place.display())))]
+    #[error("{file} is empty, which the file of a hub never is{}: what was in it is gone\n  put the file back, or go on from a backup; for a hub without tasks remove it first: rm {}", .place.as_ref().map_or(String::new(), |place| format!(", and a hub has run on it ({})", place.display())), shell::file(file))]
     Empty { file: String, place: Option<PathBuf> },
-    #[error("{file} is not sound:\n  {}\n  {}", .problems.join("\n  "), if *.is_mended { format!("a start mends it, each page as it reads it, and nothing is lost: dhub -f {file}") } else { advice(file.as_ref()) })]
+    #[error("{file} is not sound:\n  {}\n  {}", .problems.join("\n  "), if *.is_mended { format!("a start mends it, in the background, and nothing is lost: dhub -f {}", shell::file(file)) } else { advice(file.as_ref()) })]
     Unsound { file: String, problems: Vec<String>, is_mended: bool },
     #[error("cannot read {file}: {source}{}", advice_if(source.is_damage(), file.as_ref()))]
     Restore { file: String, source: StoreError },
@@ -86,7 +90,7 @@ enum Failure {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
-            Failure::Fatal(Fatal::Gone(_))
+            Failure::Fatal { fatal: Fatal::Gone(_), .. }
             | Failure::Open(OpenError::Gone { .. })
             | Failure::Restore { source: StoreError::Gone(_), .. } => Exit::FileGone,
             // Wherever it was met.
@@ -116,11 +120,13 @@ impl Failure {
             Failure::Bind(_) | Failure::Dir(_) => Exit::Bind,
             Failure::Home(_) => Exit::Keys,
             Failure::NoCurve | Failure::Output(_) => Exit::System,
-            Failure::Fatal(Fatal::Store(error)) if error.is_damage() => Exit::FileUnusable,
-            Failure::Fatal(Fatal::Store(_)) => Exit::Disk,
-            Failure::Fatal(Fatal::Socket(_)) | Failure::System { .. } | Failure::Files { .. } => {
-                Exit::System
-            }
+            Failure::Fatal { fatal: Fatal::Store(error), .. } => match error.is_damage() {
+                true => Exit::FileUnusable,
+                false => Exit::Disk,
+            },
+            Failure::Fatal { fatal: Fatal::Socket(_), .. }
+            | Failure::System { .. }
+            | Failure::Files { .. } => Exit::System,
         }
     }
 }
@@ -156,7 +162,9 @@ fn run(args: &Args) -> Result<(), Failure> {
     // Before anything that opens files.
     raise_file_limit()?;
     dhub::heap::set_up();
-    log_to_stderr(args.verbose);
+    // What a check finds it lists.
+    let is_check = matches!(args.action, Some(Action::Check { .. }));
+    log_to_stderr(args.verbose, if is_check { "warn,dhub_checksum=error" } else { "warn" });
     let system = |source| Failure::System { what: "to catch signals", source };
     // A write beyond the limit of file sizes (ulimit -f) is to fail like any other, not to kill.
     signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(system)?;
@@ -212,12 +220,13 @@ fn run(args: &Args) -> Result<(), Failure> {
         descriptors,
     };
     let name = args.file.as_ref().map_or("in memory".into(), |file| file.display().to_string());
+    let stopped = |fatal| Failure::Fatal { file: args.file.clone(), fatal };
     let mut server =
         Server::new(sockets, gate, store, options, stop, wake).map_err(|fatal| match fatal {
             Fatal::Store(source) => Failure::Restore { file: name.clone(), source },
-            fatal => fatal.into(),
+            fatal => stopped(fatal),
         })?;
-    server.look_at_files()?;
+    server.look_at_files().map_err(stopped)?;
     let found = if new { "new".into() } else { found(server.scheduler()) };
     say!("dhub {} · {name}: {found}", dhub_proto::VERSION);
     for (i, endpoint) in listening.iter().enumerate() {
@@ -246,7 +255,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     if args.file.is_none() {
         say!("  warning     no file (-f): the tasks are lost when this hub stops");
     }
-    server.run()?;
+    server.run().map_err(stopped)?;
     home.withdraw();
     Ok(())
 }
@@ -493,9 +502,9 @@ fn raise_file_limit() -> Result<(), Failure> {
     }
 }
 
-fn log_to_stderr(verbose: u8) {
+fn log_to_stderr(verbose: u8, usual: &str) {
     let level = match verbose {
-        0 => "warn",
+        0 => usual,
         1 => "info",
         2 => "debug",
         _ => "trace",

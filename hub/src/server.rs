@@ -18,11 +18,13 @@ mod sweep;
 mod turns;
 
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use dhub_proto::limits::*;
+use dhub_proto::shell;
 
 use self::descriptors::{Descriptors, Shortage};
 use self::jobs::Jobs;
@@ -57,7 +59,7 @@ const LOOK_MS: u64 = 500;
 /// What stops the hub.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
-    #[error("{0}\n  {advice}", advice = what_to_do(.0))]
+    #[error("{0}")]
     Store(#[from] StoreError),
     #[error("{}", gone(.0))]
     Gone(Box<Saved>),
@@ -65,32 +67,49 @@ pub enum Fatal {
     Socket(#[from] zmq::Error),
 }
 
-fn what_to_do(error: &StoreError) -> &'static str {
-    match error.is_damage() {
-        true => {
-            "others cannot do without that page; save the rest to a new file, with a list of what is lost: dhub rescue FILE TO\n  dhub check says what the page has; if the rest lacks too much, go on from a backup"
-        }
-        false => {
-            "nothing that was acknowledged is lost; mend the disk and start the hub again on the same file"
+impl Fatal {
+    /// What to do so that the hub goes on with this file.
+    pub fn advice(&self, file: &Path) -> String {
+        let Self::Store(error) = self else { return String::new() };
+        let (run, rescue) = (shell::file(file), shell::rescue(file));
+        match error.is_damage() {
+            true => format!(
+                "\n  others cannot do without that page; save the rest to a new file, with a list of what is lost: {rescue}\n  what the page has: dhub check {run}; if the rest lacks too much, go on from a backup"
+            ),
+            false => format!(
+                "\n  nothing that was acknowledged is lost; mend that, then start the hub again: dhub -f {run}"
+            ),
         }
     }
 }
 
 /// What to do when the files are gone.
 fn gone(saved: &Saved) -> String {
-    let (gone, file) = (&saved.gone, saved.file.display());
+    let (gone, file) = (&saved.gone, &saved.file);
     match &saved.to {
         Ok(to) => {
-            let to = to.display();
+            let name = |end: &str| shell::file(beside(file, end));
             format!(
-                "{gone}\n  all that was acknowledged is saved in {to}\n  go on with that: dhub -f {to}\n  under the old name: first move away what is left of {file}, {file}-wal and {file}.redo, then give it that name"
+                "{gone}\n  all that was acknowledged is saved in {to}\n  go on with that: dhub -f {new}\n  under the old name: first move away what is left of {run}, {wal} and {redo}, then: mv {new} {run}",
+                to = to.display(),
+                new = shell::file(to),
+                run = name(""),
+                wal = name("-wal"),
+                redo = name(".redo"),
             )
         }
         Err(why) => format!(
-            "{gone}\n  it could not be saved: {}\n  put the file back, or save what can be read to a new file, with a list of what cannot: dhub rescue {file} TO",
-            why.join("\n    ")
+            "{gone}\n  it could not be saved: {}\n  put the file back, or save what can be read to a new file, with a list of what cannot: {}",
+            why.join("\n    "),
+            shell::rescue(file)
         ),
     }
+}
+
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(end);
+    path.into()
 }
 
 /// From the command line.
@@ -376,7 +395,10 @@ impl Server {
 
 /// If files of this hub are gone, that is what is wrong, and what it has is saved.
 fn or_gone(store: &mut Store, error: StoreError) -> Fatal {
-    store.save().map_or(Fatal::Store(error), |saved| Fatal::Gone(Box::new(saved)))
+    match store.save() {
+        Some(saved) => Fatal::Gone(Box::new(saved)),
+        None => Fatal::Store(store.named(error)),
+    }
 }
 
 /// Makes the file one of this version, and looks at it from then on. The version that it had, if that was an older one.

@@ -3,6 +3,8 @@
 //! Encrypted TCP, plain TCP and ipc are sockets of their own. All but those of plain TCP let in by key,
 //! ipc as well: a directory may be another user's by the time that somebody connects, a key is not.
 
+mod adrift;
+
 use std::cell::Cell;
 use std::ffi::CString;
 use std::io;
@@ -21,6 +23,7 @@ use dhub_proto::parts::uninterrupted;
 use dhub_proto::private::PrivateError;
 use dhub_proto::verb::Way;
 
+use self::adrift::Adrift;
 use crate::gate::{DOMAIN, IPC_DOMAIN, Security, User};
 use crate::home::ServerKeys;
 
@@ -93,6 +96,8 @@ pub struct Socket {
     /// Who connects is on this machine.
     pub is_ipc: bool,
     files: Vec<PathBuf>,
+    /// The directory of these is one that nobody else can enter.
+    is_private: bool,
     adrift: Option<Adrift>,
     /// What libzmq tells of handshakes that failed, of each of the two.
     watches: Vec<Inlet>,
@@ -102,12 +107,6 @@ pub struct Socket {
 pub fn limit_peers() {
     zmq_sys::zmq_limit_bytes(PEER_BYTES_MAX, ALL_BYTES_MAX);
     zmq_sys::zmq_limit_handshakes(HANDSHAKES_MAX);
-}
-
-/// Its files are gone, and what listened there was let go.
-struct Adrift {
-    /// Why they cannot be made again was said.
-    is_told: bool,
 }
 
 impl Socket {
@@ -130,55 +129,6 @@ impl Socket {
                 self.endpoint = format!("tcp://{host}:{port}");
             }
         }
-    }
-
-    /// If somebody removed its files, as a logout does with the directory that they are in, they are made
-    /// again: at one look it lets go, since that removes what has their names by then, from the next on it
-    /// tries to listen anew. Connections go on meanwhile.
-    pub fn look(&mut self) {
-        let [request, report] = self.files.as_slice() else { return };
-        match self.adrift {
-            None if request.exists() && report.exists() => {}
-            None => {
-                for (inlet, endpoint) in self.ends() {
-                    // One that listened nowhere has nothing to let go.
-                    let _ = uninterrupted(|| inlet.socket.unbind(endpoint));
-                }
-                self.adrift = Some(Adrift { is_told: false });
-            }
-            Some(Adrift { is_told }) => match self.listen_anew() {
-                Ok(()) => {
-                    tracing::warn!("{} was removed; it is there again", request.display());
-                    self.adrift = None;
-                }
-                Err(error) => {
-                    if !is_told {
-                        tracing::warn!(
-                            "{} was removed, and tried again: {error}",
-                            request.display()
-                        );
-                    }
-                    self.adrift = Some(Adrift { is_told: true });
-                }
-            },
-        }
-    }
-
-    fn listen_anew(&self) -> Result<(), BindError> {
-        if let [request, ..] = self.files.as_slice() {
-            endpoint::remake_socket_dir(request)?;
-            if access::takes_connections(request) {
-                return Err(BindError::Alive { endpoint: self.endpoint.clone() });
-            }
-            try_socket(request)?;
-        }
-        for (inlet, endpoint) in self.ends() {
-            // What came of an earlier try.
-            let _ = uninterrupted(|| inlet.socket.unbind(endpoint));
-            let failed = |source| BindError::Bind { endpoint: endpoint.to_owned(), source };
-            uninterrupted(|| inlet.socket.bind(endpoint)).map_err(failed)?;
-        }
-        Ok(())
     }
 
     fn ends(&self) -> [(&Inlet, &str); 2] {
@@ -233,6 +183,7 @@ impl Socket {
             security: security(keys),
             is_ipc: false,
             files: Vec::new(),
+            is_private: false,
             adrift: None,
             watches,
         })
@@ -267,6 +218,7 @@ impl Socket {
             security: security(keys),
             is_ipc: true,
             files: vec![path.to_owned(), report_path],
+            is_private: path.parent().is_some_and(|dir| endpoint::check_socket_dir(dir).is_ok()),
             adrift: None,
             watches,
         })

@@ -5,7 +5,7 @@ use dhub_proto::wire;
 use crate::convert;
 use crate::monitor::group_failures;
 use crate::roster::Roster;
-use crate::scheduler::{Counts, Scheduler, State};
+use crate::scheduler::{Counts, DAMAGED, Scheduler, State};
 use crate::store::{AttemptRow, Store, StoreError, TaskRow, unix_ms};
 
 const WORKERS_MAX: usize = 1_000;
@@ -51,7 +51,6 @@ pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
         worker: row.worker,
         run_ms: row.run_ms,
         exit_code: row.exit_code,
-        reason: row.reason,
         command: row.command,
         time_limit_ms: row.time_limit_ms,
         created_unix_ms: row.created_ms,
@@ -63,6 +62,8 @@ pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
         id: row.id,
         held: row.held,
         left_behind: row.left_behind,
+        damaged: row.is_lost || (state == State::Failed && row.reason == DAMAGED),
+        reason: row.reason,
     }
 }
 
@@ -126,6 +127,7 @@ pub fn status(
         retrying: scheduler.retrying(),
         lost: store.lost_count() as u64,
         lost_names: store.lost_names(NAMES_MAX),
+        damaged_pages: store.damaged_pages(),
     })
 }
 

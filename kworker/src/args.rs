@@ -148,7 +148,7 @@ Exit codes:
    6  refused by the hub          7  no hub answers
    9  the system refused something          11  the hub does not let this key in
   12  tasks failed one after the other (--max-failures-in-a-row)
-  24  the disk takes nothing (--output)
+  24  the disk takes nothing (--output)      26  the keys cannot be used
 
 Examples:
   kworker -j 8 -- ./simulate {}

@@ -36,7 +36,8 @@ pub enum ProgramError {
     )]
     NotInPath(String),
     #[error(
-        "{0}: is no executable file (looked up before any task was stolen); mend it with: chmod +x {0}"
+        "{}: is no executable file (looked up before any task was stolen); mend it with: chmod +x {}",
+        .0, dhub_proto::shell::file(.0)
     )]
     NotExecutable(String),
     #[error("{0}: is a directory (looked up before any task was stolen)")]

@@ -86,8 +86,12 @@ pub fn output(error: io::Error) -> io::Error {
     }
 }
 
-/// What the system said, without its number; of a disk that takes nothing, what to do.
+/// What the system said, without its number; of a disk that takes nothing, what to do, and with the file if that
+/// is known.
 pub fn words(error: &io::Error) -> String {
+    if let Some(at) = chain(error).find_map(|error| error.downcast_ref::<DiskError>()) {
+        return at.to_string();
+    }
     if let Some(fault) = Fault::of(error) {
         return fault.to_string();
     }
@@ -110,6 +114,7 @@ mod tests {
         let named = at(Path::new("a/run.db"))(full());
         assert_eq!(Fault::of(&named), Some(Fault::Full));
         assert_eq!(named.to_string(), format!("a/run.db: {}", Fault::Full));
+        assert_eq!(words(&named), named.to_string());
         assert_eq!(Fault::of(&at(Path::new("b"))(named)), Some(Fault::Full));
         let private = crate::private::PrivateError::Io { path: "a".into(), source: full() };
         assert_eq!(Fault::of(&private), Some(Fault::Full));

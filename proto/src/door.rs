@@ -3,12 +3,15 @@
 
 use std::io::{ErrorKind, Read};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crate::plain::plain;
 
 /// For a connection, and for what is said.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// For all of it: to look a name up may take longer than anybody wants to wait.
+const LIMIT: Duration = Duration::from_millis(1500);
 /// Between two looks, at least; at most twice that.
 const PAUSE: Duration = Duration::from_secs(2);
 /// The begin of a greeting of ZMTP; what is between the ends is padding.
@@ -37,19 +40,57 @@ pub enum Found {
 pub struct Door {
     found: Found,
     again: Option<Instant>,
+    /// A look that took too long, and what it will find.
+    late: Option<Receiver<Option<Found>>>,
 }
 
 impl Door {
-    /// Only over TCP.
+    /// Only over TCP. It takes a second and a half at most.
     pub fn look(&mut self, endpoint: &str) -> Found {
+        self.look_with(endpoint, knock)
+    }
+
+    fn look_with(
+        &mut self,
+        endpoint: &str,
+        knock: impl FnOnce(&str) -> Option<Found> + Send + 'static,
+    ) -> Found {
         let now = Instant::now();
         if self.again.is_none_or(|again| now >= again) {
-            self.found = endpoint.strip_prefix("tcp://").and_then(knock).unwrap_or_default();
+            let address = endpoint.strip_prefix("tcp://").map(str::to_owned);
+            self.found =
+                address.and_then(|address| self.wait_for(address, knock)).unwrap_or_default();
             // Not all that wait at the same moment.
             let random = crate::random_id().map_or(0.5, |id| f64::from(id[0]) / 256.0);
             self.again = Some(now + PAUSE.mul_f64(1.0 + random));
         }
         self.found.clone()
+    }
+
+    /// In a thread of its own, one at a time.
+    fn wait_for(
+        &mut self,
+        address: String,
+        knock: impl FnOnce(&str) -> Option<Found> + Send + 'static,
+    ) -> Option<Found> {
+        let looking = match self.late.take() {
+            Some(late) => late,
+            None => {
+                let (told, looking) = channel();
+                // Nobody may be there to be told any more.
+                let look = move || drop(told.send(knock(&address)));
+                std::thread::Builder::new().name("door".into()).spawn(look).ok()?;
+                looking
+            }
+        };
+        match looking.recv_timeout(LIMIT) {
+            Ok(found) => found,
+            Err(RecvTimeoutError::Timeout) => {
+                self.late = Some(looking);
+                None
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+        }
     }
 }
 
@@ -129,6 +170,19 @@ mod tests {
         for nowhere in ["tcp://127.0.0.1:1", "ipc:///nowhere", "tcp://"] {
             assert_eq!(Door::default().look(nowhere), Found::Nothing);
         }
+    }
+
+    /// As when nobody answers who knows what a name is.
+    #[test]
+    fn a_look_that_takes_too_long_is_not_waited_for_and_not_begun_again() {
+        let (go_on, wait) = channel::<()>();
+        let mut door = Door::default();
+        let slow = move |_: &str| wait.recv().ok().map(|()| Found::Full);
+        assert_eq!(door.look_with("tcp://hub:1", slow), Found::Nothing);
+        door.again = Some(Instant::now());
+        go_on.send(()).expect("the one that looks");
+        let other = |_: &str| -> Option<Found> { panic!("one at a time") };
+        assert_eq!(door.look_with("tcp://hub:1", other), Found::Full, "of the first look");
     }
 
     #[test]

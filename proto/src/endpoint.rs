@@ -115,9 +115,14 @@ pub fn takes_ipv6(endpoint: &str) -> bool {
         || endpoint.starts_with("tcp://*:") && UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok()
 }
 
-/// A name that has addresses of IPv6 only becomes the first of them.
+/// A name that has addresses of IPv6 only becomes the first of them: libzmq has to be told.
 pub fn with_address(endpoint: String) -> String {
-    let all = if is_ipv6(&endpoint) { Vec::new() } else { addresses(&endpoint) };
+    with_address_of(endpoint, addresses)
+}
+
+fn with_address_of(endpoint: String, addresses: impl Fn(&str) -> Vec<IpAddr>) -> String {
+    let has_name = endpoint.starts_with("tcp://") && !is_ipv6(&endpoint);
+    let all = if has_name { addresses(&endpoint) } else { Vec::new() };
     match (all.first(), endpoint.rsplit_once(':')) {
         (Some(address), Some((_, port))) if all.iter().all(IpAddr::is_ipv6) => {
             format!("tcp://[{address}]:{port}")
@@ -188,6 +193,22 @@ mod tests {
         assert!(parse("tcp://login3:70000").is_err());
         assert!(parse("udp://login3:1").is_err());
         assert!(parse("").is_err());
+    }
+
+    #[test]
+    fn a_name_with_addresses_of_ipv6_alone_becomes_one_of_them() {
+        let of = |endpoint: &str, addresses: &[&str]| {
+            let all = addresses.iter().map(|it| it.parse().unwrap()).collect::<Vec<_>>();
+            with_address_of(endpoint.into(), |_| all.clone())
+        };
+        assert_eq!(of("tcp://hub:7", &["fd00::1", "fd00::2"]), "tcp://[fd00::1]:7");
+        for both in [&["fd00::1", "10.0.0.1"][..], &["10.0.0.1"], &[]] {
+            assert_eq!(of("tcp://hub:7", both), "tcp://hub:7");
+        }
+        // Nobody is asked for what is no name.
+        for none in ["tcp://[::1]:7", "ipc:///run/x.sock"] {
+            assert_eq!(with_address_of(none.into(), |_| panic!("{none}")), none);
+        }
     }
 
     #[test]

@@ -77,6 +77,7 @@ pub const CLIENT_HELP: &str = "Exit codes:
 pub const HUB_HELP: &str = "Exit codes:
    0  stopped as asked           2  wrong command line
    9  the system refused something
+  11  the hub does not let this key in, or not do this
   20  the file is in use         21  the file is of a newer dhub
   22  the file cannot be used    23  an endpoint cannot be bound
   24  the disk takes nothing     25  the file is on a network file system

@@ -12,6 +12,7 @@ use crate::access::{self, Access, AccessError, Found, Keys, Live};
 use crate::endpoint;
 use crate::options::HubOptions;
 use crate::private::PrivateError;
+use crate::shell;
 
 /// For scripts: what --insecure says.
 pub const INSECURE: &str = "DHUB_INSECURE";
@@ -41,6 +42,7 @@ impl Target {
     /// At this endpoint, which may be a tunnel to where the access file says.
     fn keyed(endpoint: String, path: PathBuf, access: &Access) -> Self {
         let (keys, about) = (Some(access.keys()), about(access, &path));
+        let endpoint = endpoint::with_address(endpoint);
         Self { endpoint, keys, access: Some(path), about }
     }
 
@@ -59,7 +61,8 @@ pub enum FindError {
     #[error("none of your hubs runs (looked on this machine and in {})\n  start one with: dhub -f FILE      another: -s or --access", .dir.display())]
     None { dir: PathBuf },
     #[error(
-        "the hub of {about} is gone\n  start it again with: dhub -f {file}      another: -s or --access"
+        "the hub of {about} is gone\n  start it again with: dhub -f {}      another: -s or --access",
+        shell::file(.file)
     )]
     Gone { about: String, file: String },
     #[error(
@@ -131,7 +134,6 @@ impl HubOptions {
             }
             (server, access) => (server.clone(), access.clone()),
         };
-        let server = server.map(endpoint::with_address);
         if let Some((name, why)) = server.as_deref().and_then(endpoint::unknown_name) {
             return Err(FindError::Name { name, why });
         }
@@ -189,7 +191,7 @@ fn known(server: String, dir: Option<&Path>, insecure: bool) -> Result<Target, F
     let at = at?.into_iter().filter(|(presence, _)| there(presence));
     match at.min_by_key(|(presence, _)| *presence) {
         Some((_, hub)) => Ok(Target::keyed(server, hub.path.clone(), &hub.access)),
-        None if insecure && is_tcp => Ok(Target::plain(server)),
+        None if insecure && is_tcp => Ok(Target::plain(endpoint::with_address(server))),
         None => {
             let dir = dir.unwrap_or(Path::new("~/.dhub")).display().to_string();
             Err(FindError::NoKey { endpoint: server, dir, yours: yours(&hubs) })
@@ -292,7 +294,7 @@ fn below_home(path: &Path) -> String {
     let below = home.and_then(|home| path.strip_prefix(home).ok()?.to_str());
     match below.filter(|below| below.chars().all(is_plain)) {
         Some(below) => format!("~/{below}"),
-        None => path.display().to_string(),
+        None => shell::file(path),
     }
 }
 

@@ -22,6 +22,7 @@ pub mod private;
 pub mod role;
 mod say;
 pub mod secret;
+pub mod shell;
 pub mod signal;
 pub mod verb;
 pub mod watch;
@@ -41,6 +42,9 @@ pub mod dwork {
 pub use plain::steers_terminal;
 pub use prost::Message;
 pub use say::{Stderr, finish_saying, say, say_in_background};
+
+/// Why a task failed whose row in the hub's file is not what was written: nobody can run it again.
+pub const DAMAGED: &str = "its definition is damaged";
 
 /// Version of the tools and of the hub; one number for all of them.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

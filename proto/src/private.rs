@@ -19,6 +19,7 @@ pub use read::{read, read_given};
 pub use write::{write, write_with};
 
 use crate::disk::words;
+use crate::shell;
 
 /// Why a file or directory cannot be trusted, or not be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,15 +30,16 @@ pub enum PrivateError {
     Owner { path: PathBuf, owner: u32, advice: &'static str },
     #[error("{path} is neither a file nor a pipe")]
     Kind { path: PathBuf },
-    #[error("{path} can be entered by others; mend it with: chmod 700 '{path}'")]
+    #[error("{path} can be entered by others; mend it with: chmod 700 {}", shell::file(.path))]
     DirMode { path: PathBuf },
     #[error(
-        "{path} has a key in it and can be read by others; mend it with: chmod 600 '{path}'\n  if somebody may have read it, take the key back: dhub access revoke"
+        "{path} has a key in it and can be read by others; mend it with: chmod 600 {}\n  if somebody may have read it, take the key back: dhub access revoke",
+        shell::file(.path)
     )]
     FileMode { path: PathBuf },
     #[error(
         "{} can be written by others, so what is in it may be theirs; if you trust it, mend it with: chmod go-w {}",
-        list(.paths, ""), list(.paths, "'")
+        list(.paths, |path| path.display().to_string()), list(.paths, |path| shell::file(path))
     )]
     Writable { paths: Vec<PathBuf> },
     #[error("{path} is a link, which is not followed; name the file itself, or remove the link")]
@@ -45,15 +47,14 @@ pub enum PrivateError {
     #[error("{path} is no regular file; name another one, or remove it")]
     NotRegular { path: PathBuf },
     #[error(
-        "{path} has another name (a hard link), so somebody else may mean another file by it; put a copy in its place: cp -p '{path}' '{path}.copy' && mv '{path}.copy' '{path}'"
+        "{path} has another name (a hard link), so somebody else may mean another file by it; put a copy in its place: cp -p {file} {copy} && mv {copy} {file}",
+        file = shell::file(.path), copy = shell::file(shell::free_name(.path, ".copy"))
     )]
     OtherName { path: PathBuf },
 }
 
-fn list(paths: &[PathBuf], quote: &str) -> String {
-    let paths: Vec<_> =
-        paths.iter().map(|path| format!("{quote}{}{quote}", path.display())).collect();
-    paths.join(" ")
+fn list(paths: &[PathBuf], shown: fn(&PathBuf) -> String) -> String {
+    paths.iter().map(shown).collect::<Vec<_>>().join(" ")
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> PrivateError {
@@ -108,11 +109,11 @@ mod tests {
         for mode in [0o640, 0o604, 0o660, 0o644] {
             set_mode(&file, mode);
             let said = read(&file).unwrap_err().to_string();
-            assert!(said.contains(&format!("chmod 600 '{}'", file.display())), "{said}");
+            assert!(said.contains(&format!("chmod 600 {}", file.display())), "{said}");
         }
         set_mode(&below, 0o750);
         let said = make_dir(&below, "").unwrap_err().to_string();
-        assert!(said.contains(&format!("chmod 700 '{}'", below.display())), "{said}");
+        assert!(said.contains(&format!("chmod 700 {}", below.display())), "{said}");
     }
 
     #[test]

@@ -5,11 +5,13 @@
 #![allow(unsafe_code, reason = "SQLite calls a file through pointers; each use says why it holds")]
 
 use std::ffi::{c_int, c_void};
+use std::io;
 
 use rusqlite::ffi::*;
 
 use crate::log;
-use crate::page::{PAGE_BYTES, Page, Seen, seal};
+use crate::page::{PAGE_BYTES, Page, Seen, look, seal};
+use crate::scrub::Scrub;
 use crate::state::State;
 
 /// What SQLite holds of an open database: room of `szOsFile` bytes. The file of the VFS below comes at `BELOW_AT`.
@@ -36,6 +38,8 @@ pub const MEND: c_int = 6402;
 pub const ALLOW_HOLES: c_int = 6403;
 /// Asks for a hole that was read, each once; 0: no more.
 pub const NEXT_HOLE: c_int = 6404;
+/// Has a file look at some of its pages.
+pub const SCRUB: c_int = 6405;
 
 /// The file of the VFS below, which lies in the same room.
 ///
@@ -126,6 +130,10 @@ unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
     hand_on_file!(file.xClose(), SQLITE_OK)
 }
 
+fn outcome(code: c_int) -> io::Result<()> {
+    if code == SQLITE_OK { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The page at this place, and how far into it that is.
 fn place(at: sqlite3_int64) -> (u32, usize) {
     (1 + (at as usize / PAGE_BYTES) as u32, at as usize % PAGE_BYTES)
@@ -164,12 +172,13 @@ unsafe extern "C" fn read(
         Seen::Damaged if size as usize == PAGE_BYTES => return DAMAGED,
         Seen::Damaged => {}
         Seen::Mended { at } => {
-            if state.mends {
+            let written = state.mends.then(|| {
                 let byte = page[at..].as_ptr().cast::<c_void>();
                 let to = start + at as sqlite3_int64;
                 // One byte is written as a whole or not at all. If it is not, the page is mended again when it is read.
-                state.change(|| hand_on_file!(file.xWrite(byte, 1, to), SQLITE_IOERR_WRITE));
-            }
+                state.change(|| hand_on_file!(file.xWrite(byte, 1, to), SQLITE_IOERR_WRITE))
+            });
+            state.tell_mended(number, at, written.map(outcome));
         }
     }
     // SAFETY: SQLite gives room of `size` bytes, and `page` has as many from there.
@@ -287,8 +296,56 @@ unsafe extern "C" fn file_control(file: *mut sqlite3_file, op: c_int, to: *mut c
             unsafe { *to.cast::<c_int>() = state(file).next_hole() };
             SQLITE_OK
         }
+        SCRUB => {
+            // SAFETY: `scrub` alone asks this, with one that is borrowed as long as the call takes.
+            let scrub = unsafe { &mut *to.cast::<Scrub>() };
+            // SAFETY: as `state` asks for; SQLite calls this as it calls the other methods.
+            unsafe { scrub_pages(file, scrub) }
+        }
         op => hand_on_file!(file.xFileControl(op, to), SQLITE_NOTFOUND),
     }
+}
+
+/// Looks at the next pages of a scrub. No transaction is under way, so each is whole in the file.
+///
+/// SAFETY: as `state` asks for.
+unsafe fn scrub_pages(file: *mut sqlite3_file, scrub: &mut Scrub) -> c_int {
+    // SAFETY: as of this function.
+    let state = unsafe { state(file) };
+    let mut end: sqlite3_int64 = 0;
+    if !state.summed || hand_on_file!(file.xFileSize(&mut end), SQLITE_IOERR_FSTAT) != SQLITE_OK {
+        scrub.is_over = true;
+        return SQLITE_OK;
+    }
+    let mut page: Page = [0; PAGE_BYTES];
+    for number in scrub.take(end as u64) {
+        let start = sqlite3_int64::from(number - 1) * PAGE_BYTES as sqlite3_int64;
+        let room = page.as_mut_ptr().cast::<c_void>();
+        if hand_on_file!(file.xRead(room, PAGE_BYTES as c_int, start), SQLITE_IOERR_READ)
+            != SQLITE_OK
+        {
+            scrub.damaged += 1;
+            state.tell_damaged(number);
+            continue;
+        }
+        match look(number, &mut page) {
+            // Whether a hole is of use SQLite knows, who asks for it if it is.
+            Seen::Sound | Seen::Hole => {}
+            Seen::Damaged => {
+                scrub.damaged += 1;
+                state.tell_damaged(number);
+            }
+            Seen::Mended { at } => {
+                let byte = page[at..].as_ptr().cast::<c_void>();
+                let to = start + at as sqlite3_int64;
+                let write = || hand_on_file!(file.xWrite(byte, 1, to), SQLITE_IOERR_WRITE);
+                let written = outcome(state.change(write));
+                scrub.mended += u32::from(written.is_ok());
+                state.tell_mended(number, at, Some(written));
+            }
+        }
+    }
+    SQLITE_OK
 }
 
 unsafe extern "C" fn sector_size(file: *mut sqlite3_file) -> c_int {

@@ -16,13 +16,9 @@ pub struct Bad {
     pub byte: Option<usize>,
 }
 
-/// The bad pages, at most so many; None: they have no checksums. Of those that are `newer` elsewhere, the file's own
+/// The bad pages; None: they have no checksums. Of those that are `newer` elsewhere, the file's own
 /// are never read: whatever they are does no harm.
-pub fn scan(
-    file: &mut File,
-    newer: &BTreeMap<u32, &[u8]>,
-    most: usize,
-) -> io::Result<Option<Vec<Bad>>> {
+pub fn scan(file: &mut File, newer: &BTreeMap<u32, &[u8]>) -> io::Result<Option<Vec<Bad>>> {
     let mut state = State::new(Default::default());
     let mut bad = Vec::new();
     let mut free: Option<BTreeSet<u32>> = None;
@@ -32,7 +28,7 @@ pub fn scan(
         if number == 1 {
             state.begin(newer.get(&1).copied().unwrap_or(&page[..size]));
         }
-        if size == 0 || !state.summed || bad.len() == most {
+        if size == 0 || !state.summed {
             break;
         }
         if newer.contains_key(&number) {

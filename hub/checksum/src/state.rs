@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,6 +32,11 @@ impl std::error::Error for Damage {}
 
 static LAST: Mutex<Option<Damage>> = Mutex::new(None);
 
+/// Pages that were told of, by file: a start opens a file more than once, and each page is told of once.
+static TOLD: Mutex<BTreeSet<(PathBuf, u32)>> = Mutex::new(BTreeSet::new());
+/// Of all files together: a file that somebody else wrote has nothing but such pages.
+const TOLD_MAX: usize = 100;
+
 /// The damaged page that was read last, of any file of this process: SQLite's error does not say.
 pub fn last_damage() -> Option<Damage> {
     LAST.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -50,8 +56,6 @@ pub struct State {
     /// Holes are read as they are, and noted.
     pub allows_holes: bool,
     pub holes: BTreeSet<u32>,
-    /// Pages whose faults were told.
-    told: HashSet<u32>,
     /// Damaged ones, until they are written: they are asked for again and again by what looks for a way around.
     damaged: HashSet<u32>,
     /// None: nobody asks for them.
@@ -71,7 +75,6 @@ impl State {
             safe_end: 0,
             allows_holes: false,
             holes: BTreeSet::new(),
-            told: HashSet::new(),
             damaged: HashSet::new(),
             writes,
         }
@@ -132,7 +135,7 @@ impl State {
         self.holes.pop_first().and_then(|page| page.try_into().ok()).unwrap_or(0)
     }
 
-    /// Looks at a page that was read, and says what was wrong with it, once.
+    /// Looks at a page that was read, and says that it is damaged, once.
     pub fn look(&mut self, number: u32, page: &mut Page) -> Seen {
         let seen = match look(number, page) {
             Seen::Hole if self.allows_holes => {
@@ -144,23 +147,47 @@ impl State {
             Seen::Hole => Seen::Damaged,
             seen => seen,
         };
-        let file = self.path.display();
-        match seen {
-            Seen::Sound | Seen::Hole => {}
-            Seen::Mended { at } => {
-                if self.told.insert(number) {
-                    tracing::warn!("page {number} of {file}: byte {at} was wrong, and is mended");
-                }
-            }
-            Seen::Damaged => {
-                let damage = Damage { file: self.path.clone(), page: number };
-                if self.told.insert(number) {
-                    tracing::warn!("{damage}");
-                }
-                self.damaged.insert(number);
-                *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(damage);
-            }
+        if seen == Seen::Damaged {
+            self.tell_damaged(number);
+            self.damaged.insert(number);
+            let damage = Damage { file: self.path.clone(), page: number };
+            *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(damage);
         }
         seen
+    }
+
+    pub fn tell_damaged(&self, number: u32) {
+        self.tell(number, format_args!(" is damaged"));
+    }
+
+    /// What became of the byte in the file. None: the file is only looked at.
+    pub fn tell_mended(&self, number: u32, at: usize, written: Option<io::Result<()>>) {
+        match written {
+            Some(Ok(())) => self.tell(number, format_args!(": byte {at} was wrong, and is mended")),
+            Some(Err(error)) => self.tell(
+                number,
+                format_args!(
+                    ": byte {at} is wrong; it is put right where it is read, for the file does not take it: {error}"
+                ),
+            ),
+            None => self.tell(
+                number,
+                format_args!(
+                    ": byte {at} is wrong; it is put right where it is read, and a hub on the file mends it"
+                ),
+            ),
+        }
+    }
+
+    /// Says it of a page, once in this process.
+    fn tell(&self, number: u32, what: fmt::Arguments) {
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = told.len() <= TOLD_MAX && told.insert((self.path.clone(), number));
+        let file = self.path.display();
+        match told.len() {
+            _ if !is_new => {}
+            ..=TOLD_MAX => tracing::warn!("page {number} of {file}{what}"),
+            _ => tracing::warn!("more pages of {file} are wrong: dhub check lists them"),
+        }
     }
 }

@@ -14,10 +14,11 @@ use rusqlite::ffi::*;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::file::{
-    ALLOW_HOLES, BELOW_AT, Handle, IS_SUMMED, LOG_METHODS, MEND, METHODS, NEXT_HOLE, begin,
+    ALLOW_HOLES, BELOW_AT, Handle, IS_SUMMED, LOG_METHODS, MEND, METHODS, NEXT_HOLE, SCRUB, begin,
     file_below,
 };
 use crate::page::RESERVED_BYTES;
+use crate::scrub::Scrub;
 use crate::state::State;
 
 /// What SQLite holds of this VFS. It lives until the process ends.
@@ -143,6 +144,18 @@ pub fn allow_holes(db: &Connection, allow: bool) {
 pub fn holes_read(db: &Connection) -> Vec<u32> {
     let next = || control(db, NEXT_HOLE, 0).ok().filter(|page| *page > 0);
     std::iter::from_fn(next).map(|page| page as u32).collect()
+}
+
+/// Looks at the next pages of its file and mends what can be mended; not within a transaction. One with another VFS has
+/// none to look at.
+pub fn scrub(db: &Connection, scrub: &mut Scrub) {
+    // SAFETY: the connection is open as long as it is borrowed, the name ends with a zero, and what is passed is
+    // borrowed until the call returns; files of other VFSs do not know the number, and leave it alone.
+    let code = unsafe {
+        let scrub = std::ptr::from_mut(scrub).cast::<c_void>();
+        sqlite3_file_control(db.handle(), c"main".as_ptr(), SCRUB, scrub)
+    };
+    scrub.is_over |= code != SQLITE_OK;
 }
 
 fn control(db: &Connection, op: c_int, mut number: c_int) -> rusqlite::Result<c_int> {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dhub_checksum::{
-    Bad, Damage, PAGE_BYTES, Seen, allow_holes, free_pages, holes_read, is_summed, last_damage,
-    look, mend_in_place, reserve, scan,
+    Bad, Damage, PAGE_BYTES, Scrub, Seen, allow_holes, free_pages, holes_read, is_summed,
+    last_damage, look, mend_in_place, reserve, scan, scrub,
 };
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -42,7 +42,7 @@ fn sum_of_all(file: &Path) -> rusqlite::Result<(i64, i64)> {
 }
 
 fn bad_pages(file: &Path) -> Option<Vec<Bad>> {
-    scan(&mut File::open(file).expect("the file"), &BTreeMap::new(), 9).expect("read")
+    scan(&mut File::open(file).expect("the file"), &BTreeMap::new()).expect("read")
 }
 
 /// The damage that was seen last is that of the whole process.
@@ -118,6 +118,38 @@ fn what_is_mended_is_written_where_that_is_wanted() {
     let left = pages.filter(|(one, other)| one != other).count();
     // Unused ones are not read.
     assert!(left < bytes.len() / PAGE_BYTES / 2, "{left}");
+}
+
+/// Also what nothing reads: by the end of it the file is as it was, but for what nobody can mend.
+#[test]
+fn a_scrub_mends_all_pages_under_an_open_connection() {
+    let _turn = one_at_a_time();
+    let (_dir, file) = place();
+    make(&file, "wal");
+    let bytes = fs::read(&file).expect("the file");
+    let mut wrong = bytes.clone();
+    for page in wrong.chunks_mut(PAGE_BYTES) {
+        page[2000] ^= 0x04;
+    }
+    // The last one is of no use to anybody who did not write it.
+    let last = bytes.len() - PAGE_BYTES;
+    wrong[last..][..9].fill(0xA5);
+    fs::write(&file, &wrong).expect("written");
+    let db = open(&file);
+    let mut found = Scrub::default();
+    while !found.is_over {
+        scrub(&db, &mut found);
+    }
+    let pages = (bytes.len() / PAGE_BYTES) as u32;
+    assert_eq!((found.mended, found.damaged), (pages - 1, 1));
+    let mended = fs::read(&file).expect("the file");
+    assert!(mended[..last] == bytes[..last], "what can be mended is");
+    assert!(mended[last..] == wrong[last..], "what cannot stays");
+    assert_eq!(bad_pages(&file), Some(vec![Bad { page: pages, byte: None }]));
+    let plain = Connection::open(&file).expect("without a VFS of ours");
+    let mut none = Scrub::default();
+    scrub(&plain, &mut none);
+    assert_eq!((none.is_over, none.mended), (true, 0));
 }
 
 #[test]

@@ -168,5 +168,9 @@ fn refusal(error: &CopyError) -> wire::Error {
         error if fault(error).is_some() => wire::ErrorCode::ErrorDisk,
         _ => wire::ErrorCode::ErrorInvalid,
     };
-    convert::error(code, error.to_string())
+    let mut why = convert::error(code, error.to_string());
+    if let CopyError::Damaged { file, .. } = error {
+        why.names.push(file.display().to_string());
+    }
+    why
 }

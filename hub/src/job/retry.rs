@@ -14,7 +14,7 @@ use crate::archive::Archive;
 use crate::convert::Selection;
 use crate::planted::{Bug, planted};
 use crate::scheduler::message::*;
-use crate::scheduler::{Scheduler, State};
+use crate::scheduler::{DAMAGED, Scheduler, State};
 use crate::store::TaskRow;
 use crate::view;
 
@@ -85,17 +85,9 @@ impl RetryJob {
                 let again = self.begin_round();
                 return if again { Ok(Step::Again) } else { self.end(scheduler, store) };
             }
-            let (mut tasks, mut looked_up) = (Vec::new(), 0);
-            while looked_up < SLICE
-                && let Some(id) = ordered.pop_front()
-            {
-                let chosen = self.chosen.contains(&id);
-                // It may have come back by another request, and be done, since it was gathered.
-                let may_run = |found: &Revived| found.state != State::Done || (chosen && self.done);
-                let found = store.revived(id, !chosen)?;
-                looked_up += 1 + found.as_ref().map_or(0, |found| found.task.needs.len());
-                tasks.extend(found.filter(may_run));
-            }
+            let mut ordered = std::mem::take(ordered);
+            let tasks = self.revive(&mut ordered, store)?;
+            self.ordered = Some(ordered);
             return Ok(Step::Apply(Command::Revive { ticket, tasks }));
         }
         let all = self.choose(scheduler, store)?;
@@ -107,6 +99,38 @@ impl RetryJob {
             self.ordered = Some(in_order(std::mem::take(&mut self.gathered)));
         }
         Ok(Step::Again)
+    }
+
+    /// The next of those that come back.
+    fn revive<A: Archive>(
+        &mut self,
+        ordered: &mut VecDeque<TaskId>,
+        store: &A,
+    ) -> Result<Vec<Revived>, A::Error> {
+        let (mut tasks, mut looked_up) = (Vec::new(), 0);
+        while looked_up < SLICE
+            && let Some(id) = ordered.pop_front()
+        {
+            let chosen = self.chosen.contains(&id);
+            // It may have come back by another request, and be done, since it was gathered.
+            let may_be_done = chosen && self.done;
+            let may_run = |found: &Revived| found.state != State::Done || may_be_done;
+            let found = store.revived(id, !chosen)?;
+            looked_up += 1 + found.as_ref().map_or(0, |found| found.task.needs.len());
+            // Finished, and nobody knows what it would run.
+            if found.is_none()
+                && chosen
+                && let Some(row) = store.row_by_id(id)?
+                && row.finished.is_some_and(State::is_finished)
+            {
+                let why = format!(
+                    "{DAMAGED}, and nobody knows what to run; add it again under another name"
+                );
+                self.refuse(&row.name, wire::ErrorCode::ErrorState, why);
+            }
+            tasks.extend(found.filter(may_run));
+        }
+        Ok(tasks)
     }
 
     /// Looks at the next of the tasks asked for; true when there are no more.

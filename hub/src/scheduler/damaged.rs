@@ -5,7 +5,7 @@ use super::message::*;
 use super::task::{Slot, State};
 use crate::planted::{Bug, planted};
 
-pub const DAMAGED: &str = "its definition is damaged";
+pub use dhub_proto::DAMAGED;
 
 impl Scheduler {
     pub(super) fn damaged(&mut self, names: &[Name]) {

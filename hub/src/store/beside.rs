@@ -16,7 +16,7 @@ use crate::scheduler::message::Turn;
 
 /// What belongs to a file that is not there, or has nothing in it: a hub was never that young.
 #[derive(Debug, thiserror::Error)]
-#[error("{} is {}, but {} {} there, and what was acknowledged is in {}\n  put the file back; if it is lost, save what can be read to a new file, with a list of what cannot: dhub rescue {} TO\n  for a hub without tasks move {} away first", .file.display(), if *.is_missing { "missing" } else { "empty" }, names(.logs), if .logs.len() == 1 { "is" } else { "are" }, them(.logs), .file.display(), them(.logs))]
+#[error("{} is {}, but {} {} there, and what was acknowledged is in {}\n  put the file back; if it is lost, save what can be read to a new file, with a list of what cannot: {}\n  for a hub without tasks move {} away first", .file.display(), if *.is_missing { "missing" } else { "empty" }, names(.logs), if .logs.len() == 1 { "is" } else { "are" }, them(.logs), dhub_proto::shell::rescue(.file), them(.logs))]
 pub struct Orphans {
     file: PathBuf,
     is_missing: bool,

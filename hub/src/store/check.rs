@@ -1,5 +1,6 @@
 //! Is the file sound? Slow, so it is a command of its own and not part of a start.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -63,7 +64,7 @@ impl Scanned {
         let log = log.and_then(|bytes| Wal::read(bytes, PAGE_BYTES));
         let newer = log.as_ref().map(|log| log.pages().0).unwrap_or_default();
         let mut open = File::open(&real).map_err(io)?;
-        let bad = dhub_checksum::scan(&mut open, &newer, PROBLEMS_MAX).map_err(io)?;
+        let bad = dhub_checksum::scan(&mut open, &newer).map_err(io)?;
         Ok(Self { real, bad, has_journal })
     }
 
@@ -71,11 +72,11 @@ impl Scanned {
     fn bad(&self, store: Option<&Store>) -> Vec<Bad> {
         let mut bad = self.bad.clone().unwrap_or_default();
         if self.has_journal && store.is_some() {
-            let now = File::open(&self.real).and_then(|mut open| {
-                dhub_checksum::scan(&mut open, &Default::default(), usize::MAX)
-            });
+            let now = File::open(&self.real)
+                .and_then(|mut open| dhub_checksum::scan(&mut open, &Default::default()));
             if let Ok(Some(now)) = now {
-                bad.retain(|bad| now.iter().any(|it| it.page == bad.page));
+                let now: BTreeSet<u32> = now.iter().map(|bad| bad.page).collect();
+                bad.retain(|bad| now.contains(&bad.page));
             }
         }
         bad
@@ -92,7 +93,12 @@ impl Scanned {
 
     /// One line a page, with the tasks concerned if a `store` can be had.
     pub fn problems(&self, store: Option<&Store>) -> Vec<String> {
-        let bad = self.bad(store);
+        let mut bad = self.bad(store);
+        let (all, damaged) = (bad.len(), bad.iter().filter(|bad| bad.byte.is_none()).count());
+        // What nobody mends comes first.
+        bad.sort_by_key(|bad| (bad.byte.is_some(), bad.page));
+        let told_damaged = damaged.min(PROBLEMS_MAX);
+        bad.truncate(PROBLEMS_MAX);
         let owners = store.and_then(|store| store.whose(&bad).ok()).unwrap_or_default();
         let owner = |page| owners.iter().find(|(of, _)| *of == page).map_or("", |it| &it.1);
         let line = |bad: &Bad| match bad.byte {
@@ -104,6 +110,13 @@ impl Scanned {
             None => format!("page {} is damaged{}", bad.page, owner(bad.page)),
         };
         let mut lines: Vec<_> = bad.iter().map(line).collect();
+        if let more @ 1.. = all - bad.len() {
+            let of_them = match damaged - told_damaged {
+                0 => "each with one wrong byte, which a hub mends".to_owned(),
+                count => format!("{count} of them damaged"),
+            };
+            lines.push(format!("and {more} more pages, {of_them}"));
+        }
         let lost = store.and_then(|store| store.find_lost().ok()).unwrap_or_default();
         if let [first, ..] = &lost[..] {
             let more = if lost.len() > NAMES_MAX { ", …" } else { "" };
@@ -170,7 +183,10 @@ pub fn problems(db: &Connection) -> rusqlite::Result<Vec<String>> {
     }
     if !problems.is_empty() {
         // The pages themselves are damaged: what they say means nothing.
-        problems.truncate(PROBLEMS_MAX);
+        if let more @ 1.. = problems.len().saturating_sub(PROBLEMS_MAX) {
+            problems.truncate(PROBLEMS_MAX);
+            problems.push(format!("and at least {more} more of this kind"));
+        }
         return Ok(problems);
     }
     let damaged = damaged_rows(db)?;

@@ -4,6 +4,7 @@ use std::error;
 use std::path::Path;
 
 use dhub_proto::disk::chain;
+use dhub_proto::shell;
 use rusqlite::{Error, ErrorCode};
 
 use super::StoreError;
@@ -33,9 +34,9 @@ pub fn comes_from_damage(error: &(dyn error::Error + 'static)) -> bool {
 
 /// What to do about damage: what loses least first.
 pub fn advice(file: &Path) -> String {
-    let file = file.display();
     format!(
-        "save what can be read to a new file, with a list of what cannot: dhub rescue {file} TO\n  if that lacks too much, go on from a backup"
+        "save what can be read to a new file, with a list of what cannot: {}\n  if that lacks too much, go on from a backup",
+        shell::rescue(file)
     )
 }
 

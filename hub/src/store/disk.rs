@@ -87,6 +87,16 @@ impl Store {
             None => StoreError::Fold(error),
         }
     }
+
+    /// The same with the file, if it is the disk that is at fault and no file is named yet.
+    pub fn named(&self, error: StoreError) -> StoreError {
+        let is_nameless = matches!(error, StoreError::Read(_) | StoreError::Fold(_));
+        let fault = fault(&error).filter(|_| is_nameless);
+        match fault.zip(self.lock.as_ref()) {
+            Some((fault, lock)) => DiskError { path: lock.file().to_owned(), fault }.into(),
+            None => error,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -127,10 +127,10 @@ impl Store {
 
     /// In place of the row: what other tables and the indices have of it.
     pub(super) fn lost_row(&self, db: &Connection, id: TaskId) -> Result<TaskRow, StoreError> {
-        let name = self.lost.borrow().get(&id).cloned().flatten();
-        let name = name.unwrap_or_else(|| lost_name(id).into());
+        let name = self.name_by_index(db, id)?;
         let state = state_by_index(db, id)?;
-        let mut row = TaskRow { id, name, finished: Some(state), ..TaskRow::default() };
+        let mut row =
+            TaskRow { id, name, finished: Some(state), is_lost: true, ..TaskRow::default() };
         if is_open(db, id)? {
             row.reason = DAMAGED.into();
             return Ok(row);

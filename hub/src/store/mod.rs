@@ -18,6 +18,7 @@ mod lock;
 mod lost;
 mod made;
 mod mark;
+mod names;
 mod network;
 mod open;
 mod part;
@@ -27,6 +28,7 @@ mod rescue;
 mod restore;
 mod row;
 mod save;
+mod scrub;
 mod sum;
 mod version;
 mod wal;
@@ -42,6 +44,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use dhub_checksum::Scrub;
 use dhub_proto::disk::{DiskError, words};
 use dhub_proto::private::Mode;
 use rusqlite::Connection;
@@ -65,6 +68,7 @@ pub use rescue::{RescueError, Rescued, rescue};
 
 pub use row::{AttemptRow, FailureRow, TaskRow};
 pub use save::Saved;
+use scrub::Scrubbing;
 pub use version::VERSION as FILE_VERSION;
 
 use crate::scheduler::message::*;
@@ -113,12 +117,14 @@ pub struct Store {
     noted_at: Instant,
     folded: Cell<Turn>,
     lost: RefCell<lost::Lost>,
+    names: RefCell<names::Names>,
     /// Committed turns that the tables did not take.
     unfolded: RefCell<Vec<Batch>>,
     /// None: in memory, or on a disk that a test has made.
     files: Option<Arc<Files>>,
     /// None: nobody looks at them again and again.
     looked_at: Option<Instant>,
+    scrubbing: RefCell<Scrubbing>,
     /// Goes unless something is kept in it; before the lock does.
     made: Option<Made>,
     lock: Option<FileLock>,
@@ -147,12 +153,15 @@ pub fn unix_ms() -> i64 {
 struct Job {
     db: Connection,
     batches: Vec<Batch>,
+    scrub: Option<Scrub>,
 }
 
 struct Folded {
     db: Connection,
-    turn: Turn,
+    /// None: there was nothing to fold.
+    turn: Option<Turn>,
     result: Result<(), (rusqlite::Error, Vec<Batch>)>,
+    scrub: Option<Scrub>,
 }
 
 /// The thread that folds; it ends when the store goes.
@@ -168,10 +177,13 @@ impl Folder {
         let (jobs, inbox) = channel::<Job>();
         let (outbox, folded) = channel();
         let work = move || {
-            for Job { db, batches } in inbox {
-                let turn = batches.last().map_or(0, |batch| batch.turn);
+            for Job { db, batches, mut scrub } in inbox {
+                let turn = batches.last().map(|batch| batch.turn);
                 let result = fold(&db, &batches).map_err(|error| (error, batches));
-                if outbox.send(Folded { db, turn, result }).is_err() {
+                if let Some(scrub) = &mut scrub {
+                    dhub_checksum::scrub(&db, scrub);
+                }
+                if outbox.send(Folded { db, turn, result, scrub }).is_err() {
                     return;
                 }
             }
@@ -271,7 +283,8 @@ impl Store {
             self.details.folded(self.folded.get());
         }
         let enough = self.behind_changes >= FOLD_CHANGES;
-        if !self.alone && (enough || self.fold_due().is_some_and(|due| due.is_zero())) {
+        let due = self.fold_due().into_iter().chain(self.scrub_due()).min();
+        if !self.alone && (enough || due.is_some_and(|due| due.is_zero())) {
             self.lend()?;
         }
         Ok(self.folded.get())
@@ -279,7 +292,8 @@ impl Store {
 
     /// When `fold` has something to do, if nothing else happens.
     pub fn due(&self) -> Option<Duration> {
-        self.fold_due().into_iter().chain(self.note_due()).chain(self.look_due()).min()
+        let dues = [self.fold_due(), self.note_due(), self.look_due(), self.scrub_due()];
+        dues.into_iter().flatten().min()
     }
 
     fn fold_due(&self) -> Option<Duration> {
@@ -332,9 +346,11 @@ impl Store {
         match (jobs, db.map(Rc::try_unwrap)) {
             (Some(jobs), Some(Ok(db))) => {
                 let batches = self.take_behind(FOLD_CHANGES_MAX);
-                jobs.send(Job { db, batches }).map_err(|_| thread_ended())
+                let scrub = self.scrubbing.get_mut().take_due();
+                jobs.send(Job { db, batches, scrub }).map_err(|_| thread_ended())
             }
             (_, db) => {
+                self.scrubbing.get_mut().put_off();
                 *self.db.get_mut() = db.map(|db| db.map_or_else(|shared| shared, Rc::new));
                 self.settle().map(drop)
             }
@@ -359,14 +375,18 @@ impl Store {
         self.db.borrow().is_none()
     }
 
-    fn take_back(&self, Folded { db, turn, result }: Folded) -> Result<(), StoreError> {
+    fn take_back(&self, folded: Folded) -> Result<(), StoreError> {
+        let Folded { db, turn, result, scrub } = folded;
         let db = Rc::new(db);
         *self.db.borrow_mut() = Some(Rc::clone(&db));
+        self.scrubbing.borrow_mut().note(scrub, self.file());
         if let Err((error, batches)) = result {
             self.unfolded.borrow_mut().extend(batches);
             return Err(self.failed(&db, error));
         }
-        self.folded.set(turn);
+        if let Some(turn) = turn {
+            self.folded.set(turn);
+        }
         Ok(())
     }
 

@@ -111,7 +111,7 @@ fn no_directory(dir: &Path) -> String {
     let name = dir.display();
     match dir.exists() {
         true => format!("{name}, that is a file"),
-        false => format!("{name}\n  make it first: mkdir -p {name}"),
+        false => format!("{name}\n  make it first: mkdir -p {}", dhub_proto::shell::file(dir)),
     }
 }
 
@@ -270,8 +270,10 @@ impl Store {
             noted_at: Instant::now(),
             folded: Cell::new(turn),
             lost: RefCell::default(),
+            names: RefCell::default(),
             unfolded: RefCell::default(),
             looked_at: None,
+            scrubbing: RefCell::default(),
             files: None,
             made: None,
             lock: None,

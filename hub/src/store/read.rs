@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::damage::unless_damaged;
-use super::lost::{id_by_index, lost_name, need_or_lost, state_by_index};
+use super::lost::{id_by_index, need_or_lost, state_by_index};
 use super::open::wal_path;
 use super::restore::{DETAILS_BYTES, parse_ids, stored_task, try_need};
 use super::row::*;
@@ -90,10 +90,10 @@ impl Store {
 
     pub fn name(&self, id: TaskId) -> Result<String, StoreError> {
         let db = self.db()?;
-        let need = unless_damaged(try_need(&db, id).optional())?.flatten();
-        let lost = || self.lost.borrow().get(&id).cloned().flatten();
-        let name = need.map(|need| need.name.into()).or_else(lost);
-        Ok(name.unwrap_or_else(|| lost_name(id).into()))
+        match unless_damaged(try_need(&db, id).optional())?.flatten() {
+            Some(need) => Ok(need.name.into()),
+            None => self.name_by_index(&db, id),
+        }
     }
 
     /// A finished task, with all that its retry needs. None: it is not finished, or its row is not what was

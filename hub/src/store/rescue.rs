@@ -5,7 +5,9 @@
 //! come the turns of the redo log, all of them if they join, else what of them fits. The new file
 //! grows beside `TO` and gets its name when it is sound and on disk.
 
+mod doubts;
 mod image;
+mod known;
 mod leaves;
 mod mend;
 mod original;
@@ -39,7 +41,7 @@ pub enum RescueError {
     Lock(#[from] LockError),
     #[error("{}: {}", .path.display(), words(.source))]
     Io { path: PathBuf, source: io::Error },
-    #[error("{} can be written by others, so what is in it may be theirs; if you trust it, mend it with: chmod go-w '{}'", .0.display(), .0.display())]
+    #[error("{} can be written by others, so what is in it may be theirs; if you trust it, mend it with: chmod go-w {}", .0.display(), dhub_proto::shell::file(.0))]
     Writable(PathBuf),
     #[error("neither {} nor a log of it is there", .0.display())]
     Absent(PathBuf),

@@ -1,5 +1,8 @@
 //! What a hub that starts reads: every open task, what it needs, and who holds it.
 
+use std::path::Path;
+
+use dhub_proto::shell;
 use rusqlite::{Connection, Row};
 
 use super::damage::unless_damaged;
@@ -47,8 +50,10 @@ impl Store {
         if let Some(first) = self.lost_names(1).first() {
             let count = self.lost_count();
             let page = dhub_checksum::last_damage().map_or(String::new(), |it| format!(": {it}"));
+            let file = self.file().unwrap_or(Path::new("FILE"));
+            let (check, rescue) = (shell::file(file), shell::rescue(file));
             tracing::warn!(
-                "{count} tasks cannot be read and count as failed, first '{first}'{page}\n  dhub check says which they are; dhub rescue saves the rest into a new file"
+                "{count} tasks cannot be read and count as failed, first '{first}'{page}\n  when this hub has stopped: dhub check {check} says which they are; {rescue} saves the rest into a new file"
             );
         }
         Ok(tasks.damaged)

@@ -33,6 +33,8 @@ pub struct TaskRow {
     pub stdin_bytes: u64,
     pub held: bool,
     pub left_behind: u32,
+    /// It cannot be read; this is what other tables and the indices have of it.
+    pub is_lost: bool,
 }
 
 impl TaskRow {
@@ -118,6 +120,7 @@ pub(super) fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         stdin_bytes: ms(19)?,
         held: row.get(20)?,
         left_behind: row.get(21)?,
+        is_lost: false,
     })
 }
 

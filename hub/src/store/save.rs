@@ -51,8 +51,9 @@ impl Store {
     pub fn save(&mut self) -> Option<Saved> {
         let files = self.files.clone()?;
         let gone = files.look().err()?;
+        // This may take a while; what came of it is told at the end.
         tracing::error!(
-            "{gone}; nothing is acknowledged any more, and what there is goes to a new file"
+            "nothing is acknowledged any more, as the hub's files are not its own; what there is goes to a new file"
         );
         // Whatever has its name now is not to be touched.
         if let Some(redo) = self.redo.take() {
@@ -63,10 +64,6 @@ impl Store {
         let mut batches = std::mem::take(&mut *self.unfolded.borrow_mut());
         batches.extend(self.behind.drain(..));
         let saved = self.save_somewhere(&files, &batches, &gone);
-        match &saved {
-            Ok(to) => tracing::error!("all of it is saved in {}", to.display()),
-            Err(why) => tracing::error!("it cannot be saved: {}", why.join("; ")),
-        }
         Some(Saved { gone, file: files.real().to_owned(), to: saved })
     }
 

@@ -21,7 +21,8 @@ impl Store {
         if let Some(redo) = &mut self.redo {
             redo.watch(&files);
         }
-        files.renew().map_err(StoreError::Commit)
+        files.renew().map_err(StoreError::Commit)?;
+        self.begin_scrub()
     }
 
     /// Are the files of this hub still there? Looks again when it is time to.

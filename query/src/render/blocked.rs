@@ -1,5 +1,6 @@
 //! What keeps tasks from running, and what to do about it.
 
+use dhub_proto::shell;
 use dhub_proto::wire::{Counts, Order, StatusReport, WorkerInfo};
 
 use super::trouble::quoted;
@@ -8,7 +9,7 @@ use super::words::{BAD, ODD, counted, number, paint, plain, some_names, tasks};
 /// Lines of the status; none while nothing blocks.
 pub fn lines(report: &StatusReport, counts: &Counts) -> Vec<String> {
     let mut lines = Vec::new();
-    lost(&mut lines, &report.lost_names, report.lost);
+    lost(&mut lines, report);
     missing(&mut lines, &report.missing, counts.missing);
     idle(&mut lines, report, counts);
     held(&mut lines, counts.held);
@@ -17,19 +18,34 @@ pub fn lines(report: &StatusReport, counts: &Counts) -> Vec<String> {
 }
 
 /// What the hub's file had of them is damaged.
-fn lost(lines: &mut Vec<String>, names: &[String], count: u64) {
-    if count > 0 {
-        let are = if count == 1 { "is" } else { "are" };
-        lines.push(format!(
-            "  damage    {} {are} lost, as the hub's file is damaged: {}",
-            paint(BAD, tasks(count)),
-            some_names(names, count),
-        ));
-        lines.push(
-            "            -> of the stopped hub's file: dhub check FILE   dhub rescue FILE TO"
-                .to_owned(),
-        );
+fn lost(lines: &mut Vec<String>, report: &StatusReport) {
+    let (count, pages) = (report.lost, report.damaged_pages);
+    if count + pages == 0 {
+        return;
     }
+    let are = if count == 1 { "is" } else { "are" };
+    let mut title = "damage";
+    if count > 0 {
+        lines.push(format!(
+            "  {title:<8}  {} {are} lost, as the hub's file is damaged: {}",
+            paint(BAD, tasks(count)),
+            some_names(&report.lost_names, count),
+        ));
+        title = "";
+    }
+    if pages > 0 {
+        lines.push(format!(
+            "  {title:<8}  {} of the hub's file cannot be read: finished tasks there keep their names and states alone",
+            paint(BAD, counted(pages, "page")),
+        ));
+    }
+    let file = report.hub.as_ref().map_or("", |hub| &hub.file);
+    let (check, rescue) = (shell::file(file), shell::rescue(file));
+    lines.push(format!(
+        "            -> of the stopped hub's file: dhub check {}   {}",
+        plain(&check),
+        plain(&rescue)
+    ));
 }
 
 fn missing(lines: &mut Vec<String>, names: &[String], count: u64) {
@@ -96,6 +112,8 @@ fn retrying(lines: &mut Vec<String>, count: u64) {
 
 #[cfg(test)]
 mod tests {
+    use dhub_proto::wire::HubInfo;
+
     use super::*;
 
     fn text(report: &StatusReport, counts: Counts) -> String {
@@ -128,14 +146,20 @@ mod tests {
 
     #[test]
     fn what_is_held_and_what_is_tried_again() {
+        let hub = HubInfo { file: "no/my run.db".into(), ..HubInfo::default() };
         let report = StatusReport {
             lost: 2,
             lost_names: vec!["a".into(), "b".into()],
+            damaged_pages: 1,
+            hub: Some(hub),
             ..StatusReport::default()
         };
-        let expected = "  damage    2 tasks are lost, as the hub's file is damaged: a b\n            \
-            -> of the stopped hub's file: dhub check FILE   dhub rescue FILE TO";
-        assert_eq!(text(&report, Counts::default()), expected);
+        let pages = "1 page of the hub's file cannot be read: finished tasks there keep their names and states alone\n            \
+            -> of the stopped hub's file: dhub check 'no/my run.db'   dhub rescue 'no/my run.db' 'no/my run.db.rescued'";
+        let tasks = "  damage    2 tasks are lost, as the hub's file is damaged: a b\n";
+        assert_eq!(text(&report, Counts::default()), format!("{tasks}            {pages}"));
+        let report = StatusReport { lost: 0, ..report };
+        assert_eq!(text(&report, Counts::default()), format!("  damage    {pages}"));
         let report = StatusReport { retrying: 1, ..StatusReport::default() };
         let expected = "  held      2 tasks are not given out until somebody says so
             -> which: dquery list --held   go on: dquery unhold --held

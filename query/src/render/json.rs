@@ -187,6 +187,7 @@ pub fn status(report: &StatusReport) -> Value {
         "retrying": report.retrying,
         "lost": report.lost,
         "lost_names": report.lost_names,
+        "damaged_pages": report.damaged_pages,
         "failures": failures(&report.failures),
         "slowest": report.slowest.as_ref().map(task),
         "hub": report.hub.as_ref().map(|hub| json!({

@@ -89,8 +89,15 @@ fn advice(task: &TaskInfo, open: &[&TaskInfo]) -> Option<String> {
         }
         State::Waiting => with(State::Missing)
             .map(|missing| format!("nobody added {0}: dquery create {0}", plain(&missing))),
+        State::Failed if task.damaged => Some(
+            "nobody knows what it was to run: add it again under another name, and what needs it"
+                .to_owned(),
+        ),
         State::Failed => Some(format!("dquery logs {0}   dquery retry {0}", plain(&name))),
         State::Cancelled => Some(format!("dquery retry {}", plain(&name))),
+        State::Skipped if open.iter().any(|it| it.damaged) => {
+            Some("nobody knows what that was to run: add both again under other names".to_owned())
+        }
         // This one follows.
         State::Skipped => with(State::Failed)
             .or_else(|| with(State::Cancelled))
@@ -306,6 +313,12 @@ merge-12   waiting   priority 0   retries 2
         says(task("x", State::Skipped), &failed(), "dquery retry 'b c'");
         says(task("x", State::Skipped), &[task("y", State::Skipped)], "dquery show y");
         says(task("x", State::Failed), &[], "dquery logs x   dquery retry x");
+        let damaged = |name| TaskInfo { damaged: true, ..task(name, State::Failed) };
+        let again =
+            "nobody knows what it was to run: add it again under another name, and what needs it";
+        says(damaged("x"), &[], again);
+        let both = "nobody knows what that was to run: add both again under other names";
+        says(task("x", State::Skipped), &[damaged("y")], both);
         says(task("x", State::Missing), &[], "nobody added it: dquery create x");
         says(task("x", State::Ready), &[], "the next worker that asks may get it: dquery workers");
         let held = TaskInfo { held: true, ..task("x", State::Waiting) };

@@ -279,6 +279,7 @@ mod tests {
             retrying: 0,
             lost: 0,
             lost_names: Vec::new(),
+            damaged_pages: 0,
             slowest: Some(TaskInfo {
                 name: "sim-0099".into(),
                 state: State::Running as i32,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use dhub_proto::DAMAGED;
 use dhub_proto::wire::{FailureGroup, TaskInfo};
 
 use super::words::{BAD, number, paint, plain, some_names, span_ms};
@@ -26,18 +27,18 @@ pub fn failures(text: &mut String, failures: &[FailureGroup], failed: u64) {
         let _ = writeln!(text, "            (of {looked_at} of the {failed} that failed)");
     }
     if let Some(name) = failures.iter().find_map(|group| group.names.first()) {
+        // What nobody can run is not worth another try.
+        let can_run = failures.iter().any(|group| group.reason != DAMAGED);
+        let retry = if can_run { "   dquery retry --failed" } else { "" };
         let _ = writeln!(
             text,
-            "            -> dquery list --failed   dquery retry --failed   dquery show {}",
+            "            -> dquery list --failed{retry}   dquery show {}",
             plain(&quoted(name)),
         );
     }
 }
 
-/// As it has to be typed.
-pub fn quoted(name: &str) -> String {
-    shlex::try_quote(name).map_or_else(|_| name.to_owned(), |quoted| quoted.into_owned())
-}
+pub use dhub_proto::shell::word as quoted;
 
 /// A reason with what it most often means.
 pub fn why(reason: &str) -> String {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dhub_proto::client::ClientError;
 use dhub_proto::exit::Exit;
 use dhub_proto::private::{self, Mode};
+use dhub_proto::shell;
 use dhub_proto::wire::{self, ErrorCode, reply, request};
 use serde_json::json;
 
@@ -26,7 +27,12 @@ pub struct Backup {
 }
 
 /// The hub goes on with what it can read; nothing else can be done before it stops.
-const DAMAGED: &str = "stop the hub, then save what can be read to a new file, with a list of what cannot: dhub rescue FILE TO\n  if that lacks too much, go on from an older backup";
+fn advice(file: &str) -> String {
+    format!(
+        "stop the hub, then save what can be read to a new file, with a list of what cannot: {}\n  if that lacks too much, go on from an older backup",
+        plain(&shell::rescue(file))
+    )
+}
 
 pub fn run(args: Backup, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     // The hub runs in another directory.
@@ -43,7 +49,8 @@ pub fn run(args: Backup, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
             return Err(Failure::new(Exit::Disk, plain(&why.message)));
         }
         Err(ClientError::Refused(why)) if why.code() == ErrorCode::ErrorDamaged => {
-            return Err(Failure::new(Exit::FileUnusable, plain(&why.message)).hint(DAMAGED));
+            let failure = Failure::new(Exit::FileUnusable, plain(&why.message));
+            return Err(failure.hint(advice(why.names.first().map_or("FILE", String::as_str))));
         }
         Err(error) => return Err(error.into()),
     };

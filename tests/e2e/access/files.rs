@@ -36,7 +36,7 @@ fn files_that_others_can_read_are_refused_with_the_command_that_mends_them() {
     let file = hub.abroad("owner");
     set_mode(&file, 0o644);
     let path = file.display().to_string();
-    let chmod = format!("chmod 600 '{path}'");
+    let chmod = format!("chmod 600 {path}");
     for tool in ["dquery", "kworker"] {
         let args: &[&str] = if tool == "dquery" { &["status"] } else { &["-j", "1"] };
         let said = hub.space.run(tool, &[args, &["--access", &path]].concat());
@@ -55,7 +55,7 @@ fn files_that_others_can_read_are_refused_with_the_command_that_mends_them() {
     ] {
         set_mode(&path, bad);
         let said = hub.space.run("dhub", &["-f", "run.db", "-p", &hub.port.to_string()]);
-        said.exits(26).says(&[&format!("chmod {good:o} '{}'", path.display())]);
+        said.exits(26).says(&[&format!("chmod {good:o} {}", path.display())]);
         set_mode(&path, good);
     }
 }

@@ -135,7 +135,7 @@ fn what_others_could_read_is_closed_and_what_they_could_write_is_refused() {
         let path = hub.path(&format!("run.db{end}"));
         for bad in [0o660, 0o602, 0o622] {
             set_mode(&path, bad);
-            let mend = format!("chmod go-w '{}'", path.display());
+            let mend = format!("chmod go-w {}", path.display());
             let args = ["-f", "run.db", "--local"];
             hub.space
                 .run("dhub", &args)
@@ -149,7 +149,7 @@ fn what_others_could_read_is_closed_and_what_they_could_write_is_refused() {
     // All of umask 002: one command mends them, and what is in the lock is believed by nobody.
     let files = ["", "-wal", ".redo", ".lock"].map(|end| hub.path(&format!("run.db{end}")));
     files.iter().for_each(|path| set_mode(path, 0o664));
-    let named: Vec<_> = files[..3].iter().map(|path| format!("'{}'", path.display())).collect();
+    let named: Vec<_> = files[..3].iter().map(|path| path.display().to_string()).collect();
     let mend = format!("chmod go-w {}", named.join(" "));
     let said = hub.space.run("dhub", &["-f", "run.db", "--local"]);
     said.exits(22).says(&[&mend]).is_one_message();

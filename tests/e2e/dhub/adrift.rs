@@ -44,6 +44,30 @@ fn sockets_that_were_removed_are_made_again() {
     assert!(!has_sockets(&dir));
 }
 
+/// Where a person wants it, in a directory that others can enter: keys decide who is let in.
+#[test]
+fn a_socket_in_a_directory_of_all_is_made_again_too() {
+    let space = Space::new();
+    let open = space.path("open");
+    fs::create_dir(&open).expect("a directory");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&open, mode).expect("a mode");
+    let socket = format!("ipc://{}/x.sock", open.display());
+    let (mut hub, _) = start(&space, &["--bind", &socket]);
+    space.run("dquery", &["-s", &socket, "create", "a"]).ok();
+    fs::remove_file(open.join("x.sock")).expect("the socket");
+    eventually("the socket", || open.join("x.sock").exists().then_some(()));
+    hub.hear("it is there again");
+    space.run("dquery", &["-s", &socket, "create", "b"]).ok();
+    // One that the hub makes is for its user alone.
+    fs::remove_dir_all(&open).expect("the directory");
+    eventually("the socket", || open.join("x.sock").exists().then_some(()));
+    let made = fs::metadata(&open).expect("a directory").permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&made) & 0o777, 0o700);
+    hub.signal(Signal::TERM);
+    hub.end().exits(0);
+}
+
 /// As long as the directory above is missing too, as after a last logout.
 #[test]
 fn without_its_socket_a_hub_is_found_by_tcp() {

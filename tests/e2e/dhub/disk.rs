@@ -23,7 +23,7 @@ fn a_disk_that_takes_no_more_stops_the_hub_and_nothing_is_lost() {
         let end = hub.end();
         end.exits(Exit::Disk as i32).says(&["cannot commit: ", "nothing that was acknowledged"]);
         end.says(&["run.db", ": it may not grow any more, by a limit of file sizes (ulimit -f)"]);
-        end.says(&["mend the disk and start the hub again on the same file"]);
+        end.says(&["mend that, then start the hub again: dhub -f run.db"]);
         assert!(!end.stderr.contains("panicked"), "{end:?}");
 
         hub.lift_file_limit();
@@ -57,7 +57,7 @@ fn below_the_reserve_new_tasks_are_refused_and_the_rest_goes_on() {
     hub.set_args(&RESERVE);
     hub.restart();
     // Said at the start already, before anybody asks for anything.
-    eventually("a warning", || hub.stderr().contains("the disk is almost full").then_some(()));
+    eventually("a warning", || hub.stderr().contains("run.db is almost full").then_some(()));
 
     let native = hub.native();
     let (code, error) = native.error(Body::Create(Create { tasks: vec![task("f", &[])] }));

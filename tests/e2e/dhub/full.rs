@@ -12,7 +12,7 @@ const FULL: &str = ": the disk is full; make space there and do it again";
 const READ_ONLY: &str = ": the file system is read-only; ";
 
 /// Where a disk of one's own can be mounted, and how; None: here nobody may.
-fn unshare() -> Option<&'static str> {
+pub fn unshare() -> Option<&'static str> {
     static HOW: OnceLock<Option<&str>> = OnceLock::new();
     *HOW.get_or_init(|| {
         let space = Space::new();
@@ -128,6 +128,8 @@ fn a_hub_whose_disk_gets_full_says_it_and_goes_on_once_there_is_room() {
 dquery --timeout 5s addfile tasks.jsonl > told.txt 2>&1
 wait $hub; code=$?
 [ $code = 24 ] || exit 97
+grep -q \"cannot commit: $PWD/small/run.db.*: the disk is full; make space there\" hub.txt || exit 95
+grep -q 'start the hub again: dhub -f small/run.db' hub.txt || exit 94
 mount -o remount,size=100m small
 {HUB}
 dquery addfile tasks.jsonl || exit 96

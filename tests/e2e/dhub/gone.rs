@@ -48,6 +48,7 @@ pub fn saved(end: &Output) -> PathBuf {
     assert!(!end.stderr.contains("panicked"), "{end:?}");
     let names = end.stderr.split_whitespace().filter(|word| word.contains(".saved-"));
     let mut names: Vec<_> = names.collect();
+    assert_eq!(end.stderr.matches("while this hub was running").count(), 1, "{end:?}");
     assert!(names.len() >= 3, "{end:?}");
     names.dedup();
     assert_eq!(names.len(), 1, "{end:?}");

@@ -15,6 +15,7 @@ mod redo;
 mod refuse;
 mod rescue;
 mod schema;
+mod scrub;
 mod start;
 mod starting;
 mod stop;

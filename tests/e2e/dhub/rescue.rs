@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use e2e::{Hub, Output, Space, open_file, outcome_done, task, worker};
+use e2e::{Hub, Output, Space, open_file, outcome_done, outcome_failed, task, worker};
 use rusqlite::Connection;
 
+use crate::damage::commands;
 use crate::redo::{FILES, Killed, PAGE, killed};
+use crate::scrub::overwrite;
 
 /// A hub with tables of many pages, killed when all is in them.
 fn large() -> Killed {
@@ -111,7 +113,7 @@ fn a_log_of_sqlites_that_is_missing_is_named_and_its_lack_too() {
         said.exits(22).is_one_message().says(&[
             "run.db-wal is missing or empty",
             "dhub rescue ",
-            "run.db TO",
+            "run.db.rescued",
         ]);
         assert!(!said.stderr.contains("without-redo"), "{said:?}");
     }
@@ -138,7 +140,7 @@ fn a_log_of_sqlites_that_is_damaged_is_named_and_the_rest_of_it_saved() {
         said.exits(22).is_one_message().says(&[
             "run.db-wal is damaged",
             "dhub rescue ",
-            "run.db TO",
+            "run.db.rescued",
         ]);
         assert!(!said.stderr.contains("without-redo"), "{said:?}");
         let output = rescue(&space);
@@ -159,7 +161,7 @@ fn a_gap_in_the_redo_log_is_named_and_what_comes_behind_it_saved() {
     said.exits(22).is_one_message().says(&[
         "run.db.redo is damaged: turn",
         "dhub rescue ",
-        "run.db TO",
+        "run.db.rescued",
     ]);
     assert!(!said.stderr.contains("without-redo"), "{said:?}");
     let output = rescue(&space);
@@ -173,7 +175,11 @@ fn without_the_redo_log_the_tables_are_saved() {
     let killed = killed(3);
     let space = killed.without("run.db.redo");
     let said = space.run("dhub", &["-f", "run.db"]);
-    said.exits(22).is_one_message().says(&["run.db.redo is missing", "dhub rescue ", "run.db TO"]);
+    said.exits(22).is_one_message().says(&[
+        "run.db.redo is missing",
+        "dhub rescue ",
+        "run.db.rescued",
+    ]);
     rescue(&space).exits(28).prints(&["run.db.redo is missing"]);
     is_usable(&space);
 }
@@ -292,7 +298,7 @@ fn what_a_row_with_a_wrong_sum_was_to_run_is_lost_and_no_more() {
     let hub = Hub::on(&hub.path("saved.db"), &[]);
     assert_eq!([hub.state("a"), hub.state("b"), hub.state("c")], ["failed", "skipped", "ready"]);
     // Nor does anybody run it who asks for another try.
-    hub.query(&["retry", "--failed"]).exits(0);
+    hub.query(&["retry", "--failed"]).exits(6).says(&["its definition is damaged"]);
     assert_eq!([hub.state("a"), hub.state("b")], ["failed", "skipped"]);
 }
 
@@ -422,4 +428,76 @@ fn what_is_missing_is_named_and_nothing_else_is() {
     let space = killed.damaged("run.db-wal", |wal| wal[40] ^= 16);
     let output = rescue(&space);
     assert!(!output.stdout.contains(".part") && output.stderr.is_empty(), "{output:?}");
+}
+
+/// The indices know their names and what became of them, so nobody has to add them again and what needs them goes on.
+#[test]
+fn finished_tasks_are_saved_with_what_the_indices_have() {
+    let mut hub = Hub::start();
+    commands(&hub, 400);
+    let native = hub.native();
+    native.create(&[task("after", &["t207"]), task("never", &["t208"]), task("waits", &["t220"])]);
+    hub.query(&["priority", "1", "t207", "t208"]).exits(0);
+    for _ in 0..2 {
+        let lease = native.steal_one(&worker(1));
+        let is_bad = lease.name == "t208";
+        let outcome = if is_bad { outcome_failed(&lease) } else { outcome_done(&lease) };
+        assert_eq!(native.report(&worker(1), vec![outcome]), []);
+    }
+    hub.query(&["cancel", "t212"]).exits(0);
+    hub.terminate().exits(0);
+    overwrite(&hub.path("run.db"), &[207, 208, 212, 220]);
+    let output = hub.space.run("dhub", &["rescue", "run.db", "saved.db"]);
+    output.exits(28).prints(&["what 3 finished tasks had run; saved with name and state: t207, "]);
+    let lost = lost(&output);
+    let finished = BTreeSet::from(["t207", "t208", "t212"].map(str::to_owned));
+    assert!(lost.contains("t220") && lost.is_disjoint(&finished), "{lost:?}");
+    hub.space.run("dhub", &["check", "saved.db"]).exits(0).prints(&["sound"]);
+    let hub = Hub::on(&hub.path("saved.db"), &[]);
+    let states = ["t207", "t208", "t212", "after", "never", "t220", "waits"];
+    let expected = ["done", "failed", "cancelled", "ready", "skipped", "missing", "waiting"];
+    assert_eq!(states.map(|name| hub.state(name)), expected);
+    // By its name alone nobody runs it.
+    let again = hub.query(&["retry", "--done", "t207", "t208"]);
+    again.exits(6).says(&["t207", "t208", "its definition is damaged"]);
+    assert_eq!([hub.state("t207"), hub.state("t208")], ["done", "failed"]);
+}
+
+/// Hundreds of tasks run after the tables were written last, and the page that had them is lost.
+#[test]
+fn what_became_of_tasks_later_is_no_list_of_doubts() {
+    let mut hub = Hub::start();
+    commands(&hub, 300);
+    hub.terminate().exits(0);
+    hub.restart();
+    let native = hub.native();
+    native.create(&[task("one more", &[])]);
+    hub.query(&["list", "--all"]).ok();
+    // The tables as they are now, and the log as it is later.
+    let tables = ["run.db", "run.db-wal"].map(|name| fs::read(hub.path(name)).expect("a file"));
+    for _ in 0..200 {
+        let lease = native.steal_one(&worker(1));
+        assert_eq!(native.report(&worker(1), vec![outcome_done(&lease)]), []);
+    }
+    hub.kill9();
+    for (name, bytes) in ["run.db", "run.db-wal"].iter().zip(tables) {
+        fs::write(hub.path(name), bytes).expect("written");
+    }
+    overwrite(&hub.path("run.db"), &[100]);
+    let output = rescue(&hub.space);
+    output.exits(28);
+    let doubts = output.stdout.lines().filter(|line| line.starts_with("  in doubt")).count();
+    assert!(doubts <= 2, "{output:?}");
+    let (lost, saved) = (lost(&output), names(&hub.path("saved.db")));
+    assert_eq!(saved.len() + lost.len(), 301, "{output:?}");
+    assert!(saved.is_disjoint(&lost), "{output:?}");
+    hub.space.run("dhub", &["check", "saved.db"]).exits(0).prints(&["sound"]);
+    // Turns that the tables had are written over when there is nothing else in the log.
+    if output.stdout.contains("of the redo log") {
+        return;
+    }
+    output.prints(&["finished tasks had run; saved with name and state: "]);
+    assert!(lost.is_empty(), "{output:?}");
+    let hub = Hub::on(&hub.path("saved.db"), &[]);
+    assert_eq!((hub.state("t100").as_str(), hub.count("done")), ("done", 200));
 }

@@ -1,5 +1,7 @@
 //! --help, manual pages and colours: of all three programs and each of their verbs.
 
+use std::collections::BTreeSet;
+
 use e2e::{Hub, Output, Space, Terminal};
 
 const PROGRAMS: [&str; 3] = ["dquery", "kworker", "dhub"];
@@ -49,6 +51,29 @@ fn each_verb_has_help_with_examples() {
         for line in help.lines() {
             assert!(line.chars().count() <= 105, "{words:?}: {line}");
         }
+    }
+}
+
+/// Each program lists the codes that the docs say it has, and no others.
+#[test]
+fn help_lists_the_exit_codes_of_the_docs() {
+    let docs = include_str!("../../../docs/operations.md");
+    let table = docs.split("\n## Exit codes\n").nth(1).expect("a section");
+    let table = table.split("\n## ").next().expect("a section");
+    let space = Space::new();
+    for (program, letter) in [("dhub", "d"), ("dquery", "q"), ("kworker", "k")] {
+        let rows = table.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+        let own = rows.filter(|row| row.len() > 3 && row[3].split(' ').any(|of| of == letter));
+        let documented: BTreeSet<u8> = own.map(|row| row[1].parse().expect("a code")).collect();
+        assert!(documented.len() > 9, "{documented:?}");
+        let help = help(&space, &[program.to_owned()]);
+        let list = help.split("Exit codes:\n").nth(1).expect("a list");
+        let list = list.split("\n\n").next().expect("a list");
+        let listed: BTreeSet<u8> = list
+            .split("  ")
+            .filter_map(|item| item.trim_start().split(' ').next()?.parse().ok())
+            .collect();
+        assert_eq!(listed, documented, "{program}: {list}");
     }
 }
 

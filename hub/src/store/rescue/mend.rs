@@ -1,8 +1,8 @@
 //! What rows that were saved one by one do not agree on.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
-use super::Rescued;
+use super::{Rescued, known};
 use crate::scheduler::message::Ended;
 use crate::scheduler::{DAMAGED, State};
 use crate::store::read::damaged_rows;
@@ -16,7 +16,7 @@ const ATTEMPTS_UNKNOWN: i64 = 100;
 /// Makes one whole of it, and lists what is given up for that.
 pub fn mend(db: &Connection, rescued: &mut Rescued) -> rusqlite::Result<()> {
     let transaction = db.unchecked_transaction()?;
-    name_lost(db, rescued)?;
+    known::save(db, rescued)?;
     fail_damaged(db, rescued)?;
     let mut drop = |sql: &str, what: &str| -> rusqlite::Result<()> {
         match db.execute(sql, [])? {
@@ -73,21 +73,6 @@ fn fail_damaged(db: &Connection, rescued: &mut Rescued) -> rusqlite::Result<()> 
     Ok(())
 }
 
-fn has_lost(db: &Connection) -> rusqlite::Result<bool> {
-    db.prepare("SELECT 1 FROM temp.sqlite_schema WHERE name = 'lost'")?.exists([])
-}
-
-fn name_lost(db: &Connection, rescued: &mut Rescued) -> rusqlite::Result<()> {
-    if has_lost(db)? {
-        let mut select = db.prepare(
-            "SELECT name FROM temp.lost l WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE id = l.id)",
-        )?;
-        let names = select.query_map([], |row| row.get(0))?;
-        rescued.tasks = names.collect::<rusqlite::Result<_>>()?;
-    }
-    Ok(())
-}
-
 /// Tasks that are lost and that others need: as names that nobody added yet.
 fn add_needed(db: &Connection) -> rusqlite::Result<()> {
     let mut select = db.prepare(
@@ -96,14 +81,8 @@ fn add_needed(db: &Connection) -> rusqlite::Result<()> {
     )?;
     let ids = select.query_map([], |row| row.get::<_, i64>(0))?;
     let ids = ids.collect::<rusqlite::Result<Vec<_>>>()?;
-    let has_names = has_lost(db)?;
     for id in ids {
-        let name: Option<String> = match has_names {
-            true => db
-                .query_row("SELECT name FROM temp.lost WHERE id = ?1", [id], |row| row.get(0))
-                .optional()?,
-            false => None,
-        };
+        let name = known::name(db, id)?;
         let insert = "INSERT INTO tasks (id, name, state, created_ms) VALUES (?1, ?2, ?3, ?4)";
         let add = |name: &str| db.execute(insert, (id, name, State::Missing as i64, unix_ms()));
         let unknown = || format!("lost-{id}");

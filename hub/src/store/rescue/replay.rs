@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::Rescued;
+use super::doubts::Doubts;
+use super::{Rescued, known};
 use crate::scheduler::State;
 use crate::scheduler::message::*;
 use crate::store::redo::Records;
@@ -22,6 +23,7 @@ pub fn replay(
         bring_back(db, records, base)?;
     }
     let mut last = base;
+    let mut doubts = Doubts::default();
     // What joins is applied as it is, and what comes behind a gap as far as it fits.
     let mut joins = is_sound;
     for (&turn, body) in records.turns().range(base + 1..) {
@@ -42,11 +44,14 @@ pub fn replay(
         joins = false;
         let [batch] = batches;
         for change in batch.changes.clone() {
-            if let Fit::Doubtful(what) = fit(db, &batch, change)? {
-                rescued.doubt.push(format!("turn {turn}: {what}"));
+            match fit(db, &batch, change)? {
+                Fit::Doubtful { about, what } => doubts.add(turn, about, what),
+                Fit::Unknown(id) => doubts.add_unknown(turn, id),
+                Fit::Applied | Fit::Known => {}
             }
         }
     }
+    rescued.doubt.extend(doubts.lines());
     if records.safe > last {
         rescued.lost.push(turns(last + 1, records.safe));
         last = records.safe;
@@ -112,9 +117,20 @@ fn about(change: &Change) -> Option<TaskId> {
 /// What became of a change.
 enum Fit {
     Applied,
-    /// The tables have it, or something newer.
+    /// The tables have it, or something newer; or it is of a task that is lost, and that is told.
     Known,
-    Doubtful(String),
+    /// The tables do not have such a task.
+    Unknown(TaskId),
+    Doubtful {
+        about: String,
+        what: String,
+    },
+}
+
+impl Fit {
+    fn doubtful(name: &str, what: impl Into<String>) -> Self {
+        Self::Doubtful { about: format!("task {name}"), what: what.into() }
+    }
 }
 
 struct Row {
@@ -137,7 +153,7 @@ fn fit(db: &Connection, batch: &Batch, mut change: Change) -> rusqlite::Result<F
     match (&mut change, row) {
         (Change::Added { task, adopted, .. }, Some(row)) => {
             if row.name != *task.name {
-                return Ok(Fit::Doubtful(format!("task {} was added", task.name)));
+                return Ok(Fit::doubtful(&task.name, "the addition"));
             }
             if row.state != missing {
                 return Ok(Fit::Known);
@@ -150,7 +166,12 @@ fn fit(db: &Connection, batch: &Batch, mut change: Change) -> rusqlite::Result<F
         (change, None) if about(change).is_none() => {}
         (change, None) => {
             let id = about(change).unwrap_or_default();
-            return Ok(Fit::Doubtful(format!("{} of task {id}, which is not known", what(change))));
+            let state = match change {
+                Change::Finished { state, .. } => Some(*state as i64),
+                Change::Reopened { .. } => Some(OPEN),
+                _ => None,
+            };
+            return Ok(if known::became(db, id, state)? { Fit::Known } else { Fit::Unknown(id) });
         }
         (Change::Leased { task, attempt, .. }, Some(row)) => {
             if row.state != OPEN || *attempt <= row.attempt {
@@ -166,13 +187,11 @@ fn fit(db: &Connection, batch: &Batch, mut change: Change) -> rusqlite::Result<F
         (Change::Finished { state, .. }, Some(row)) if row.state != OPEN => {
             return Ok(match row.state == *state as i64 {
                 true => Fit::Known,
-                false => {
-                    Fit::Doubtful(format!("task {} became {state:?}", row.name).to_lowercase())
-                }
+                false => Fit::doubtful(&row.name, format!("became {state:?}").to_lowercase()),
             });
         }
         (Change::Needs { needs, .. }, Some(row)) if row.state != OPEN => {
-            return Ok(Fit::Doubtful(format!("task {} got {} needs", row.name, needs.len())));
+            return Ok(Fit::doubtful(&row.name, format!("{} more needs", needs.len())));
         }
         _ => {}
     }
@@ -181,12 +200,12 @@ fn fit(db: &Connection, batch: &Batch, mut change: Change) -> rusqlite::Result<F
     {
         return Ok(Fit::Known);
     }
-    let text = format!("{} of {}", what(&change), subject(&change));
+    let (about, what) = (subject(&change), what(&change).to_owned());
     let (turn, at_ms, counts) = (batch.turn, batch.at_ms, batch.counts);
     let one = Batch { turn, at_ms, changes: vec![change], counts };
     Ok(match fold(db, &[one]) {
         Ok(()) => Fit::Applied,
-        Err(_) => Fit::Doubtful(text),
+        Err(_) => Fit::Doubtful { about, what },
     })
 }
 

@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::table::{Lost, copy, fit};
-use super::{Rescued, leaves};
+use super::{Rescued, known, leaves};
 use crate::store::columns::{ATTEMPTS, Kind, LEASES, TASKS, Table, WORKERS};
 
 const OTHERS: [Table; 3] = [WORKERS, LEASES, ATTEMPTS];
@@ -16,10 +16,11 @@ const OTHERS: [Table; 3] = [WORKERS, LEASES, ATTEMPTS];
 /// Where nothing says how many there are.
 const KEYS_GUESSED: i64 = 1 << 20;
 /// Names of tasks, by the index that has them too.
-const NAMES: &str = "SELECT id, name FROM tasks INDEXED BY sqlite_autoindex_tasks_1 ORDER BY name";
+pub const NAMES: &str =
+    "SELECT id, name FROM tasks INDEXED BY sqlite_autoindex_tasks_1 ORDER BY name";
 
 /// Those that are not done, in the same way.
-const UNDONE: &str =
+pub const UNDONE: &str =
     "SELECT id, state FROM tasks INDEXED BY tasks_undone WHERE state <> 5 ORDER BY state, id";
 /// Of a row that the first version wrote.
 const COLUMNS_MIN: usize = 14;
@@ -115,7 +116,7 @@ fn number(db: &Connection, sql: &str) -> Option<i64> {
     db.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).ok().flatten()
 }
 
-fn words(range: &RangeInclusive<i64>) -> String {
+pub fn words(range: &RangeInclusive<i64>) -> String {
     match range.start() == range.end() {
         true => range.start().to_string(),
         false => format!("{} to {}", range.start(), range.end()),
@@ -132,26 +133,7 @@ fn name_lost(
     if lost.ranges.is_empty() && lost.refused == 0 {
         return Ok(());
     }
-    to.execute_batch("CREATE TEMP TABLE lost (id INTEGER PRIMARY KEY, name TEXT)")?;
-    let mut there = to.prepare("SELECT 1 FROM tasks WHERE id = ?1")?;
-    let mut note = to.prepare("INSERT OR IGNORE INTO temp.lost VALUES (?1, ?2)")?;
-    let mut is_whole = true;
-    for order in ["ASC", "DESC"] {
-        let mut read = || -> rusqlite::Result<()> {
-            let mut select = from.prepare(&format!("{NAMES} {order}"))?;
-            let mut rows = select.query([])?;
-            while let Some(row) = rows.next()? {
-                let id: i64 = row.get(0)?;
-                if !there.exists([id])? {
-                    // What makes no sense may be the name.
-                    let name = row.get_ref(1)?.as_bytes().map(String::from_utf8_lossy);
-                    note.execute((id, name.unwrap_or_else(|_| format!("number {id}").into())))?;
-                }
-            }
-            Ok(())
-        };
-        is_whole &= read().is_ok();
-    }
+    let is_whole = known::note(from, to)?;
     if !is_whole && lost.ranges.is_empty() {
         rescued.lost.push(format!(
             "{} tasks that make no sense, not all of whose names are known",

@@ -584,7 +584,7 @@ class Counts(_message.Message):
     def __init__(self, waiting: _Optional[int] = ..., ready: _Optional[int] = ..., running: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., skipped: _Optional[int] = ..., cancelled: _Optional[int] = ..., missing: _Optional[int] = ..., held: _Optional[int] = ...) -> None: ...
 
 class StatusReport(_message.Message):
-    __slots__ = ("counts", "phase", "done_per_s", "done_per_s_overall", "workers", "workers_total", "missing", "hub", "failures", "slowest", "retrying", "lost", "lost_names")
+    __slots__ = ("counts", "phase", "done_per_s", "done_per_s_overall", "workers", "workers_total", "missing", "hub", "failures", "slowest", "retrying", "lost", "lost_names", "damaged_pages")
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     DONE_PER_S_FIELD_NUMBER: _ClassVar[int]
@@ -598,6 +598,7 @@ class StatusReport(_message.Message):
     RETRYING_FIELD_NUMBER: _ClassVar[int]
     LOST_FIELD_NUMBER: _ClassVar[int]
     LOST_NAMES_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_PAGES_FIELD_NUMBER: _ClassVar[int]
     counts: Counts
     phase: Phase
     done_per_s: float
@@ -611,7 +612,8 @@ class StatusReport(_message.Message):
     retrying: int
     lost: int
     lost_names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., phase: _Optional[_Union[Phase, str]] = ..., done_per_s: _Optional[float] = ..., done_per_s_overall: _Optional[float] = ..., workers: _Optional[_Iterable[_Union[WorkerInfo, _Mapping]]] = ..., workers_total: _Optional[int] = ..., missing: _Optional[_Iterable[str]] = ..., hub: _Optional[_Union[HubInfo, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[FailureGroup, _Mapping]]] = ..., slowest: _Optional[_Union[TaskInfo, _Mapping]] = ..., retrying: _Optional[int] = ..., lost: _Optional[int] = ..., lost_names: _Optional[_Iterable[str]] = ...) -> None: ...
+    damaged_pages: int
+    def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., phase: _Optional[_Union[Phase, str]] = ..., done_per_s: _Optional[float] = ..., done_per_s_overall: _Optional[float] = ..., workers: _Optional[_Iterable[_Union[WorkerInfo, _Mapping]]] = ..., workers_total: _Optional[int] = ..., missing: _Optional[_Iterable[str]] = ..., hub: _Optional[_Union[HubInfo, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[FailureGroup, _Mapping]]] = ..., slowest: _Optional[_Union[TaskInfo, _Mapping]] = ..., retrying: _Optional[int] = ..., lost: _Optional[int] = ..., lost_names: _Optional[_Iterable[str]] = ..., damaged_pages: _Optional[int] = ...) -> None: ...
 
 class HubInfo(_message.Message):
     __slots__ = ("version", "file", "endpoints", "uptime_ms", "commit_us", "file_bytes", "insecure", "host", "process", "handshakes_failed", "requests_denied", "long_requests", "parked", "connections_refused", "workers_max", "workers_kept")
@@ -692,7 +694,7 @@ class WorkerInfo(_message.Message):
     def __init__(self, name: _Optional[str] = ..., id: _Optional[bytes] = ..., leases: _Optional[int] = ..., started: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., last_seen_ago_ms: _Optional[int] = ..., lost: bool = ..., sample: _Optional[_Union[Sample, _Mapping]] = ..., note: _Optional[str] = ..., host: _Optional[str] = ..., order: _Optional[_Union[Order, str]] = ..., output_files: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
 
 class TaskInfo(_message.Message):
-    __slots__ = ("name", "state", "priority", "retries", "attempt", "failures", "reclaims", "worker", "run_ms", "exit_code", "reason", "command", "time_limit_ms", "created_unix_ms", "ended_unix_ms", "dir", "env", "stdin_bytes", "retry_in_ms", "held", "id", "left_behind")
+    __slots__ = ("name", "state", "priority", "retries", "attempt", "failures", "reclaims", "worker", "run_ms", "exit_code", "reason", "command", "time_limit_ms", "created_unix_ms", "ended_unix_ms", "dir", "env", "stdin_bytes", "retry_in_ms", "held", "id", "left_behind", "damaged")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
@@ -715,6 +717,7 @@ class TaskInfo(_message.Message):
     HELD_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     LEFT_BEHIND_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: State
     priority: int
@@ -737,7 +740,8 @@ class TaskInfo(_message.Message):
     held: bool
     id: int
     left_behind: int
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., priority: _Optional[int] = ..., retries: _Optional[int] = ..., attempt: _Optional[int] = ..., failures: _Optional[int] = ..., reclaims: _Optional[int] = ..., worker: _Optional[str] = ..., run_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., command: _Optional[str] = ..., time_limit_ms: _Optional[int] = ..., created_unix_ms: _Optional[int] = ..., ended_unix_ms: _Optional[int] = ..., dir: _Optional[str] = ..., env: _Optional[_Iterable[str]] = ..., stdin_bytes: _Optional[int] = ..., retry_in_ms: _Optional[int] = ..., held: bool = ..., id: _Optional[int] = ..., left_behind: _Optional[int] = ...) -> None: ...
+    damaged: bool
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., priority: _Optional[int] = ..., retries: _Optional[int] = ..., attempt: _Optional[int] = ..., failures: _Optional[int] = ..., reclaims: _Optional[int] = ..., worker: _Optional[str] = ..., run_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., command: _Optional[str] = ..., time_limit_ms: _Optional[int] = ..., created_unix_ms: _Optional[int] = ..., ended_unix_ms: _Optional[int] = ..., dir: _Optional[str] = ..., env: _Optional[_Iterable[str]] = ..., stdin_bytes: _Optional[int] = ..., retry_in_ms: _Optional[int] = ..., held: bool = ..., id: _Optional[int] = ..., left_behind: _Optional[int] = ..., damaged: bool = ...) -> None: ...
 
 class List(_message.Message):
     __slots__ = ("selection", "limit", "after", "before")
