@@ -78,6 +78,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_delay)]
     pub retry_delay: Duration,
 
+    /// Give tasks out by their own priority alone, however urgent those are that need them
+    #[arg(long)]
+    pub no_priority_inheritance: bool,
+
     /// Refuse new tasks when less than this is free on the disk of FILE
     #[arg(long, value_name = "MIB", default_value_t = 100)]
     pub disk_reserve_mib: u64,

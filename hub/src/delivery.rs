@@ -68,6 +68,7 @@ mod tests {
             attempt: 1,
             term_ms: 1,
             has_details: false,
+            is_suspect: false,
         };
         let leases = names.iter().map(lease).collect();
         Stolen {

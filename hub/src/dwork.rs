@@ -123,6 +123,8 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
                 lease_ms: 0,
                 stay: false,
                 replaces: 0,
+                // It runs one after the other.
+                slots: 1,
             };
             Some(Asked::Command(Command::Steal { ticket, who, steal }))
         }

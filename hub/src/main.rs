@@ -216,6 +216,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         worker_timeout_ms: args.worker_timeout.as_millis() as u64,
         lease_ms: args.lease.as_millis() as u64,
         retry_delay_ms: args.retry_delay.as_millis() as u64,
+        inherit_priority: !args.no_priority_inheritance,
         disk_reserve_bytes: args.disk_reserve_mib << 20,
         descriptors,
     };

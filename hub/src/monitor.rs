@@ -147,6 +147,7 @@ mod tests {
             reclaims_max: 1,
             skips_max: 1,
             retry_delay_ms: 0,
+            inherit_priority: true,
         });
         let who =
             |name: &str, key: &str| Who { name: name.into(), key: key.into(), ..Who::default() };

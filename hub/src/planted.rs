@@ -81,6 +81,13 @@ bugs! {
     // Of the places for workers.
     PlacesIgnored
     PlaceStaysTaken
+    // Of tasks that may take their workers down.
+    StartsNotForeseen
+    AheadForeseen
+    LastTryShared
+    // Of what is as urgent as what needs it.
+    UrgencyNotPassedOn
+    UrgencyStays
     // In the delivery.
     RepeatTakesBack
 }

@@ -10,6 +10,8 @@ use crate::scheduler::{Scheduler, Worker};
 
 /// Leases looked at for one page: each says whether its process runs.
 const LEASES_MAX: usize = 100_000;
+/// A loop of a shell asks for the next task sooner than this after it has told of the last.
+const AWAY_AFTER_MS: u64 = 5_000;
 
 pub struct Roster<'a> {
     pub now: Millis,
@@ -86,6 +88,7 @@ impl Roster<'_> {
             failed: worker.failed,
             last_seen_ago_ms: self.silent_ms(worker),
             lost: self.is_lost(worker),
+            away: self.is_away(id, worker),
             sample: load.sample,
             note: load.note,
             host: worker.who.host.to_string(),
@@ -97,6 +100,12 @@ impl Roster<'_> {
 
     fn silent_ms(&self, worker: &Worker) -> u64 {
         self.now.saturating_sub(worker.last_seen)
+    }
+
+    /// Nothing says that somebody is still there who works under this name.
+    fn is_away(&self, id: WorkerId, worker: &Worker) -> bool {
+        let waits = !worker.leases.is_empty() || self.scheduler.has_parked(id);
+        worker.who.id.is_none() && !waits && self.silent_ms(worker) > AWAY_AFTER_MS
     }
 
     fn is_lost(&self, worker: &Worker) -> bool {

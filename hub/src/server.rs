@@ -118,6 +118,7 @@ pub struct Options {
     pub worker_timeout_ms: u64,
     pub lease_ms: u64,
     pub retry_delay_ms: u64,
+    pub inherit_priority: bool,
     pub disk_reserve_bytes: u64,
     pub descriptors: Descriptors,
 }
@@ -430,6 +431,7 @@ pub fn restore(store: &Store, options: &Options) -> Result<Scheduler, StoreError
         reclaims_max: RECLAIMS_MAX,
         skips_max: SKIPS_MAX,
         retry_delay_ms: options.retry_delay_ms,
+        inherit_priority: options.inherit_priority,
     });
     let names = store.restore(0, &mut scheduler)?;
     if !names.is_empty() {

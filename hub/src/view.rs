@@ -40,6 +40,8 @@ pub fn state(scheduler: &Scheduler, row: &TaskRow) -> State {
 pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
     let state = state(scheduler, &row);
     let retry_in_ms = scheduler.retry_in_ms(&row.name).unwrap_or(0);
+    let open = scheduler.find(&row.name).filter(|task| task.state.is_unfinished());
+    let effective = open.map(|task| task.effective).filter(|&effective| effective > row.priority);
     wire::TaskInfo {
         name: row.name,
         state: state as i32,
@@ -61,6 +63,8 @@ pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
         stdin_bytes: row.stdin_bytes,
         id: row.id,
         held: row.held,
+        effective_priority: effective,
+        priority_of: String::new(),
         left_behind: row.left_behind,
         damaged: row.is_lost || (state == State::Failed && row.reason == DAMAGED),
         reason: row.reason,
@@ -158,6 +162,10 @@ pub fn show(roster: &Roster, store: &Store, name: &str) -> Result<Option<wire::S
     if state(scheduler, &row) == State::Running {
         attempts.push(running(&row, roster.running_at(name)));
     }
-    let task = Some(task(scheduler, row));
-    Ok(Some(wire::Shown { task, needs, needed_by, attempts }))
+    let mut task = task(scheduler, row);
+    if task.effective_priority.is_some() {
+        let of = scheduler.urgent_for(name);
+        task.priority_of = of.map(|task| task.name.to_string()).unwrap_or_default();
+    }
+    Ok(Some(wire::Shown { task: Some(task), needs, needed_by, attempts }))
 }

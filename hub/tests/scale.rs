@@ -285,3 +285,53 @@ fn needs_that_are_done_do_not_make_the_row_grow() {
     assert_eq!(needs.count(), 0);
     assert_eq!(hub.scheduler.counts().of(State::Ready), 1);
 }
+
+fn set_priority(scheduler: &mut Scheduler, name: String, priority: i32) -> usize {
+    let (names, to) = (vec![name.into()], Adjustment::Priority(priority));
+    apply(scheduler, 0, Command::Adjust { ticket: 1, names, to });
+    let mut turns = 1;
+    while scheduler.deadline() == Some(0) {
+        apply(scheduler, 0, Command::Tick);
+        turns += 1;
+    }
+    commit(scheduler);
+    turns
+}
+
+#[test]
+fn all_that_an_urgent_task_needs_is_as_urgent_in_slices() {
+    const DEEP: usize = 250_000;
+    let mut scheduler = chain(DEEP, false);
+    let effective = |scheduler: &Scheduler| scheduler.find("0").map(|task| task.effective);
+    assert_eq!(effective(&scheduler), Some(0));
+    let last = || (DEEP - 1).to_string();
+    assert!(set_priority(&mut scheduler, last(), 9) > 1, "it stops nobody");
+    assert_eq!(effective(&scheduler), Some(9));
+    assert_eq!(
+        scheduler.urgent_for(&(DEEP - 3).to_string()).map(|it| it.name.to_string()),
+        Some(last())
+    );
+    assert!(set_priority(&mut scheduler, last(), -1) > 1, "it stops nobody");
+    assert_eq!(effective(&scheduler), Some(0));
+}
+
+#[test]
+fn many_that_need_one_and_are_urgent_are_cancelled() {
+    assert_not_quadratic(|n| {
+        let mut scheduler = scheduler();
+        create(&mut scheduler, vec![task("0", &[])]);
+        let users = |from| (from..n.min(from + BATCH)).map(|i| format!("user{i}"));
+        for from in (0..n).step_by(BATCH) {
+            let urgent = |name: String| NewTask { priority: 5, ..task(&name, &["0"]) };
+            create(&mut scheduler, users(from).map(urgent).collect());
+        }
+        assert_eq!(scheduler.find("0").map(|task| task.effective), Some(5));
+        timed(|| {
+            for from in (0..n).step_by(BATCH) {
+                let names = users(from).map(Name::from).collect();
+                apply(&mut scheduler, 0, Command::Cancel { ticket: 1, names });
+                commit(&mut scheduler);
+            }
+        })
+    });
+}

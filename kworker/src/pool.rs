@@ -209,6 +209,10 @@ impl Pool {
         }
         // A task whose lost attempt is still dying here has to wait for that.
         let at = self.queue.iter().position(|lease| !self.running.contains_key(&lease.name))?;
+        // If it takes this pool down, too, nothing that has ended is to be blamed for it.
+        if self.queue[at].suspect && self.unreported() > 0 {
+            return None;
+        }
         let lease = self.queue.remove(at)?;
         let Lease { attempt, term_ms, .. } = lease;
         let running = Running { attempt, since: now, term_ms, lost: false };

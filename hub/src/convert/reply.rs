@@ -76,6 +76,7 @@ fn stolen<E>(
             dir: details.dir.map(String::from).unwrap_or_default(),
             env: environment(details.env.as_deref()),
             stdin: details.stdin.map(Vec::from).unwrap_or_default(),
+            suspect: lease.is_suspect,
         });
     }
     Ok(wire::Stolen {

@@ -239,6 +239,7 @@ fn decode_steal(ticket: Ticket, steal: wire::Steal) -> Checked<Command> {
         lease_ms: lease_ms(steal.lease_ms)?,
         stay: steal.stay,
         replaces: steal.replaces,
+        slots: steal.slots,
     };
     Ok(Command::Steal { ticket, who, steal })
 }
@@ -260,6 +261,7 @@ fn decode_complete(ticket: Ticket, complete: wire::Complete) -> Checked<Command>
             lease_ms: lease_ms(complete.lease_ms)?,
             stay: false,
             replaces: 0,
+            slots: complete.slots,
         }),
     };
     Ok(Command::Complete { ticket, who, outcomes, want })

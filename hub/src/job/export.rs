@@ -297,6 +297,7 @@ mod tests {
             reclaims_max: 1,
             skips_max: 1,
             retry_delay_ms: 0,
+            inherit_priority: true,
         };
         let scheduler = Scheduler::new(config);
         let (mut after, mut after_attempt, mut pages) = (0, 0, Vec::new());

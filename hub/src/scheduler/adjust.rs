@@ -51,7 +51,9 @@ impl Scheduler {
             self.set_state(slot, State::Waiting);
         }
         self.set_held(slot, held);
-        self.tasks.get_mut(slot).priority = priority;
+        if priority != self.tasks.get(slot).priority {
+            self.set_priority(slot, priority);
+        }
         if !is_lost {
             self.changes.push(Change::Adjusted { task: id, held, priority });
         }

@@ -2,6 +2,7 @@
 
 use super::Scheduler;
 use super::backoff::delay_ms;
+use super::lease::Lease;
 use super::message::*;
 use super::task::{Newest, Slot, State};
 use crate::planted::{Bug, planted};
@@ -27,6 +28,8 @@ impl Scheduler {
                 refused.push(Refused { name, attempt, code, message });
             }
         }
+        // What waits there has slots by now.
+        own.into_iter().for_each(|own| self.fill_slots(own));
         let stolen = want.and_then(|steal| {
             if let Some(client) = steal.client {
                 self.workers.check_client(&(who.key.clone(), client)).ok()?;
@@ -146,6 +149,7 @@ impl Scheduler {
         // Reclaimed before: it is ready already, or held; only its counters change.
         let (id, attempt, failures) = (task.id, task.attempt, task.failures);
         self.changes.push(Change::Back { task: id, attempt, failures, reclaims: 0 });
+        self.not_alone(slot);
     }
 
     pub(super) fn end_attempt(&mut self, slot: Slot, how: Ended, report: Report) {

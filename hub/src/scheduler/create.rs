@@ -309,6 +309,7 @@ impl Scheduler {
         known.lease = NONE;
         known.definition = task.definition;
         known.priority = task.priority;
+        known.effective = known.effective.max(task.priority);
         known.retries = task.retries;
         known.details_bytes = task.details.as_ref().map_or(0, |details| details.bytes());
         if matches!(plan, Plan::Adopt(..)) && planted(Bug::DetailsLostOnAdopt) {

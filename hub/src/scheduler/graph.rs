@@ -74,6 +74,16 @@ impl Edges {
         self.walk(tasks.get(slot).first_succ, |edge| (edge.succ, edge.next_succ))
     }
 
+    /// The same, one for each edge: NONE where who waited is gone.
+    pub fn succ_ends<'a>(&'a self, tasks: &Tasks, slot: Slot) -> impl Iterator<Item = Slot> + 'a {
+        let mut at = tasks.get(slot).first_succ;
+        std::iter::from_fn(move || {
+            let edge = (at != NONE).then(|| &self.edges[at])?;
+            at = edge.next_succ;
+            Some(edge.succ)
+        })
+    }
+
     /// Those that `slot` waits for.
     pub fn preds<'a>(&'a self, tasks: &Tasks, slot: Slot) -> impl Iterator<Item = Slot> + 'a {
         self.walk(tasks.get(slot).first_pred, |edge| (edge.pred, edge.next_pred))

@@ -90,7 +90,7 @@ impl Scheduler {
 
     /// Idle workers that get nothing although tasks are ready: there is no place for them.
     pub fn workers_kept(&self) -> usize {
-        if self.ready.is_empty() { 0 } else { self.parking.placeless() }
+        if self.ready.first().is_none() { 0 } else { self.parking.placeless() }
     }
 
     pub(super) fn may_hold(&self, id: WorkerId) -> bool {
@@ -105,9 +105,13 @@ impl Scheduler {
         idle.is_some_and(|it| now >= away_at(it))
     }
 
-    /// The first parked steal that may be given something.
+    /// The first parked steal that may be given something of what is ready.
     pub(super) fn next_hungry(&mut self) -> Option<ParkedSteal> {
-        self.parking.take_hungry(&self.holders)
+        if self.ready.first().is_some() {
+            return self.parking.take_hungry(&self.holders);
+        }
+        self.ready.first_alone()?;
+        self.parking.take_idle(&self.holders)
     }
 
     pub(super) fn send_away(&mut self) {
@@ -121,9 +125,13 @@ impl Scheduler {
     }
 
     pub(super) fn standing(&self, id: WorkerId) -> Standing {
-        match self.workers.get(id).filter(|it| is_idle(it)) {
-            Some(it) => Standing::Placeless { key: it.who.key.clone(), away_at: away_at(it) },
-            None => Standing::Free,
+        match self.workers.get(id) {
+            Some(it) if is_idle(it) => {
+                Standing::Placeless { key: it.who.key.clone(), away_at: away_at(it) }
+            }
+            Some(it) if it.is_alone => Standing::Alone,
+            Some(it) if it.who.id.is_some() => Standing::Busy,
+            _ => Standing::Free,
         }
     }
 

@@ -24,12 +24,22 @@ pub struct Lease {
     pub began: i64,
     /// A heartbeat said that its process runs.
     pub started: bool,
+    /// Its worker has a slot for it, so it may have been started, whatever was heard of it since.
+    pub has_slot: bool,
+    /// Its place in the order in which leases were given out; 0: an earlier hub gave it out, and which of those
+    /// run heartbeats tell.
+    pub order: u64,
+    /// The attempt before this one was taken from a worker that was lost.
+    pub is_suspect: bool,
+    /// Its worker, which has an id, gets nothing else as long as it holds this.
+    pub is_alone: bool,
 }
 
 #[derive(Default)]
 pub struct Leases {
     leases: Slab<Option<Lease>>,
     deadlines: BinaryHeap<Reverse<(Millis, u32)>>,
+    given: u64,
 }
 
 impl Leases {
@@ -38,6 +48,12 @@ impl Leases {
         let index = self.leases.insert(Some(lease));
         self.deadlines.push(Reverse((expires, index)));
         index
+    }
+
+    /// Of a lease that is given out now.
+    pub fn next_order(&mut self) -> u64 {
+        self.given += 1;
+        self.given
     }
 
     pub fn remove(&mut self, index: u32) -> Option<Lease> {

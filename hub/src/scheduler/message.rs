@@ -143,6 +143,8 @@ pub struct Steal {
     pub stay: bool,
     /// The first of those before it that were not answered; 0: they were.
     pub replaces: u64,
+    /// How many tasks the worker runs at the same time; 0: it does not say.
+    pub slots: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]

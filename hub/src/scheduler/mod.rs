@@ -18,6 +18,7 @@ mod create;
 mod damaged;
 mod graph;
 mod holders;
+mod inherit;
 mod lease;
 mod list;
 pub mod message;
@@ -31,6 +32,7 @@ mod revoke;
 mod slab;
 mod steal;
 mod steer;
+mod suspect;
 mod task;
 mod waiters;
 mod worker;
@@ -50,6 +52,7 @@ use awaiting::Awaiting;
 use backoff::Backoff;
 use graph::Edges;
 use holders::Holders;
+use inherit::{STEPS_MAX, Urgency};
 use lease::{Lease, Leases};
 use list::List;
 use message::*;
@@ -78,6 +81,8 @@ pub struct Config {
     pub skips_max: usize,
     /// How long a task waits after its first failure before it is tried again. 0: it does not.
     pub retry_delay_ms: u64,
+    /// What a task needs is at least as urgent as it.
+    pub inherit_priority: bool,
 }
 
 /// Of a task from memory. One that came back in between leaves another time.
@@ -112,6 +117,7 @@ pub struct Scheduler {
     partings: u32,
     /// Of the skipped ones in memory: the one to blame.
     blames: HashMap<Slot, TaskId>,
+    urgency: Urgency,
     /// Workers that have something to be told.
     to_tell: Vec<WorkerId>,
     /// Names that tasks wait for and nobody added.
@@ -144,6 +150,7 @@ impl Scheduler {
             leaving: VecDeque::new(),
             partings: 0,
             blames: HashMap::new(),
+            urgency: Urgency::default(),
             to_tell: Vec::new(),
             missing: List::default(),
             last_turn: None,
@@ -190,12 +197,13 @@ impl Scheduler {
             Command::Tick => self.tick(now),
         }
         self.skip_doomed(self.config.skips_max);
+        self.pass_on_urgency(STEPS_MAX);
         self.settle(now);
     }
 
     /// When to apply a Tick at the latest.
     pub fn deadline(&self) -> Option<Millis> {
-        if !self.doomed.is_empty() {
+        if !self.doomed.is_empty() || !self.urgency.is_settled() {
             return Some(0);
         }
         let deadlines = [
@@ -386,6 +394,11 @@ impl Scheduler {
         self.workers.after(id)
     }
 
+    /// Some request of this worker waits here.
+    pub fn has_parked(&self, id: WorkerId) -> bool {
+        self.parking.has_worker(id)
+    }
+
     pub fn worker(&self, id: WorkerId) -> Option<&Worker> {
         self.workers.get(id)
     }
@@ -446,8 +459,7 @@ impl Scheduler {
                 self.answer(parked.ticket, Answer::Stolen(stolen));
             }
         }
-        while !self.ready.is_empty()
-            && !planted(Bug::LostWakeUp)
+        while !planted(Bug::LostWakeUp)
             && let Some(parked) = self.next_hungry()
         {
             let leases = match self.is_silent(now, parked.worker) {

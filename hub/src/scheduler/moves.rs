@@ -22,6 +22,7 @@ impl Scheduler {
     pub(super) fn make_ready(&mut self, slot: Slot, origin: Origin) {
         // All it waited for is done, so this only frees the edges.
         while self.edges.take_pred(&mut self.tasks, slot).is_some() {}
+        let origin = self.tried_as(slot, origin);
         let task = self.tasks.get_mut(slot);
         task.origin = origin;
         let forgotten = task.state == State::Running && planted(Bug::HoldForgottenByRunning);
@@ -44,6 +45,8 @@ impl Scheduler {
             if let Some(&moved) = worker.leases.get(lease.at as usize) {
                 self.leases.get_mut(moved).at = lease.at;
             }
+            worker.is_alone &= !lease.is_alone;
+            worker.late.remove(&(lease.order, index));
             if worker.leases.is_empty() && worker.who.id.is_some() {
                 if !planted(Bug::PlaceStaysTaken) {
                     self.holders.remove(&worker.who.key);
@@ -113,7 +116,9 @@ impl Scheduler {
 
     /// A finished task lets go of its neighbours.
     fn leave(&mut self, slot: Slot, state: State, blame: TaskId) {
+        let effective = self.tasks.get(slot).effective;
         while let Some(pred) = self.edges.take_pred(&mut self.tasks, slot) {
+            self.is_needed_less(pred, effective);
             self.unwanted(pred);
         }
         while let Some(succ) = self.edges.take_succ(&mut self.tasks, slot) {
@@ -163,6 +168,7 @@ impl Scheduler {
     /// `succ` waits for `pred`.
     pub(super) fn add_edge(&mut self, pred: Slot, succ: Slot) {
         self.edges.add(&mut self.tasks, pred, succ);
+        self.is_needed(pred, succ);
         self.tasks.get_mut(succ).pending += 1;
         let pred = self.tasks.get_mut(pred);
         if pred.state == State::Missing {

@@ -87,6 +87,11 @@ impl Parking {
         self.hungry.next(holders).and_then(|key| self.take(key))
     }
 
+    /// The same, of those that may be given a task that is tried alone.
+    pub fn take_idle(&mut self, holders: &Holders) -> Option<ParkedSteal> {
+        self.hungry.next_idle(holders).and_then(|key| self.take(key))
+    }
+
     /// A steal of a worker that is to leave its connection to others.
     pub fn take_in_the_way(&mut self, now: Millis) -> Option<ParkedSteal> {
         self.hungry.in_the_way(now).and_then(|key| self.take(key))

@@ -108,6 +108,7 @@ impl Scheduler {
                 self.restore_lease(now, slot, &lease);
             }
         }
+        self.pass_on_urgency(usize::MAX);
         for (_, slot) in open.tasks {
             let task = self.tasks.get(slot);
             if task.state == State::Waiting && task.pending == 0 {
@@ -117,6 +118,7 @@ impl Scheduler {
             }
         }
         self.skip_doomed(usize::MAX);
+        self.pass_on_urgency(usize::MAX);
         Ok(())
     }
 
@@ -132,6 +134,8 @@ impl Scheduler {
             let key = worker.map(|worker| worker.who.key.clone()).unwrap_or_default();
             self.workers.note_number(now, &(key, client), stored.number);
         }
+        let has_id = self.workers.get(stored.worker).is_some_and(|it| it.who.id.is_some());
+        let is_alone = has_id && self.tried_as(slot, Origin::GivenBack) == Origin::Alone;
         self.hold(
             slot,
             Lease {
@@ -144,6 +148,10 @@ impl Scheduler {
                 expires: now + stored.term_ms - age(stored),
                 began: now as i64 - stored.age_ms as i64,
                 started: false,
+                has_slot: false,
+                order: 0,
+                is_suspect: false,
+                is_alone,
             },
         );
     }

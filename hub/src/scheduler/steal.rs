@@ -6,6 +6,7 @@ use super::Scheduler;
 use super::lease::Lease;
 use super::message::*;
 use super::park::ParkedSteal;
+use super::ready::Origin;
 use super::task::{Newest, Slot, State};
 use super::worker::Worker;
 use crate::planted::{Bug, planted};
@@ -129,12 +130,16 @@ impl Scheduler {
             attempt: task.attempt,
             term_ms: lease.term_ms,
             has_details: task.details_bytes > 0,
+            is_suspect: lease.is_suspect,
         }
     }
 
     /// Leases up to `n` ready tasks to the worker.
     pub(super) fn grant(&mut self, now: Millis, worker: WorkerId, steal: &Steal) -> Vec<Leased> {
         let mut leased = Vec::new();
+        if let Some(to) = self.workers.get_mut(worker) {
+            to.slots = steal.slots;
+        }
         let may_have = |to: &&Worker| to.order == Order::None || planted(Bug::DrainedGetsMore);
         let Some(to) = self.workers.get(worker).filter(may_have) else {
             return leased;
@@ -157,7 +162,7 @@ impl Scheduler {
         };
         let mut bytes = 0;
         while leased.len() < steal.n as usize
-            && let Some(slot) = self.ready.first()
+            && let Some(slot) = self.next_for(worker)
         {
             let task = self.tasks.get(slot);
             bytes += LEASE_BYTES + task.name.len() + task.details_bytes as usize;
@@ -167,11 +172,14 @@ impl Scheduler {
             self.ready.remove(&mut self.tasks, slot);
             self.set_state(slot, State::Running);
             let task = self.tasks.get_mut(slot);
+            let is_suspect = task.newest == Newest::Reclaimed;
+            let is_alone = has_id && task.origin == Origin::Alone;
             task.attempt += 1;
             task.holder = worker;
             task.newest = Newest::Held;
             let (id, attempt) = (task.id, task.attempt);
             let (client, number) = (steal.client, steal.number);
+            let order = self.leases.next_order();
             self.hold(
                 slot,
                 Lease {
@@ -184,6 +192,10 @@ impl Scheduler {
                     expires: now + term_ms,
                     began: now as i64,
                     started: false,
+                    has_slot: false,
+                    order,
+                    is_suspect,
+                    is_alone,
                 },
             );
             if let Some(who) = self.workers.store(worker) {
@@ -199,16 +211,21 @@ impl Scheduler {
             });
             leased.push(self.leased(self.leases.get(self.tasks.get(slot).lease)));
         }
+        self.fill_slots(worker);
         leased
     }
 
     /// Puts the lease on the task and on the worker's list.
     pub(super) fn hold(&mut self, slot: Slot, mut lease: Lease) {
-        let id = lease.worker;
+        let (id, is_alone, order) = (lease.worker, lease.is_alone, lease.order);
         lease.at = self.workers.get(id).map_or(0, |worker| worker.leases.len() as u32);
         let index = self.leases.insert(lease);
         self.tasks.get_mut(slot).lease = index;
         if let Some(worker) = self.workers.get_mut(id) {
+            worker.is_alone |= is_alone;
+            if worker.slots > 0 && order > 0 {
+                worker.late.insert((order, index));
+            }
             worker.leases.push(index);
             if worker.leases.len() == 1 && worker.who.id.is_some() {
                 self.holders.add(&worker.who.key);
@@ -401,7 +418,7 @@ impl Scheduler {
             released += 1;
         }
         self.workers.leave(id);
-        released
+        tasks.len() as u64
     }
 
     /// Takes a task back from a worker that went silent.
@@ -412,7 +429,7 @@ impl Scheduler {
         };
         let task = self.tasks.get_mut(slot);
         task.newest = Newest::Reclaimed;
-        if lease.started {
+        if lease.started || lease.has_slot {
             task.reclaims += 1;
         }
         let worn_out = task.reclaims >= self.config.reclaims_max;

@@ -97,6 +97,8 @@ pub struct Task {
     pub previous: Slot,
     pub next: Slot,
     pub priority: i32,
+    /// The largest of its own priority and those of all that need it.
+    pub effective: i32,
     pub retries: u32,
     pub failures: u32,
     pub reclaims: u32,
@@ -117,7 +119,7 @@ pub struct Task {
 }
 
 /// There may be millions: what is added here is added to each.
-const _: () = assert!(size_of::<Option<Task>>() <= 96);
+const _: () = assert!(size_of::<Option<Task>>() <= 104);
 
 impl Task {
     pub fn new(id: TaskId, name: Name, state: State) -> Self {
@@ -132,6 +134,7 @@ impl Task {
             previous: NONE,
             next: NONE,
             priority: 0,
+            effective: i32::MIN,
             retries: 0,
             failures: 0,
             reclaims: 0,
@@ -185,6 +188,11 @@ impl Tasks {
     /// The task with this id, if it still has the slot.
     pub fn get_if(&self, slot: Slot, id: TaskId) -> Option<&Task> {
         self.slots.get(slot)?.as_ref().filter(|task| task.id == id)
+    }
+
+    /// If the slot is in use.
+    pub fn get_some(&self, slot: Slot) -> Option<&Task> {
+        self.slots.get(slot)?.as_ref()
     }
 
     pub fn get_mut(&mut self, slot: Slot) -> &mut Task {

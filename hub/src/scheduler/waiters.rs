@@ -12,8 +12,12 @@ use crate::planted::{Bug, planted};
 /// What keeps a worker from being given something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Nothing: it holds some already, or needs no connection.
+    /// Nothing: it is known by its name alone, and needs no connection.
     Free,
+    /// Nothing, as it holds some already: but for a task that is tried alone.
+    Busy,
+    /// It holds a task that is tried alone, and gets no other.
+    Alone,
     /// It needs a place of its key. When others need its connection, it may be told from that time on.
     Placeless { key: Name, away_at: Millis },
 }
@@ -32,6 +36,7 @@ type Queue = BTreeSet<(u64, WorkerId)>;
 pub struct Waiters {
     workers: HashMap<WorkerId, Waiter>,
     free: Queue,
+    busy: Queue,
     /// Without a place, of each key; the owner's is the empty one.
     keys: BTreeMap<Name, Queue>,
     /// The first of each key but the owner's.
@@ -70,13 +75,17 @@ impl Waiters {
     /// The first steal of all that may be given something. As long as guests have places left, no more
     /// than one key has all of its own: passing it over costs nothing.
     pub fn next(&self, holders: &Holders) -> Option<u64> {
+        pick([self.next_idle(holders), first(&self.busy)])
+    }
+
+    /// The same, of those that hold nothing.
+    pub fn next_idle(&self, holders: &Holders) -> Option<u64> {
         let free = first(&self.free);
         let owner = self.keys.get("").filter(|_| holders.has_place()).and_then(first);
         let has_place = |(_, key): &&(u64, Name)| holders.has_place_for(key);
         let mut guests = self.guests.iter().filter(has_place).map(|(steal, _)| *steal);
         let guest = holders.has_place_for_guests().then(|| guests.next()).flatten();
-        let all = [free, owner, guest].into_iter().flatten();
-        if planted(Bug::LastParkedFirst) { all.max() } else { all.min() }
+        pick([free, owner, guest])
     }
 
     /// The first steal of a worker that may be told to leave its connection to others.
@@ -89,10 +98,12 @@ impl Waiters {
         let waiter = self.workers.remove(&worker)?;
         let entry = (*waiter.steals.first()?, worker);
         match &waiter.standing {
-            Standing::Free => self.change(None, |queue| queue.remove(&entry)),
+            Standing::Free => _ = self.free.remove(&entry),
+            Standing::Busy => _ = self.busy.remove(&entry),
+            Standing::Alone => {}
             Standing::Placeless { key, away_at } => {
                 self.away.remove(&(*away_at, worker));
-                self.change(Some(key), |queue| queue.remove(&entry));
+                self.change(key, |queue| queue.remove(&entry));
             }
         }
         Some(waiter)
@@ -101,21 +112,19 @@ impl Waiters {
     fn put(&mut self, worker: WorkerId, waiter: Waiter) {
         let Some(&first) = waiter.steals.first() else { return };
         match &waiter.standing {
-            Standing::Free => self.change(None, |queue| queue.insert((first, worker))),
+            Standing::Free => _ = self.free.insert((first, worker)),
+            Standing::Busy => _ = self.busy.insert((first, worker)),
+            Standing::Alone => {}
             Standing::Placeless { key, away_at } => {
                 self.away.insert((*away_at, worker));
-                self.change(Some(key), |queue| queue.insert((first, worker)));
+                self.change(key, |queue| queue.insert((first, worker)));
             }
         }
         self.workers.insert(worker, waiter);
     }
 
-    /// Of those that wait for a place of this key, or for none; keeps what is known of the first.
-    fn change(&mut self, key: Option<&Name>, change: impl FnOnce(&mut Queue) -> bool) {
-        let Some(key) = key else {
-            change(&mut self.free);
-            return;
-        };
+    /// Of those that wait for a place of this key; keeps what is known of the first.
+    fn change(&mut self, key: &Name, change: impl FnOnce(&mut Queue) -> bool) {
         let queue = self.keys.entry(key.clone()).or_default();
         let before = first(queue);
         change(queue);
@@ -135,6 +144,11 @@ impl Waiters {
 fn first(queue: &Queue) -> Option<u64> {
     let entry = if planted(Bug::LastParkedFirst) { queue.last() } else { queue.first() };
     entry.map(|(steal, _)| *steal)
+}
+
+fn pick<const N: usize>(steals: [Option<u64>; N]) -> Option<u64> {
+    let all = steals.into_iter().flatten();
+    if planted(Bug::LastParkedFirst) { all.max() } else { all.min() }
 }
 
 #[cfg(test)]
@@ -157,7 +171,8 @@ mod tests {
     fn standing() -> impl Strategy<Value = Standing> {
         let key = prop::sample::select(&KEYS[..]);
         let placeless = |(key, away_at)| Standing::Placeless { key: Name::new(key), away_at };
-        prop_oneof![Just(Standing::Free), (key, 0..5_u64).prop_map(placeless)]
+        let others = prop::sample::select(vec![Standing::Free, Standing::Busy, Standing::Alone]);
+        prop_oneof![others, (key, 0..5_u64).prop_map(placeless)]
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -182,9 +197,11 @@ mod tests {
             self.standings.get(&worker).cloned().unwrap_or(Standing::Free)
         }
 
-        fn next(&self, holders: &Holders) -> Option<u64> {
+        fn next(&self, holders: &Holders, idle: bool) -> Option<u64> {
             let may_have = |(_, worker): &&(u64, WorkerId)| match self.standing(*worker) {
                 Standing::Free => true,
+                Standing::Busy => !idle,
+                Standing::Alone => false,
                 Standing::Placeless { key, .. } => holders.has_place_for(&key),
             };
             self.steals.iter().find(may_have).map(|(steal, _)| *steal)
@@ -193,8 +210,8 @@ mod tests {
         /// Those without a place, and since when they may be sent away.
         fn away(&self) -> BTreeMap<WorkerId, Millis> {
             let placeless = |(_, worker): &(u64, WorkerId)| match self.standing(*worker) {
-                Standing::Free => None,
                 Standing::Placeless { away_at, .. } => Some((*worker, away_at)),
+                _ => None,
             };
             self.steals.iter().filter_map(placeless).collect()
         }
@@ -229,7 +246,8 @@ mod tests {
                     }
                     Step::Hold(_) | Step::GiveBack(_) => {}
                 }
-                prop_assert_eq!(waiters.next(&holders), scan.next(&holders));
+                prop_assert_eq!(waiters.next(&holders), scan.next(&holders, false));
+                prop_assert_eq!(waiters.next_idle(&holders), scan.next(&holders, true));
                 let away = scan.away();
                 prop_assert_eq!(waiters.placeless(), away.len());
                 for now in 0..5 {

@@ -44,6 +44,12 @@ pub struct Worker {
     pub told: Order,
     /// When it was told last to leave its connection to others for a while.
     pub sent_away: Option<Millis>,
+    /// How many tasks it runs at the same time, as it said last; 0: it did not say.
+    pub slots: u32,
+    /// Leases that wait there for a slot, by the order in which they were given out.
+    pub late: BTreeSet<(u64, u32)>,
+    /// It holds a task that is tried alone.
+    pub is_alone: bool,
 }
 
 /// Names of lost attempts told at a time; the rest comes with the next answer.
@@ -205,6 +211,9 @@ impl Workers {
             order: Order::None,
             told: Order::None,
             sent_away: None,
+            slots: 0,
+            late: BTreeSet::new(),
+            is_alone: false,
         };
         self.put(id, worker);
     }

@@ -36,6 +36,7 @@ pub fn config() -> Config {
         reclaims_max: 5,
         skips_max: 2_000,
         retry_delay_ms: 0,
+        inherit_priority: true,
     }
 }
 
@@ -75,7 +76,7 @@ pub fn client(name: &str) -> ClientId {
 }
 
 pub fn steal(who: &Who, number: u64, n: u32) -> Steal {
-    Steal { client: who.id, number, n, wait_ms: 0, lease_ms: 0, stay: false, replaces: 0 }
+    Steal { client: who.id, number, n, wait_ms: 0, lease_ms: 0, stay: false, replaces: 0, slots: 0 }
 }
 
 pub fn outcome(name: &str, attempt: u32, verdict: Verdict) -> Outcome {

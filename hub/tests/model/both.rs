@@ -10,7 +10,7 @@ use dhub::scheduler::message::*;
 use crate::common::*;
 use crate::model::{Model, Newest, Task};
 use crate::operation::{Definition, Op};
-use crate::{NAMES, WORKERS, may_act, name};
+use crate::{NAMES, SLOTS, WORKERS, may_act, name};
 
 pub struct Both {
     pub hub: Hub,
@@ -147,6 +147,8 @@ impl Both {
         self.model.parked.insert(ticket, (worker, steal.clone(), until));
         self.hub.apply(Command::Steal { ticket, who, steal });
         self.answers(None);
+        // It looked for tasks before it was parked.
+        self.model.said_slots[worker] |= self.model.parked.contains_key(&ticket);
     }
 
     fn one(&self, lease: usize) -> Option<(usize, String, u32)> {
@@ -166,7 +168,10 @@ impl Both {
         self.model.known[worker] |= want > 0;
         let accepted = self.model.outcome(worker, name, attempt, verdict);
         self.model.numbers[worker] += u64::from(want > 0);
-        let want = (want > 0).then(|| steal(&who, self.model.numbers[worker], want));
+        self.model.fill_slots(worker);
+        let slots = SLOTS[worker];
+        let want =
+            (want > 0).then(|| Steal { slots, ..steal(&who, self.model.numbers[worker], want) });
         let outcomes = vec![outcome(name, attempt, verdict)];
         let asked = want.clone();
         // What is stolen along with it comes before parked steals are served.
@@ -208,7 +213,12 @@ impl Both {
                 let number = self.model.numbers[worker];
                 self.steal(
                     worker,
-                    Steal { wait_ms, stay, ..steal(&who(WORKERS[worker]), number, n) },
+                    Steal {
+                        wait_ms,
+                        stay,
+                        slots: SLOTS[worker],
+                        ..steal(&who(WORKERS[worker]), number, n)
+                    },
                 );
             }
             Op::Repeat { worker } => {
@@ -218,7 +228,8 @@ impl Both {
                     return;
                 }
                 let parked = self.model.parked.values().find(|(of, ..)| *of == worker);
-                let again = parked.map_or(steal(&who, number, 3), |(_, steal, _)| steal.clone());
+                let again = Steal { slots: SLOTS[worker], ..steal(&who, number, 3) };
+                let again = parked.map_or(again, |(_, steal, _)| steal.clone());
                 self.steal(worker, again);
             }
             Op::Outcome { worker, lease, zero, verdict, want } => {
@@ -352,11 +363,13 @@ impl Both {
                 self.hub.restart();
                 self.model.known = self.model.stored;
                 self.model.parked.clear();
+                self.model.said_slots = Default::default();
                 for task in self.model.tasks.values_mut() {
                     task.retry_at = None;
                     if let Some(held) = &mut task.held {
                         held.expires = self.model.now + held.term;
-                        held.started = false;
+                        (held.started, held.has_slot) = (false, false);
+                        held.order = 0;
                     }
                 }
             }

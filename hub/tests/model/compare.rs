@@ -8,11 +8,13 @@ use dhub::scheduler::message::Phase;
 use crate::WORKERS;
 use crate::both::Both;
 use crate::common::{STATES, called};
+use crate::model::{Task, has_id};
 
 impl Both {
     /// The hub and the model say the same of every task, and of all of them.
     pub fn compare(&self) {
         let states = self.model.states();
+        let urgent = self.model.urgent();
         let mut missing: BTreeSet<&str> = BTreeSet::new();
         for (name, task) in &self.model.tasks {
             let state = states[name];
@@ -26,6 +28,8 @@ impl Both {
                     assert_eq!(known.attempt, task.attempt, "{name}");
                     let counters = (known.failures, known.reclaims);
                     assert_eq!(counters, (task.failures, task.reclaims), "{name}");
+                    let is_urgent = state.is_finished() || known.effective == urgent[name];
+                    assert!(is_urgent, "{name}: {known:?}, expected {}", urgent[name]);
                 }
                 None => assert!(state.is_finished(), "{name} is {state:?}, and not in memory"),
             }
@@ -56,8 +60,20 @@ impl Both {
         // Nobody hungry waits beside a ready task, or for nothing.
         let hungry: Vec<_> =
             self.model.parked.values().filter(|(_, steal, _)| steal.n > 0).collect();
-        if states.values().any(|state| *state == State::Ready) {
-            assert!(hungry.is_empty(), "{hungry:?} wait beside a ready task");
+        let ready = self.model.tasks.iter().filter(|(name, _)| states[*name] == State::Ready);
+        let (alone, others): (Vec<_>, Vec<_>) = ready.partition(|(_, task)| task.is_tried_alone());
+        let held = |worker: usize| {
+            let tasks = self.model.tasks.values();
+            tasks.filter(move |it| it.held.is_some() && it.holder == Some(worker))
+        };
+        // What is tried alone waits for somebody who holds nothing, who gets nothing else then.
+        let may_have = |worker: usize| match has_id(worker) {
+            true if held(worker).any(Task::is_tried_alone) => false,
+            true if held(worker).next().is_some() => !others.is_empty(),
+            _ => !others.is_empty() || !alone.is_empty(),
+        };
+        if let Some((worker, ..)) = hungry.iter().find(|(worker, ..)| may_have(*worker)) {
+            panic!("{} waits beside a ready task", WORKERS[*worker]);
         }
         if matches!(self.hub.scheduler.phase(), Phase::Stuck | Phase::Finished) {
             assert!(hungry.iter().all(|(_, steal, _)| steal.stay), "{hungry:?} wait for nothing");

@@ -21,6 +21,9 @@ const NAMES: usize = 12;
 /// Two of them with another key than the owner's, and called as others are.
 const WORKERS: [&str; 6] = ["w0", "w1", "h0", "h1", "lab/w0", "lab/h0"];
 
+/// How many tasks each runs at the same time; 0: it does not say.
+const SLOTS: [u32; 6] = [1, 2, 0, 1, 0, 2];
+
 /// As the holder itself, or as the owner in its place.
 fn may_act(worker: usize, holder: usize) -> bool {
     let called = WORKERS[holder].trim_start_matches("lab/");

@@ -6,7 +6,7 @@ use dhub::scheduler::State;
 use dhub::scheduler::message::*;
 
 use crate::common::{LEASE_MS, WORKER_TIMEOUT_MS, who};
-use crate::{WORKERS, may_act};
+use crate::{SLOTS, WORKERS, may_act};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Newest {
@@ -21,7 +21,11 @@ pub struct Held {
     pub number: u64,
     pub expires: Millis,
     pub term: u64,
+    /// A heartbeat said so, or its worker has a slot for it.
     pub started: bool,
+    pub has_slot: bool,
+    /// Its place in the order in which leases were given out; 0: before the hub started.
+    pub order: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -56,7 +60,19 @@ pub struct Model {
     /// Has stolen, and has been given something.
     pub known: [bool; WORKERS.len()],
     pub stored: [bool; WORKERS.len()],
+    /// Whether the hub heard of their slots since it started.
+    pub said_slots: [bool; WORKERS.len()],
     pub retry_delay_ms: u64,
+}
+
+impl Task {
+    pub fn is_tried_alone(&self) -> bool {
+        self.reclaims >= 4
+    }
+}
+
+pub fn has_id(worker: usize) -> bool {
+    who(WORKERS[worker]).id.is_some()
 }
 
 pub type States = BTreeMap<String, State>;
@@ -172,7 +188,7 @@ impl Model {
             task.retry_at = task.retry_at.filter(|&at| at > self.now);
             let Some(held) = &task.held else { continue };
             if held.expires <= self.now {
-                task.reclaims += u32::from(held.started);
+                task.reclaims += u32::from(held.started || held.has_slot);
                 task.held = None;
                 task.newest = Newest::Reclaimed;
                 if task.reclaims >= 5 {
@@ -186,6 +202,10 @@ impl Model {
     pub fn stolen(&mut self, worker: usize, steal: &Steal, stolen: &Stolen) {
         assert!(stolen.leases.len() <= steal.n as usize);
         let mut lowest = i32::MAX;
+        let urgent = self.urgent();
+        let held = self.tasks.values().filter(|it| it.held.is_some() && it.holder == Some(worker));
+        let mut is_busy = held.clone().next().is_some();
+        let mut tries_alone = held.clone().any(Task::is_tried_alone);
         self.stored[worker] |= !stolen.leases.is_empty();
         for lease in &stolen.leases {
             let states = self.states();
@@ -197,8 +217,14 @@ impl Model {
             }
             assert_eq!(states[&*lease.name], State::Ready, "{} was given out", lease.name);
             assert_eq!(lease.attempt, task.attempt + 1);
-            assert!(task.priority <= lowest, "{} comes late", lease.name);
-            lowest = task.priority;
+            assert!(urgent[&*lease.name] <= lowest, "{} comes late", lease.name);
+            lowest = urgent[&*lease.name];
+            if has_id(worker) {
+                assert!(!tries_alone, "{} is given to who tries another alone", lease.name);
+                tries_alone = task.is_tried_alone();
+                assert!(!tries_alone || !is_busy, "{} is not tried alone", lease.name);
+            }
+            is_busy = true;
             task.attempt += 1;
             task.holder = Some(worker);
             task.newest = Newest::Held;
@@ -206,15 +232,52 @@ impl Model {
             let term = if who(WORKERS[worker]).id.is_some() { WORKER_TIMEOUT_MS } else { LEASE_MS };
             assert_eq!(lease.term_ms, term);
             let (number, expires) = (steal.number, self.now + term);
-            task.held = Some(Held { number, expires, term, started: false });
+            let (started, has_slot, order) = (false, false, 1 + self.given.len());
+            task.held = Some(Held { number, expires, term, started, has_slot, order });
             self.given.push((worker, lease.name.to_string(), lease.attempt));
+        }
+        if stolen.fresh {
+            self.said_slots[worker] = true;
+            self.fill_slots(worker);
         }
         // Nothing better may be left.
         if lowest < i32::MAX {
             let states = self.states();
             let ready = self.tasks.iter().filter(|(name, _)| states[*name] == State::Ready);
-            for (name, task) in ready {
-                assert!(task.priority <= lowest, "{name} was passed over");
+            for (name, _) in ready.filter(|(_, task)| !(has_id(worker) && task.is_tried_alone())) {
+                assert!(urgent[name] <= lowest, "{name} was passed over");
+            }
+        }
+    }
+
+    /// The oldest of what a worker holds is what it runs.
+    pub fn fill_slots(&mut self, worker: usize) {
+        let slots = if self.said_slots[worker] { SLOTS[worker] } else { 0 };
+        let tasks = self.tasks.values_mut().filter(|task| task.holder == Some(worker));
+        let mut held: Vec<&mut Held> = tasks.filter_map(|task| task.held.as_mut()).collect();
+        held.sort_unstable_by_key(|held| held.order);
+        let takes_one = |held: &Held| held.has_slot || held.order == 0;
+        let taken = held.iter().filter(|held| takes_one(held)).count();
+        let next = held.into_iter().filter(|held| !takes_one(held));
+        next.take((slots as usize).saturating_sub(taken)).for_each(|held| held.has_slot = true);
+    }
+
+    /// The larger of each task's own priority and those of all unfinished ones that need it.
+    pub fn urgent(&self) -> BTreeMap<String, i32> {
+        let states = self.states();
+        let open = |name: &String| !states[name].is_finished();
+        let own = |(name, task): (&String, &Task)| (name.clone(), task.priority);
+        let mut urgent: BTreeMap<String, i32> = self.tasks.iter().map(own).collect();
+        loop {
+            let before = urgent.clone();
+            for (name, task) in self.tasks.iter().filter(|(name, _)| open(name)) {
+                for need in task.needs.iter().filter(|need| states.contains_key(*need)) {
+                    let most = before[name].max(urgent[need]);
+                    urgent.insert(need.clone(), most);
+                }
+            }
+            if urgent == before {
+                return urgent;
             }
         }
     }

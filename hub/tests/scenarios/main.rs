@@ -5,7 +5,7 @@
 //! changed. `UPDATE_SCENARIOS=1` writes them anew: read the difference before you believe it.
 //!
 //!     create a, b needs a c priority 5 retries 1 command CMD     merge ... (as dwork's Create)
-//!     steal w1 n 2 wait 10s lease 5s number 3 stay replaces 2
+//!     steal w1 n 2 wait 10s lease 5s number 3 stay replaces 2 slots 4
 //!     complete w1 a#1 b want 1     fail w1 a#1 exit 3 reason WORD final     release w1 a#1 needs c
 //!     heartbeat w1 a#1* b#1 (reply)     exit w1     undelivered a#1
 //!     steer drain w1     steer stop w1 w2
@@ -197,6 +197,7 @@ impl Runner {
                     lease_ms: words.find_ms("lease"),
                     stay: words.flag("stay"),
                     replaces: words.find("replaces").unwrap_or(0),
+                    slots: words.find("slots").unwrap_or(0),
                 };
                 steal.number = self.number(&who, words.find("number"));
                 let number =
@@ -206,7 +207,9 @@ impl Runner {
             }
             "complete" | "fail" => {
                 let who = who(words.next());
+                let slots = words.find("slots").unwrap_or(0);
                 let want = words.find("want").map(|n| Steal {
+                    slots,
                     number: self.number(&who, words.find("number")),
                     ..steal(&who, 0, n)
                 });

@@ -57,6 +57,7 @@ impl Pool {
             client: self.worker.id.clone(),
             number: if want > 0 { self.next_number() } else { 0 },
             lease_ms: 0,
+            slots: self.slots as u32,
         });
         Some(Ask::now(Asked::Complete(want > 0), body))
     }
@@ -108,6 +109,7 @@ impl Pool {
             lease_ms: 0,
             stay: self.stay,
             replaces: self.unheard,
+            slots: self.slots as u32,
         });
         let asked = if listen { Asked::Listen } else { Asked::Steal };
         Some(Ask { asked, body, parked: WAIT, replaces })

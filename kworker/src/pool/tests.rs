@@ -400,3 +400,33 @@ fn what_was_replaced_and_not_answered_is_named_until_the_hub_answers() {
     pool.parked_answered(Asked::Steal, leases(&["a"]), now);
     assert_eq!(steal(&mut pool), (4, 1, 0));
 }
+
+#[test]
+fn a_suspect_starts_when_the_hub_knows_what_has_ended() {
+    let (mut pool, now) = (pool(1, 2), Instant::now());
+    let _ = asks(&mut pool, now);
+    let mut stolen = leases(&["a", "pill", "b"]);
+    stolen.leases[1].suspect = true;
+    pool.parked_answered(Asked::Steal, stolen, now);
+    assert_eq!(starts(&mut pool), ["a 1"]);
+    pool.ended("a", done("a", 1), now);
+    assert_eq!(starts(&mut pool), [""; 0], "a would be blamed for it");
+    let _ = asks(&mut pool, now);
+    assert_eq!(starts(&mut pool), [""; 0]);
+    pool.completed(Completed::default(), now);
+    assert_eq!(starts(&mut pool), ["pill 1"]);
+}
+
+#[test]
+fn the_hub_hears_how_many_run_at_a_time() {
+    let (mut pool, now) = (pool(3, 0), Instant::now());
+    let Some(Ask { body: Body::Steal(steal), .. }) = pool.next_ask(now) else { panic!("no steal") };
+    assert_eq!(steal.slots, 3);
+    pool.parked_answered(Asked::Steal, leases(&["a"]), now);
+    assert_eq!(starts(&mut pool), ["a 1"]);
+    pool.ended("a", done("a", 1), now);
+    let Some(Ask { body: Body::Complete(it), .. }) = pool.next_ask(now) else {
+        panic!("no report")
+    };
+    assert_eq!(it.slots, 3);
+}

@@ -16,6 +16,7 @@ from conftest import PATIENCE_S, Pool, Server, eventually
 
 import dhub
 from dhub import State, Task
+from dhub._wire import hub_pb2 as wire
 
 
 class Background:

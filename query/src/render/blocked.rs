@@ -5,6 +5,7 @@ use dhub_proto::wire::{Counts, Order, StatusReport, WorkerInfo};
 
 use super::trouble::quoted;
 use super::words::{BAD, ODD, counted, number, paint, plain, some_names, tasks};
+use super::workers::works;
 
 /// Lines of the status; none while nothing blocks.
 pub fn lines(report: &StatusReport, counts: &Counts) -> Vec<String> {
@@ -69,7 +70,7 @@ fn missing(lines: &mut Vec<String>, names: &[String], count: u64) {
 
 /// Nobody runs what could run.
 fn idle(lines: &mut Vec<String>, report: &StatusReport, counts: &Counts) {
-    let alive: Vec<_> = report.workers.iter().filter(|it| !it.lost).collect();
+    let alive: Vec<_> = report.workers.iter().filter(|it| works(it)).collect();
     let leaving = |worker: &&&WorkerInfo| worker.order() != Order::Unspecified;
     let told = alive.iter().filter(leaving).count() as u64;
     if counts.ready == 0 || told < alive.len() as u64 {
@@ -137,6 +138,9 @@ mod tests {
         assert!(with(&[]).contains("2 tasks are ready, and no worker asks for them\n"));
         assert!(with(&[]).ends_with("-> start one: kworker -j SLOTS"));
         assert!(with(std::slice::from_ref(&lost)).contains("no worker is alive"));
+        // A shell loop that has ended, perhaps.
+        let away = WorkerInfo { away: true, ..alive.clone() };
+        assert!(with(&[away]).contains("no worker is alive"));
         assert!(with(&[lost.clone(), drained.clone()]).contains("the only worker was told"));
         assert!(with(&[drained.clone(), stopped]).contains("all 2 workers were told to leave"));
         assert_eq!(with(&[lost, drained, alive]), "");

@@ -7,6 +7,7 @@ use dhub_proto::wire::{Counts, Order, Phase, StatusReport, WorkerInfo};
 use jiff::{SignedDuration, Zoned};
 
 use super::words::{BAD, BUSY, GOOD, ODD, number, paint, rate, span};
+use super::workers::works;
 
 const BAR_CELLS_MAX: usize = 30;
 /// With fewer, the bar gives way to what is said beside it.
@@ -124,7 +125,7 @@ pub fn brief(counts: &Counts, per_s: f64, overall: f64, columns: Option<usize>) 
 
 /// Is somebody there who could bring it to its end?
 pub fn goes_on(report: &StatusReport, counts: &Counts) -> bool {
-    let works = |it: &WorkerInfo| !it.lost && it.order() == Order::Unspecified;
+    let works = |it: &WorkerInfo| works(it) && it.order() == Order::Unspecified;
     let may_run = counts.ready + report.retrying > 0;
     counts.running > 0 || (may_run && report.workers.iter().any(works))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use dhub_proto::limits::RECLAIMS_MAX;
 use dhub_proto::wire::{AttemptInfo, Shown, State, TaskInfo};
 use jiff::tz::TimeZone;
 
@@ -57,10 +58,11 @@ pub fn show(shown: &Shown, zone: &TimeZone, room: Room) -> String {
 
 fn headline(task: &TaskInfo) -> String {
     let mut text = format!(
-        "{}   {}   priority {}   retries {}",
+        "{}   {}   priority {}{}   retries {}",
         paint(STRONG, plain(&task.name)),
         paint(state_style(task.state()), state(task.state())),
         task.priority,
+        urgent(task),
         task.retries,
     );
     if task.time_limit_ms > 0 {
@@ -74,6 +76,17 @@ fn headline(task: &TaskInfo) -> String {
     text
 }
 
+/// Why its own priority is not what counts.
+fn urgent(task: &TaskInfo) -> String {
+    match task.effective_priority {
+        Some(effective) if task.priority_of.is_empty() => format!(", {effective} as it is needed"),
+        Some(effective) => {
+            format!(", {effective} since it is needed by {}", plain(&task.priority_of))
+        }
+        None => String::new(),
+    }
+}
+
 /// What to do so that it goes on.
 fn advice(task: &TaskInfo, open: &[&TaskInfo]) -> Option<String> {
     let name = quoted(&task.name);
@@ -83,6 +96,10 @@ fn advice(task: &TaskInfo, open: &[&TaskInfo]) -> Option<String> {
         State::Waiting | State::Running if task.held => {
             Some(format!("it is held, until: dquery unhold {}", plain(&name)))
         }
+        State::Ready if task.reclaims + 1 >= RECLAIMS_MAX => Some(format!(
+            "{} workers in a row were lost with it: the next one tries it alone, when it runs nothing else",
+            task.reclaims
+        )),
         State::Ready => Some("the next worker that asks may get it: dquery workers".to_owned()),
         State::Waiting if task.retry_in_ms > 0 => {
             Some(format!("at once: dquery retry {}", plain(&name)))

@@ -19,7 +19,7 @@ pub fn line(report: &StatusReport, timeout_ms: u64) -> Option<String> {
     }
     let count = |what| here.iter().filter(|it| standing(it, timeout_ms) == what).count() as u64;
     let mut text = format!("  workers   {} alive", number(count("alive")));
-    for what in ["silent", "draining", "stopping"] {
+    for what in ["silent", "away", "draining", "stopping"] {
         if let many @ 1.. = count(what) {
             let _ = write!(text, ", {}", paint(ODD, format!("{} {what}", number(many))));
         }
@@ -89,6 +89,11 @@ pub fn table(
     text
 }
 
+/// Whether it may run something, as far as the hub knows.
+pub fn works(worker: &WorkerInfo) -> bool {
+    !worker.lost && !worker.away
+}
+
 /// How it is with a worker, in a word.
 pub fn standing(worker: &WorkerInfo, timeout_ms: u64) -> &'static str {
     // Heartbeats come every third of the time-out.
@@ -98,6 +103,7 @@ pub fn standing(worker: &WorkerInfo, timeout_ms: u64) -> &'static str {
         Order::Drain => "draining",
         Order::Stop => "stopping",
         Order::Unspecified if overdue => "silent",
+        Order::Unspecified if worker.away => "away",
         Order::Unspecified => "alive",
     }
 }

@@ -63,6 +63,8 @@ pub fn run(args: Steal, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         number: 1,
         n: args.n,
         lease_ms: args.lease.map_or(0, |term| u64::try_from(term.as_millis()).unwrap_or(u64::MAX)),
+        // A script runs what it has one after the other.
+        slots: 1,
         ..wire::Steal::default()
     };
     let stolen = match args.wait {

@@ -205,6 +205,7 @@ impl Core {
             reclaims_max: RECLAIMS_MAX,
             skips_max: 2_000,
             retry_delay_ms: 1_000,
+            inherit_priority: true,
         });
         Self { scheduler, last_ticket: 0, spent: Spent::default(), clock: clock_cost() }
     }
@@ -220,8 +221,16 @@ impl Core {
             let name = Name::from(format!("idle{number}"));
             let who = Who { name, id: Some(id), host: Name::default(), key: Name::default() };
             let (client, wait_ms) = (Some(id), WAIT_MS_MAX);
-            let steal =
-                Steal { client, number: 1, n: 1, wait_ms, lease_ms: 0, stay: true, replaces: 0 };
+            let steal = Steal {
+                client,
+                number: 1,
+                n: 1,
+                wait_ms,
+                lease_ms: 0,
+                stay: true,
+                replaces: 0,
+                slots: 0,
+            };
             self.last_ticket += 1;
             let ticket = self.last_ticket;
             self.scheduler.apply(0, Command::Steal { ticket, who, steal }, &Past::new());

@@ -1,6 +1,6 @@
 //! Where people get stuck: what is said there is what "What now?" of the operator's page says.
 
-use e2e::{Hub, Output, Space};
+use e2e::{Hub, Output, Space, eventually};
 
 const DOCS: &str = include_str!("../../../docs/operations.md");
 
@@ -83,4 +83,23 @@ fn hubs_that_are_not_there() {
     says(&hub.space.run("dhub", &other), 23, "the address is in use");
     let program = ["--insecure", "-s", &hub.tcp(), "--", "./simulat"];
     says(&hub.space.run("kworker", &program), 2, "looked up before any task was stolen");
+}
+
+#[test]
+fn a_shell_loop_that_has_ended_is_no_worker() {
+    let hub = Hub::start();
+    hub.query(&["create", "a"]).ok();
+    hub.query(&["create", "b"]).ok();
+    hub.query(&["steal", "-q", "--worker", "loop"]).ok();
+    let state = || hub.query(&["workers", "--json"]).json()["state"].clone();
+    assert_eq!(state(), "alive", "it runs a");
+    hub.query(&["complete", "a", "--worker", "loop"]).ok();
+    eventually("it to be away", || (state() == "away").then_some(()));
+    let status = hub.query(&["status"]);
+    status.prints(&["1 task is ready, and no worker is alive", "0 alive, 1 away"]);
+    assert!(!status.stdout.contains("done at"), "{status:#?}");
+    // One that waits for the next task is there.
+    let waits = hub.query_process(&["steal", "-q", "--worker", "loop", "--wait", "-n", "1"]);
+    waits.end().prints(&["b"]);
+    assert_eq!(state(), "alive");
 }

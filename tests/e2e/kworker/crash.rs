@@ -94,6 +94,69 @@ fn a_task_that_kills_its_worker_fails_after_the_fifth() {
     assert_eq!(Log::new(hub.path("ran")).len(), 5);
 }
 
+/// Kills the pool that runs it, before that can tell anybody that it has started.
+const PILL: &str = "echo >>pill; kill -9 $PPID; sleep 9";
+
+/// Starts pools, one after the other, until the pill has failed, and one more for the rest; how many were killed.
+fn poison(hub: &Hub, args: &[&str], between: impl Fn(usize)) -> usize {
+    let mut killed = 0;
+    while hub.state("pill") != "failed" {
+        assert!(killed < 20, "it is tried for ever");
+        between(killed);
+        let args = [args, &["--until-done"]].concat();
+        assert_eq!(hub.worker(&args).end().code, None, "of pool {killed}");
+        killed += 1;
+        let back = || (hub.count("running") == 0).then_some(());
+        eventually("its tasks to be taken back", back);
+    }
+    let reason = hub.show("pill")["task"]["reason"].to_string();
+    assert!(reason.contains("took down 5 workers"), "{reason}");
+    assert_eq!(hub.worker(&[args, &["--until-done"]].concat()).end().code, Some(1));
+    killed
+}
+
+#[test]
+fn a_task_that_kills_its_pool_at_once_fails_after_the_fifth() {
+    let hub = Hub::with(&["--worker-timeout", "2s"]);
+    hub.query(&["create", "pill", "--command", PILL]).ok();
+    assert_eq!(poison(&hub, &["-j1"], |_| ()), 5);
+    assert_eq!(Log::new(hub.path("pill")).len(), 5);
+}
+
+#[test]
+fn those_that_run_beside_it_do_not_fail_for_it() {
+    let hub = Hub::with(&["--worker-timeout", "2s"]);
+    for name in ["x", "y", "z"] {
+        hub.query(&["create", name, "--command", GATE]).ok();
+    }
+    hub.query(&["create", "pill", "--command", PILL]).ok();
+    // Each of them is there four times; then it runs alone, and ends.
+    let killed = poison(&hub, &["-j4"], |killed| {
+        if killed == 4 {
+            hub.write("gate", "");
+        }
+    });
+    assert_eq!(killed, 5);
+    for name in ["x", "y", "z"] {
+        let task = &hub.show(name)["task"];
+        assert_eq!((&task["state"], &task["attempt"]), (&"done".into(), &5.into()), "{name}");
+    }
+}
+
+#[test]
+fn what_was_stolen_ahead_of_it_or_behind_it_does_not_fail_for_it() {
+    let hub = Hub::with(&["--worker-timeout", "2s"]);
+    for name in ["a", "b"] {
+        hub.query(&["create", name, "--command", "true"]).ok();
+    }
+    hub.query(&["create", "pill", "--command", PILL]).ok();
+    hub.query(&["create", "behind", "--command", "true"]).ok();
+    // Once it may be that the hub does not hear of those that ended just before.
+    assert!(poison(&hub, &["-j1", "--ahead", "3"], |_| ()) <= 6);
+    assert_eq!(hub.count("done"), 3);
+    assert_eq!(hub.show("behind")["task"]["reclaims"], 0);
+}
+
 #[test]
 fn a_worker_that_lost_its_lease_kills_the_process() {
     let hub = Hub::with(&["--worker-timeout", "2s"]);

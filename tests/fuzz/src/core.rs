@@ -14,6 +14,7 @@ use dhub::scheduler::message::*;
 use dhub::scheduler::{Scheduler, State, Task};
 use dhub::server::{Options, restore};
 use dhub::store::Store;
+use dhub_proto::limits::RECLAIMS_MAX;
 use dhub_proto::wire;
 
 use crate::frame::{Heard, hear, hear_report};
@@ -23,6 +24,7 @@ const OPTIONS: Options = Options {
     worker_timeout_ms: 5_000,
     lease_ms: 60_000,
     retry_delay_ms: 1_000,
+    inherit_priority: true,
     disk_reserve_bytes: 0,
     descriptors: dhub::server::descriptors::Descriptors::UNLIMITED,
 };
@@ -308,7 +310,9 @@ impl Core {
     }
 
     fn nobody_waits_beside_work(&self) {
-        let ready = self.scheduler.counts().of(State::Ready);
+        // What is tried alone is not for all.
+        let is_open = |task: &Task| task.state == State::Ready && task.reclaims < RECLAIMS_MAX - 1;
+        let ready = self.scheduler.tasks_from(0).filter(|(_, task)| is_open(task)).count();
         let parked = self.asked.values().find(|command| match command {
             Command::Steal { steal, .. } => steal.n > 0,
             _ => false,

@@ -41,6 +41,7 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
                 lease_ms: 0,
                 stay: false,
                 replaces: 0,
+                slots: 1,
             };
             Some(Asked::Command(Command::Steal { ticket, who, steal }))
         }

@@ -189,6 +189,7 @@ impl Native {
                     lease_ms: u64::from(lease_s % 20) * 1000,
                     stay: *stay,
                     replaces: u64::from(n / 64),
+                    slots: u32::from(n % 3),
                 })
             }
             Native::Complete(Complete { worker, outcomes, want, number }) => {
@@ -201,6 +202,7 @@ impl Native {
                     client: worker.client(),
                     number: number.value(known),
                     lease_ms: 0,
+                    slots: 1,
                 })
             }
             Native::Release(worker, told) => Body::Release(wire::Release {

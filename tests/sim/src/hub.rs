@@ -23,6 +23,7 @@ use crate::check::line::Line;
 use crate::check::long::Noted;
 use crate::check::orders::Orders;
 use crate::check::places::Places;
+use crate::check::starts::Starts;
 use crate::check::{self, Cause, Check};
 use crate::clock::Clock;
 use crate::describe::Brief;
@@ -76,6 +77,7 @@ pub struct Hub {
     /// Attempts that some client was told of.
     sent: BTreeSet<(Name, u32)>,
     line: Line,
+    starts: Starts,
     orders: Orders,
     places: Places,
     exits: u64,
@@ -92,7 +94,7 @@ impl Hub {
         places: usize,
         at: &mut Machine,
     ) -> Result<Self, String> {
-        let retry_delay_ms = config.retry_delay_ms;
+        let line = Line::restored(&at.store.current, &config);
         let mut scheduler = Scheduler::new(config);
         scheduler.set_places(places);
         at.store.restore(0, at.clock.wall(), &mut scheduler);
@@ -114,7 +116,8 @@ impl Hub {
             answered: Vec::new(),
             delivery: Delivery::default(),
             sent: BTreeSet::new(),
-            line: Line::restored(&at.store.current, retry_delay_ms),
+            line,
+            starts: Starts::restored(&at.store.current),
             orders: Orders::default(),
             places: Places::new(places),
             exits: 0,
@@ -212,6 +215,9 @@ impl Hub {
             self.line.hasten(rows, names);
         }
         self.orders.note(&command, &self.scheduler);
+        self.starts.note(rows, &command);
+        let steals = matches!(command, Command::Steal { .. } | Command::Complete { .. });
+        let asked = steals.then(|| command.clone());
         let who = command.who();
         let worker = who.and_then(|who| self.scheduler.worker_id(who).or_else(|| rows.worker(who)));
         let expected = Expected::of(&command, rows, worker);
@@ -222,6 +228,7 @@ impl Hub {
         let answers = self.scheduler.take_answers();
         let changes = self.scheduler.take_changes();
         let own = answers.iter().find(|(it, _)| Some(*it) == ticket).map(|(_, answer)| answer);
+        let going_on = self.who_goes_on(asked.as_ref(), own, &answers);
         self.places.note(&changes);
         if expected.check(&at.store.current, own, &changes)? {
             at.tally.note(Met::UnheardTold);
@@ -234,6 +241,7 @@ impl Hub {
             self.answered.push((other, answer));
         }
         self.take_changes(changes, cause, at)?;
+        going_on.into_iter().for_each(|(worker, slots)| self.starts.goes_on(worker, slots));
         self.places.note(&[]);
         self.orders.forget_gone(&self.scheduler);
         Ok(())
@@ -257,6 +265,7 @@ impl Hub {
                 self.orders.may_be_given(worker)?;
                 self.places.may_be_given(&at.store.current, worker)?;
             }
+            self.starts.follow(&at.store.current, &change)?;
             self.tally(&change, cause, at);
             at.store.note(change.clone(), moment);
             self.line.follow(&at.store.current, &change, moment.now)?;
@@ -264,6 +273,7 @@ impl Hub {
         if passes {
             self.line.pass(&at.store.current, moment.now);
         }
+        self.line.settle(&at.store.current);
         match any {
             true => check::memory::after_command(&self.scheduler, &at.store.current),
             false => Ok(()),

@@ -189,6 +189,7 @@ impl Plan {
                 reclaims_max: 5,
                 skips_max: *random.pick(&[1, 2, 2_000]),
                 retry_delay_ms,
+                inherit_priority: *Random::apart(seed, 14).pick(&[true, true, false]),
             },
             calm_at,
             network: workers::network(random),

@@ -42,6 +42,8 @@ pub struct Leased {
     pub term_ms: u64,
     /// The store has a command or a time limit for it.
     pub has_details: bool,
+    /// The worker of the attempt before was lost: it may be what took it down.
+    pub is_suspect: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

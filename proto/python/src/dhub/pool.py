@@ -96,8 +96,17 @@ class Pool:
     # --- what tasks come and go by ---------------------------------------------------------
 
     def take(self) -> Held | None:
-        """A task to run now or soon; `started` says when."""
-        return self.queue.popleft() if self.queue else None
+        """A task to run now or soon; `started` says when.
+
+        One that may have taken its last worker down is started when the hub knows what has ended here: else that
+        would be blamed if it happens again.
+        """
+        if not self.queue:
+            return None
+        taken = len(self.held) - len(self.queue)
+        if self.queue[0].lease.suspect and (self._ended or self._reporting or taken >= self.slots):
+            return None
+        return self.queue.popleft()
 
     def put_back(self, held: list[Held]) -> None:
         """Taken, not started, and free to be taken again: in the old order."""
@@ -258,7 +267,7 @@ class Pool:
         self._completing, self._completing_steals = now, want > 0
         complete = wire.Complete(worker=self.me, outcomes=self._reporting, want=want)
         if want:
-            complete.client, complete.number = self.me.id, self._next_number()
+            complete.client, complete.number, complete.slots = self.me.id, self._next_number(), self.slots
         self.link.ask(wire.Request(complete=complete), self._completed)
 
     def _completed(self, it: Any) -> None:
@@ -307,6 +316,7 @@ class Pool:
             wait_ms=int(WAIT_S * 1000),
             stay=self.stay,
             replaces=self._unheard,
+            slots=self.slots,
         )
         self._steal_number = steal.number if n else 0
         asked = now

@@ -149,6 +149,7 @@ def steal(
             wait_ms=model.ms(wait),
             lease_ms=model.ms(lease),
             stay=stay,
+            slots=1,
         )
     )
     it = yield Ask(request, "stolen", min(wait, WAIT_MAX_S))
@@ -172,6 +173,7 @@ def report(
             client=stealer,
             number=number + 1,
             lease_ms=model.ms(lease),
+            slots=1,
         )
     )
     it = yield Ask(request, "completed")

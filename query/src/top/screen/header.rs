@@ -14,7 +14,7 @@ use crate::render::progress::{self, finished, left, not_done, total};
 use crate::render::words::{
     BAD, BUSY, FAINT, GOOD, ODD, STRONG, counted, number, plain, rate, some_names, span, span_ms,
 };
-use crate::render::workers::busy;
+use crate::render::workers::{busy, works};
 
 /// Narrower than this the bar gives way to figures.
 const BAR_MIN: usize = 5;
@@ -182,7 +182,8 @@ fn pace(report: &StatusReport, palette: Palette) -> Pieces {
         format!("{} now  {} overall", say(report.done_per_s), say(report.done_per_s_overall)),
         Style::new(),
     )];
-    let (lost, alive): (Vec<_>, Vec<_>) = report.workers.iter().partition(|it| it.lost);
+    let lost: Vec<_> = report.workers.iter().filter(|it| it.lost).collect();
+    let alive: Vec<_> = report.workers.iter().filter(|it| works(it)).collect();
     let more = report.workers_total.saturating_sub(report.workers.len() as u64);
     pieces.push((format!(" · {}", counted(alive.len() as u64 + more, "worker")), Style::new()));
     let samples = || alive.iter().filter_map(|it| it.sample.as_ref());
@@ -202,12 +203,11 @@ fn pace(report: &StatusReport, palette: Palette) -> Pieces {
 
 /// What is wrong, and what to do about it.
 fn notice(report: &StatusReport, counts: &Counts, palette: Palette) -> Pieces {
-    let is_alive = |it: &dhub_proto::wire::WorkerInfo| !it.lost;
     let text = if report.phase() == Phase::Stuck || counts.missing > 0 {
         let names = some_names(&report.missing, counts.missing);
         let what = counted(counts.missing, "name");
         format!("waited for, and added by nobody: {what}: {names}")
-    } else if counts.ready > 0 && !report.workers.iter().any(is_alive) {
+    } else if counts.ready > 0 && !report.workers.iter().any(works) {
         "nobody works: start a pool with: kworker -j SLOTS".into()
     } else if let Some(group) = report.failures.first() {
         let names = some_names(&group.names, group.count);

@@ -5,18 +5,27 @@
 //! first; then new ones, the oldest first. Those that one change made ready at once may come in any order.
 //! What a task waits for is not known any more once something that it needs is run again after it was done:
 //! of such a task only the priority counts.
+//!
+//! The priority that counts is the largest of a task's own and those of all that need it, unless the hub is told
+//! otherwise. What is passed on by a command is passed on at its end, to all at once.
+//!
+//! The last try of a task that may take its workers down is one alone: with a worker that holds nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use dhub::scheduler::Config;
 
 use dhub::scheduler::State;
 use dhub::scheduler::backoff::delay_ms;
 use dhub::scheduler::message::*;
 
+use super::urgency::Urgency;
 use super::{Check, name_of};
 use crate::store::{Row, Rows};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Origin {
+    Alone,
     GivenBack,
     Enabled,
     New,
@@ -28,6 +37,7 @@ struct Place {
     origin: Origin,
     /// Larger if it became ready later.
     stamp: u64,
+    alone: bool,
 }
 
 impl Place {
@@ -40,7 +50,7 @@ impl Place {
         }
         match self.origin {
             Origin::Enabled => self.stamp > other.stamp,
-            Origin::GivenBack | Origin::New => self.stamp < other.stamp,
+            Origin::Alone | Origin::GivenBack | Origin::New => self.stamp < other.stamp,
         }
     }
 }
@@ -52,20 +62,37 @@ pub struct Line {
     /// Failed, and until when they wait for their next try.
     later: BTreeMap<TaskId, Millis>,
     running: BTreeSet<TaskId>,
+    /// Of the running: those that are tried alone.
+    alone: BTreeSet<TaskId>,
+    urgency: Urgency,
     stamp: u64,
     retry_delay_ms: u64,
 }
 
+/// Four times in a row it was taken from a lost worker.
+pub fn is_tried_alone(row: &Row) -> bool {
+    row.reclaims >= 4
+}
+
+fn has_id(rows: &Rows, worker: WorkerId) -> bool {
+    rows.workers.get(&worker).is_some_and(|who| who.id.is_some())
+}
+
 impl Line {
     /// After a start of the hub: by the order in which they were added.
-    pub fn restored(rows: &Rows, retry_delay_ms: u64) -> Self {
+    pub fn restored(rows: &Rows, config: &Config) -> Self {
+        let alone = rows.leases.iter().filter(|(id, lease)| {
+            rows.get(**id).is_some_and(is_tried_alone) && has_id(rows, lease.worker)
+        });
         let mut line = Self {
             places: BTreeMap::new(),
             origins: BTreeMap::new(),
             later: BTreeMap::new(),
             running: rows.leases.keys().copied().collect(),
+            alone: alone.map(|(&id, _)| id).collect(),
+            urgency: Urgency::of(rows, config.inherit_priority),
             stamp: 0,
-            retry_delay_ms,
+            retry_delay_ms: config.retry_delay_ms,
         };
         for row in rows.iter() {
             let origin = if row.attempt > 0 { Origin::GivenBack } else { Origin::New };
@@ -99,13 +126,17 @@ impl Line {
 
     /// A change that has just been written to these rows.
     pub fn follow(&mut self, rows: &Rows, change: &Change, now: Millis) -> Check {
+        self.urgency.note(rows, change);
         match *change {
             Change::Added { id, .. } => self.join(rows, id, Origin::New),
             Change::Needs { task, .. } if rows.get(task).is_some_and(|row| waits(rows, row)) => {
                 self.places.remove(&task);
                 self.later.remove(&task);
             }
-            Change::Leased { task, .. } => return self.is_next(rows, task),
+            Change::Leased { task, worker, .. } => {
+                self.settle(rows);
+                return self.is_next(rows, task, worker);
+            }
             Change::Back { task, attempt, failures, .. } => {
                 self.came_back(rows, task, attempt, failures, now);
             }
@@ -135,7 +166,13 @@ impl Line {
 
     /// A lease that is over; or only the counters of a task that came back before.
     fn came_back(&mut self, rows: &Rows, id: TaskId, attempt: u32, failures: u32, now: Millis) {
+        self.alone.remove(&id);
         if !self.running.remove(&id) {
+            // It failed after all, so its last try is not the next one.
+            self.stamp += 1;
+            if let Some(place) = self.places.get_mut(&id).filter(|place| place.alone) {
+                (place.alone, place.origin, place.stamp) = (false, Origin::GivenBack, self.stamp);
+            }
             return;
         }
         let ended = rows.get(id).and_then(|row| row.ended(attempt)).map(|ended| ended.how);
@@ -160,6 +197,7 @@ impl Line {
         self.origins.remove(&id);
         self.later.remove(&id);
         self.running.remove(&id);
+        self.alone.remove(&id);
     }
 
     fn join(&mut self, rows: &Rows, id: TaskId, origin: Origin) {
@@ -177,24 +215,81 @@ impl Line {
         }
         self.origins.insert(id, origin);
         if !row.held && is_sure(rows, row) {
-            self.places.insert(id, Place { priority: row.priority, origin, stamp });
+            let alone = is_tried_alone(row);
+            let origin = if alone { Origin::Alone } else { origin };
+            let priority = self.urgency.of_task(row);
+            self.places.insert(id, Place { priority, origin, stamp, alone });
         }
     }
 
-    fn is_next(&mut self, rows: &Rows, id: TaskId) -> Check {
+    /// The end of what a command changes, before anything is given out: those that are as urgent as others now
+    /// take their places behind those like them.
+    pub fn settle(&mut self, rows: &Rows) {
+        if !self.urgency.settle(rows) {
+            return;
+        }
+        self.stamp += 1;
+        for (id, place) in &mut self.places {
+            let Some(row) = rows.get(*id) else { continue };
+            let priority = self.urgency.of_task(row);
+            if place.priority != priority {
+                (place.priority, place.stamp) = (priority, self.stamp);
+            }
+        }
+    }
+
+    /// How many there are that this worker may have, of so many that are ready.
+    pub fn open_to(&self, rows: &Rows, worker: Option<WorkerId>, ready: u64) -> u64 {
+        let Some(worker) = worker.filter(|&worker| has_id(rows, worker)) else {
+            return ready;
+        };
+        let mut held = rows.leases.iter().filter(|(_, lease)| lease.worker == worker).peekable();
+        if held.peek().is_none() {
+            return ready;
+        }
+        if held.any(|(id, _)| self.alone.contains(id)) {
+            return 0;
+        }
+        let is_ready = |row: &&Row| row.is_open() && !self.running.contains(&row.id);
+        let others = rows.iter().filter(is_ready).filter(|row| is_tried_alone(row)).count();
+        ready.saturating_sub(others as u64)
+    }
+
+    fn is_next(&mut self, rows: &Rows, id: TaskId, worker: WorkerId) -> Check {
         self.running.insert(id);
+        let mut others = rows
+            .leases
+            .iter()
+            .filter(|(it, lease)| lease.worker == worker && **it != id && has_id(rows, worker));
+        let is_busy = others.next().is_some();
+        let mut alone = self.alone.iter().filter_map(|it| Some((it, rows.leases.get(it)?)));
+        if let Some((it, _)) = alone.find(|(_, lease)| lease.worker == worker) {
+            let it = name_of(rows, *it);
+            return Err(format!("'{}' is given to who tries '{it}' alone", name_of(rows, id)));
+        }
         let Some(row) = rows.get(id) else {
             return Ok(());
         };
         let own = self.places.remove(&id);
+        if own.is_some_and(|own| own.alone) && has_id(rows, worker) {
+            if is_busy {
+                return Err(format!("'{}' is to be tried alone, and is not", row.name));
+            }
+            self.alone.insert(id);
+        }
+        let is_ready = own.is_some();
+        let own = own.filter(|_| self.urgency.is_sure(id));
+        let most = if self.urgency.is_sure(id) { self.urgency.of_task(row) } else { i32::MAX };
         let before = |other: &Place| match own {
+            _ if other.alone && is_busy => false,
             Some(own) => other.is_before(&own),
-            None => other.priority > row.priority,
+            None => other.priority > most,
         };
-        if own.is_none() && is_sure(rows, row) {
+        if !is_ready && is_sure(rows, row) {
             return Err(format!("'{}' is given out, and is not ready", row.name));
         }
-        match self.places.iter().find(|(_, other)| before(other)) {
+        let mut places = self.places.iter().filter(|(id, _)| self.urgency.is_sure(**id));
+        match places.find(|(_, other)| before(other)) {
             Some((&first, place)) => Err(format!(
                 "'{}' ({own:?}) is given out before '{}' ({place:?})",
                 row.name,

@@ -11,7 +11,9 @@ pub mod memory;
 pub mod orders;
 pub mod parked;
 pub mod places;
+pub mod starts;
 pub mod told;
+pub mod urgency;
 
 use dhub::scheduler::State;
 use dhub::scheduler::message::{Command, TaskId};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use dhub::scheduler::Scheduler;
 use dhub::scheduler::message::*;
-use dhub::scheduler::{Scheduler, State};
 
 use super::Check;
 use super::orders::Orders;
@@ -20,6 +20,7 @@ pub fn parked_have_to_wait<'a>(
     scheduler: &Scheduler,
     orders: &Orders,
     keeps_out: impl Fn(&Who) -> bool,
+    may_have: impl Fn(&Who) -> u64,
     now: Millis,
     mut parked: impl Iterator<Item = Parked<'a>>,
 ) -> Check {
@@ -40,7 +41,8 @@ pub fn parked_have_to_wait<'a>(
                     return Err(format!("two steals of one client of {} are parked", who.name));
                 }
                 if steal.n > 0 && orders.of(worker) == Order::None {
-                    nothing_is_ready(scheduler, who, steal, keeps_out(who))?;
+                    let ready = if keeps_out(who) { 0 } else { may_have(who) };
+                    nothing_is_ready(scheduler, who, steal, ready)?;
                 }
                 is_not_over(now, parked.since + steal.wait_ms, &format!("steal of {}", who.name))
             }
@@ -60,9 +62,8 @@ pub fn parked_have_to_wait<'a>(
 }
 
 /// No lost wake-up.
-fn nothing_is_ready(scheduler: &Scheduler, who: &Who, steal: &Steal, is_kept_out: bool) -> Check {
-    let ready = scheduler.counts().of(State::Ready);
-    if steal.n > 0 && ready > 0 && !is_kept_out {
+fn nothing_is_ready(scheduler: &Scheduler, who: &Who, steal: &Steal, ready: u64) -> Check {
+    if steal.n > 0 && ready > 0 {
         return Err(format!("a steal of {} is parked while {ready} tasks are ready", who.name));
     }
     let at_rest = matches!(scheduler.phase(), Phase::Stuck | Phase::Finished);

@@ -102,8 +102,13 @@ impl Hub {
             let worker = self.scheduler.worker_id(who);
             self.places.keeps_out(&at.store.current, &none, who, worker)
         };
+        let may_have = |who: &Who| {
+            let (worker, ready) =
+                (self.scheduler.worker_id(who), self.scheduler.counts().of(State::Ready));
+            self.line.open_to(&at.store.current, worker, ready)
+        };
         let (scheduler, orders) = (&self.scheduler, &self.orders);
-        check::parked::parked_have_to_wait(scheduler, orders, keeps_out, now, parked)?;
+        check::parked::parked_have_to_wait(scheduler, orders, keeps_out, may_have, now, parked)?;
         let mut steals = self.routes.values().filter_map(|route| route.ask.steal());
         if scheduler.counts().of(State::Ready) > 0 && steals.any(|(who, _)| keeps_out(who)) {
             at.tally.note(Met::KeptOut);

@@ -8,6 +8,7 @@ use crate::check::parked::Woken;
 use crate::check::places::Holders;
 use crate::check::{self, Cause, Check};
 use crate::message::Ask;
+use crate::store::Row;
 use crate::tally::Met;
 
 impl Hub {
@@ -50,6 +51,48 @@ impl Hub {
         self.orders.tell(worker, who, answer)
     }
 
+    /// Workers that start more of what they hold, or may have been given more, and how many they say that they run.
+    pub(super) fn who_goes_on(
+        &self,
+        command: Option<&Command>,
+        own: Option<&Answer>,
+        answers: &[(Ticket, Answer)],
+    ) -> Vec<(WorkerId, Option<u32>)> {
+        let mut going_on = Vec::new();
+        let is_new = |stolen: &Stolen| stolen.fresh;
+        let own = match (command, own) {
+            (Some(Command::Steal { who, steal, .. }), Some(Answer::Stolen(stolen))) => {
+                is_new(stolen).then_some((who, Some(steal.slots)))
+            }
+            (Some(Command::Steal { who, steal, .. }), Some(Answer::Error { .. })) => {
+                Some((who, Some(steal.slots)))
+            }
+            // Parked; not in place of an original.
+            (Some(Command::Steal { who, steal, .. }), None) => {
+                let joins =
+                    |(_, answer): &(Ticket, Answer)| matches!(answer, Answer::Joined { .. });
+                (!answers.iter().any(joins)).then_some((who, Some(steal.slots)))
+            }
+            (Some(Command::Complete { who, want, .. }), Some(Answer::Completed { stolen, .. })) => {
+                let stolen = stolen.as_ref().is_some_and(is_new);
+                Some((who, want.as_ref().filter(|_| stolen).map(|steal| steal.slots)))
+            }
+            _ => None,
+        };
+        let known = |who: &Who| self.scheduler.worker_id(who);
+        going_on.extend(own.and_then(|(who, slots)| Some((known(who)?, slots))));
+        for (ticket, answer) in answers {
+            if let Answer::Stolen(stolen) = answer
+                && stolen.fresh
+                && !stolen.leases.is_empty()
+                && let Some((who, steal)) = self.routes.get(ticket).and_then(|it| it.ask.steal())
+            {
+                going_on.extend(known(who).map(|who| (who, Some(steal.slots))));
+            }
+        }
+        going_on
+    }
+
     /// Of the parked steals that want tasks the one that came first is given some.
     fn waited_in_line(&self, ticket: Ticket, stolen: &Stolen, at: &mut Machine) -> Check {
         if stolen.leases.is_empty() {
@@ -74,7 +117,8 @@ impl Hub {
             let worker = self.scheduler.worker_id(who);
             let is_kept_out = self.places.keeps_out(&at.store.current, &given, who, worker);
             let wants = steal.n > 0 && self.orders.of(worker) == Order::None;
-            wants && !is_kept_out && !is_answered(**ticket)
+            let may_have = !worker.is_some_and(|worker| self.may_be_last_try(worker, stolen, at));
+            wants && may_have && !is_kept_out && !is_answered(**ticket)
         };
         match self.routes.range(..ticket).find(wants) {
             Some((_, route)) => Err(format!(
@@ -83,6 +127,20 @@ impl Hub {
             )),
             None => Ok(()),
         }
+    }
+
+    /// Whether this worker, which has an id, may hold a task that is tried alone, or something else beside which
+    /// these would have been given. What the command under way has changed is not written yet.
+    fn may_be_last_try(&self, worker: WorkerId, given: &Stolen, at: &Machine) -> bool {
+        let rows = &at.store.current;
+        let tried = |task: Option<&Row>, times| task.is_some_and(|row| row.reclaims >= times);
+        let is_known = |who: &Who| who.id.is_some();
+        let has_id = self.scheduler.worker(worker).is_some_and(|it| is_known(&it.who));
+        let mut given = given.leases.iter();
+        let is_last = given.any(|lease| tried(rows.get(lease.id), 3));
+        let mut held = rows.leases.iter().filter(|(_, lease)| lease.worker == worker);
+        let holds_last = held.clone().any(|(&task, _)| tried(rows.get(task), 4));
+        has_id && (holds_last || is_last && held.next().is_some())
     }
 
     fn woken_for_a_reason(

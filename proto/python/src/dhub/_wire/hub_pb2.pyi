@@ -284,7 +284,7 @@ class Created(_message.Message):
     def __init__(self, added: _Optional[int] = ..., existing: _Optional[int] = ..., ready: _Optional[int] = ...) -> None: ...
 
 class Steal(_message.Message):
-    __slots__ = ("worker", "client", "number", "n", "wait_ms", "lease_ms", "stay", "replaces")
+    __slots__ = ("worker", "client", "number", "n", "wait_ms", "lease_ms", "stay", "replaces", "slots")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -293,6 +293,7 @@ class Steal(_message.Message):
     LEASE_MS_FIELD_NUMBER: _ClassVar[int]
     STAY_FIELD_NUMBER: _ClassVar[int]
     REPLACES_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
     worker: Worker
     client: bytes
     number: int
@@ -301,7 +302,8 @@ class Steal(_message.Message):
     lease_ms: int
     stay: bool
     replaces: int
-    def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ..., client: _Optional[bytes] = ..., number: _Optional[int] = ..., n: _Optional[int] = ..., wait_ms: _Optional[int] = ..., lease_ms: _Optional[int] = ..., stay: bool = ..., replaces: _Optional[int] = ...) -> None: ...
+    slots: int
+    def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ..., client: _Optional[bytes] = ..., number: _Optional[int] = ..., n: _Optional[int] = ..., wait_ms: _Optional[int] = ..., lease_ms: _Optional[int] = ..., stay: bool = ..., replaces: _Optional[int] = ..., slots: _Optional[int] = ...) -> None: ...
 
 class Stolen(_message.Message):
     __slots__ = ("leases", "phase", "not_done", "lost", "drain", "stop", "away_ms")
@@ -322,7 +324,7 @@ class Stolen(_message.Message):
     def __init__(self, leases: _Optional[_Iterable[_Union[Lease, _Mapping]]] = ..., phase: _Optional[_Union[Phase, str]] = ..., not_done: _Optional[int] = ..., lost: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., drain: bool = ..., stop: bool = ..., away_ms: _Optional[int] = ...) -> None: ...
 
 class Lease(_message.Message):
-    __slots__ = ("name", "attempt", "command", "time_limit_ms", "term_ms", "dir", "env", "stdin")
+    __slots__ = ("name", "attempt", "command", "time_limit_ms", "term_ms", "dir", "env", "stdin", "suspect")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     COMMAND_FIELD_NUMBER: _ClassVar[int]
@@ -331,6 +333,7 @@ class Lease(_message.Message):
     DIR_FIELD_NUMBER: _ClassVar[int]
     ENV_FIELD_NUMBER: _ClassVar[int]
     STDIN_FIELD_NUMBER: _ClassVar[int]
+    SUSPECT_FIELD_NUMBER: _ClassVar[int]
     name: str
     attempt: int
     command: str
@@ -339,7 +342,8 @@ class Lease(_message.Message):
     dir: str
     env: _containers.RepeatedScalarFieldContainer[str]
     stdin: bytes
-    def __init__(self, name: _Optional[str] = ..., attempt: _Optional[int] = ..., command: _Optional[str] = ..., time_limit_ms: _Optional[int] = ..., term_ms: _Optional[int] = ..., dir: _Optional[str] = ..., env: _Optional[_Iterable[str]] = ..., stdin: _Optional[bytes] = ...) -> None: ...
+    suspect: bool
+    def __init__(self, name: _Optional[str] = ..., attempt: _Optional[int] = ..., command: _Optional[str] = ..., time_limit_ms: _Optional[int] = ..., term_ms: _Optional[int] = ..., dir: _Optional[str] = ..., env: _Optional[_Iterable[str]] = ..., stdin: _Optional[bytes] = ..., suspect: bool = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("name", "attempt", "result", "exit_code", "reason", "output", "final", "output_file", "left_behind")
@@ -364,20 +368,22 @@ class Outcome(_message.Message):
     def __init__(self, name: _Optional[str] = ..., attempt: _Optional[int] = ..., result: _Optional[_Union[Result, str]] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., output: _Optional[bytes] = ..., final: bool = ..., output_file: _Optional[str] = ..., left_behind: _Optional[int] = ...) -> None: ...
 
 class Complete(_message.Message):
-    __slots__ = ("worker", "outcomes", "want", "client", "number", "lease_ms")
+    __slots__ = ("worker", "outcomes", "want", "client", "number", "lease_ms", "slots")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     WANT_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     LEASE_MS_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
     worker: Worker
     outcomes: _containers.RepeatedCompositeFieldContainer[Outcome]
     want: int
     client: bytes
     number: int
     lease_ms: int
-    def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ..., outcomes: _Optional[_Iterable[_Union[Outcome, _Mapping]]] = ..., want: _Optional[int] = ..., client: _Optional[bytes] = ..., number: _Optional[int] = ..., lease_ms: _Optional[int] = ...) -> None: ...
+    slots: int
+    def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ..., outcomes: _Optional[_Iterable[_Union[Outcome, _Mapping]]] = ..., want: _Optional[int] = ..., client: _Optional[bytes] = ..., number: _Optional[int] = ..., lease_ms: _Optional[int] = ..., slots: _Optional[int] = ...) -> None: ...
 
 class Completed(_message.Message):
     __slots__ = ("refused", "stolen")
@@ -662,7 +668,7 @@ class FailureGroup(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., count: _Optional[int] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class WorkerInfo(_message.Message):
-    __slots__ = ("name", "id", "leases", "started", "done", "failed", "last_seen_ago_ms", "lost", "sample", "note", "host", "order", "output_files", "key")
+    __slots__ = ("name", "id", "leases", "started", "done", "failed", "last_seen_ago_ms", "lost", "sample", "note", "host", "order", "output_files", "key", "away")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     LEASES_FIELD_NUMBER: _ClassVar[int]
@@ -677,6 +683,7 @@ class WorkerInfo(_message.Message):
     ORDER_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FILES_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
+    AWAY_FIELD_NUMBER: _ClassVar[int]
     name: str
     id: bytes
     leases: int
@@ -691,10 +698,11 @@ class WorkerInfo(_message.Message):
     order: Order
     output_files: str
     key: str
-    def __init__(self, name: _Optional[str] = ..., id: _Optional[bytes] = ..., leases: _Optional[int] = ..., started: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., last_seen_ago_ms: _Optional[int] = ..., lost: bool = ..., sample: _Optional[_Union[Sample, _Mapping]] = ..., note: _Optional[str] = ..., host: _Optional[str] = ..., order: _Optional[_Union[Order, str]] = ..., output_files: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
+    away: bool
+    def __init__(self, name: _Optional[str] = ..., id: _Optional[bytes] = ..., leases: _Optional[int] = ..., started: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., last_seen_ago_ms: _Optional[int] = ..., lost: bool = ..., sample: _Optional[_Union[Sample, _Mapping]] = ..., note: _Optional[str] = ..., host: _Optional[str] = ..., order: _Optional[_Union[Order, str]] = ..., output_files: _Optional[str] = ..., key: _Optional[str] = ..., away: bool = ...) -> None: ...
 
 class TaskInfo(_message.Message):
-    __slots__ = ("name", "state", "priority", "retries", "attempt", "failures", "reclaims", "worker", "run_ms", "exit_code", "reason", "command", "time_limit_ms", "created_unix_ms", "ended_unix_ms", "dir", "env", "stdin_bytes", "retry_in_ms", "held", "id", "left_behind", "damaged")
+    __slots__ = ("name", "state", "priority", "retries", "attempt", "failures", "reclaims", "worker", "run_ms", "exit_code", "reason", "command", "time_limit_ms", "created_unix_ms", "ended_unix_ms", "dir", "env", "stdin_bytes", "retry_in_ms", "held", "id", "effective_priority", "priority_of", "left_behind", "damaged")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
@@ -716,6 +724,8 @@ class TaskInfo(_message.Message):
     RETRY_IN_MS_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_OF_FIELD_NUMBER: _ClassVar[int]
     LEFT_BEHIND_FIELD_NUMBER: _ClassVar[int]
     DAMAGED_FIELD_NUMBER: _ClassVar[int]
     name: str
@@ -739,9 +749,11 @@ class TaskInfo(_message.Message):
     retry_in_ms: int
     held: bool
     id: int
+    effective_priority: int
+    priority_of: str
     left_behind: int
     damaged: bool
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., priority: _Optional[int] = ..., retries: _Optional[int] = ..., attempt: _Optional[int] = ..., failures: _Optional[int] = ..., reclaims: _Optional[int] = ..., worker: _Optional[str] = ..., run_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., command: _Optional[str] = ..., time_limit_ms: _Optional[int] = ..., created_unix_ms: _Optional[int] = ..., ended_unix_ms: _Optional[int] = ..., dir: _Optional[str] = ..., env: _Optional[_Iterable[str]] = ..., stdin_bytes: _Optional[int] = ..., retry_in_ms: _Optional[int] = ..., held: bool = ..., id: _Optional[int] = ..., left_behind: _Optional[int] = ..., damaged: bool = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., priority: _Optional[int] = ..., retries: _Optional[int] = ..., attempt: _Optional[int] = ..., failures: _Optional[int] = ..., reclaims: _Optional[int] = ..., worker: _Optional[str] = ..., run_ms: _Optional[int] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., command: _Optional[str] = ..., time_limit_ms: _Optional[int] = ..., created_unix_ms: _Optional[int] = ..., ended_unix_ms: _Optional[int] = ..., dir: _Optional[str] = ..., env: _Optional[_Iterable[str]] = ..., stdin_bytes: _Optional[int] = ..., retry_in_ms: _Optional[int] = ..., held: bool = ..., id: _Optional[int] = ..., effective_priority: _Optional[int] = ..., priority_of: _Optional[str] = ..., left_behind: _Optional[int] = ..., damaged: bool = ...) -> None: ...
 
 class List(_message.Message):
     __slots__ = ("selection", "limit", "after", "before")

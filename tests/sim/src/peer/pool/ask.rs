@@ -59,7 +59,8 @@ impl Pool {
     fn steal(&mut self, n: u32, wait_ms: u64, replaces: u64) -> Steal {
         self.number += 1;
         let (client, number, stay) = (self.who.id, self.number, self.plan.stay);
-        Steal { client, number, n, wait_ms, lease_ms: 0, stay, replaces }
+        let slots = self.plan.slots as u32;
+        Steal { client, number, n, wait_ms, lease_ms: 0, stay, replaces, slots }
     }
 
     fn ask_release(&mut self, at: &mut Surroundings) {
