@@ -3,13 +3,12 @@
 
 use std::io::ErrorKind::NotFound;
 
+pub use dhub_proto::access::PLACE;
 use dhub_proto::access::{self, Access};
 use dhub_proto::private::PrivateError;
 use serde::{Deserialize, Serialize};
 
 use crate::home::{Home, HomeError, read_json};
-
-pub const PLACE: &str = "place.json";
 
 /// What all access files of a hub have in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "PROG")]
     pub shell_program: Option<OsString>,
 
-    /// Leave when every task of the hub is finished
+    /// Leave when every task of the hub is finished, and at once if it has none
     #[arg(long)]
     pub until_done: bool,
 

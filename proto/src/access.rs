@@ -222,6 +222,8 @@ impl Live {
 }
 
 pub const LIVE: &str = "live.json";
+/// Where a hub is found, written at each start.
+pub const PLACE: &str = "place.json";
 pub const OWNER: &str = "owner.access";
 
 /// One hub of this user.

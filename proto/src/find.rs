@@ -6,7 +6,7 @@
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::access::{self, Access, AccessError, Found, Keys, Live};
 use crate::endpoint;
@@ -222,7 +222,9 @@ pub fn by_access(path: PathBuf) -> Result<Target, FindError> {
 fn only(dir: Option<&Path>) -> Result<Target, FindError> {
     let (mut here, mut away, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     let hubs = dir.map_or(Ok(Vec::new()), access::hubs)?;
-    for hub in hubs.into_iter().filter(|hub| hub.live.is_some()) {
+    let (live, stopped): (Vec<Found>, Vec<Found>) =
+        hubs.into_iter().partition(|hub| hub.live.is_some());
+    for hub in live {
         let access = &hub.access;
         if access.ipc_answers()? {
             here.push(hub);
@@ -246,9 +248,12 @@ fn only(dir: Option<&Path>) -> Result<Target, FindError> {
     here.append(&mut away);
     match here.as_slice() {
         [hub] => by_access(hub.path.clone()),
-        [] => match gone.pop() {
-            Some(hub) => Err(gone_error(&hub)),
-            None => Err(FindError::None { dir: dir.unwrap_or(Path::new("~/.dhub")).to_owned() }),
+        [] => match gone.into_iter().max_by_key(started) {
+            // Who stopped one later does not mean an older one that was killed.
+            Some(hub) if stopped.iter().map(started).max() <= Some(started(&hub)) => {
+                Err(gone_error(&hub))
+            }
+            _ => Err(FindError::None { dir: dir.unwrap_or(Path::new("~/.dhub")).to_owned() }),
         },
         several => Err(FindError::Several(choices(several))),
     }
@@ -296,6 +301,11 @@ fn below_home(path: &Path) -> String {
         Some(below) => format!("~/{below}"),
         None => shell::file(path),
     }
+}
+
+/// When it was started last. It says then where it is found, and nothing later.
+fn started(hub: &Found) -> Option<SystemTime> {
+    std::fs::metadata(hub.path.with_file_name(access::PLACE)).ok()?.modified().ok()
 }
 
 fn gone_error(hub: &Found) -> FindError {

@@ -32,7 +32,7 @@ pub fn refused(refused: &Refused) -> wire::Refused {
         name: refused.name.to_string(),
         attempt: refused.attempt,
         code: code(refused.code).into(),
-        message: refused.message.into(),
+        message: refused.message.clone().into_owned(),
     }
 }
 

@@ -26,7 +26,7 @@ impl Scheduler {
                 }
                 None => {
                     let (code, message) = state.refusal();
-                    refused.push(Refused { name, attempt: 0, code, message });
+                    refused.push(Refused { name, attempt: 0, code, message: message.into() });
                 }
             }
         }

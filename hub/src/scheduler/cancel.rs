@@ -23,7 +23,7 @@ impl Scheduler {
                 _ => {}
             }
             let (code, message) = state.refusal();
-            refused.push(Refused { name, attempt: 0, code, message });
+            refused.push(Refused { name, attempt: 0, code, message: message.into() });
         }
         self.answer(ticket, Answer::Cancelled { cancelled, refused });
     }

@@ -25,7 +25,7 @@ impl Scheduler {
         for (mut outcome, slot) in outcomes.into_iter().zip(found) {
             if let Err((code, message)) = self.record(now, who, own, &mut outcome, slot, past) {
                 let Outcome { name, attempt, .. } = outcome;
-                refused.push(Refused { name, attempt, code, message });
+                refused.push(Refused { name, attempt, code, message: message.into() });
             }
         }
         // What waits there has slots by now.

@@ -1,5 +1,6 @@
 //! A person's retry: finished tasks, read from the store, become unfinished ones again.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::Scheduler;
@@ -21,21 +22,21 @@ impl Scheduler {
             if self.tasks.find(&task.name).is_some() {
                 continue;
             }
-            match task.needs.iter().find_map(|need| self.dead(need)) {
+            match task.needs.iter().find_map(|need| Some((need, self.dead(need)?))) {
                 None => {
                     self.reopen(task, state);
                     *(if dependent { &mut unskipped } else { &mut retried }) += 1;
                 }
-                Some((need, blame)) if state == State::Skipped => {
-                    let blame = blamed.get(&need).copied().unwrap_or(blame);
+                Some((need, (_, blame))) if state == State::Skipped => {
+                    let blame = blamed.get(&need.id).copied().unwrap_or(blame);
                     blamed.insert(task.id, blame);
                     self.changes.push(Change::Blamed { task: task.id, blame });
                 }
-                Some(_) => refused.push(Refused {
+                Some((need, (dead, _))) => refused.push(Refused {
+                    message: why_not(&need.name, dead).into(),
                     name: task.name,
                     attempt: 0,
                     code: Code::State,
-                    message: "a dependency of it has failed, was skipped or cancelled; retry that one",
                 }),
             }
         }
@@ -55,8 +56,8 @@ impl Scheduler {
         self.answer(ticket, Answer::Revived { retried, unskipped: 0, refused: Vec::new() });
     }
 
-    /// A dependency that can not be done, and the one to blame. Memory knows better than the store.
-    fn dead(&self, need: &Need) -> Option<(TaskId, TaskId)> {
+    /// What became of a dependency that can not be done, and the one to blame. Memory knows better than the store.
+    fn dead(&self, need: &Need) -> Option<(State, TaskId)> {
         let (state, blame) = match self.tasks.find(&need.name) {
             Some(slot) => {
                 let blame = self.blame(slot);
@@ -64,7 +65,7 @@ impl Scheduler {
             }
             None => (need.state, need.blame),
         };
-        state.is_dead().then_some((need.id, blame))
+        state.is_dead().then_some((state, blame))
     }
 
     fn reopen(&mut self, stored: StoredTask, from: State) {
@@ -89,6 +90,7 @@ impl Scheduler {
         let task = self.tasks.get_mut(slot);
         task.definition = stored.definition;
         task.priority = stored.priority;
+        task.effective = task.effective.max(stored.priority);
         task.retries = stored.retries;
         task.failures = stored.failures;
         task.reclaims = stored.reclaims;
@@ -108,4 +110,16 @@ impl Scheduler {
             self.add_edge(pred, slot);
         }
     }
+}
+
+/// What it needs comes first, and how.
+fn why_not(need: &str, state: State) -> String {
+    let what = match state {
+        State::Cancelled => "was cancelled",
+        State::Skipped => "was skipped",
+        _ => "has failed",
+    };
+    let quoted = shlex::try_quote(need).unwrap_or(Cow::Borrowed(need));
+    let dashes = if need.starts_with('-') { "-- " } else { "" };
+    format!("it needs '{need}', which {what}; first: dquery retry {dashes}{quoted}")
 }

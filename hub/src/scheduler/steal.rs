@@ -335,7 +335,7 @@ impl Scheduler {
                 None => {
                     if let Err((code, message)) = self.not_held(who, own, attempt, past) {
                         let (name, attempt) = (attempt.name.clone(), attempt.attempt);
-                        refused.push(Refused { name, attempt, code, message });
+                        refused.push(Refused { name, attempt, code, message: message.into() });
                     }
                 }
             }

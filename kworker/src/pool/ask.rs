@@ -95,6 +95,9 @@ impl Pool {
         if let (Some(Parked::Steal { number, .. }), 0) = (self.parked, self.unheard) {
             self.unheard = number;
         }
+        // Who leaves when nothing is left hears first whether there is anything.
+        let is_first = self.phase == Phase::Unspecified && !self.stay;
+        let parked = if is_first { Duration::ZERO } else { WAIT };
         let number = self.next_number();
         self.parked = Some(match n {
             0 => Parked::Listen { since: now },
@@ -105,14 +108,14 @@ impl Pool {
             client: self.worker.id.clone(),
             number,
             n,
-            wait_ms: WAIT.as_millis() as u64,
+            wait_ms: parked.as_millis() as u64,
             lease_ms: 0,
             stay: self.stay,
             replaces: self.unheard,
             slots: self.slots as u32,
         });
         let asked = if listen { Asked::Listen } else { Asked::Steal };
-        Some(Ask { asked, body, parked: WAIT, replaces })
+        Some(Ask { asked, body, parked, replaces })
     }
 
     fn next_number(&mut self) -> u64 {

@@ -220,8 +220,9 @@ impl Worker {
             Phase::Finished if self.pool.not_done() > 0 => Some(Exit::SomeFailed),
             Phase::Finished => Some(Exit::Ok),
             Phase::Stuck => Some(Exit::Stuck),
-            // Nobody has added a task yet; somebody will.
-            Phase::Empty | Phase::Active | Phase::Unspecified => None,
+            // Whoever adds the first has to start it after that, or without the option.
+            Phase::Empty => Some(Exit::Ok),
+            Phase::Active | Phase::Unspecified => None,
         }
     }
 
@@ -255,6 +256,9 @@ impl Worker {
                 "left; to go on, start it again (--max-failures-in-a-row 0: never leaves for that)"
             }
             _ if self.pool.is_draining() => "left",
+            _ if self.pool.phase() == Phase::Empty => {
+                "the hub has no tasks; without --until-done a pool waits for the first"
+            }
             _ => "all done",
         };
         self.say(&format!("{state}; {ran} ran here{failed}"));

@@ -118,6 +118,32 @@ fn a_hub_that_is_gone_is_said_to_be_gone() {
 }
 
 #[test]
+fn of_several_that_are_gone_the_last_one_is_meant() {
+    let mut old = Guarded::start();
+    old.process().kill9();
+    let gone = |part: &str| {
+        let said = old.space.run("dquery", &["status", "--timeout", "100ms"]);
+        said.exits(7).says(&[part]).is_one_message();
+    };
+    gone("run.db");
+    // By its name it comes before the other one in the directory of all hubs.
+    let local = || {
+        let mut command = old.space.command("dhub");
+        command.args(["--local", "-f", "last.db"]);
+        let mut local = e2e::Process::start(command);
+        local.hear("your tools find it");
+        local
+    };
+    local().kill9();
+    gone("last.db");
+    // Nobody misses one that was stopped, nor means an older one that was killed.
+    let stopped = local();
+    stopped.signal(rustix::process::Signal::TERM);
+    stopped.end().exits(0);
+    gone("none of your hubs runs");
+}
+
+#[test]
 fn a_hub_on_another_machine_is_found_and_one_that_died_there_is_named() {
     let mut hub = Guarded::start();
     let elsewhere = |host: &str| {

@@ -40,7 +40,7 @@ fn two_pools_run_every_task_once_and_in_order() {
 #[test]
 fn pools_that_start_first_wait_for_tasks() {
     let hub = Hub::start();
-    let mut pool = hub.worker(&["-j", "2", "--until-done", "--shell", "echo {} >>log"]);
+    let mut pool = hub.worker(&["-j", "2", "--max-tasks", "1", "--shell", "echo {} >>log"]);
     pool.hear("2 slots");
     hub.query(&["create", "a"]).ok();
     pool.end().exits(0);

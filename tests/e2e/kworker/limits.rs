@@ -176,3 +176,10 @@ fn older_slurms_are_asked_for_the_end() {
     said.exits(0);
     assert!(!said.stderr.contains("Slurm"), "{said:?}");
 }
+
+#[test]
+fn until_done_ends_at_once_where_there_is_nothing() {
+    let hub = Hub::start();
+    let output = hub.worker(&["-j", "2", "--until-done"]).end();
+    output.exits(0).says(&["the hub has no tasks", "0 tasks ran here"]);
+}

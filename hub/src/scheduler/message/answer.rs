@@ -1,5 +1,7 @@
 //! What may be said once the changes are stored.
 
+use std::borrow::Cow;
+
 use super::*;
 
 /// How long a worker that holds nothing should leave its connection to others.
@@ -22,7 +24,7 @@ pub struct Refused {
     pub name: Name,
     pub attempt: u32,
     pub code: Code,
-    pub message: &'static str,
+    pub message: Cow<'static, str>,
 }
 
 /// Where the whole graph stands.

@@ -358,13 +358,23 @@ def _key(said: dict[str, Any], name: str) -> bytes:
     return bytes(key)
 
 
+def _started(hub: Access) -> float:
+    """When it was started last: it says then where it is found, and nothing later."""
+    try:
+        return (hub.path.parent / "place.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def _only() -> Target:
     """The only hub of this user that runs."""
     here: list[tuple[Access, str]] = []
     away: list[tuple[Access, str]] = []
     gone: list[tuple[Access, str]] = []
+    stopped: list[Access] = []
     for access, about in hubs():
         if not about:
+            stopped.append(access)
             continue
         if access.ipc_answers:
             here.append((access, about))
@@ -384,8 +394,10 @@ def _only() -> Target:
     if found:
         choices = [f"{_shortest(access, found)}  ({about})" for access, about in found]
         raise SeveralHubs("several of your hubs run; choose one:\n  " + "\n  ".join(choices))
+    # Who stopped one later does not mean an older one that was killed.
+    gone = [hub for hub in gone if all(_started(it) <= _started(hub[0]) for it in stopped)]
     if gone:
-        access, about = gone[-1]
+        access, about = max(gone, key=lambda hub: _started(hub[0]))
         raise NoHub(f"the hub of {about} is gone\n  start it again with: dhub -f {private.word(access.file or 'FILE')}")
     raise NoHub(
         f"none of your hubs runs (looked on this machine and in {directory()})\n"

@@ -33,6 +33,8 @@ AWAY_S_MAX = 10.0
 PAUSE_S = 0.5
 """Before a hub that is busy is asked again."""
 OUTCOMES_BYTES_MAX = 8 * 1024 * 1024
+OVER = (wire.PHASE_EMPTY, wire.PHASE_STUCK, wire.PHASE_FINISHED)
+"""Who does not stay leaves then."""
 LEAVE_S = 5.0
 """How long a hub that is silent may keep a worker from leaving."""
 
@@ -66,7 +68,7 @@ class Pool:
         self.draining = False
         self.stopping = False
         self.finished = False
-        """Without `stay`: all tasks of the hub are finished, or stuck."""
+        """Without `stay`: all tasks of the hub are finished, or stuck, or there are none."""
         self.phase, self.not_done = 0, 0
         self.done, self.failed = 0, 0
         self.error: Refused | None = None
@@ -308,12 +310,14 @@ class Pool:
             self.link.replace(replaces)
             # It may have been answered, and the answer be lost.
             self._unheard = self._unheard or self._steal_number
+        # Who leaves when nothing is left hears first whether there is anything.
+        wait = WAIT_S if self.stay or self.phase else 0.0
         steal = wire.Steal(
             worker=self.me,
             client=self.me.id,
             number=self._next_number(),
             n=n,
-            wait_ms=int(WAIT_S * 1000),
+            wait_ms=int(wait * 1000),
             stay=self.stay,
             replaces=self._unheard,
             slots=self.slots,
@@ -330,11 +334,11 @@ class Pool:
             if n and it.leases:
                 self.pace.answered(min(time.monotonic() - asked, WAIT_S))
             self._took(it)
-            if not self.stay and n and not it.leases and it.phase in (wire.PHASE_STUCK, wire.PHASE_FINISHED):
+            if not self.stay and n and not it.leases and it.phase in OVER:
                 self.finished = self.idle()
                 self._not_before = time.monotonic() + 0.05
 
-        number = self.link.ask(wire.Request(steal=steal), then, WAIT_S)
+        number = self.link.ask(wire.Request(steal=steal), then, wait)
         self._parked = (number, n, now)
 
     def _took(self, it: Any) -> None:

@@ -368,7 +368,7 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
     add("--access", metavar="FILE", help="an access file [env: DHUB_ACCESS]")
     add("--insecure", action="store_true", help="talk to a hub at -s that wants no key [env: DHUB_INSECURE=1]")
     add("--name", help="of the pool, for people (default: HOST:PID)")
-    add("--until-done", action="store_true", help="leave when every task of the hub is finished, or stuck")
+    add("--until-done", action="store_true", help="leave when every task of the hub is finished, or stuck; at once if it has none")
     add("--ahead", type=int, metavar="N", help="hold so many tasks ahead (default: by measure)")
     add("--timeout", type=float, default=5.0, metavar="SECONDS", help="how long to look for a hub (default: 5)")
     add("--version", action="version", version=f"dhub {__version__}")
@@ -408,6 +408,8 @@ def main(words: list[str] | None = None) -> int:
             return 70
         if not chosen.until_done or not worker.pool.finished:
             return 0
+        if worker.pool.phase == Phase.EMPTY:
+            print("dhub.worker: the hub has no tasks; without --until-done it is waited for the first", file=sys.stderr)
         return 5 if worker.pool.phase == Phase.STUCK else 1 if worker.pool.not_done else 0
 
     print(f"dhub.worker {name} · {chosen.jobs} processes · hub {target.endpoint}", file=sys.stderr, flush=True)
