@@ -311,6 +311,8 @@ fn not_found<'a>(names: impl Iterator<Item = &'a Name>, host: &str) -> QueryMsg 
 /// The frame that a dwork program hears of an answer. `host` and `now_us` go into stolen tasks.
 pub fn encode(answer: &Answer, host: &str, now_us: i64) -> Option<Vec<u8>> {
     let reply = match answer {
+        // One that left is as unknown as one that never came.
+        Answer::Exited { again: true, .. } => reply(Type::NotFound),
         Answer::Created { .. } | Answer::Exited { .. } => reply(Type::Ok),
         // A drained worker of dwork's leaves as if all were finished.
         Answer::Stolen(stolen) if stolen.leases.is_empty() => reply(match stolen.phase {

@@ -115,7 +115,7 @@ pub fn encode<E>(
             drain: *order != Order::None,
             stop: *order == Order::Stop,
         }),
-        Answer::Exited { released } => Body::Exited(wire::Exited { released: *released }),
+        Answer::Exited { released, .. } => Body::Exited(wire::Exited { released: *released }),
         Answer::Cancelled { cancelled, refused } => Body::Cancelled(wire::Cancelled {
             cancelled: *cancelled,
             refused_total: refused.len() as u64,

@@ -398,9 +398,11 @@ impl Scheduler {
             let names = vec![who.name.clone()];
             return self.answer(ticket, Answer::Error { code: Code::NotFound, message, names });
         };
+        let had_left = self.workers.get(id).is_some_and(|worker| worker.left);
         self.see(now, who);
         let released = self.dismiss(id);
-        self.answer(ticket, Answer::Exited { released });
+        let again = had_left && released == 0;
+        self.answer(ticket, Answer::Exited { released, again });
     }
 
     /// All that the worker holds is ready again; how much that is.
@@ -410,13 +412,12 @@ impl Scheduler {
             let stolen = self.stolen(id, Vec::new());
             self.answer(parked.ticket, Answer::Stolen(stolen));
         }
-        let mut released = 0;
-        while let Some(lease) =
-            self.workers.get(id).and_then(|worker| worker.leases.last().copied())
-        {
-            self.put_back(self.leases.get(lease).task);
-            released += 1;
-        }
+        // What it got first comes first again.
+        let held = self.workers.get(id).map_or(&[][..], |worker| &worker.leases);
+        let mut held: Vec<&Lease> = held.iter().map(|&lease| self.leases.get(lease)).collect();
+        held.sort_by_key(|lease| lease.order);
+        let tasks: Vec<Slot> = held.into_iter().map(|lease| lease.task).collect();
+        tasks.iter().for_each(|&task| self.put_back(task));
         self.workers.leave(id);
         tasks.len() as u64
     }

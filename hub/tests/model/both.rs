@@ -300,7 +300,7 @@ impl Both {
                 }
                 let who = who(WORKERS[asked]);
                 match self.ask(|ticket| Command::Exit { ticket, who }) {
-                    Some(Answer::Exited { released }) => assert_eq!(released, held),
+                    Some(Answer::Exited { released, .. }) => assert_eq!(released, held),
                     Some(Answer::Error { code: Code::NotFound, .. }) => {
                         // The other was forgotten, or one that never held anything.
                         let passing = WORKERS[worker].contains('/') && !self.model.stored[worker];

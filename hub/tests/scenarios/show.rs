@@ -73,7 +73,9 @@ pub fn show_answer(answer: &Answer) -> String {
             format!("ok{}{}", show_lost(lost), show_order(*order))
         }
         Answer::Steered => "ok".into(),
-        Answer::Exited { released } => format!("released {released}"),
+        Answer::Exited { released, again } => {
+            format!("released {released}{}", if *again { ", again" } else { "" })
+        }
         Answer::Cancelled { cancelled, refused } => {
             format!("cancelled {cancelled}{}", show_refused(refused))
         }

@@ -148,3 +148,19 @@ fn tasks_made_ready_go_before_new_ones() {
     ready.sort();
     assert_eq!(ready, ["x", "y"]);
 }
+
+#[test]
+fn who_has_left_is_unknown_until_it_steals_again() {
+    let hub = Hub::start();
+    let dwork = hub.dwork();
+    for name in ["a", "b", "c"] {
+        dwork.create(name, &[]);
+    }
+    let exit = || dwork.ask(&location(Type::Exit, "w")).r#type();
+    assert_eq!(exit(), Type::NotFound);
+    assert_eq!(dwork.steal("w", 2), Ok(vec!["a".into(), "b".into()]));
+    assert_eq!((exit(), exit()), (Type::Ok, Type::NotFound));
+    // What it gave back comes first, in the order in which it was given out.
+    assert_eq!(dwork.steal("w", 3), Ok(vec!["a".into(), "b".into(), "c".into()]));
+    assert_eq!(exit(), Type::Ok);
+}

@@ -84,6 +84,8 @@ pub enum Answer {
     Steered,
     Exited {
         released: u64,
+        /// It had said so before, and got nothing since.
+        again: bool,
     },
     Cancelled {
         cancelled: u64,

@@ -118,7 +118,7 @@ fn released(
 }
 
 fn exited(rows: &Rows, answer: Option<&Answer>, changes: &[Change]) -> Check {
-    let Some(Answer::Exited { released }) = answer else {
+    let Some(Answer::Exited { released, .. }) = answer else {
         return Ok(());
     };
     let back = back(changes);
