@@ -39,6 +39,7 @@ pub fn state(scheduler: &Scheduler, row: &TaskRow) -> State {
 
 pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
     let state = state(scheduler, &row);
+    let run_ms = scheduler.running_ms(&row.name).unwrap_or(row.run_ms);
     let retry_in_ms = scheduler.retry_in_ms(&row.name).unwrap_or(0);
     let open = scheduler.find(&row.name).filter(|task| task.state.is_unfinished());
     let effective = open.map(|task| task.effective).filter(|&effective| effective > row.priority);
@@ -51,7 +52,7 @@ pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
         failures: row.failures,
         reclaims: row.reclaims,
         worker: row.worker,
-        run_ms: row.run_ms,
+        run_ms,
         exit_code: row.exit_code,
         command: row.command,
         time_limit_ms: row.time_limit_ms,
@@ -138,7 +139,7 @@ pub fn status(
 /// All about one task; None if there is none of this name.
 pub fn show(roster: &Roster, store: &Store, name: &str) -> Result<Option<wire::Shown>, StoreError> {
     let scheduler = roster.scheduler;
-    let Some(row) = store.task(name)? else {
+    let Some(mut row) = store.task(name)? else {
         return Ok(None);
     };
     // Thousands of commands would not fit into the reply.
@@ -159,7 +160,8 @@ pub fn show(roster: &Roster, store: &Store, name: &str) -> Result<Option<wire::S
     needed_by.truncate(NEIGHBOURS_MAX);
     let mut attempts: Vec<wire::AttemptInfo> =
         store.attempts(row.id, ATTEMPTS_MAX)?.into_iter().map(attempt).collect();
-    if state(scheduler, &row) == State::Running {
+    if let Some(run_ms) = scheduler.running_ms(name) {
+        row.run_ms = run_ms;
         attempts.push(running(&row, roster.running_at(name)));
     }
     let mut task = task(scheduler, row);

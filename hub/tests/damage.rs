@@ -73,13 +73,7 @@ fn ended(id: TaskId) -> [Change; 2] {
     // So much that a turn fills its page of the redo log.
     let output = format!("what task {id} wrote\n").repeat(15);
     let output = Some(output.into_bytes().into_boxed_slice());
-    let report = Report {
-        exit_code: 3,
-        reason: Some("so".into()),
-        output,
-        output_file: None,
-        left_behind: 0,
-    };
+    let report = Report { exit_code: 3, reason: Some("so".into()), output, ..Report::default() };
     let ended = Change::Ended { task: id, attempt: 1, worker: 1, how, report };
     let (attempt, failures, reclaims, blame) = (1, 0, 0, id);
     [ended, Change::Finished { task: id, state, attempt, failures, reclaims, blame }]

@@ -320,6 +320,7 @@ fn the_format_of_a_record_is_known() {
         output: Some([1, 2].into()),
         output_file: Some("o".into()),
         left_behind: 0,
+        run_ms: Some(300),
     };
     let changes = vec![
         Change::Missing { id: 1, name: "x".into() },
@@ -350,7 +351,7 @@ fn the_format_of_a_record_is_known() {
     let bytes = place.log();
     let first = &bytes[PAGES_BEFORE * PAGE..];
     let size = u64::from_le_bytes(first[32..40].try_into().expect("eight bytes")) as usize;
-    assert_eq!((&bytes[..8], &first[..8]), (&b"dhubred4"[..], &b"dhubred4"[..]));
+    assert_eq!((&bytes[..8], &first[..8]), (&b"dhubred5"[..], &b"dhubred5"[..]));
     // The time of the turn comes first; the name's definition is a hash.
     let body: String =
         first[HEADER + 6..HEADER + size].iter().map(|byte| format!("{byte:02x}")).collect();

@@ -300,6 +300,7 @@ fn outcome(outcome: wire::Outcome) -> Checked<Outcome> {
                 .filter(|file| (1..=DIR_BYTES_MAX).contains(&file.len()))
                 .map(Name::from),
             left_behind: outcome.left_behind,
+            run_ms: outcome.run_ms,
         },
     })
 }

@@ -152,7 +152,8 @@ impl Scheduler {
         self.not_alone(slot);
     }
 
-    pub(super) fn end_attempt(&mut self, slot: Slot, how: Ended, report: Report) {
+    pub(super) fn end_attempt(&mut self, slot: Slot, how: Ended, mut report: Report) {
+        report.run_ms = self.ran_ms(slot, report.run_ms);
         let task = self.tasks.get(slot);
         let (id, attempt, worker) = (task.id, task.attempt, task.holder);
         if let Some(worker) = self.workers.get_mut(worker) {
@@ -167,6 +168,21 @@ impl Scheduler {
         if count > 0 {
             self.changes.push(Change::LeftBehind { task: id, attempt, count });
         }
+    }
+
+    /// How long the attempt ran, as its worker says. No longer than the hub knows of it; and that long, if nobody says.
+    fn ran_ms(&self, slot: Slot, said: Option<u64>) -> Option<u64> {
+        let held = self.leases.find(self.tasks.get(slot).lease).and_then(|it| self.held_ms(it));
+        match (said, held) {
+            (Some(said), Some(held)) => Some(said.min(held)),
+            (said, held) => said.or(held),
+        }
+    }
+
+    /// Since when it is held by the hub's monotonic clock. Of what an earlier hub gave out only the wall clock tells.
+    pub(super) fn held_ms(&self, lease: &Lease) -> Option<u64> {
+        let now = self.last_turn.filter(|_| lease.order > 0)?;
+        Some((now as i64 - lease.began).max(0) as u64)
     }
 
     /// Adds dependencies to a waiting or ready task; a running one keeps running.

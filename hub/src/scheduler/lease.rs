@@ -68,6 +68,11 @@ impl Leases {
         self.leases[index].as_ref().expect("a lease in use")
     }
 
+    /// If there is one.
+    pub fn find(&self, index: u32) -> Option<&Lease> {
+        self.leases.get(index)?.as_ref()
+    }
+
     pub fn get_mut(&mut self, index: u32) -> &mut Lease {
         self.leases[index].as_mut().expect("a lease in use")
     }

@@ -180,6 +180,8 @@ pub struct Report {
     pub output: Option<Box<[u8]>>,
     /// The file that has all of it, on the worker's machine.
     pub output_file: Option<Name>,
+    /// How long it ran, by a clock that nobody sets; None: only the wall clock tells.
+    pub run_ms: Option<u64>,
     /// Processes that it had left in the background, and that were ended with it: a change of its own.
     #[serde(skip)]
     pub left_behind: u32,

@@ -373,6 +373,13 @@ impl Scheduler {
         )
     }
 
+    /// How long a running task has been held; as of the last turn.
+    pub fn running_ms(&self, name: &str) -> Option<u64> {
+        let task = self.find(name).filter(|task| task.state == State::Running)?;
+        let began = self.leases.find(task.lease)?.began;
+        Some((self.last_turn? as i64 - began).max(0) as u64)
+    }
+
     /// The running tasks: task, worker, how long it has been held, whether its process runs.
     pub fn running(&self, now: Millis) -> impl Iterator<Item = (&Task, WorkerId, u64, bool)> {
         self.leases.iter().map(move |(_, lease)| {

@@ -441,7 +441,11 @@ impl Scheduler {
             attempt,
             worker: lease.worker,
             how: if worn_out { Ended::Failed } else { Ended::Reclaimed },
-            report: Report { exit_code: 0, reason: Some(reason.into()), ..Report::default() },
+            report: Report {
+                reason: Some(reason.into()),
+                run_ms: self.held_ms(&lease),
+                ..Report::default()
+            },
         });
         self.tell_lost(lease.worker, name, attempt);
         if worn_out {

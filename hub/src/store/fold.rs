@@ -77,6 +77,9 @@ struct Lease<'a> {
     started_ms: i64,
 }
 
+/// A thousand years: with the time of its start it still is a number of the file.
+const RUN_MS_MAX: u64 = 1_000 * 365 * 86_400_000;
+
 const ADD: &str =
     "INSERT INTO tasks (id, name, state, definition, priority, retries, time_limit_ms,
         created_ms, needs, command, dir, env, stdin, sum)
@@ -123,7 +126,7 @@ impl<'a, 'db> Rows<'a, 'db> {
                 "INSERT OR REPLACE INTO attempts
                     (task, attempt, worker, started_ms, run_ms, outcome, exit_code, reason, output,
                      output_file)
-                 VALUES (?1, ?2, ?3, ?4, max(0, ?5 - ?4), ?6, ?7, ?8, ?9, ?10)",
+                 VALUES (?1, ?2, ?3, ?4, coalesce(?11, max(0, ?5 - ?4)), ?6, ?7, ?8, ?9, ?10)",
             )?,
             finish: db.prepare_cached(
                 "UPDATE tasks SET state = ?2, attempt = ?3, failures = ?4, reclaims = ?5, blame = ?6
@@ -201,7 +204,8 @@ impl<'a, 'db> Rows<'a, 'db> {
                     report.exit_code,
                     report.reason.as_deref(),
                     report.output,
-                    report.output_file.as_deref()
+                    report.output_file.as_deref(),
+                    report.run_ms.map(|ms| ms.min(RUN_MS_MAX) as i64)
                 ])?;
             }
             Change::Finished { task, state, attempt, failures, reclaims, blame } => {

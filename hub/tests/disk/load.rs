@@ -298,6 +298,7 @@ impl<'a> Load<'a> {
                 output,
                 output_file: Some("/scratch/out".into()),
                 left_behind: 0,
+                run_ms: None,
             };
             Outcome { report, ..outcome(&name, attempt, verdict) }
         });

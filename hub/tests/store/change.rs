@@ -43,6 +43,7 @@ fn ended(task: TaskId, attempt: u32, how: Ended) -> Change {
         output: Some(b"the \xff end"[..].into()),
         output_file: Some("/scratch/out".into()),
         left_behind: 0,
+        run_ms: None,
     };
     Change::Ended { task, attempt, worker: 1, how, report }
 }

@@ -14,6 +14,7 @@ impl Pool {
         let ran = now.duration_since(running.since);
         self.pace.ended(ran, now);
         self.judge(&mut outcome, ran);
+        outcome.run_ms = Some(ran.as_millis() as u64);
         match outcome.result() {
             Verdict::Done => self.tally.done += 1,
             _ => self.tally.failed += 1,

@@ -234,3 +234,37 @@ def test_tasks_of_a_pool_on_a_terminal_have_none(hub: dhub.Hub) -> None:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.close(screen)
+
+
+def test_a_suspect_starts_when_the_hub_knows_what_has_ended() -> None:
+    pool = dhub.pool.Pool(dhub.find.Target("ipc:///tmp/nobody.sock"), "w", 2)
+    for name, suspect in (("a", False), ("pill", True), ("b", False)):
+        held = dhub.pool.Held(wire.Lease(name=name, attempt=1, suspect=suspect))
+        pool.held[held.key] = held
+        pool.queue.append(held)
+    a = pool.take()
+    assert a is not None and a.key == ("a", 1)
+    pool.ended(a.key, wire.Outcome(name="a", attempt=1, result=wire.RESULT_DONE), 0.25)
+    assert pool._ended[0].run_ms == 250
+    assert pool.take() is None, "a would be blamed for it"
+    pool._completing = 0.0
+    pool._reporting, pool._ended = list(pool._ended), type(pool._ended)()
+    assert pool.take() is None
+    pool._completed(wire.Completed())
+    pill = pool.take()
+    assert pill is not None and pill.key == ("pill", 1)
+    pool.link.close()
+
+
+KILLS_ITSELF = "import os, signal, dhub; dhub.work(lambda job: os.kill(os.getpid(), signal.SIGKILL), until_done=True)"
+
+
+@pytest.mark.parametrize("server", [["--local", "--worker-timeout", "1s"]], indirect=True)
+def test_a_task_that_kills_its_worker_at_once_fails_after_the_fifth(hub: dhub.Hub, pool: Pool) -> None:
+    hub.create("pill")
+    for _ in range(5):
+        assert hub.show("pill").task.state is State.READY
+        assert pool.start(sys.executable, "-c", KILLS_ITSELF).wait(PATIENCE_S) == -signal.SIGKILL
+        eventually(lambda: hub.show("pill").task.state is not State.RUNNING)
+    task = hub.show("pill").task
+    assert task.state is State.FAILED and task.reason.startswith("took down 5 workers")

@@ -8,7 +8,7 @@ use crate::scheduler::message::Turn;
 /// Records begin at multiples of this: none is written over by its successor.
 pub const PAGE: usize = 4096;
 /// Changes with the format of a record or of what is in it.
-const MAGIC: [u8; 8] = *b"dhubred4";
+const MAGIC: [u8; 8] = *b"dhubred5";
 /// What it has in all versions.
 const MAGIC_BYTES: usize = 7;
 /// Begins the second page of a record, and those after it.

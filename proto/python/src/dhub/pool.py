@@ -128,6 +128,7 @@ class Pool:
             self.done += 1
         else:
             self.failed += 1
+        outcome.run_ms = int(ran * 1000)
         self._ended.append(outcome)
         self.pace.ended(ran, time.monotonic())
 

@@ -346,7 +346,7 @@ class Lease(_message.Message):
     def __init__(self, name: _Optional[str] = ..., attempt: _Optional[int] = ..., command: _Optional[str] = ..., time_limit_ms: _Optional[int] = ..., term_ms: _Optional[int] = ..., dir: _Optional[str] = ..., env: _Optional[_Iterable[str]] = ..., stdin: _Optional[bytes] = ..., suspect: bool = ...) -> None: ...
 
 class Outcome(_message.Message):
-    __slots__ = ("name", "attempt", "result", "exit_code", "reason", "output", "final", "output_file", "left_behind")
+    __slots__ = ("name", "attempt", "result", "exit_code", "reason", "output", "final", "output_file", "run_ms", "left_behind")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
@@ -355,6 +355,7 @@ class Outcome(_message.Message):
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     FINAL_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FILE_FIELD_NUMBER: _ClassVar[int]
+    RUN_MS_FIELD_NUMBER: _ClassVar[int]
     LEFT_BEHIND_FIELD_NUMBER: _ClassVar[int]
     name: str
     attempt: int
@@ -364,8 +365,9 @@ class Outcome(_message.Message):
     output: bytes
     final: bool
     output_file: str
+    run_ms: int
     left_behind: int
-    def __init__(self, name: _Optional[str] = ..., attempt: _Optional[int] = ..., result: _Optional[_Union[Result, str]] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., output: _Optional[bytes] = ..., final: bool = ..., output_file: _Optional[str] = ..., left_behind: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., attempt: _Optional[int] = ..., result: _Optional[_Union[Result, str]] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., output: _Optional[bytes] = ..., final: bool = ..., output_file: _Optional[str] = ..., run_ms: _Optional[int] = ..., left_behind: _Optional[int] = ...) -> None: ...
 
 class Complete(_message.Message):
     __slots__ = ("worker", "outcomes", "want", "client", "number", "lease_ms", "slots")
