@@ -72,6 +72,11 @@ impl Goal {
         self.counts
     }
 
+    /// Together they have each of the tasks once.
+    pub fn selections(&self) -> &[Selection] {
+        &self.selections
+    }
+
     pub fn is_reached(&self) -> bool {
         let Counts { waiting, ready, running, .. } = self.counts;
         waiting + ready + running == 0

@@ -125,7 +125,7 @@ fn count(selection: &Selection, hub: &mut Hub) -> Result<Counts, Failure> {
 }
 
 /// Those of the selection that are in one of these states; None: none can be.
-fn touched(mut selection: Selection, touches: &[State]) -> Option<Selection> {
+pub(super) fn touched(mut selection: Selection, touches: &[State]) -> Option<Selection> {
     let touches = touches.iter().map(|&state| wire::State::from(state) as i32);
     match selection.states.is_empty() {
         true => selection.states = touches.collect(),

@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use dhub_proto::exit::Exit;
 use dhub_proto::options::parse_duration;
-use dhub_proto::wire::{self, Counts, FailureGroup, Phase, Waited, reply, request};
+use dhub_proto::wire::{
+    self, Counts, FailureGroup, Phase, Selection, Waited, adjust, reply, request,
+};
 use serde_json::json;
 
+use super::sweep::touched;
+use crate::args::State;
 use crate::failure::Failure;
 use crate::filter::Filter;
 use crate::goal::Goal;
@@ -15,7 +19,7 @@ use crate::meter::Meter;
 use crate::output::{Output, watched};
 use crate::patience::{Patience, PatienceOptions};
 use crate::render::progress::{not_done, total};
-use crate::render::words::{by_state, some_names, span, tasks};
+use crate::render::words::{by_state, number, some_names, span, tasks};
 use crate::render::{json as to_json, trouble, words};
 
 /// How long the hub keeps one request: while somebody watches, and while nobody does. A hub that
@@ -33,6 +37,10 @@ pub struct Wait {
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = parse_duration)]
     every: Duration,
 
+    /// When one of them has failed, hold those that do not run yet, and end with exit code 1
+    #[arg(long)]
+    hold_on_failure: bool,
+
     #[command(flatten)]
     patience: PatienceOptions,
 
@@ -44,7 +52,8 @@ pub struct Wait {
 pub fn run(args: Wait, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     let mut goal = Goal::new(args.filter.selection(), hub)?;
     // Only the hub tells when all are finished; of some it is asked now and then.
-    let park = if watched() || goal.is_some() { PARK_WATCHED } else { PARK };
+    let looks = watched() || goal.is_some() || args.hold_on_failure;
+    let park = if looks { PARK_WATCHED } else { PARK };
     let park = if args.every.is_zero() { park } else { park.min(args.every) };
     let limit = args.wait_limit.or(hub.given_timeout());
     let mut patience = Patience::new(args.patience, park, limit);
@@ -72,6 +81,10 @@ pub fn run(args: Wait, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
                         meter.note("the hub has no tasks yet; waiting for the first");
                     }
                     Phase::Empty => {}
+                    _ if args.hold_on_failure && failed(&waited) > 0 => {
+                        meter.clear();
+                        return hold(&waited, goal.as_ref(), hub, out);
+                    }
                     _ => {
                         let counts = waited.counts.unwrap_or_default();
                         let rests = counts.running + counts.ready == 0;
@@ -131,6 +144,46 @@ fn end(waited: &Waited, goal: Option<&Goal>, hub: &mut Hub, out: Output) -> Resu
         some_names(&report.missing, missing)
     );
     Err(Failure::new(Exit::Stuck, message).hint("add them, or give up with: dquery cancel"))
+}
+
+fn failed(waited: &Waited) -> u64 {
+    waited.counts.unwrap_or_default().failed
+}
+
+/// Nothing more is given out of what is waited for; what runs goes on.
+fn hold(waited: &Waited, goal: Option<&Goal>, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
+    let all = [Selection::default()];
+    let mut held = 0;
+    for selection in goal.map_or(&all[..], Goal::selections) {
+        // What waits would be next, when what runs has ended.
+        let selection = touched(selection.clone(), &[State::Waiting, State::Ready]);
+        if selection.is_some() {
+            let change = Some(adjust::Change::Held(true));
+            held += ask!(hub, Adjust(wire::Adjust { selection, change }) => Adjusted).adjusted;
+        }
+    }
+    let failures = match goal {
+        Some(goal) => goal.failures(hub)?,
+        None => ask!(hub, Status(wire::Status {}) => Status).failures,
+    };
+    print(waited, &[], &failures, out)?;
+    let goes_on = match waited.counts.unwrap_or_default().running {
+        0 => String::new(),
+        running => format!(", {} on", runs(running)),
+    };
+    let message = format!("{} failed: {} held{goes_on}", tasks(failed(waited)), are(held));
+    let hint = "dquery retry --failed   go on: dquery unhold --held";
+    Err(Failure::new(Exit::SomeFailed, message).hint(hint))
+}
+
+/// 1 task is, 12 tasks are
+fn are(count: u64) -> String {
+    format!("{} {}", tasks(count), if count == 1 { "is" } else { "are" })
+}
+
+/// 1 runs, 3 run
+fn runs(count: u64) -> String {
+    format!("{} {}", number(count), if count == 1 { "runs" } else { "run" })
 }
 
 fn print(

@@ -16,6 +16,35 @@ fn all_done_is_zero() {
 }
 
 #[test]
+fn the_first_failure_holds_the_rest() {
+    let hub = Hub::start();
+    for name in ["a", "b", "c"] {
+        hub.query(&["create", name]).ok();
+    }
+    hub.query(&["create", "d", "c"]).ok();
+    hub.query(&["create", "else"]).ok();
+    let waiting = hub.query_process(&["wait", "--hold-on-failure", "?"]);
+    for name in ["a", "b"] {
+        assert_eq!(hub.query(&["steal", "-q"]).ok(), format!("{name}\n"));
+    }
+    hub.query(&["fail", "a"]).ok();
+    let output = waiting.end();
+    output.exits(1).prints(&["1 failed"]);
+    output.says(&["1 task failed: 2 tasks are held, 1 runs on", "dquery unhold --held"]);
+    let held = |name: &str| hub.show(name)["task"]["held"] == true;
+    assert_eq!(["b", "c", "d", "else"].map(held), [false, true, true, false]);
+    // All of them: what failed before counts too, as it does for the exit code.
+    let output = hub.query(&["wait", "--hold-on-failure"]);
+    output.exits(1).says(&["1 task failed: 3 tasks are held, 1 runs on"]);
+    hub.query(&["unhold", "--held"]).ok();
+    hub.query(&["retry", "a"]).ok();
+    let waiting = hub.query_process(&["wait", "--hold-on-failure"]);
+    hub.query(&["complete", "b"]).ok();
+    hub.sh(DRAIN).exits(0);
+    waiting.end().exits(0);
+}
+
+#[test]
 fn some_failed_is_one() {
     let hub = Hub::start();
     hub.query(&["create", "a"]).ok();
