@@ -88,6 +88,12 @@ impl Grant {
     }
 }
 
+/// On this machine.
+fn hash(what: &str) -> u32 {
+    let host = dhub_proto::host_name();
+    crate::convert::definition(&[host.as_str().into(), what.into()], 0, 0, None) as u32
+}
+
 #[derive(Default, Serialize, Deserialize)]
 struct Grants {
     keys: Vec<Grant>,
@@ -106,29 +112,26 @@ impl Home {
     /// That of a hub on this file: another one on each machine, since the same path may be another
     /// file there, and homes are shared.
     pub fn of(base: &Path, file: Option<&Path>) -> io::Result<Self> {
-        let host = dhub_proto::host_name();
-        let hash = |what: &str| {
-            crate::convert::definition(&[host.as_str().into(), what.into()], 0, 0, None)
-        };
-        let (name, file) = match file {
-            None => {
-                let process = std::process::id().to_string();
-                (format!("{MEMORY}{process}-{:08x}", hash(&process) as u32), None)
-            }
-            Some(file) => {
-                let path = file.canonicalize()?;
-                let stem: String = file
-                    .file_stem()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .chars()
-                    .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-                    .take(32)
-                    .collect();
-                (format!("{stem}-{:08x}", hash(&path.to_string_lossy()) as u32), Some(path))
-            }
-        };
-        Ok(Self { dir: base.join(&name), name, file })
+        if let Some(file) = file {
+            return Ok(Self::of_real(base, file, file.canonicalize()?));
+        }
+        let process = std::process::id().to_string();
+        let name = format!("{MEMORY}{process}-{:08x}", hash(&process));
+        Ok(Self { dir: base.join(&name), name, file: None })
+    }
+
+    /// The same of a file whose real name is known.
+    pub fn of_real(base: &Path, file: &Path, real: PathBuf) -> Self {
+        let stem: String = file
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+            .take(32)
+            .collect();
+        let name = format!("{stem}-{:08x}", hash(&real.to_string_lossy()));
+        Self { dir: base.join(&name), name, file: Some(real) }
     }
 
     /// One that is there already.

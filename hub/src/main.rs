@@ -19,8 +19,8 @@ use dhub::server::descriptors::Descriptors;
 use dhub::server::{Fatal, Options, Server};
 use dhub::socket::{BindError, Socket};
 use dhub::store::{
-    Access, CopyError, FILE_VERSION, LockError, OpenError, Opened, Orphans, RescueError, Scanned,
-    Store, StoreError, advice, copy_file, fault, rescue,
+    Access, CopyError, Doubt, FILE_VERSION, LockError, Newer, OpenError, Opened, Orphans,
+    RescueError, Scanned, Store, StoreError, advice, copy_file, fault, rescue,
 };
 use dhub_proto::disk::{output, words};
 use dhub_proto::endpoint;
@@ -181,14 +181,14 @@ fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::NoCurve);
     }
     let (stop, wake) = catch_signals()?;
-    let Opened { store, new, was, doubt } = open(args)?;
+    let Opened { store, new, was, doubt, newer } = open(args)?;
 
     dhub::socket::limit_peers();
     let context = zmq::Context::new();
     // Before any socket that asks it.
     let mut gate = Gate::new(&context).map_err(BindError::from)?;
     let endpoints = args.endpoints();
-    let home = home(args)?;
+    let home = home(args, store.real())?;
     let keys = home.open()?;
     gate.set_home(home.clone())?;
     let descriptors = Descriptors::measure(endpoints.len() + 1);
@@ -250,6 +250,9 @@ fn run(args: &Args) -> Result<(), Failure> {
     if let Some(doubt) = doubt {
         say!("  warning     in doubt: {doubt}");
     }
+    if let Some(newer) = newer {
+        say!("  warning     {newer}");
+    }
     if is_plain {
         say!("  warning     plain TCP: whoever can connect can run commands as you");
     }
@@ -261,13 +264,17 @@ fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where the keys of this hub are.
-fn home(args: &Args) -> Result<Home, Failure> {
+/// Where the keys of this hub are; by the real name of its file, as a start has found it, if one has.
+fn home(args: &Args, real: Option<&Path>) -> Result<Home, Failure> {
     let base = args.dir.clone().or_else(access::default_dir).ok_or(HomeError::Nowhere)?;
     let what = "the path of the file";
     let system = |source| Failure::System { what, source };
     let base = std::path::absolute(base).map_err(system)?;
-    Home::of(&base, args.file.as_deref()).map_err(system)
+    match (&args.file, real) {
+        // It may be gone by now, and its files are looked at later.
+        (Some(file), Some(real)) => Ok(Home::of_real(&base, file, real.to_owned())),
+        (file, _) => Home::of(&base, file.as_deref()).map_err(system),
+    }
 }
 
 /// Ports tried one after the other, if none was asked for: each hub takes two.
@@ -323,7 +330,7 @@ fn check(file: &Path, network: bool) -> Result<(), Failure> {
     let name = file.display().to_string();
     expect(file)?;
     let scanned = Scanned::of(file, &since())?;
-    let Opened { store, doubt, .. } = match open_stopped(file, network) {
+    let Opened { store, doubt, newer, .. } = match open_stopped(file, network) {
         Err(failure) => {
             for line in scanned.problems(None) {
                 say!("dhub: {name}: {line}");
@@ -357,20 +364,24 @@ fn check(file: &Path, network: bool) -> Result<(), Failure> {
     if scanned.has_no_checksums() {
         print("  its pages have no checksums, by which damage is told: the next hub adds them")?;
     }
-    if let Some(doubt) = doubt {
-        print(format_args!("  in doubt: {doubt}"))?;
-    }
+    tell(doubt, newer)?;
     store.close().map_err(|source| Failure::Restore { file: file.display().to_string(), source })
 }
 
-fn backup(file: &Path, to: &Path, network: bool, mode: Mode) -> Result<(), Failure> {
-    let Opened { store, doubt, .. } = open_stopped(file, network)?;
-    let failed = |source| Failure::Copy { file: file.to_owned(), source };
-    let bytes = copy_file(&store, to, mode).map_err(failed)?;
-    print(format_args!("{} copied to {} ({bytes} bytes)", file.display(), to.display()))?;
+/// What else is to be known of a file that was looked at.
+fn tell(doubt: Option<Doubt>, newer: Option<Newer>) -> Result<(), Failure> {
     if let Some(doubt) = doubt {
         print(format_args!("  in doubt: {doubt}"))?;
     }
+    newer.map_or(Ok(()), |newer| print(format_args!("  {newer}")))
+}
+
+fn backup(file: &Path, to: &Path, network: bool, mode: Mode) -> Result<(), Failure> {
+    let Opened { store, doubt, newer, .. } = open_stopped(file, network)?;
+    let failed = |source| Failure::Copy { file: file.to_owned(), source };
+    let bytes = copy_file(&store, to, mode).map_err(failed)?;
+    print(format_args!("{} copied to {} ({bytes} bytes)", file.display(), to.display()))?;
+    tell(doubt, newer)?;
     store.close().map_err(|source| Failure::Restore { file: file.display().to_string(), source })
 }
 
@@ -384,10 +395,16 @@ fn save(file: &Path, to: &Path, mode: Mode) -> Result<(), Failure> {
     let store = Store::open(to, &since(), true)?.store;
     let unread = |source| Failure::Restore { file: name(to), source };
     let scheduler = dhub::server::restore(&store, &Options::default()).map_err(unread)?;
-    print(format_args!("{} saved to {}: {}", name(file), name(to), found(&scheduler)))?;
+    let used: Vec<_> = rescued.used.iter().map(|path| name(path)).collect();
+    let (tasks, used) = (found(&scheduler), used.join(", "));
+    print(format_args!("{} saved to {}: {tasks}; read from {used}", name(file), name(to)))?;
     list("lost task", &rescued.tasks)?;
     list("lost     ", &rescued.lost)?;
     list("in doubt ", &rescued.doubt)?;
+    list("not used ", &rescued.unused)?;
+    if let Some(newer) = &rescued.saved {
+        print(format_args!("  {newer}"))?;
+    }
     store.close().map_err(unread)?;
     match rescued.is_whole() {
         true => Ok(()),
@@ -413,11 +430,11 @@ fn since() -> String {
 fn open(args: &Args) -> Result<Opened, Failure> {
     let Some(file) = &args.file else {
         let store = Store::open_in_memory().map_err(Failure::Memory)?;
-        return Ok(Opened { store, new: true, was: None, doubt: None });
+        return Ok(Opened { store, new: true, was: None, doubt: None, newer: None });
     };
     // One that was made just now, or by a hub that was killed as it did so, has run nowhere.
     if is_empty(file) && Orphans::of(file).is_none() {
-        let place = home(args)?.path(PLACE);
+        let place = home(args, None)?.path(PLACE);
         if place.exists() {
             return Err(Failure::Empty { file: file.display().to_string(), place: Some(place) });
         }

@@ -25,5 +25,7 @@ pub use page::{PAGE_BYTES, RESERVED_BYTES, Seen, look, seal};
 pub use scan::{Bad, scan};
 pub use scrub::Scrub;
 pub use state::{Damage, last_damage};
-pub use vfs::{allow_holes, holes_read, is_summed, mend_in_place, open, reserve, scrub};
+pub use vfs::{
+    allow_holes, holes_read, is_summed, log_is_empty, mend_in_place, open, reserve, scrub,
+};
 pub use writes::Writes;

@@ -101,6 +101,28 @@ mod tests {
     }
 
     #[test]
+    fn a_log_is_empty_until_something_is_committed_and_again_when_all_of_it_was_moved() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (db, log) = database(dir.path());
+        assert!(!crate::log_is_empty(&db), "the table");
+        for _ in 0..3 {
+            db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("a checkpoint");
+            assert!(crate::log_is_empty(&db) && size(&log) == 0);
+            db.execute_batch("BEGIN; INSERT INTO t VALUES (1)").expect("a transaction");
+            assert!(crate::log_is_empty(&db), "not before the commit");
+            db.execute_batch("COMMIT").expect("its end");
+            assert!(!crate::log_is_empty(&db));
+        }
+        for journal in ["DELETE", "TRUNCATE", "MEMORY"] {
+            db.pragma_update(None, "journal_mode", journal).expect("another journal");
+            add(&db, 1);
+            assert!(!crate::log_is_empty(&db), "{journal}");
+        }
+        let memory = Connection::open_in_memory().expect("a database");
+        assert!(!crate::log_is_empty(&memory));
+    }
+
+    #[test]
     fn a_write_at_the_end_or_before_it_is_no_hole() {
         let log = Path::new("nowhere/run.db-wal");
         note(log, 0, 0);

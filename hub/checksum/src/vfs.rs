@@ -158,6 +158,24 @@ pub fn scrub(db: &Connection, scrub: &mut Scrub) {
     scrub.is_over |= code != SQLITE_OK;
 }
 
+/// Nothing is in SQLite's log: what is written next begins it anew. Not of a file with another kind of journal.
+pub fn log_is_empty(db: &Connection) -> bool {
+    let mut log: *mut sqlite3_file = null_mut();
+    let mut size: sqlite3_int64 = 0;
+    // SAFETY: the connection is open as long as it is borrowed, and nobody else uses it meanwhile, for it is not
+    // `Sync`; the name ends with a zero, and SQLite writes a pointer to a file of the connection, which lives as long. What
+    // has the methods of a log was opened by `open_file`; SQLite has those of no other file, or none, in its place.
+    unsafe {
+        let out = std::ptr::from_mut(&mut log).cast::<c_void>();
+        let op = SQLITE_FCNTL_JOURNAL_POINTER;
+        let known = sqlite3_file_control(db.handle(), c"main".as_ptr(), op, out);
+        if known != SQLITE_OK || log.is_null() || !std::ptr::eq((*log).pMethods, &LOG_METHODS) {
+            return false;
+        }
+        LOG_METHODS.xFileSize.is_some_and(|look| look(log, &mut size) == SQLITE_OK) && size == 0
+    }
+}
+
 fn control(db: &Connection, op: c_int, mut number: c_int) -> rusqlite::Result<c_int> {
     // SAFETY: the connection is open as long as it is borrowed, the name ends with a zero, and all three of these
     // read and write one int, which is there until the call returns.

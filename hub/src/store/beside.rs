@@ -5,22 +5,25 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
+use super::alone::Alone;
 use super::check::problems;
-use super::mark::marks;
 use super::open::{Access, OpenError, redo_path, wal_path};
 use super::redo::Records;
+use super::saved::saved_beside;
 use super::wal::{Wal, page_size};
 use crate::scheduler::message::Turn;
 
 /// What belongs to a file that is not there, or has nothing in it: a hub was never that young.
 #[derive(Debug, thiserror::Error)]
-#[error("{} is {}, but {} {} there, and what was acknowledged is in {}\n  put the file back; if it is lost, save what can be read to a new file, with a list of what cannot: {}\n  for a hub without tasks move {} away first", .file.display(), if *.is_missing { "missing" } else { "empty" }, names(.logs), if .logs.len() == 1 { "is" } else { "are" }, them(.logs), dhub_proto::shell::rescue(.file), them(.logs))]
+#[error("{} is {}, but {}", .file.display(), if *.is_missing { "missing" } else { "empty" }, self.what_to_do())]
 pub struct Orphans {
     file: PathBuf,
     is_missing: bool,
     logs: Vec<PathBuf>,
+    /// What a hub saved last, when it was gone.
+    saved: Option<PathBuf>,
 }
 
 impl Orphans {
@@ -30,21 +33,53 @@ impl Orphans {
             Ok(1..) => return None,
             found => found.is_err(),
         };
-        let logs = [wal_path(file), redo_path(file)].into_iter();
-        // What is no file is told of when it is to be opened.
-        let is_one = |path: &PathBuf| {
-            fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
-        };
-        let logs: Vec<_> = logs.filter(is_one).collect();
-        (!logs.is_empty()).then(|| Self { file: file.to_owned(), is_missing, logs })
+        let (logs, saved) = (logs_of(file), saved_beside(file).pop());
+        let is_one = saved.is_some() || !logs.is_empty();
+        is_one.then(|| Self { file: file.to_owned(), is_missing, logs, saved })
+    }
+
+    fn what_to_do(&self) -> String {
+        let logs = names(&self.logs);
+        let (are, them) = (if self.logs.len() == 1 { "is" } else { "are" }, them(&self.logs));
+        match &self.saved {
+            Some(saved) => {
+                let quoted = dhub_proto::shell::file(saved);
+                let (rest, saved) = (self.logs.iter(), saved.display());
+                let rest: String = rest.map(|log| format!(" and {}", log.display())).collect();
+                format!(
+                    "{saved} is there, in which a hub saved what it had when the file was gone\n  go on with that: dhub -f {quoted}\n  for a hub without tasks move {saved}{rest} away first"
+                )
+            }
+            None => format!(
+                "{logs} {are} there, and what was acknowledged is in {them}\n  put the file back; if it is lost, {}\n  for a hub without tasks move {them} away first",
+                rescue_it(&self.file)
+            ),
+        }
     }
 }
 
-fn them(paths: &[PathBuf]) -> &'static str {
+/// What saves most of what there is.
+fn rescue_it(file: &Path) -> String {
+    format!(
+        "save what can be read to a new file, with a list of what cannot: {}",
+        dhub_proto::shell::rescue(file)
+    )
+}
+
+/// The logs beside a file that have something in them.
+pub fn logs_of(file: &Path) -> Vec<PathBuf> {
+    // What is no file is told of when it is to be opened.
+    let is_one = |path: &PathBuf| {
+        fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+    };
+    [wal_path(file), redo_path(file)].into_iter().filter(is_one).collect()
+}
+
+pub fn them(paths: &[PathBuf]) -> &'static str {
     if paths.len() == 1 { "it" } else { "them" }
 }
 
-fn names(paths: &[PathBuf]) -> String {
+pub fn names(paths: &[PathBuf]) -> String {
     let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
     names.join(" and ")
 }
@@ -61,7 +96,11 @@ pub struct Found {
 
 impl Found {
     /// Before SQLite looks at it. Of a file with another kind of journal, nothing.
-    pub fn look(file: &Path, access: Access) -> Result<Option<Self>, OpenError> {
+    pub fn look(
+        file: &Path,
+        access: Access,
+        alone: Option<&Alone>,
+    ) -> Result<Option<Self>, OpenError> {
         if access.network || access.vfs.is_some() {
             return Ok(None);
         }
@@ -75,11 +114,15 @@ impl Found {
             let (file, is_missing) = (file.to_owned(), !path.exists());
             return Ok(Some(Self { file, is_missing, is_empty: true, alone: 0 }));
         };
-        let (size, alone) = alone(file).unwrap_or_default();
-        if size > 0 && Wal::read(bytes, size).is_some_and(|wal| wal.is_damaged()) {
+        let wal = size_of_pages(file).and_then(|size| Wal::read(bytes, size));
+        if wal.as_ref().is_some_and(Wal::is_damaged) {
             let why = "what cannot be read was followed by more".into();
             return Err(OpenError::WalDamaged { file: file.to_owned(), wal: path, why });
         }
+        if let (Some(wal), Some(alone)) = (&wal, alone) {
+            alone.fits_pages(&wal.pages().0, file)?;
+        }
+        let alone = alone.map_or(0, |alone| alone.turn);
         Ok(Some(Self { file: file.to_owned(), is_missing: false, is_empty: false, alone }))
     }
 
@@ -108,27 +151,9 @@ impl Found {
     }
 }
 
-/// The size of the pages and the last turn of a file without its log.
-fn alone(file: &Path) -> Option<(usize, Turn)> {
+/// The size of the pages, as the file says it.
+fn size_of_pages(file: &Path) -> Option<usize> {
     let mut head = [0; 100];
     io::Read::read_exact(&mut fs::File::open(file).ok()?, &mut head).ok()?;
-    let size = page_size(&head)?;
-    let turn = open_immutable(file).and_then(|db| marks(&db)).map_or(0, |(_, _, turn)| turn);
-    Some((size, turn))
-}
-
-/// To read, as if nothing lay beside it; takes no lock and leaves nothing behind. A page that is not as it was
-/// written says nothing.
-fn open_immutable(file: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let mut uri = "file:".to_owned();
-    for byte in file.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' => {
-                uri.push(char::from(*byte));
-            }
-            byte => uri += &format!("%{byte:02x}"),
-        }
-    }
-    dhub_checksum::open(Path::new(&(uri + "?immutable=1")), flags, None)
+    page_size(&head)
 }

@@ -19,7 +19,7 @@ use super::copy::new_part;
 use super::files::Files;
 use super::mark::mark_checksums;
 use super::open::{Access, OpenError, beside, open_connection, wal_path};
-use super::part::{Part, parent};
+use super::part::{Part, parent, remove_left};
 use super::{Store, StoreError, move_wal, thread_ended};
 
 /// The end of the name of the directory that the copy is in.
@@ -80,8 +80,10 @@ impl Store {
                 Err(without) => tracing::warn!("the pages of {file} have no checksums: {without}"),
             }
         } else {
-            // Of a hub that was killed when the copy had taken its place: nothing is in it, or the old file.
-            let _ = fs::remove_dir_all(beside(&real, PART));
+            // Of a hub that was killed when the copy had taken its place.
+            if let Err(error) = remove_left(&beside(&real, PART)) {
+                tracing::warn!("{error}");
+            }
         }
         *self.db.get_mut() = Some(Rc::new(db));
         Ok(())
@@ -109,7 +111,7 @@ fn close(db: Connection, real: &Path) -> Result<(), StoreError> {
 
 fn open_again(files: &Files, network: bool) -> Result<Connection, StoreError> {
     let access = Access { network, mends: true, ..Access::default() };
-    let opened = open_connection(files.real(), access, false, Some(files));
+    let opened = open_connection(files.real(), access, false, Some(files), None);
     let (db, _) = opened.map_err(|error| match error {
         OpenError::Gone { gone, .. } => gone.into(),
         error => StoreError::Commit(io::Error::other(error)),

@@ -9,6 +9,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::damage::{can_be_left, is_damage};
 use super::disk::or_in_hook;
+use super::mark::begin_log;
 use super::sum::{self, of_run};
 use super::version::version;
 use super::{FINISHED, OPEN};
@@ -45,6 +46,9 @@ fn fold_all<'a, 'db>(
         return Ok(());
     };
     let transaction = db.unchecked_transaction()?;
+    if dhub_checksum::log_is_empty(db) {
+        begin_log(db)?;
+    }
     let mut rows = Rows::new(db)?;
     for batch in batches {
         for change in &batch.changes {

@@ -9,6 +9,9 @@ use dhub_proto::disk::{Fault, words};
 use dhub_proto::private::{self, PrivateError};
 use rustix::fs::{FlockOperation, flock};
 
+use super::open::beside;
+
+pub const LOCK: &str = ".lock";
 /// How often the lock's file may be removed while it is taken.
 const TRIES: usize = 8;
 
@@ -40,9 +43,7 @@ pub enum LockError {
 impl FileLock {
     /// `since` is for people: when this hub started. If the lock had no file yet, it has none later; unless `keep`.
     pub fn take(file: &Path, since: &str) -> Result<Self, LockError> {
-        let mut path = file.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
+        let path = beside(file, LOCK);
         for _ in 0..TRIES {
             let mut lock = Self::open(file, &path)?;
             if flock(&lock.lock, FlockOperation::NonBlockingLockExclusive).is_err() {

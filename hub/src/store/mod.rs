@@ -4,6 +4,7 @@
 //! `commit` either holds all changes when it returns, or the hub must stop: there is no undo. The
 //! tables' connection is lent to a thread that folds; whoever wants to read gets it back first.
 
+mod alone;
 mod beside;
 mod check;
 mod checksums;
@@ -14,10 +15,12 @@ mod details;
 mod disk;
 mod files;
 mod fold;
+mod journal;
 mod lock;
 mod lost;
 mod made;
 mod mark;
+mod meta_page;
 mod names;
 mod network;
 mod open;
@@ -28,6 +31,7 @@ mod rescue;
 mod restore;
 mod row;
 mod save;
+mod saved;
 mod scrub;
 mod sum;
 mod version;
@@ -68,6 +72,7 @@ pub use rescue::{RescueError, Rescued, rescue};
 
 pub use row::{AttemptRow, FailureRow, TaskRow};
 pub use save::Saved;
+pub use saved::Newer;
 use scrub::Scrubbing;
 pub use version::VERSION as FILE_VERSION;
 

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -18,15 +17,17 @@ use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
+use super::alone::{Alone, Replaced, fits_clean};
 use super::beside::Orphans;
 use super::damage::{advice, advice_after, told};
 use super::disk::{disk_error, fail_in_hook};
 use super::files::{Files, Gone};
 use super::made::Made;
-use super::mark::{had_checksums, marks};
+use super::mark::{had_checksums, marks, new_id};
 use super::network::network_file_system;
 use super::part::parent;
 use super::redo::{self, Doubt, Gap, Medium, Records, Redo, RedoFile};
+use super::saved::Newer;
 use super::version::{APPLICATION_ID, VERSION, create, version};
 use super::{
     Batch, FINISHED, FileLock, LockError, NewDetails, Store, StoreError, decode, fold, move_wal,
@@ -62,6 +63,8 @@ pub enum OpenError {
     #[error(transparent)]
     Orphans(#[from] Orphans),
     #[error(transparent)]
+    Replaced(#[from] Replaced),
+    #[error(transparent)]
     Disk(#[from] DiskError),
     #[error("{}: {}", .path.display(), words(.source))]
     Io { path: PathBuf, source: io::Error },
@@ -69,7 +72,7 @@ pub enum OpenError {
     Unusable { file: PathBuf, source: rusqlite::Error },
     #[error("cannot use {}: {source}; it was left as it is\n  {}", .file.display(), advice(.file))]
     Unreadable { file: PathBuf, source: StoreError },
-    #[error("{} is missing or empty, and had what is not in {} yet\n  {}", .wal.display(), .file.display(), advice_after("bring it back beside the file", .file))]
+    #[error("{} is missing or empty, and had what is not in {name} yet, or {name} was replaced by an older one\n  {}", .wal.display(), advice_after("bring it back beside the file", .file), name = .file.display())]
     WalMissing { file: PathBuf, wal: PathBuf },
     #[error("{} is damaged: {why}\n  {}", .wal.display(), advice_after("bring back a sound copy of it", .file))]
     WalDamaged { file: PathBuf, wal: PathBuf, why: String },
@@ -79,8 +82,14 @@ pub enum OpenError {
     RedoForeign { file: PathBuf, redo: PathBuf },
     #[error("{} is damaged, or is no redo log: nothing in it can be read\n  {}", .redo.display(), advice_after("bring back a sound copy of it", .file))]
     RedoUnreadable { file: PathBuf, redo: PathBuf },
-    #[error("{} is damaged: {gap}\n  {}", .redo.display(), advice_after("bring back a sound copy of it", .file))]
-    RedoDamaged { file: PathBuf, redo: PathBuf, gap: Gap },
+    #[error("{} is damaged{}: {gap}\n  {}", .redo.display(), if *.goes_on { String::new() } else { format!(", or {} was replaced by an older one", .file.display()) }, advice_after("bring back a sound copy of it", .file))]
+    RedoDamaged {
+        file: PathBuf,
+        redo: PathBuf,
+        gap: Gap,
+        /// The first turn that the tables lack is in it.
+        goes_on: bool,
+    },
     #[error("{} was written by another version of dhub; start that version once on the same file and stop it", .redo.display())]
     RedoVersion { redo: PathBuf },
     #[error("{}: turn {turn} was written by another version of dhub; start that version once and stop it", .redo.display())]
@@ -168,9 +177,16 @@ pub struct Opened {
     pub was: Option<u32>,
     /// The end of the redo log cannot be read.
     pub doubt: Option<Doubt>,
+    /// What a hub saved when the file was gone.
+    pub newer: Option<Newer>,
 }
 
 impl Store {
+    /// The file that is meant, by its real name as the start found it.
+    pub fn real(&self) -> Option<&Path> {
+        self.real.as_ref().map(|(real, _)| real.as_path())
+    }
+
     /// Without a file: in memory, lost with the process.
     pub fn open_in_memory() -> rusqlite::Result<Store> {
         let mut db = Connection::open_in_memory()?;
@@ -234,12 +250,16 @@ impl Store {
         let was = guard(real, access)?;
         files.map_or(Ok(()), Files::add).map_err(io)?;
         let absent = std::fs::metadata(real).map_or(true, |meta| meta.len() == 0);
-        let wal = super::beside::Found::look(real, access)?;
-        let (db, new) = open_connection(real, access, absent, files)?;
+        let alone = Some(real).filter(|_| access.vfs.is_none()).and_then(Alone::read);
+        alone.as_ref().map_or(Ok(()), |alone| alone.fits_journal(real))?;
+        let wal = super::beside::Found::look(real, access, alone.as_ref())?;
+        let (db, new) = open_connection(real, access, absent, files, alone.as_ref())?;
         if new {
             // The entry of the new file in its directory must survive a loss of power too.
             File::open(parent(real)).and_then(|dir| dir.sync_all()).map_err(io)?;
         }
+        let unusable = |source| OpenError::Unusable { file: real.to_owned(), source };
+        let (id, ..) = marks(&db).map_err(|source| unusable(source).or_disk(&db))?;
         let redo = open_redo(real, &db, access, wal).map_err(|error| error.or_disk(&db));
         let (redo, turn, marked, doubt) = redo?;
         let mut store = Store::new(db, Some(redo), turn);
@@ -248,7 +268,11 @@ impl Store {
         store.totals = store
             .read_totals()
             .map_err(|source| OpenError::Unreadable { file: real.to_owned(), source })?;
-        Ok(Opened { store, new, was, doubt })
+        let newer = match files {
+            Some(_) => Newer::than(real, id, turn),
+            None => None,
+        };
+        Ok(Opened { store, new, was, doubt, newer })
     }
 
     fn new(db: Connection, redo: Option<Redo>, turn: Turn) -> Self {
@@ -349,6 +373,7 @@ pub(super) fn open_connection(
     access: Access,
     absent: bool,
     files: Option<&Files>,
+    alone: Option<&Alone>,
 ) -> Result<(Connection, bool), OpenError> {
     let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
     let mut flags = OpenFlags::default();
@@ -362,7 +387,7 @@ pub(super) fn open_connection(
     if access.mends {
         dhub_checksum::mend_in_place(&db);
     }
-    let new = set_up(&mut db, file, access, absent).map_err(|error| error.or_disk(&db))?;
+    let new = set_up(&mut db, file, access, absent, alone).map_err(|error| error.or_disk(&db))?;
     Ok((db, new))
 }
 
@@ -372,6 +397,7 @@ fn set_up(
     file: &Path,
     access: Access,
     absent: bool,
+    alone: Option<&Alone>,
 ) -> Result<bool, OpenError> {
     let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
     // Before the first access, so that the log's index lives in memory, not in a mapped file.
@@ -394,6 +420,7 @@ fn set_up(
         if version > VERSION {
             return Err(OpenError::Newer { file: file.to_owned(), found: version });
         }
+        alone.map_or(Ok(()), |alone| alone.fits(db, file))?;
     }
     let (journal, synchronous) = if access.network { ("delete", "EXTRA") } else { ("wal", "FULL") };
     use_journal(db, journal).map_err(unusable)?;
@@ -548,7 +575,7 @@ fn open_redo(
             return Err(OpenError::RedoUnreadable { file: file.to_owned(), redo: path });
         }
         let is_ours = records.owner() == Some(id);
-        if !is_ours && (!is_clean || records.has_turns()) {
+        if !is_ours && (!is_clean || records.has_turns() || records.last() > turn) {
             return Err(OpenError::RedoForeign { file: file.to_owned(), redo: path });
         }
         if !is_clean {
@@ -556,10 +583,13 @@ fn open_redo(
                 wal.fits(db, turn, &records)?;
             }
             if let Some(gap) = records.gap(turn) {
-                return Err(OpenError::RedoDamaged { file: file.to_owned(), redo: path, gap });
+                let (file, goes_on) = (file.to_owned(), gap.first > turn + 1);
+                return Err(OpenError::RedoDamaged { file, redo: path, gap, goes_on });
             }
             doubt = records.doubt(turn);
             behind = Some(records);
+        } else if is_ours {
+            fits_clean(file, turn, &records)?;
         }
     }
     // Nothing was refused: until here all files are as they were found.
@@ -573,8 +603,8 @@ fn open_redo(
     }
     let is_new = id == 0 || access.without_redo;
     if is_new {
-        // Its keys are random. Another id: no record of before can be taken for one of now.
-        id = RandomState::new().build_hasher().finish() | 1;
+        // No record of before can be taken for one of now.
+        id = new_id();
     }
     let redo = Redo::new(medium, id, access.region_bytes, turn);
     Ok((redo, turn, !is_clean && !is_new, doubt))

@@ -14,12 +14,17 @@ use tempfile::{Builder, TempDir, TempPath};
 
 use super::open::beside;
 
+/// Its name in its directory.
+const PART: &str = "part.db";
+/// The file beside it that says which ones may be there under that name: the part, and the file that it is to replace.
+const OWN: &str = "own";
+
 pub struct Part {
     path: PathBuf,
     /// As it was made: what has its name may be another one by now, where others may write.
     file: File,
     /// Removed, with all that is in it, when this goes.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Part {
@@ -28,26 +33,28 @@ impl Part {
         Self::make(to, Builder::new().prefix(".dhub-").suffix(".part"))
     }
 
-    /// In a directory called `TO` and this `end`, in place of one that a killed program left.
+    /// In a directory called `TO` and this `end`, in place of one that a killed program left; to replace `TO`.
     pub fn named(to: &Path, end: &str) -> io::Result<Self> {
-        match fs::remove_dir_all(beside(to, end)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let name = beside(to, end).file_name().unwrap_or_default().to_owned();
-        Self::make(to, Builder::new().prefix(&name).rand_bytes(0))
+        let dir = beside(to, end);
+        remove_left(&dir)?;
+        let name = dir.file_name().unwrap_or_default();
+        let part = Self::make(to, Builder::new().prefix(name).rand_bytes(0))?;
+        let old = fs::symlink_metadata(to).ok();
+        let own: Vec<_> = old.iter().chain([&part.file.metadata()?]).map(identity).collect();
+        fs::write(dir.join(OWN), own.join("\n"))?;
+        Ok(part)
     }
 
     fn make(to: &Path, name: &mut Builder) -> io::Result<Self> {
         let beside = parent(to).canonicalize()?;
         let own = Permissions::from_mode(Mode::PRIVATE.of_dir());
         let dir = name.permissions(own).tempdir_in(beside)?;
-        let path = dir.path().join("part.db");
+        let path = dir.path().join(PART);
         let flags = OFlags::NOFOLLOW.bits() as i32;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(Mode::PRIVATE.bits());
         let file = options.custom_flags(flags).open(&path)?;
-        Ok(Self { path, file, _dir: dir })
+        Ok(Self { path, file, dir })
     }
 
     /// Takes all of this in.
@@ -90,14 +97,22 @@ impl Part {
     }
 
     /// Takes the place of the file in one step, if that is the one that is meant; the file is as it was if that fails.
-    pub fn replace(self, file: &Path, is_meant: impl Fn(&Metadata) -> bool) -> io::Result<()> {
+    pub fn replace(mut self, file: &Path, is_meant: impl Fn(&Metadata) -> bool) -> io::Result<()> {
         self.check()?;
         let swap = || renameat_with(CWD, &self.path, CWD, file, RenameFlags::EXCHANGE);
         match swap() {
             Ok(()) if is_meant(&fs::symlink_metadata(&self.path)?) => Ok(()),
             Ok(()) => {
-                swap()?;
-                Err(io::Error::other(format!("{} was replaced meanwhile", file.display())))
+                let replaced = format!("{} was replaced meanwhile", file.display());
+                Err(io::Error::other(match swap() {
+                    Ok(()) => replaced,
+                    Err(error) => {
+                        // It is somebody's.
+                        self.dir.disable_cleanup(true);
+                        let path = self.path.display();
+                        format!("{replaced}, and what was there is {path} now: {error}")
+                    }
+                }))
             }
             // Not each file system can.
             Err(Errno::INVAL | Errno::NOSYS) if is_meant(&fs::symlink_metadata(file)?) => {
@@ -120,6 +135,47 @@ impl AsRef<Path> for Part {
     fn as_ref(&self) -> &Path {
         &self.path
     }
+}
+
+/// Removes the directory of a part that was to replace a file, when its program was killed. It stays if something is in it
+/// that is neither: a file that somebody gave that name, and that was swapped for the part before it was looked at.
+pub fn remove_left(dir: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Ok(meta) if !meta.is_dir() => {
+            return Err(io::Error::other(format!("{} is no directory", dir.display())));
+        }
+        _ => {}
+    }
+    let path = dir.join(PART);
+    let own = fs::read_to_string(dir.join(OWN)).unwrap_or_default();
+    let unless_missing = |done: io::Result<()>| match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    };
+    match fs::symlink_metadata(&path) {
+        // With nothing in it yet, it is a part whose directory does not say so yet.
+        Ok(meta) if own.lines().any(|it| it == identity(&meta)) || is_empty(&meta) => {
+            fs::remove_file(&path)?;
+        }
+        Ok(_) => {
+            let what = "may be a file of yours that had the name of the hub's: look at it, and move it away";
+            return Err(io::Error::other(format!("{} {what}", path.display())));
+        }
+        Err(error) => unless_missing(Err(error))?,
+    }
+    unless_missing(fs::remove_file(dir.join(OWN)))?;
+    let kept = |error| io::Error::other(format!("{} cannot be removed: {error}", dir.display()));
+    unless_missing(fs::remove_dir(dir)).map_err(kept)
+}
+
+fn is_empty(meta: &Metadata) -> bool {
+    meta.is_file() && meta.len() == 0
+}
+
+/// No other file has it while this one is there.
+fn identity(meta: &Metadata) -> String {
+    format!("{}:{}", meta.dev(), meta.ino())
 }
 
 pub(super) fn parent(to: &Path) -> &Path {
@@ -147,6 +203,50 @@ mod tests {
                 .keep(&dir.path().join("to"), Mode::PRIVATE)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn what_a_killed_program_left_is_removed_and_nothing_of_anybody_elses() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (to, left) = (dir.path().join("to"), dir.path().join("to.end"));
+        let kill = |part: Part| std::mem::forget(part);
+        let swap = |part: &Path| {
+            renameat_with(CWD, part, CWD, &to, RenameFlags::EXCHANGE).expect("each other's name");
+        };
+        fs::write(&to, "what is to be replaced").expect("a file");
+        // Before its directory says whose it is, half made, and when it has taken its place.
+        fs::create_dir(&left).expect("a directory");
+        fs::write(left.join(PART), "").expect("a file");
+        let part = Part::named(&to, ".end").expect("a part");
+        fs::write(&part, "half of it").expect("a file");
+        kill(part);
+        let part = Part::named(&to, ".end").expect("a part, in place of that");
+        fs::write(&part, "all of it").expect("a file");
+        swap(&part);
+        kill(part);
+        remove_left(&left).expect("the end of it");
+        assert!(!left.exists());
+        remove_left(&left).expect("nothing is there");
+
+        // Somebody gives his file that name just before it is swapped, and the program is killed before it looks.
+        let part = Part::named(&to, ".end").expect("a part");
+        fs::write(dir.path().join("new"), "somebody's").expect("a file");
+        fs::rename(dir.path().join("new"), &to).expect("its name");
+        swap(&part);
+        kill(part);
+        let refused = remove_left(&left).expect_err("it stays").to_string();
+        assert!(refused.contains("to.end/part.db"), "{refused}");
+        assert!(Part::named(&to, ".end").is_err());
+        assert_eq!(fs::read_to_string(left.join(PART)).expect("the file"), "somebody's");
+
+        // A directory with other things in it, and a file of that name.
+        fs::remove_file(left.join(PART)).expect("it is moved away");
+        fs::write(left.join("notes"), "mine").expect("a file");
+        assert!(remove_left(&left).is_err() && left.join("notes").exists());
+        fs::remove_file(left.join("notes")).expect("it is moved away");
+        remove_left(&left).expect("the end of it");
+        fs::write(&left, "mine").expect("a file");
+        assert!(remove_left(&left).is_err() && left.exists());
     }
 
     #[test]

@@ -120,7 +120,8 @@ impl Redo {
         self.medium.clear()?;
         self.record.clear();
         self.record.resize(HEADER, 0);
-        let head = self.head(FIRST_PAGE, 0, 0);
+        // What a file lacks that is older than this is told by it.
+        let head = self.head(FIRST_PAGE, self.noted, self.noted);
         record::seal(&mut self.record, head);
         // With the pages of the notes: a log is never shorter.
         self.record.resize((1 + NOTES.len()) * PAGE, 0);

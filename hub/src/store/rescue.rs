@@ -22,12 +22,15 @@ use std::path::{Path, PathBuf};
 use dhub_proto::private::Mode;
 use rusqlite::Connection;
 
+use super::beside::Orphans;
 use super::check::problems;
 use super::copy::{new_part, open_plain_part};
 use super::disk::words;
-use super::open::{redo_path, wal_path};
+use super::lock::LOCK;
+use super::open::{beside, redo_path, wal_path};
 use super::part::Part;
 use super::redo::{REGION_BYTES, Records};
+use super::saved::Newer;
 use super::version::{create, migrate};
 use super::{FileLock, LockError, mark};
 use crate::scheduler::message::Turn;
@@ -45,6 +48,8 @@ pub enum RescueError {
     Writable(PathBuf),
     #[error("neither {} nor a log of it is there", .0.display())]
     Absent(PathBuf),
+    #[error(transparent)]
+    Orphans(#[from] Orphans),
     #[error("nothing of {} can be read; nothing was written", .0.display())]
     Nothing(PathBuf),
     #[error("{} is not a file of dhub", .0.display())]
@@ -66,6 +71,12 @@ pub struct Rescued {
     pub lost: Vec<String>,
     /// What may be lost, or may be otherwise than it was.
     pub doubt: Vec<String>,
+    /// The files that it is saved from.
+    pub used: Vec<PathBuf>,
+    /// Those that it does without, each with the reason; but for those that something is lost by.
+    pub unused: Vec<String>,
+    /// What a hub saved when the file was gone.
+    pub saved: Option<Newer>,
 }
 
 impl Rescued {
@@ -87,15 +98,23 @@ fn save(file: &Path, to: &Path, mode: Mode, since: &str) -> Result<Rescued, Resc
     }
     // As a hub resolves it: what belongs to it lies beside the real one.
     let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    let _lock = match FileLock::take(&real, since) {
+    let lock = match FileLock::take(&real, since) {
         Err(error @ LockError::InUse { .. }) => return Err(error.into()),
-        // Where nothing can be written no hub runs either.
-        lock => lock.ok(),
+        lock => lock,
     };
     let mut originals = Originals::open(&real)?;
     let write = |source| RescueError::Write { to: to.to_owned(), source };
     let io = |source| RescueError::Io { path: to.to_owned(), source };
     let mut rescued = Rescued::default();
+    // Where nothing can be written no hub runs either; and one that runs has its lock there.
+    if let Err(LockError::Denied { .. }) = lock
+        && beside(&real, LOCK).exists()
+    {
+        rescued.doubt.push(format!(
+            "{} cannot be locked, as you may not write beside it: a hub may run on it, and what that did meanwhile may be missing",
+            real.display()
+        ));
+    }
 
     let image = originals.image(to, &mut rescued)?;
     let part = Part::new(to).map_err(io)?;
@@ -123,6 +142,8 @@ fn save(file: &Path, to: &Path, mode: Mode, since: &str) -> Result<Rescued, Resc
     };
     drop(image);
     let turn = read_redo(&real, &originals, &db, base, is_sound, &mut rescued).map_err(write)?;
+    let id = originals.marks.map_or(0, |(id, ..)| id);
+    rescued.saved = Newer::than(&real, id, turn);
     if !is_sound && is_empty(&db).map_err(write)? {
         return Err(RescueError::Nothing(real));
     }
@@ -187,19 +208,34 @@ fn read_redo(
             rescued.lost.push(format!("{} {why}: what came after turn {base}", path.display()));
             base
         }
-        Err(_) => base,
+        Err(why) => {
+            if originals.redo.as_ref().is_some_and(|redo| !redo.is_empty()) {
+                rescued.unused.push(format!("{}: it {why}", path.display()));
+            }
+            base
+        }
         // A log is written over, so after a clean stop nothing in it is newer than the tables.
         Ok((records, owner)) if owner != id && id != 0 => {
             if records.has_turns() {
                 let text = format!("{} is of another file; nothing of it was used", path.display());
                 rescued.doubt.push(text);
+            } else {
+                let text = format!("{}: it is of another file, and has no turns", path.display());
+                rescued.unused.push(text);
             }
+            base
+        }
+        // It says up to where the tables of its own file go, which another one may lack.
+        Ok((records, owner))
+            if originals.marks.is_some() && id == 0 && owner != 0 && !records.has_turns() =>
+        {
+            rescued.unused.push(format!("{}: it has no turns", path.display()));
             base
         }
         Ok((records, owner)) => {
             if id == 0 && owner != 0 && records.has_turns() {
                 rescued.doubt.push(format!(
-                    "{} has turns, and whether they are of this file cannot be told: it may be a copy that was put in the place of another",
+                    "{} has turns, and whether they are of this file cannot be told: it may be a copy that was put in the place of another; what of them fits was added",
                     path.display()
                 ));
             }
@@ -209,6 +245,7 @@ fn read_redo(
                     records.folded
                 ));
             }
+            rescued.used.push(path);
             replay::replay(db, &records, base, is_sound, rescued)?
         }
     };

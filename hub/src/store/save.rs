@@ -17,8 +17,9 @@ use super::copy::{check_holes, open_part, target};
 use super::disk::words;
 use super::files::{Files, Gone};
 use super::fold::{Batch, fold};
-use super::mark::{mark_copy, marks};
+use super::mark::{mark_copy, mark_saved, marks};
 use super::part::Part;
+use super::saved::SAVED;
 use crate::scheduler::State;
 
 /// Pages copied at a time.
@@ -108,7 +109,9 @@ impl Store {
         let (_, _, turn) = marks(&db)?;
         let rest = batches.iter().position(|batch| batch.turn > turn).unwrap_or(batches.len());
         fold(&db, &batches[rest..])?;
+        let (id, ..) = marks(&db)?;
         mark_copy(&db)?;
+        mark_saved(&db, id)?;
         if gone.how.has_changed() || files.is_changed() {
             self.is_whole(&db)?;
         }
@@ -146,7 +149,7 @@ fn copy(from: &Connection, real: &Path, part: &Part) -> Result<(), SaveError> {
 fn free_name(dir: &Path, real: &Path) -> io::Result<PathBuf> {
     let name = real.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S");
-    let first = format!("{name}.saved-{now}");
+    let first = format!("{name}{SAVED}{now}");
     let names = (2..=NAMES_MAX).map(|n| format!("{first}-{n}"));
     let mut paths = std::iter::once(first.clone()).chain(names).map(|name| dir.join(name));
     let free = paths.find(|path| path.symlink_metadata().is_err());

@@ -86,7 +86,9 @@ INSERT INTO totals VALUES (5, 0), (6, 0), (7, 0), (8, 0);
 
 -- turn: the last one that the tables have. redo: which FILE.redo belongs to this file. clean: 1 if
 -- that is not needed, as after a clean stop; else it has the turns that are missing here. checksums: 1
--- if the last eight bytes of each page are its checksum, as dhub alone writes them.
+-- if the last eight bytes of each page are its checksum, as dhub alone writes them. log: which log of
+-- SQLite's was begun last; log_before: which one was in the file by then. saved_from: of what a hub
+-- saved when its file was gone, the redo of that one.
 CREATE TABLE meta (
     key   TEXT    PRIMARY KEY,
     value INTEGER NOT NULL

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::mark::mark_checksums;
+use super::mark::{begin_log, mark_checksums};
 use super::{Store, StoreError};
 
 /// "dhub" in ASCII: marks the file as ours.
@@ -22,7 +22,11 @@ impl Store {
                 return Ok(None);
             }
             let transaction = db.unchecked_transaction()?;
+            let is_first = dhub_checksum::log_is_empty(&db);
             migrate(&db)?;
+            if is_first {
+                begin_log(&db)?;
+            }
             transaction.commit()?;
             Ok(Some(found))
         };

@@ -8,13 +8,30 @@ use e2e::{Process, Space, eventually};
 
 /// Where a file says how many bytes of each page SQLite leaves alone.
 const RESERVED_AT: usize = 20;
+/// In a large one; in the one that is kept are `KEPT`.
 const TASKS: u32 = 40_000;
+const KEPT: u32 = 15;
 
 fn old_file() -> Space {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/schema-5.db");
     let space = Space::new();
     space.write("run.db", fs::read(file).expect("the file"));
     space
+}
+
+/// One whose copy takes its time, and how many tasks it has.
+pub fn large_old_file() -> (Space, u32) {
+    let space = old_file();
+    let db = rusqlite::Connection::open(space.path("run.db")).expect("a file");
+    db.execute(
+        "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 1000 + ?1 - 1)
+         INSERT INTO tasks (id, name, state, created_ms, command)
+         SELECT i, 'task ' || i, 2, 0, 'simulate --seed ' || i || hex(zeroblob(150)) FROM n",
+        [TASKS],
+    )
+    .expect("tasks");
+    drop(db);
+    (space, TASKS + KEPT)
 }
 
 fn has_checksums(space: &Space) -> bool {
@@ -32,6 +49,13 @@ fn start(space: &Space) -> Process {
 
 fn runs(hub: &mut Process) {
     eventually("a start", || hub.stderr().contains("listening").then_some(()));
+}
+
+/// What a hub says that runs and is stopped.
+fn stops(mut hub: Process) -> String {
+    runs(&mut hub);
+    hub.signal(rustix::process::Signal::TERM);
+    hub.end().exits(0).stderr.clone()
 }
 
 #[test]
@@ -66,17 +90,8 @@ fn an_old_file_gets_them_from_a_hub_and_not_by_a_look() {
 
 #[test]
 fn a_hub_that_is_killed_meanwhile_loses_nothing() {
-    let space = old_file();
-    let db = rusqlite::Connection::open(space.path("run.db")).expect("a file");
-    db.execute(
-        "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 1000 + ?1 - 1)
-         INSERT INTO tasks (id, name, state, created_ms, command)
-         SELECT i, 'task ' || i, 2, 0, 'simulate --seed ' || i || hex(zeroblob(150)) FROM n",
-        [TASKS],
-    )
-    .expect("tasks");
-    drop(db);
-    let tasks = format!("{} tasks", TASKS + 15);
+    let (space, tasks) = large_old_file();
+    let tasks = format!("{tasks} tasks");
     let mut halfway = 0;
     for bytes in [1, 1 << 20, 4 << 20, u64::MAX] {
         let mut hub = start(&space);
@@ -90,14 +105,15 @@ fn a_hub_that_is_killed_meanwhile_loses_nothing() {
     }
     assert!(halfway > 0, "none was killed while it copied");
     assert!(has_checksums(&space));
-    // As a kill leaves it when the copy has just taken its place.
-    let _ = fs::create_dir(space.path("run.db.checksums"));
-    space.write("run.db.checksums/part.db", "the old file");
-    let mut hub = start(&space);
-    runs(&mut hub);
+    stops(start(&space));
     assert!(!space.path("run.db.checksums").exists());
-    hub.signal(rustix::process::Signal::TERM);
-    hub.end().exits(0);
+    // As a kill leaves it when the copy has just taken the place of a file that is not the hub's.
+    fs::create_dir(space.path("run.db.checksums")).expect("a directory");
+    space.write("run.db.checksums/part.db", "somebody's");
+    let said = stops(start(&space));
+    assert!(said.contains("run.db.checksums/part.db may be a file of yours"), "{said}");
+    let left = fs::read_to_string(space.path("run.db.checksums/part.db"));
+    assert_eq!(left.expect("the file"), "somebody's");
     space.run("dhub", &["check", "run.db"]).exits(0).prints(&["sound", &tasks]);
 }
 

@@ -2,11 +2,11 @@
 //! opened is in a new file.
 
 use std::fs::{self, File};
-use std::path::Path;
 
 use dhub_proto::exit::Exit;
 use e2e::{Hub, Process, Space, eventually, task};
 
+use crate::checksums::large_old_file;
 use crate::gone::{ACTS, goes_on, saved};
 use crate::overwritten::overwrite;
 
@@ -74,20 +74,8 @@ fn a_start_that_nobody_disturbs_finds_nothing() {
     process.end().exits(0);
 }
 
-/// An old file, whose copy with checksums is half made.
+/// A hub on an old file, whose copy with checksums is half made.
 fn half_copied(space: &Space) -> Process {
-    const TASKS: u32 = 40_000;
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/schema-5.db");
-    space.write("run.db", fs::read(file).expect("the file"));
-    let db = rusqlite::Connection::open(space.path("run.db")).expect("a file");
-    db.execute(
-        "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 1000 + ?1 - 1)
-         INSERT INTO tasks (id, name, state, created_ms, command)
-         SELECT i, 'task ' || i, 2, 0, 'simulate --seed ' || i || hex(zeroblob(150)) FROM n",
-        [TASKS],
-    )
-    .expect("tasks");
-    drop(db);
     let mut command = space.command("dhub");
     command.args(["-f", "run.db", "--local"]);
     let mut hub = Process::start(command);
@@ -102,7 +90,7 @@ fn half_copied(space: &Space) -> Process {
 #[test]
 fn a_copy_with_checksums_takes_the_place_of_no_other_file_and_of_none_that_is_gone() {
     for (what, act) in ACTS.into_iter().filter(|(what, _)| !what.contains("cut")) {
-        let space = Space::new();
+        let (space, tasks) = large_old_file();
         let hub = half_copied(&space);
         act(&space.path("run.db"));
         let found = fs::read(space.path("run.db")).ok();
@@ -114,6 +102,6 @@ fn a_copy_with_checksums_takes_the_place_of_no_other_file_and_of_none_that_is_go
         space
             .run("dhub", &["check", &saved.display().to_string()])
             .exits(0)
-            .prints(&["40015 tasks"]);
+            .prints(&[&format!("{tasks} tasks")]);
     }
 }

@@ -126,6 +126,11 @@ impl Records {
         !self.turns.is_empty()
     }
 
+    /// The last one, of which there is a record or a note.
+    pub fn last(&self) -> Turn {
+        self.turns.last_key_value().map_or(0, |(turn, _)| *turn).max(self.safe)
+    }
+
     pub fn turns(&self) -> &BTreeMap<Turn, Vec<u8>> {
         &self.turns
     }

@@ -15,16 +15,16 @@ use super::original::{has_wal, open_read};
 use super::schema::{RESERVED_AT, replace_schema};
 use super::{RescueError, Rescued};
 use crate::scheduler::message::Turn;
+use crate::store::alone::Alone;
+use crate::store::beside::Orphans;
 use crate::store::check::problems;
 use crate::store::copy::{open_part, open_plain_part};
+use crate::store::journal::journal_path;
 use crate::store::mark::marks;
-use crate::store::open::{beside, redo_path, wal_path};
+use crate::store::open::{redo_path, wal_path};
 use crate::store::part::Part;
 use crate::store::version::{APPLICATION_ID, VERSION, version};
 use crate::store::wal::{Wal, page_size};
-
-/// Of a hub that runs with --network-file.
-const JOURNAL: &str = "-journal";
 
 /// What is there, to be read only.
 pub struct Originals {
@@ -111,9 +111,10 @@ impl Originals {
             Ok(Some(bytes))
         };
         let (wal, redo) = (bytes(wal_path(path))?, bytes(redo_path(path))?);
-        let journal = bytes(beside(path, JOURNAL))?;
+        let journal = bytes(journal_path(path))?;
         if file.is_none() && wal.is_none() && redo.is_none() {
-            return Err(RescueError::Absent(path.to_owned()));
+            let absent = || RescueError::Absent(path.to_owned());
+            return Err(Orphans::of(path).map_or_else(absent, RescueError::Orphans));
         }
         let lacks_wal = wal.is_none() && file.as_ref().is_some_and(has_wal);
         let path = path.to_owned();
@@ -138,6 +139,19 @@ impl Originals {
             (512..=65_536).contains(&size).then_some(size)
         });
         let wal = self.wal.take().zip(size).and_then(|(bytes, size)| Wal::read(bytes, size));
+        let wal_path = wal_path(&self.path);
+        let journal = self.journal.as_deref().unwrap_or_default();
+        let by_itself = Alone::read(&self.path);
+        let newer = by_itself.as_ref().and_then(|alone| alone.lacks_turn_of(journal));
+        if let Some(turn) = newer {
+            self.journal = None;
+            rescued.doubt.push(format!(
+                "{} is not of {} as that is now, for it goes back to turn {turn}: nothing of it was used",
+                journal_path(&self.path).display(),
+                self.path.display(),
+            ));
+        }
+        let mut is_wal_used = wal.as_ref().is_some_and(|wal| wal.pages().1.is_some());
         let mut image = self.build(to, wal.as_ref().zip(size)).map_err(io)?;
         let is_good = |image: &Option<Image>| image.as_ref().is_some_and(|image| image.is_sound);
         // A checkpoint may have moved all of it into the file, and what is left of the log spoils that.
@@ -146,12 +160,32 @@ impl Originals {
             let turn = |image: &Option<Image>| image.as_ref().map_or(0, |image| image.turn);
             // An older one would lack more than a frame that cannot be read.
             let is_as_new = turn(&alone) >= turn(&image);
-            if is_good(&alone) && is_as_new && (!is_good(&image) || turn(&alone) > turn(&image)) {
-                image = alone;
+            let other = wal.as_ref().zip(by_itself).is_some_and(|(wal, alone)| {
+                let image = image.as_ref();
+                alone.has_log_with(&wal.pages().0).is_err()
+                    || image.is_some_and(|image| !alone.has_log_of(&image.db))
+            });
+            if other {
+                rescued.doubt.push(format!(
+                    "{wal} is not of {file} as that is now, which ends with turn {}: nothing of it was used; to save what it has by itself, move {file} away first",
+                    turn(&alone),
+                    wal = wal_path.display(),
+                    file = self.path.display()
+                ));
+                (image, is_wal_used) = (alone, false);
+            } else if is_good(&alone)
+                && is_as_new
+                && (!is_good(&image) || turn(&alone) > turn(&image))
+            {
+                if is_wal_used {
+                    let wal = wal_path.display();
+                    rescued.unused.push(format!("{wal}: the file has all that can be read of it"));
+                }
+                (image, is_wal_used) = (alone, false);
             } else if let Some(pages) = wal.as_ref().map(|wal| wal.unread()).filter(|n| *n > 0) {
                 rescued.doubt.push(format!(
                     "{pages} pages of {} cannot be read: rows in them may be older",
-                    wal_path(&self.path).display()
+                    wal_path.display()
                 ));
             }
         }
@@ -160,6 +194,8 @@ impl Originals {
             return Ok(None);
         };
         self.marks = found.marks;
+        rescued.used.extend(self.file.is_some().then(|| self.path.clone()));
+        rescued.used.extend(is_wal_used.then_some(wal_path));
         if found.wrong_sums {
             rescued.doubt.push(format!(
                 "pages of {} are not as dhub wrote them, as when another program writes to it; what they say fits together",
@@ -209,7 +245,7 @@ impl Originals {
         }
         if let Some(journal) = self.journal.as_ref().filter(|journal| !journal.is_empty()) {
             // Rolled back as soon as it is opened.
-            fs::write(beside(&part, JOURNAL), journal)?;
+            fs::write(journal_path(&part), journal)?;
         }
         Ok(Image::open(part))
     }
@@ -232,7 +268,7 @@ impl Image {
     fn open(part: Part) -> Option<Self> {
         let read = || open_part(&part).and_then(Tables::read);
         let first = read();
-        let _ = fs::remove_file(beside(&part, JOURNAL));
+        let _ = fs::remove_file(journal_path(&part));
         if let Ok(tables) = first.as_ref()
             && tables.is_sound
         {
