@@ -164,6 +164,8 @@ pub fn remove_left(dir: &Path) -> io::Result<()> {
         }
         Err(error) => unless_missing(Err(error))?,
     }
+    // SQLite has one beside a file that it makes.
+    unless_missing(fs::remove_file(beside(&path, "-journal")))?;
     unless_missing(fs::remove_file(dir.join(OWN)))?;
     let kept = |error| io::Error::other(format!("{} cannot be removed: {error}", dir.display()));
     unless_missing(fs::remove_dir(dir)).map_err(kept)
@@ -219,6 +221,7 @@ mod tests {
         fs::write(left.join(PART), "").expect("a file");
         let part = Part::named(&to, ".end").expect("a part");
         fs::write(&part, "half of it").expect("a file");
+        fs::write(left.join("part.db-journal"), "").expect("a file");
         kill(part);
         let part = Part::named(&to, ".end").expect("a part, in place of that");
         fs::write(&part, "all of it").expect("a file");
