@@ -22,6 +22,7 @@ use super::beside::Orphans;
 use super::damage::{advice, advice_after, told};
 use super::disk::{disk_error, fail_in_hook};
 use super::files::{Files, Gone};
+use super::journal::journal_path;
 use super::made::Made;
 use super::mark::{had_checksums, marks, new_id};
 use super::network::network_file_system;
@@ -252,6 +253,9 @@ impl Store {
         let absent = std::fs::metadata(real).map_or(true, |meta| meta.len() == 0);
         let alone = Some(real).filter(|_| access.vfs.is_none()).and_then(Alone::read);
         alone.as_ref().map_or(Ok(()), |alone| alone.fits_journal(real))?;
+        // What a transaction wrote that was cut off is taken back by it.
+        let has_journal = std::fs::metadata(journal_path(real)).is_ok_and(|meta| meta.len() > 0);
+        let alone = alone.filter(|_| !has_journal);
         let wal = super::beside::Found::look(real, access, alone.as_ref())?;
         let (db, new) = open_connection(real, access, absent, files, alone.as_ref())?;
         if new {
