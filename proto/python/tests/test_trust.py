@@ -110,9 +110,9 @@ def test_a_result_file_is_no_link(server: Server) -> None:
     file.write_bytes(pickle.dumps(Evil(marker)))
     with DhubExecutor(trust=["good"]) as executor:
         future = executor.submit(calls.square, 3)
-        link = executor.shared / f"{future.name}.1.result"
+        link = executor.shared / f"{b'0123456789abcdef'.hex()}.result"
         link.symlink_to(file)
-        hand_in(access, result(1, b""))
+        hand_in(access, result(1, b"0123456789abcdef"))
         with pytest.raises(TaskFailed, match="cannot be read"):
             future.result(PATIENCE_S)
         del future
@@ -174,8 +174,8 @@ def test_a_file_of_arguments_is_no_link(server: Server, tmp_path: Path) -> None:
         payload.ONE, payload.dumps_function(len), pickle.dumps(((b"x" * 70_000,), {})), [], shared, (), "task"
     )
     assert file is not None
-    assert payload.run_call(data, "task", 1, lambda names: {}, 1000, True)[:1] == (True,)
+    assert payload.run_call(data, lambda names: {}, 1000, True).exit_code == 0
     moved = file.rename(tmp_path / "elsewhere")
     file.symlink_to(moved)
-    done, _, reason = payload.run_call(data, "task", 1, lambda names: {}, 1000, True)
-    assert not done and "OSError" in reason
+    made = payload.run_call(data, lambda names: {}, 1000, True)
+    assert made.exit_code == 1 and "OSError" in made.reason

@@ -6,6 +6,7 @@ tasks, so that any kworker can run them, at the price of one interpreter each.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -46,15 +47,17 @@ def is_guest() -> bool:
 
 
 def main() -> int:
-    task, attempt = os.environ.get("DHUB_TASK", "call"), int(os.environ.get("DHUB_ATTEMPT", "0"))
-    done, output, _ = payload.run_call(sys.stdin.buffer.read(), task, attempt, results, OUTPUT_BYTES_MAX, is_guest())
-    sys.stdout.flush()
-    sys.stderr.flush()
+    # The call may close its own.
+    output = os.dup(1)
+    made = payload.run_call(sys.stdin.buffer.read(), results, OUTPUT_BYTES_MAX, is_guest())
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
     # The end of the output is the result: nothing may come after it.
-    rest = memoryview(output)
+    rest = memoryview(made.output)
     while rest:
-        rest = rest[os.write(1, rest) :]
-    os._exit(0 if done else 1)
+        rest = rest[os.write(output, rest) :]
+    os._exit(made.exit_code)
 
 
 if __name__ == "__main__":

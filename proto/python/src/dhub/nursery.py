@@ -2,7 +2,7 @@
 
 It is the process that was started, and the parent of the one that talks to the hub, which has threads and therefore
 must not fork. It passes signals on, tells who died, and leaves nothing behind: if the one that talks dies, it kills
-the others; if it dies itself, they die with it.
+the others; if it dies itself, they die with it. A SIGHUP that was ignored (nohup) is ignored by all of them.
 """
 
 from __future__ import annotations
@@ -14,16 +14,22 @@ import os
 import selectors
 import signal
 import socket
+import sys
 import termios
+import time
 from collections.abc import Callable
 from typing import Any
 
+from dhub.ledger import Ledger
+
 PR_SET_PDEATHSIG = 1
 MESSAGE_BYTES = 4096
+PAUSE_S = 0.1
+"""After the system had no room for another process."""
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends that keep messages whole; several processes can receive from one end."""
+    """Two ends that keep messages whole."""
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in ends:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
@@ -61,12 +67,14 @@ class Order:
         self.control = control
         control.setblocking(False)
 
-    def fork(self, slot: int) -> tuple[socket.socket, socket.socket]:
-        """Orders a process for that slot. Where it is sent tasks to, and the end that it receives them from."""
+    def fork(self, slot: int) -> tuple[socket.socket, Ledger]:
+        """Orders a process for that slot. Where it is sent tasks to, and what is shared with it."""
         mine, theirs = pair()
         mine.setblocking(False)
-        self._send({"fork": slot}, [theirs.fileno()])
-        return mine, theirs
+        ledger = Ledger.new()
+        self._send({"fork": slot}, [theirs.fileno(), ledger.descriptor])
+        theirs.close()
+        return mine, ledger
 
     def kill(self, pid: int, number: int) -> None:
         self._send({"kill": pid, "signal": number}, [])
@@ -89,7 +97,28 @@ class Order:
         self.control.setblocking(False)
 
 
-def run(talk: Callable[[Order], int], work: Callable[[socket.socket, int], None]) -> int:
+Work = Callable[[socket.socket, Ledger, int], None]
+"""What a process does: its end, what is shared with the other end, the number of its slot."""
+
+
+def stopping() -> list[int]:
+    """The signals that end a worker."""
+    return [it for it in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) if it != signal.SIGHUP or not is_nohup()]
+
+
+def is_nohup() -> bool:
+    return signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+def say(text: str) -> None:
+    """For people; that nobody can read it is no reason to stop."""
+    try:
+        print(f"dhub.worker: {text}", file=sys.stderr, flush=True)
+    except (OSError, ValueError, RuntimeError):  # the last: within a signal handler
+        pass
+
+
+def run(talk: Callable[[Order], int], work: Work) -> int:
     """Runs `talk` in a process of its own and `work` in those that it orders; the exit code of `talk`."""
     wake, wakened = os.pipe()
     os.set_blocking(wake, False)
@@ -101,7 +130,7 @@ def run(talk: Callable[[Order], int], work: Callable[[socket.socket, int], None]
         _child(me, lambda: talk(Order(theirs)), [mine])
     theirs.close()
     signal.set_wakeup_fd(wakened, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in stopping():
         # The terminal tells all at once; the talker is in a group of its own, and hears it once.
         signal.signal(number, lambda number, frame: _kill(talker, number))
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
@@ -132,9 +161,9 @@ def run(talk: Callable[[Order], int], work: Callable[[socket.socket, int], None]
                 _tell(mine, {"slot": slots.pop(pid), "pid": pid, "status": os.waitstatus_to_exitcode(status)})
 
 
-def _obey(mine: socket.socket, slots: dict[int, int], work: Callable[[socket.socket, int], None], me: int) -> None:
+def _obey(mine: socket.socket, slots: dict[int, int], work: Work, me: int) -> None:
     try:
-        data, descriptors, _, _ = socket.recv_fds(mine, MESSAGE_BYTES, 1)
+        data, descriptors, _, _ = socket.recv_fds(mine, MESSAGE_BYTES, 2)
     except ConnectionError:
         return
     if not data:
@@ -144,16 +173,25 @@ def _obey(mine: socket.socket, slots: dict[int, int], work: Callable[[socket.soc
         if order["kill"] in slots:
             _kill(-order["kill"], order["signal"])
         return
-    end, slot = socket.socket(fileno=descriptors[0]), order["fork"]
-    pid = os.fork()
+    end, ledger, slot = socket.socket(fileno=descriptors[0]), Ledger(descriptors[1]), order["fork"]
+    try:
+        pid = os.fork()
+    except OSError as error:
+        say(f"no process can be started: {error.strerror}")
+        end.close()
+        ledger.close()
+        time.sleep(PAUSE_S)
+        _tell(mine, {"slot": slot, "pid": 0, "status": 71})
+        return
     if pid == 0:
 
         def child() -> int:
-            work(end, slot)
+            work(end, ledger, slot)
             return 0
 
         _child(me, child, [mine])
     end.close()
+    ledger.close()
     try:
         os.setpgid(pid, pid)  # here, too: it may be killed before it has come so far
     except OSError:
@@ -170,7 +208,7 @@ def _child(parent: int, main: Callable[[], int], close: list[socket.socket]) -> 
         leave_terminal()
         die_with_parent(parent)
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        for number in (*stopping(), signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for end in close:

@@ -1,7 +1,7 @@
 """How a call travels: function and arguments as the standard input of a task, its result as the output.
 
 Small ones are in the hub. What is larger than `CALL_BYTES_MAX` or the worker's limit for results lies in a file of the
-shared directory, which is private; a result's file is named by its task and attempt, so no path of a worker's travels.
+shared directory, which is private; a result's file is named by random bytes, which travel, so no path of a worker's does.
 
 Pickles run code. Those of a call come from who may submit tasks, and so run code in workers anyway. Results come from
 workers: they are unpickled only if the hub says that they were handed in with a key of the hub's owner, or one that
@@ -10,7 +10,6 @@ the executor trusts. What others hand in has to be JSON.
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import math
@@ -19,6 +18,7 @@ import pickle
 import struct
 import sys
 import traceback
+import types
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,12 +38,16 @@ RESULT_BYTES_MAX = 48_000
 """Of a result that is kept in the hub; both are a little below what the hub takes."""
 TEXT_BYTES_MAX = 16_000
 """Of a traceback."""
+KEPT_MAX = 1000
+"""Functions that are found without unpickling them again."""
 
 _CALL = struct.Struct("<4sBBB")  # magic, Python's major and minor, kind
 _RESULT = struct.Struct("<BI4s")  # kind, bytes before this, magic; at the end, so that anything may be printed before
 _MAGIC = b"dhub"
 ONE, CHUNK, FILE = 0, 1, 2
-_VALUE, _VALUE_FILE, _ERROR, _JSON, _JSON_FILE = 0, 1, 2, 3, 4
+_VALUE, _VALUE_FILE, _ERROR, _JSON, _JSON_FILE, _ERROR_FILE = 0, 1, 2, 3, 4, 5
+_TOKEN_BYTES = 16
+"""Of the name of a result's file: the last bytes of what is in the hub."""
 _HEAD = struct.Struct("<I")  # of an error: bytes of [reason, traceback] in JSON; the pickled exception is after them
 PLAIN_DEPTH = 50
 """How deep what is handed in as JSON may be."""
@@ -63,6 +67,16 @@ class Result(NamedTuple):
     key: str
     """The name of the key that it was handed in with; empty: the owner's, or the hub wants none."""
     output: bytes
+
+
+class Made(NamedTuple):
+    """What became of a call, or a command."""
+
+    exit_code: int
+    output: bytes
+    reason: str
+    file: Path | None = None
+    """Has what is too large for the output."""
 
 
 class RemoteTraceback(Exception):
@@ -157,25 +171,34 @@ def is_call(stdin: bytes) -> bool:
 
 def run_call(
     stdin: bytes,
-    task: str,
-    attempt: int,
     results: Callable[[list[str]], dict[str, Result]],
     limit: int,
     as_json: bool,
-) -> tuple[bool, bytes, str]:
-    """Makes the call: whether it returned, the output of the task, and why it failed.
+    making: Callable[[Path], object] = lambda file: None,
+) -> Made:
+    """Makes the call.
 
-    `results` fetches what other tasks left, by name; a result of more than `limit` bytes goes to a file. With `as_json`
-    plain data goes as JSON, which nobody needs to trust.
+    `results` fetches what other tasks left, by name; a result of more than `limit` bytes goes to a file, of which
+    `making` is told before it is there. With `as_json` plain data goes as JSON, which nobody needs to trust.
     """
+    shared: str | None = None
+
+    def write(data: bytes) -> tuple[bytes, Path]:
+        assert shared is not None
+        token = os.urandom(_TOKEN_BYTES)
+        file = Path(shared) / _file_name(token)
+        making(file)
+        private.write_new(file, data)
+        return token, file
+
     try:
         _, major, minor, kind = _CALL.unpack_from(stdin)
         if (major, minor) != sys.version_info[:2]:
             here = "{}.{}".format(*sys.version_info[:2])
             raise DhubError(f"the call comes from Python {major}.{minor}, and this worker is Python {here}")
         if kind == FILE:
-            file = Path(os.fsdecode(stdin[_CALL.size :]))
-            stdin = private.read_own(file.parent, file.name)
+            path = Path(os.fsdecode(stdin[_CALL.size :]))
+            stdin = private.read_own(path.parent, path.name)
             kind = _CALL.unpack_from(stdin)[3]
         shared, function_data, arguments_data, names, trust = pickle.loads(memoryview(stdin)[_CALL.size :])
         function = _function(function_data)
@@ -189,18 +212,18 @@ def run_call(
         else:
             value = function(*arguments[0], **arguments[1])
     except BaseException as error:  # also SystemExit and KeyboardInterrupt: they are the call's
-        return _failure(error)
+        return _failure(error, limit, None if shared is None else write)
     try:
         data = _dumps_plain(value) if as_json else None
         in_hub, in_file = (_JSON, _JSON_FILE) if data is not None else (_VALUE, _VALUE_FILE)
         if data is None:
             data = _dumps_value(value)
         if len(data) <= limit:
-            return True, data + _RESULT.pack(in_hub, len(data), _MAGIC), ""
-        private.write(Path(shared) / _file_name(task, attempt), data)
-        return True, _RESULT.pack(in_file, 0, _MAGIC), ""
+            return Made(0, data + _RESULT.pack(in_hub, len(data), _MAGIC), "")
+        token, file = write(data)
+        return Made(0, token + _RESULT.pack(in_file, len(token), _MAGIC), "", file)
     except BaseException as error:
-        return _failure(error)
+        return _failure(error, limit, write, "the result cannot be sent back: ")
 
 
 def _dumps_value(value: Any) -> bytes:
@@ -210,7 +233,12 @@ def _dumps_value(value: Any) -> bytes:
             return data
     except Exception:  # whatever a class of somebody else's raises here, the slow way tells
         pass
-    return _dumps(value, lambda item: None, "the result")
+    file = io.BytesIO()
+    _Pickler(file, protocol=PROTOCOL).dump(value)
+    data = file.getvalue()
+    if cloudpickle is None and b"__main__" in data:
+        raise pickle.PicklingError("it is of the main program; to send that, pip install 'dhub[executor]'")
+    return data
 
 
 def _dumps_plain(value: Any) -> bytes | None:
@@ -237,34 +265,61 @@ def _is_plain(value: Any, depth: int) -> bool:
     return False
 
 
-def _file_name(task: str, attempt: int) -> str:
-    """Of a result, in the shared directory: what a worker says has no part in it."""
-    return f"{task}.{attempt}.result".replace("/", "%")
+def _file_name(token: bytes) -> str:
+    """Of a result, in the shared directory. Nobody has made it before, and nobody can guess it."""
+    return f"{token.hex()}.result"
 
 
-@functools.lru_cache(maxsize=64)
+_by_name: dict[bytes, Callable[..., Any]] = {}
+
+
 def _function(data: bytes) -> Callable[..., Any]:
-    """The same bytes are the same function: its globals live as long as the worker."""
-    function: Callable[..., Any] = pickle.loads(data)
+    """Each call has its own, with its own closure and arguments; what goes by name is one for all of them anyway."""
+    function = _by_name.get(data)
+    if function is None:
+        function = pickle.loads(data)
+        if _goes_by_name(function):
+            if len(_by_name) >= KEPT_MAX:
+                _by_name.clear()
+            _by_name[data] = function
     return function
 
 
-def _failure(error: BaseException) -> tuple[bool, bytes, str]:
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    if len(text) > TEXT_BYTES_MAX:
-        half = TEXT_BYTES_MAX // 2
-        text = f"{text[:half]}\n  ...\n{text[-half:]}"
-    reason = "".join(traceback.format_exception_only(type(error), error)).strip()[:1000]
+def _goes_by_name(function: Any) -> bool:
+    if not isinstance(function, (types.FunctionType, types.BuiltinFunctionType, type)):
+        return False
+    found: Any = sys.modules.get(function.__module__)
+    for name in function.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is function
+
+
+def _failure(
+    error: BaseException, limit: int, write: Callable[[bytes], tuple[bytes, Path]] | None, before: str = ""
+) -> Made:
+    """`before` says what failed, if that was not the call itself."""
+    text = before + "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    reason = (before + "".join(traceback.format_exception_only(type(error), error)).strip())[:1000]
+    told = json.dumps([reason, text]).encode()
+    while len(told) > min(limit, TEXT_BYTES_MAX) and len(text) > 100:
+        quarter = len(text) // 4
+        text = f"{text[:quarter]}\n  ...\n{text[-quarter:]}"
+        told = json.dumps([reason, text]).encode()
+    kind, pickled, file = _ERROR, b"", None
     try:
-        pickled = _dumps(error, lambda item: None, "the exception")
+        pickled = _dumps_value(error)
         pickle.loads(pickled)
-        if len(pickled) > TEXT_BYTES_MAX:
-            pickled = b""
+        if len(pickled) + len(told) > limit and write is not None:
+            pickled, file = write(pickled)
+            kind = _ERROR_FILE
     except Exception:
         pickled = b""
-    told = json.dumps([reason, text]).encode()
+    # What the call had in its hands goes now, and not with the next collection of garbage.
+    traceback.clear_frames(error.__traceback__)
+    if len(pickled) + len(told) > limit:
+        pickled = b""
     data = _HEAD.pack(len(told)) + told + pickled
-    return False, data + _RESULT.pack(_ERROR, len(data), _MAGIC), reason
+    return Made(1, data + _RESULT.pack(kind, len(data), _MAGIC), reason, file)
 
 
 def has_result(output: bytes) -> bool:
@@ -274,7 +329,10 @@ def has_result(output: bytes) -> bool:
 def result_file(result: Result) -> str | None:
     """The name of the file in the shared directory that has the result, if it is not in the output itself."""
     found = _parts(result.output)
-    return _file_name(result.task, result.attempt) if found and found[0] in (_VALUE_FILE, _JSON_FILE) else None
+    if found is None or found[0] not in (_VALUE_FILE, _JSON_FILE, _ERROR_FILE):
+        return None
+    token = bytes(found[1][-_TOKEN_BYTES:])
+    return _file_name(token) if len(token) == _TOKEN_BYTES else None
 
 
 def _parts(output: bytes) -> tuple[int, Any] | None:
@@ -297,8 +355,8 @@ def loads_result(result: Result, shared: Path, trust: Collection[str]) -> Any:
         raise TaskFailed(task, "it left no result")
     kind, data = found
     trusted = not key or key in trust
-    if kind == _ERROR:
-        raise _raised(task, data, trusted)
+    if kind in (_ERROR, _ERROR_FILE):
+        raise _raised(result, data, shared, trusted)
     if kind not in (_JSON, _JSON_FILE) and not trusted:
         raise TaskFailed(
             task,
@@ -307,7 +365,7 @@ def loads_result(result: Result, shared: Path, trust: Collection[str]) -> Any:
         )
     if kind in (_VALUE_FILE, _JSON_FILE):
         try:
-            data = private.read_own(shared, _file_name(task, result.attempt))
+            data = _read(result, shared)
         except OSError as error:
             raise TaskFailed(task, f"its result cannot be read: {error}") from error
     if kind in (_VALUE, _VALUE_FILE):
@@ -318,7 +376,15 @@ def loads_result(result: Result, shared: Path, trust: Collection[str]) -> Any:
         raise TaskFailed(task, f"its result cannot be read: {error}") from error
 
 
-def _raised(task: str, data: Any, trusted: bool) -> BaseException:
+def _read(result: Result, shared: Path) -> bytes:
+    name = result_file(result)
+    if name is None:
+        raise FileNotFoundError("it names no file")
+    return private.read_own(shared, name)
+
+
+def _raised(result: Result, data: Any, shared: Path, trusted: bool) -> BaseException:
+    task = result.task
     try:
         size = _HEAD.unpack_from(data)[0]
         reason, text = (str(said) for said in json.loads(bytes(data[_HEAD.size : _HEAD.size + size])))
@@ -328,7 +394,7 @@ def _raised(task: str, data: Any, trusted: bool) -> BaseException:
     pickled = data[_HEAD.size + size :]
     if trusted and pickled:
         try:
-            raised = pickle.loads(pickled)
+            raised = pickle.loads(pickled if result_file(result) is None else _read(result, shared))
             error = raised if isinstance(raised, BaseException) else error
         except Exception:
             pass

@@ -11,8 +11,11 @@ import random
 import socket
 import time
 from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
+from dhub import payload
 from dhub._version import __version__
 from dhub._wire import hub_pb2 as wire
 from dhub.errors import Busy, NotFound, Refused
@@ -58,6 +61,10 @@ class Pool:
         self.me = wire.Worker(name=name, id=os.urandom(16), host=socket.gethostname())
         self.slots, self.stay, self.ahead_fixed = slots, stay, ahead
         self.pace = Pace()
+        self.in_hand: Callable[[], Iterable[Key]] = lambda: ()
+        """What somebody here has taken, and has: what is neither there nor in `queue` goes back to the hub."""
+        self.away = 0
+        """So many of them wait for other tasks, and take no slot."""
         self.held: dict[Key, Held] = {}
         self.queue: deque[Held] = deque()
         """Of those held: the ones that nobody has taken yet."""
@@ -74,6 +81,8 @@ class Pool:
         self.error: Refused | None = None
         """Why the hub does not want to talk to this worker."""
         self.left = False
+        self._files: dict[Key, Path] = {}
+        """Of outcomes that the hub may not know yet: removed if it does not want them."""
         self._ended: deque[wire.Outcome] = deque()
         self._reporting: list[wire.Outcome] = []
         self._give_back: list[wire.Attempt] = []
@@ -116,10 +125,13 @@ class Pool:
             it.since = 0.0
         self.queue.extendleft(reversed([it for it in held if it.key in self.held]))
 
-    def ended(self, key: Key, outcome: wire.Outcome | None, ran: float) -> None:
+    def ended(self, key: Key, outcome: wire.Outcome | None, ran: float, file: Path | None = None) -> None:
         """A task that was taken has ended. Without an outcome: it was lost, or is given back."""
         held = self.held.pop(key, None)
+        if file is not None:
+            self._files[key] = file
         if held is None:
+            self._remove(key)
             return
         if outcome is None:
             self._give_back.append(wire.Attempt(name=key[0], attempt=key[1]))
@@ -139,6 +151,11 @@ class Pool:
             if self.held.pop(it.key, None) is not None:
                 self._give_back.append(wire.Attempt(name=it.key[0], attempt=it.key[1]))
         self.queue.clear()
+
+    def _remove(self, key: Key) -> None:
+        file = self._files.pop(key, None)
+        if file is not None:
+            payload.unlink([file])
 
     def idle(self) -> bool:
         """Nothing runs, and the hub knows of all that has ended."""
@@ -180,6 +197,8 @@ class Pool:
         now = time.monotonic()
         if self._leaving is None:
             self._leaving = now
+            for outcome in self._ended:
+                self._remove((outcome.name, outcome.attempt))
             self.link.come_back(now)
 
             def then(it: Any) -> None:
@@ -209,7 +228,8 @@ class Pool:
     def _beat(self, now: float) -> None:
         if now < self._next_beat() or self.link.is_away():
             return
-        running = sum(1 for it in self.held.values() if it.since)
+        self._give_back_forgotten()
+        running = sum(1 for it in self.held.values() if it.since) - self.away
         # The lease of what has ended lasts until the hub knows it.
         ended = [wire.Attempt(name=it.name, attempt=it.attempt, started=True) for it in (*self._ended, *self._reporting)]
         beat = wire.Heartbeat(
@@ -224,6 +244,12 @@ class Pool:
         if not self.link.report(wire.Report(heartbeat=beat)):
             # Reports do not get through, as in a tunnel; requests do.
             self.link.ask(wire.Request(heartbeat=beat), self._heartbeaten)
+
+    def _give_back_forgotten(self) -> None:
+        """A lease is renewed for what is here, and for nothing else."""
+        here = {it.key for it in self.queue}.union(self.in_hand())
+        for key in [key for key in self.held if key not in here]:
+            self.ended(key, None, 0.0)
 
     def _heartbeaten(self, it: Any) -> None:
         if not isinstance(it, Refused):
@@ -283,9 +309,13 @@ class Pool:
             self._later(it)
             return
         self.pace.answered(now - asked)
-        self._reporting = []
         for refused in it.refused:
             self.refused.append(Refused(refused.message, [refused.name], refused.code))
+            self._remove((refused.name, refused.attempt))
+        if self._files:
+            for outcome in self._reporting:
+                self._files.pop((outcome.name, outcome.attempt), None)
+        self._reporting = []
         if self._completing_steals:
             self._took(it.stolen)
 
@@ -386,11 +416,11 @@ class Pool:
         """How many more tasks to take."""
         if self.draining or self.stopping or len(self._ended) + len(self._reporting) > 20_000:
             return 0
-        return max(0, self.slots + self._ahead(now) - len(self.held))
+        return max(0, self.slots + self.away + self._ahead(now) - len(self.held))
 
     def _give_back_surplus(self, now: float) -> None:
         """What will not start soon others may have: the tasks here have turned long."""
-        surplus = min(len(self.held) - self.slots - self._ahead(now), len(self.queue))
+        surplus = min(len(self.held) - self.away - self.slots - self._ahead(now), len(self.queue))
         if surplus <= 0 or self.ahead_fixed is not None:
             self._surplus_since = None
             return

@@ -135,14 +135,33 @@ def write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.rename(new, path)
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        _sync(path.parent)
     except BaseException:
         try:
             os.unlink(new)
         except OSError:
             pass
         raise
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Writes a file that is not there yet, for nobody else to read, and waits until it is on disk. Raises `OSError`."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)  # whatever the umask is
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        _sync(path.parent)
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -89,9 +89,9 @@ def work(
         count = 0
         while (max_tasks is None or count < max_tasks) and (held := worker.take()) is not None:
             count += 1
-            job = Job(Lease.of(held.lease))
+            job = worker.running
+            assert job is not None
             begin = time.monotonic()
-            worker.running = job
             outcome = _run(handler, before_task, job)
             worker.ended(held, outcome, time.monotonic() - begin)
             if after_task is not None:
@@ -126,6 +126,7 @@ class _Worker:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
+        self.pool.in_hand = lambda: [] if self.running is None else [(self.running.name, self.running.attempt)]
         self.running: Job | None = None
         self.changed = threading.Condition()
         self.over = False
@@ -147,6 +148,7 @@ class _Worker:
                 held = None if pool.draining or self.error is not None else pool.take()
                 if held is not None:
                     held.since = time.monotonic()
+                    self.running = Job(Lease.of(held.lease))
                     self._notify()
                     return held
                 if pool.draining or pool.finished or self.error is not None:

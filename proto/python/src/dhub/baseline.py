@@ -1,0 +1,151 @@
+"""What a process was like before its first task, to which it comes back after each: a task that changes signals, limits
+or directories changes them for itself alone.
+
+What cannot be undone, such as a limit that was lowered for good, or processes that were left, ends the process: another
+one takes its place. Objects of Python are not looked at: what modules keep is theirs, as are threads.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # the enums of `signal` take as long as all that follows
+import faulthandler
+import os
+import resource
+import signal
+import sys
+from typing import Any
+
+_SIGNALS = [int(it) for it in sorted(signal.valid_signals())]
+_LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+_TRACKERS = ("multiprocessing.resource_tracker", "joblib.externals.loky.backend.resource_tracker")
+"""Modules that leave one process each, on purpose: for as long as this one lives."""
+TRIES = 3
+
+
+def open_streams() -> None:
+    """Descriptors 0 to 2 and `sys.stdin`, `stdout`, `stderr` are there, also if nobody gave any."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, _stream(number, mode))
+
+
+def _stream(number: int, mode: str) -> Any:
+    return open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+class Baseline:
+    """As it was when this was made, in a process whose streams are open."""
+
+    def __init__(self) -> None:
+        self._directory = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._streams = [_duplicate(number) for number in range(3)]
+        self._objects: list[Any] = [sys.stdin, sys.stdout, sys.stderr]
+        self._umask = os.umask(0o077)
+        os.umask(self._umask)
+        self._handlers = [_signal.getsignal(number) for number in _SIGNALS]
+        self._mask = _signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self._limits = [resource.getrlimit(it) for it in _LIMITS]
+        self._priority = os.getpriority(os.PRIO_PROCESS, 0)
+        self._cores = os.sched_getaffinity(0)
+        self._recursion = sys.getrecursionlimit()
+        self._environ: dict[bytes, bytes] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """The environment is as the next task is to have it."""
+        self._environ = os.environ._data.copy()  # type: ignore[attr-defined]
+
+    def restore(self) -> bool:
+        """Undoes what a task has changed. False: not all can be undone."""
+        for _ in range(TRIES):
+            try:
+                return self._restore()
+            except BaseException:  # a handler that the task has left, for a signal that came just now
+                pass
+        return False
+
+    def _restore(self) -> bool:
+        for timer in _TIMERS:
+            _signal.setitimer(timer, 0)
+        faulthandler.cancel_dump_traceback_later()
+        handlers = [_signal.getsignal(number) for number in _SIGNALS]
+        if handlers != self._handlers:
+            for number, now, before in zip(_SIGNALS, handlers, self._handlers):
+                if now is not before:
+                    _signal.signal(number, before)  # TypeError: one of C's
+        _signal.set_wakeup_fd(-1)
+        if _signal.pthread_sigmask(signal.SIG_BLOCK, ()) != self._mask:
+            _signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        os.umask(self._umask)
+        os.fchdir(self._directory)
+        if os.environ._data != self._environ:  # type: ignore[attr-defined]
+            self._restore_environ()
+        if sys.getrecursionlimit() != self._recursion:
+            sys.setrecursionlimit(self._recursion)
+        if [resource.getrlimit(it) for it in _LIMITS] != self._limits:
+            for which, limit in zip(_LIMITS, self._limits):
+                resource.setrlimit(which, limit)
+        if os.getpriority(os.PRIO_PROCESS, 0) != self._priority:
+            os.setpriority(os.PRIO_PROCESS, 0, self._priority)
+        if os.sched_getaffinity(0) != self._cores:
+            os.sched_setaffinity(0, self._cores)
+        self._restore_streams()
+        return not _has_children()
+
+    def _restore_environ(self) -> None:
+        for name in list(os.environb):
+            if name not in self._environ:
+                del os.environb[name]
+        for name, value in self._environ.items():
+            if os.environb.get(name) != value:
+                os.environb[name] = value
+
+    def _restore_streams(self) -> None:
+        for number, kept in enumerate(self._streams):
+            os.dup2(kept, number)
+        for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+            now, before = getattr(sys, name), self._objects[number]
+            if now is not before:
+                _flush(now)
+                setattr(sys, name, before)
+            if number and not _flush(before):
+                # It is closed, or nobody takes what it has: the next task is not to hear of that.
+                self._objects[number] = _stream(number, mode)
+                setattr(sys, name, self._objects[number])
+
+
+def _duplicate(number: int) -> int:
+    """Out of the way of what counts descriptors from 3."""
+    import fcntl
+
+    return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 64)
+
+
+def _flush(stream: Any) -> bool:
+    try:
+        stream.flush()
+        return True
+    except Exception:
+        return False
+
+
+def _has_children() -> bool:
+    """Has a task left processes behind?"""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    known = set()
+    for name in _TRACKERS:
+        tracker = getattr(sys.modules.get(name), "_resource_tracker", None)
+        known.add(str(getattr(tracker, "_pid", None)))
+    for thread in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{thread}/children") as children:
+            if not known.issuperset(children.read().split()):
+                return True
+    return False

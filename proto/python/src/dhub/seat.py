@@ -1,0 +1,85 @@
+"""The process of a worker, for the call that runs in it. Elsewhere all of this does nothing.
+
+A call that waits for others says so, and the pool starts another process for that time: however deep calls wait for
+calls, some go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+from dhub.slot import BACK, HEAD, LEFT
+
+
+class Seat:
+    """Of this process."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.pid = os.getpid()
+        self.task = 0
+        """The number of the task that runs here."""
+        self.is_retired = False
+        """The process ends after this task."""
+        self._end = end
+        self._lock = threading.Lock()
+        self._waits = 0
+
+    def begin(self, task: int) -> None:
+        with self._lock:
+            self.task, self._waits = task, 0
+
+    def wait(self, change: int, task: int) -> None:
+        with self._lock:
+            if task != self.task:  # a thread that an earlier call has left
+                return
+            before, self._waits = self._waits, self._waits + change
+            if (before == 0) != (self._waits == 0):
+                try:
+                    self._end.send(HEAD.pack(LEFT if self._waits else BACK, task, 0, 0))
+                except OSError:
+                    pass  # the pool is gone, and this process with it
+
+
+_seat: Seat | None = None
+
+
+def take(seat: Seat) -> None:
+    """This process runs tasks from now on."""
+    global _seat
+    _seat = seat
+
+
+def _mine() -> Seat | None:
+    # What a call has forked has a copy.
+    return _seat if _seat is not None and _seat.pid == os.getpid() else None
+
+
+def is_taken() -> bool:
+    """Does this code run in a call, in the process of a worker?"""
+    return _mine() is not None
+
+
+@contextlib.contextmanager
+def left() -> Iterator[None]:
+    """While the caller waits for other tasks."""
+    seat = _mine()
+    if seat is None:
+        yield
+        return
+    task = seat.task
+    seat.wait(1, task)
+    try:
+        yield
+    finally:
+        seat.wait(-1, task)
+
+
+def retire() -> None:
+    """This process ends when the call has ended; another one takes its place."""
+    seat = _mine()
+    if seat is not None:
+        seat.is_retired = True
