@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # the enums of `signal` take as long as all that follows
 import faulthandler
+import fcntl
+import io
 import os
 import resource
 import signal
@@ -31,11 +33,26 @@ def open_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
         if getattr(sys, name) is None:
-            setattr(sys, name, _stream(number, mode))
+            setattr(sys, name, open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False))
 
 
-def _stream(number: int, mode: str) -> Any:
-    return open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
+class _Sink(io.FileIO):
+    """What is printed and cannot be written, as on a disk that is full, is lost: no task fails for that."""
+
+    def write(self, data: Any) -> int:
+        try:
+            written = super().write(data)
+        except OSError:
+            written = None
+        return len(data) if written is None else written
+
+
+def _stream(number: int, like: Any) -> Any:
+    """A stream of text to a descriptor, with the encoding and the buffers of that one."""
+    encoding, errors = getattr(like, "encoding", "utf-8"), getattr(like, "errors", "backslashreplace")
+    lines, through = getattr(like, "line_buffering", False), getattr(like, "write_through", False)
+    file = io.BufferedWriter(_Sink(number, "w", closefd=False))
+    return io.TextIOWrapper(file, encoding, errors, line_buffering=lines, write_through=through)
 
 
 class Baseline:
@@ -44,12 +61,15 @@ class Baseline:
     def __init__(self) -> None:
         self._directory = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._streams = [_duplicate(number) for number in range(3)]
+        sys.stdin = open(0, closefd=False)
+        sys.stdout, sys.stderr = _stream(1, sys.stdout), _stream(2, sys.stderr)
         self._objects: list[Any] = [sys.stdin, sys.stdout, sys.stderr]
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._handlers = [_signal.getsignal(number) for number in _SIGNALS]
         self._mask = _signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._limits = [resource.getrlimit(it) for it in _LIMITS]
+        sys.modules.pop("resource", None)
         self._priority = os.getpriority(os.PRIO_PROCESS, 0)
         self._cores = os.sched_getaffinity(0)
         self._recursion = sys.getrecursionlimit()
@@ -87,7 +107,8 @@ class Baseline:
             self._restore_environ()
         if sys.getrecursionlimit() != self._recursion:
             sys.setrecursionlimit(self._recursion)
-        if [resource.getrlimit(it) for it in _LIMITS] != self._limits:
+        # Who changes limits has imported it; to ask for all of them takes as long as all the rest.
+        if "resource" in sys.modules and [resource.getrlimit(it) for it in _LIMITS] != self._limits:
             for which, limit in zip(_LIMITS, self._limits):
                 resource.setrlimit(which, limit)
         if os.getpriority(os.PRIO_PROCESS, 0) != self._priority:
@@ -108,30 +129,29 @@ class Baseline:
     def _restore_streams(self) -> None:
         for number, kept in enumerate(self._streams):
             os.dup2(kept, number)
-        for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        for number, name in enumerate(("stdin", "stdout", "stderr")):
             now, before = getattr(sys, name), self._objects[number]
             if now is not before:
                 _flush(now)
                 setattr(sys, name, before)
-            if number and not _flush(before):
-                # It is closed, or nobody takes what it has: the next task is not to hear of that.
-                self._objects[number] = _stream(number, mode)
+            if before.closed:
+                self._objects[number] = _stream(number, before) if number else open(0, closefd=False)
                 setattr(sys, name, self._objects[number])
+            elif number:
+                before.flush()
 
 
 def _duplicate(number: int) -> int:
     """Out of the way of what counts descriptors from 3."""
-    import fcntl
-
     return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 64)
 
 
-def _flush(stream: Any) -> bool:
+def _flush(stream: Any) -> None:
+    """One that is no stream of ours."""
     try:
         stream.flush()
-        return True
     except Exception:
-        return False
+        pass
 
 
 def _has_children() -> bool:

@@ -6,12 +6,11 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 from dhub import call, payload, seat
 from dhub._wire import hub_pb2 as wire
-from dhub.baseline import Baseline, open_streams
+from dhub.baseline import Baseline
 from dhub.ledger import Ledger
 from dhub.model import OUTPUT_BYTES_MAX
 from dhub.slot import ENDED, HEAD, MESSAGE_BYTES, NUMBER
@@ -26,15 +25,17 @@ def work(end: socket.socket, ledger: Ledger, slot: int) -> None:
     here = seat.Seat(end)
     seat.take(here)
     baseline = Baseline()
+    # A buffer of its own for each message would take longer than all else here.
+    data = memoryview(bytearray(MESSAGE_BYTES))
     as_before = True
     while as_before and not here.is_retired:
-        data = end.recv(MESSAGE_BYTES)
-        if not data:
+        size = end.recv_into(data)
+        if not size:
             return
         number = NUMBER.unpack_from(data)[0]
         if not ledger.begin(number):
             continue
-        lease = wire.Lease.FromString(data[NUMBER.size :])
+        lease = wire.Lease.FromString(bytes(data[NUMBER.size : size]))
         os.environ["DHUB_TASK"], os.environ["DHUB_ATTEMPT"] = lease.name, str(lease.attempt)
         baseline.begin()
         here.begin(number)
@@ -48,7 +49,7 @@ def work(end: socket.socket, ledger: Ledger, slot: int) -> None:
         path = os.fsencode(made.file) if made.file is not None else b""
         end.send(HEAD.pack(ENDED, number, ran, len(path)) + path + _outcome(lease, made).SerializeToString())
         # Nothing of it is kept while nothing runs.
-        del data, lease, made
+        del lease, made
 
 
 def run(lease: wire.Lease, ledger: Ledger) -> payload.Made:
@@ -103,5 +104,3 @@ def _without_input() -> None:
     if nothing != 0:
         os.dup2(nothing, 0)
         os.close(nothing)
-    open_streams()
-    sys.stdin = open(0, closefd=False)

@@ -24,6 +24,9 @@ ENDED, LEFT, BACK = 0, 1, 2
 """A task ended, its outcome comes after the path of a file that belongs to it; it waits for others; it goes on."""
 
 
+_buffer = memoryview(bytearray(MESSAGE_BYTES))
+
+
 class News(NamedTuple):
     """What a process says."""
 
@@ -78,11 +81,14 @@ class Slot:
         """What it has said since."""
         while True:
             try:
-                data = self.end.recv(MESSAGE_BYTES)
+                read = self.end.recv_into(_buffer)
+            except ConnectionResetError:
+                continue  # it died with tasks unread: said once, before what it has told itself
             except OSError:  # nothing more for now, or for ever: the nursery tells
                 return
-            if not data:
+            if not read:
                 return
+            data = bytes(_buffer[:read])
             kind, number, ran, size = HEAD.unpack_from(data)
             held = self.given.get(number)
             if held is None:

@@ -1,0 +1,250 @@
+"""`python -m dhub.worker`: no task is lost or runs twice, and none finds what another has left."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import calls
+import deeds
+import pytest
+from conftest import PATIENCE_S, Pool, Server, eventually
+
+import dhub
+from dhub import DhubExecutor, State, Task, nursery, payload
+from dhub._wire import hub_pb2 as wire
+from dhub.ledger import Ledger
+from dhub.pool import Held
+from dhub.pool import Pool as Held_by
+from dhub.slot import Slot
+
+
+@pytest.fixture
+def executor(server: Server) -> Iterator[DhubExecutor]:
+    executor = DhubExecutor()
+    yield executor
+    executor.shutdown(cancel_futures=True)
+
+
+# --- which tasks a process has begun -------------------------------------------------------------
+
+
+def test_both_sides_know_what_was_begun_whenever_either_is_stopped() -> None:
+    """Longer: scripts/soak.sh python."""
+    program = Path(__file__).parent / "enemy.py"
+    done = subprocess.run([sys.executable, program, "--rounds", "3000"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_cancel_ends_that_task_and_no_other(executor: DhubExecutor, pool: Pool, home: Path) -> None:
+    pool.workers("-j", 2)
+    log, chance = str(home / "log"), random.Random(1)
+    executor.submit(calls.square, 1).result(PATIENCE_S)
+    kept: list[Any] = []
+    taken: list[Any] = []
+    with dhub.Hub() as hub:
+        for turn in range(40):
+            list(executor.map(abs, range(100)))
+            futures = [executor.submit(deeds.note, log, chance.random() * 0.006, (turn, i)) for i in range(30)]
+            for future in futures:
+                if chance.random() < 0.3:
+                    time.sleep(chance.random() * 0.004)
+                    hub.cancel(future.name)
+                    taken.append(future)
+                else:
+                    kept.append(future)
+    results = [future.result(PATIENCE_S) for future in kept]
+    ran = Counter((home / "log").read_text().splitlines())
+    assert {value: ran[str(value)] for value in results if ran[str(value)] != 1} == {}
+    assert all(times == 1 for times in ran.values()), ran.most_common(3)
+
+
+@pytest.mark.parametrize("server", [["--local", "--worker-timeout", "1s"]], indirect=True)
+def test_a_lease_that_nobody_holds_is_given_back(hub: dhub.Hub) -> None:
+    hub.create("forgotten")
+    pool = Held_by(hub.target, "mine", 1)
+    until = time.monotonic() + PATIENCE_S
+    while pool.take() is None:
+        assert time.monotonic() < until
+        pool.step()
+    # Taken, and lost on the way: it is not renewed for ever.
+    while hub.show("forgotten").task.attempt < 2:
+        assert time.monotonic() < until
+        pool.step()
+    pool.link.close()
+
+
+def test_what_a_dead_process_was_making_is_removed(tmp_path: Path) -> None:
+    mine, theirs = nursery.pair()
+    mine.setblocking(False)
+    ledger = Ledger.new()
+    slot, file = Slot(0, mine, ledger), tmp_path / "half.result"
+    for name in ("first", "second", "third"):
+        assert slot.give(Held(wire.Lease(name=name, attempt=1)))
+    pid = os.fork()
+    if pid == 0:
+        own = Ledger(os.dup(ledger.descriptor))
+        own.begin(1)
+        theirs.send(payload_of(1))
+        own.begin(2)
+        own.making(file)
+        file.write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    theirs.close()
+    # Also what it had told before it died, with tasks unread.
+    assert [news.held.key[0] for news in slot.news()] == ["first"]
+    ran, back = slot.died()
+    assert [held.key[0] for held in ran] == ["second"] and [held.key[0] for held in back] == ["third"]
+    assert not file.exists()
+
+
+def payload_of(number: int) -> bytes:
+    from dhub.slot import ENDED, HEAD
+
+    return HEAD.pack(ENDED, number, 0, 0) + wire.Outcome().SerializeToString()
+
+
+# --- what a task leaves ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("deed", deeds.DIRTY, ids=lambda deed: str(deed.__name__))
+def test_a_process_is_as_it_was_after_a_call(executor: DhubExecutor, pool: Pool, deed: Callable[[], Any]) -> None:
+    pool.workers("-j", 1)
+    before = executor.submit(deeds.look).result(PATIENCE_S)
+    left = executor.submit(deed).result(PATIENCE_S)
+    assert executor.submit(deeds.look).result(PATIENCE_S) == before
+    later = {deeds.alarm: 1.2, deeds.raises_later: 0.2}.get(deed, 0.0)
+    assert executor.submit(time.sleep, later).result(PATIENCE_S) is None
+    if deed is deeds.child:
+        eventually(lambda: not Path(f"/proc/{left}").exists())
+    if deed is deeds.closes:
+        assert left == "closed" and "said before" in pool.log()
+
+
+def test_a_copy_that_a_call_has_forked_takes_no_calls(executor: DhubExecutor, pool: Pool, home: Path) -> None:
+    pool.workers("-j", 1)
+    log = str(home / "log")
+    futures = [executor.submit(deeds.twice, log) for _ in range(5)]
+    after = [executor.submit(deeds.note, log, 0.0, i) for i in range(50)]
+    assert all(future.result(PATIENCE_S) > 0 for future in futures)
+    assert [future.result(PATIENCE_S) for future in after] == list(range(50))
+    lines = Counter((home / "log").read_text().split())
+    assert lines.pop("None") == 5 and set(lines.values()) == {1}
+
+
+def test_each_call_has_a_function_of_its_own(executor: DhubExecutor, pool: Pool) -> None:
+    pool.workers("-j", 2)
+    kept: list[int] = []
+    for function in (functools.partial(deeds.add, []), deeds.Adder().add, lambda x: deeds.add(kept, x)):
+        assert list(executor.map(function, range(10))) == [1] * 10
+        # As in ProcessPoolExecutor: what is sent together is one.
+        assert list(executor.map(function, range(10), chunksize=5)) == [1, 2, 3, 4, 5] * 2
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_is_kept_of_a_call(executor: DhubExecutor, pool: Pool, fails: bool) -> None:
+    pool.workers("-j", 1)
+    for _ in range(3):
+        assert (executor.submit(deeds.keeps, deeds.Precious(), fails).exception(PATIENCE_S) is None) is not fails
+        assert executor.submit(deeds.alive).result(PATIENCE_S) == 0
+
+
+# --- results ---------------------------------------------------------------------------------------
+
+
+def test_large_results_have_files_of_their_own(tmp_path: Path) -> None:
+    names = set()
+    for size in (100_000, 200_000):
+        stdin, _ = payload.dumps_call(
+            payload.ONE, payload.dumps_function(bytes), pickle.dumps(((size,), {})), [], tmp_path, (), "name"
+        )
+        # As a worker runs it that says nothing of names.
+        env = {name: value for name, value in os.environ.items() if not name.startswith("DHUB_TASK")}
+        done = subprocess.run([sys.executable, "-m", "dhub.call"], input=stdin, capture_output=True, env=env)
+        result = payload.Result("name", 1, "", done.stdout)
+        names.add(payload.result_file(result))
+        assert payload.loads_result(result, tmp_path, ()) == bytes(size)
+    assert len(names) == 2 and None not in names
+
+
+def test_a_large_exception_comes_whole(executor: DhubExecutor, pool: Pool) -> None:
+    pool.workers("-j", 1)
+    error = executor.submit(deeds.large_error, 1_000_000).exception(PATIENCE_S)
+    assert isinstance(error, KeyError) and error.args == ("x" * 1_000_000, 1_000_000)
+    assert "in large_error" in str(error.__cause__)
+    del error
+    gc.collect()
+    eventually(lambda: not list(executor.shared.iterdir()))
+
+
+def test_what_cannot_be_unpickled_fails_that_task_only(executor: DhubExecutor, pool: Pool) -> None:
+    pool.workers("-j", 1)
+    futures = [executor.submit(calls.same, it) for it in (1, deeds.NeverBack(), 2)]
+    assert futures[0].result(PATIENCE_S) == 1 and futures[2].result(PATIENCE_S) == 2
+    with pytest.raises(ValueError, match="no number"):
+        futures[1].result(PATIENCE_S)
+
+
+def test_the_file_of_a_result_that_nobody_wants_is_removed(executor: DhubExecutor, pool: Pool, home: Path) -> None:
+    pool.workers("-j", 1)
+    begun = home / "begun"
+    future = executor.submit(deeds.stubborn, str(begun), 1_000_000)
+    eventually(begun.exists)
+    with dhub.Hub() as hub:
+        hub.cancel(future.name)
+        time.sleep(0.2)
+        (home / "begun.go").touch()
+        assert executor.submit(calls.square, 3).result(PATIENCE_S) == 9
+        assert hub.show(future.name).task.state is State.CANCELLED
+    assert not list(executor.shared.iterdir())
+
+
+# --- calls that wait for calls -----------------------------------------------------------------------
+
+
+def test_a_call_that_waits_for_calls_leaves_its_slot_to_them(executor: DhubExecutor, pool: Pool) -> None:
+    pool.workers("-j", 1)
+    assert executor.submit(deeds.depth, 4).result(PATIENCE_S) == 4
+    assert [it.result(PATIENCE_S) for it in [executor.submit(deeds.depth, 2) for _ in range(8)]] == [2] * 8
+    # Not more at the same time than it was told.
+    assert executor.submit(calls.where).result(PATIENCE_S)[2] == "0"
+
+
+# --- where it runs -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "streams", ["<&- >&- 2>&-", ">/dev/full 2>/dev/full", "</dev/null >&- 2>/dev/full", "<&- >&2"], ids=repr
+)
+def test_a_worker_needs_no_streams(executor: DhubExecutor, pool: Pool, streams: str) -> None:
+    pool.start("sh", "-c", f"exec '{sys.executable}' -m dhub.worker -j 1 {streams}")
+    for _ in range(3):
+        assert executor.submit(deeds.chatter, "some text").result(PATIENCE_S) == 9
+    with dhub.Hub() as hub:
+        hub.create_many([Task("command", command="echo out; echo err >&2; cat", stdin=b"in")])
+        hub.wait_for(["command"])
+        assert hub.show("command").attempts[0].output == b"out\nerr\nin"
+        # It is told to leave, and can tell nobody.
+        hub.drain("*")
+    assert pool.processes[0].wait(PATIENCE_S) == 0
+
+
+def test_nohup_is_respected(executor: DhubExecutor, pool: Pool) -> None:
+    worker = pool.start("sh", "-c", f"trap '' HUP; exec '{sys.executable}' -m dhub.worker -j 1")
+    pid = executor.submit(os.getpid).result(PATIENCE_S)
+    for target in (worker.pid, executor.submit(os.getppid).result(PATIENCE_S), pid):
+        os.kill(target, signal.SIGHUP)
+    assert executor.submit(os.getpid).result(PATIENCE_S) == pid
+    assert "SIGHUP" not in pool.log()
