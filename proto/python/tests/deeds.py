@@ -174,6 +174,26 @@ def stubborn(path: str, size: int) -> bytes:
     return bytes(size)
 
 
+class Session(seat.Owned):
+    """A function with an initializer, which says what it finds."""
+
+    def __init__(self, session: str) -> None:
+        self.session = session
+
+    def __call__(self) -> tuple[int, Any, str]:
+        if "SESSION" not in os.environ:
+            os.environ["SESSION"] = self.session
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+            seat.keep(self.session)
+        os.environ["OTHER"] = "other"
+        return session()
+
+
+def session() -> tuple[int, Any, str]:
+    other = os.environ.get("OTHER", "none")
+    return os.getpid(), signal.getsignal(signal.SIGUSR1), os.environ.get("SESSION", "none") + " " + other
+
+
 def depth(n: int) -> int:
     """Waits for a call that waits for a call."""
     if n == 0:

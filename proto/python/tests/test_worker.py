@@ -133,6 +133,21 @@ def test_a_process_is_as_it_was_after_a_call(executor: DhubExecutor, pool: Pool,
         assert left == "closed" and "said before" in pool.log()
 
 
+def test_what_an_initializer_has_set_stays_for_its_own_calls(executor: DhubExecutor, pool: Pool) -> None:
+    pool.workers("-j", 1)
+    with dhub.Hub() as hub:
+        own = [executor.submit(deeds.Session("mine")).result(PATIENCE_S) for _ in range(3)]
+        assert {it[1:] for it in own} == {(signal.SIG_IGN, "mine other")} and len({it[0] for it in own}) == 1
+        plain = executor.submit(deeds.session).result(PATIENCE_S)
+        assert plain[1:] == (signal.SIG_DFL, "none none") and plain[0] != own[0][0]
+        other = executor.submit(deeds.Session("another")).result(PATIENCE_S)
+        assert other[0] == plain[0] and other[2] == "another other"
+        hub.create("command", command="echo ${SESSION:-none}")
+        hub.wait_for(["command"])
+        assert hub.show("command").attempts[0].output == b"none\n"
+        assert all(it.attempt == 1 for it in hub.tasks())
+
+
 def test_a_copy_that_a_call_has_forked_takes_no_calls(executor: DhubExecutor, pool: Pool, home: Path) -> None:
     pool.workers("-j", 1)
     log = str(home / "log")
@@ -157,7 +172,9 @@ def test_each_call_has_a_function_of_its_own(executor: DhubExecutor, pool: Pool)
 def test_nothing_is_kept_of_a_call(executor: DhubExecutor, pool: Pool, fails: bool) -> None:
     pool.workers("-j", 1)
     for _ in range(3):
-        assert (executor.submit(deeds.keeps, deeds.Precious(), fails).exception(PATIENCE_S) is None) is not fails
+        for function in (deeds.keeps, functools.partial(deeds.keeps, deeds.Precious(), fails)):
+            arguments = (deeds.Precious(), fails) if function is deeds.keeps else ()
+            assert (executor.submit(function, *arguments).exception(PATIENCE_S) is None) is not fails
         assert executor.submit(deeds.alive).result(PATIENCE_S) == 0
 
 

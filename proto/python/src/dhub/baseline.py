@@ -59,21 +59,28 @@ class Baseline:
     """As it was when this was made, in a process whose streams are open."""
 
     def __init__(self) -> None:
-        self._directory = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._streams = [_duplicate(number) for number in range(3)]
         sys.stdin = open(0, closefd=False)
         sys.stdout, sys.stderr = _stream(1, sys.stdout), _stream(2, sys.stderr)
         self._objects: list[Any] = [sys.stdin, sys.stdout, sys.stderr]
+        self._directory = -1
+        sys.modules.pop("resource", None)
+        self.take()
+
+    def take(self) -> None:
+        """It is to be as it is now."""
+        if self._directory >= 0:
+            os.close(self._directory)
+        self._directory = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._handlers = [_signal.getsignal(number) for number in _SIGNALS]
         self._mask = _signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._limits = [resource.getrlimit(it) for it in _LIMITS]
-        sys.modules.pop("resource", None)
         self._priority = os.getpriority(os.PRIO_PROCESS, 0)
         self._cores = os.sched_getaffinity(0)
         self._recursion = sys.getrecursionlimit()
-        self._environ: dict[bytes, bytes] = {}
+        self._children = _children()
         self.begin()
 
     def begin(self) -> None:
@@ -116,7 +123,7 @@ class Baseline:
         if os.sched_getaffinity(0) != self._cores:
             os.sched_setaffinity(0, self._cores)
         self._restore_streams()
-        return not _has_children()
+        return _children() <= self._children
 
     def _restore_environ(self) -> None:
         for name in list(os.environb):
@@ -154,18 +161,17 @@ def _flush(stream: Any) -> None:
         pass
 
 
-def _has_children() -> bool:
-    """Has a task left processes behind?"""
+def _children() -> set[str]:
+    """The processes that this one has started and that are there; those that it needs for itself do not count."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        return False
-    known = set()
-    for name in _TRACKERS:
-        tracker = getattr(sys.modules.get(name), "_resource_tracker", None)
-        known.add(str(getattr(tracker, "_pid", None)))
+        return set()
+    found: set[str] = set()
     for thread in os.listdir("/proc/self/task"):
         with open(f"/proc/self/task/{thread}/children") as children:
-            if not known.issuperset(children.read().split()):
-                return True
-    return False
+            found.update(children.read().split())
+    for name in _TRACKERS:
+        tracker = getattr(sys.modules.get(name), "_resource_tracker", None)
+        found.discard(str(getattr(tracker, "_pid", None)))
+    return found

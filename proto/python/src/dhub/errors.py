@@ -161,6 +161,10 @@ class TaskSkipped(TaskFailed):
     """A task was skipped, because something that it needs failed or was cancelled."""
 
 
+class Elsewhere(Exception):
+    """A call is for another process of this worker. Nobody else sees it."""
+
+
 class CannotPickle(DhubError, TypeError):
     """An argument, a function or a result cannot be sent to another process."""
 

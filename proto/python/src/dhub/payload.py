@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dhub import private
-from dhub.errors import CannotPickle, DhubError, TaskFailed
+from dhub.errors import CannotPickle, DhubError, Elsewhere, TaskFailed
 
 try:
     import cloudpickle
@@ -175,11 +175,13 @@ def run_call(
     limit: int,
     as_json: bool,
     making: Callable[[Path], object] = lambda file: None,
+    admit: Callable[[Any], object] = lambda function: None,
 ) -> Made:
     """Makes the call.
 
     `results` fetches what other tasks left, by name; a result of more than `limit` bytes goes to a file, of which
-    `making` is told before it is there. With `as_json` plain data goes as JSON, which nobody needs to trust.
+    `making` is told before it is there. With `as_json` plain data goes as JSON, which nobody needs to trust. `admit`
+    raises `Elsewhere` if the function is not for this process, and so does this.
     """
     shared: str | None = None
 
@@ -202,6 +204,7 @@ def run_call(
             kind = _CALL.unpack_from(stdin)[3]
         shared, function_data, arguments_data, names, trust = pickle.loads(memoryview(stdin)[_CALL.size :])
         function = _function(function_data)
+        admit(function)
         if names:
             found = {name: loads_result(it, Path(shared), trust) for name, it in results(names).items()}
             arguments = _RemoteUnpickler(arguments_data, found).load()
@@ -211,6 +214,8 @@ def run_call(
             value: Any = [function(*args) for args in arguments]
         else:
             value = function(*arguments[0], **arguments[1])
+    except Elsewhere:
+        raise
     except BaseException as error:  # also SystemExit and KeyboardInterrupt: they are the call's
         return _failure(error, limit, None if shared is None else write)
     try:

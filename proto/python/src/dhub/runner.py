@@ -11,9 +11,10 @@ import time
 from dhub import call, payload, seat
 from dhub._wire import hub_pb2 as wire
 from dhub.baseline import Baseline
+from dhub.errors import Elsewhere
 from dhub.ledger import Ledger
 from dhub.model import OUTPUT_BYTES_MAX
-from dhub.slot import ENDED, HEAD, MESSAGE_BYTES, NUMBER
+from dhub.slot import ENDED, HEAD, MESSAGE_BYTES, NUMBER, REFUSED
 
 RAN_MAX = 0xFFFF_FFFF
 
@@ -22,9 +23,9 @@ def work(end: socket.socket, ledger: Ledger, slot: int) -> None:
     """Each task finds the process as the first one did; if that cannot be, it is the last."""
     os.environ["DHUB_SLOT"] = str(slot)
     _without_input()
-    here = seat.Seat(end)
-    seat.take(here)
     baseline = Baseline()
+    here = seat.Seat(end, baseline.take)
+    seat.take(here)
     # A buffer of its own for each message would take longer than all else here.
     data = memoryview(bytearray(MESSAGE_BYTES))
     as_before = True
@@ -40,7 +41,11 @@ def work(end: socket.socket, ledger: Ledger, slot: int) -> None:
         baseline.begin()
         here.begin(number)
         begin = time.perf_counter()
-        made = run(lease, ledger)
+        try:
+            made = run(lease, ledger, here)
+        except Elsewhere:
+            end.send(HEAD.pack(REFUSED, number, 0, 0))
+            continue
         ran = min(int((time.perf_counter() - begin) * 1e6), RAN_MAX)
         if os.getpid() != here.pid:
             os._exit(0)  # a copy that the call has forked, and that came back from it, too
@@ -52,12 +57,18 @@ def work(end: socket.socket, ledger: Ledger, slot: int) -> None:
         del lease, made
 
 
-def run(lease: wire.Lease, ledger: Ledger) -> payload.Made:
+def run(lease: wire.Lease, ledger: Ledger, here: seat.Seat) -> payload.Made:
     """A call in this process, anything else in one of its own."""
     if lease.command == call.COMMAND and payload.is_call(lease.stdin):
         return payload.run_call(
-            lease.stdin, call.results, payload.RESULT_BYTES_MAX, call.is_guest(), making=ledger.making
+            lease.stdin,
+            call.results,
+            payload.RESULT_BYTES_MAX,
+            call.is_guest(),
+            making=ledger.making,
+            admit=here.admit,
         )
+    here.admit(None)
     return _command(lease)
 
 

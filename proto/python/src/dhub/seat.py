@@ -10,16 +10,27 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+from dhub.errors import Elsewhere
 from dhub.slot import BACK, HEAD, LEFT
+
+
+class Owned:
+    """A function that is called in processes in which only those of the same session are, once `keep` was called."""
+
+    session: str
 
 
 class Seat:
     """Of this process."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, on_keep: Callable[[], object]) -> None:
         self.pid = os.getpid()
+        self.on_keep = on_keep
+        self.session = ""
+        """Whose process this is; empty: anybody's."""
         self.task = 0
         """The number of the task that runs here."""
         self.is_retired = False
@@ -31,6 +42,12 @@ class Seat:
     def begin(self, task: int) -> None:
         with self._lock:
             self.task, self._waits = task, 0
+
+    def admit(self, function: Any) -> None:
+        """Raises `Elsewhere`, and the process ends."""
+        if self.session and self.session != (function.session if isinstance(function, Owned) else ""):
+            self.is_retired = True
+            raise Elsewhere
 
     def wait(self, change: int, task: int) -> None:
         with self._lock:
@@ -83,3 +100,11 @@ def retire() -> None:
     seat = _mine()
     if seat is not None:
         seat.is_retired = True
+
+
+def keep(session: str) -> None:
+    """What the process is like now is what it comes back to after each call, and all further ones are of this session."""
+    seat = _mine()
+    if seat is not None:
+        seat.session = session
+        seat.on_keep()

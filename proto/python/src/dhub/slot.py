@@ -20,8 +20,9 @@ NUMBER = struct.Struct("<Q")
 """Before each task: its number in this process. The first is 1."""
 HEAD = struct.Struct("<BQIH")
 """Of what the process says: which of these, the task, how many microseconds it took, bytes of the path that follows."""
-ENDED, LEFT, BACK = 0, 1, 2
-"""A task ended, its outcome comes after the path of a file that belongs to it; it waits for others; it goes on."""
+ENDED, LEFT, BACK, REFUSED = 0, 1, 2, 3
+"""A task ended, its outcome comes after the path of a file that belongs to it; it waits for others; it goes on; it was
+not begun, and is for another process."""
 
 
 _buffer = memoryview(bytearray(MESSAGE_BYTES))
@@ -93,13 +94,16 @@ class Slot:
             held = self.given.get(number)
             if held is None:
                 continue
-            if kind != ENDED:
+            if kind in (LEFT, BACK):
                 yield News(kind, held, 0.0, None, None)
                 continue
             del self.given[number]
             first = self.first()
             if first is not None:
                 first.since = time.monotonic()
+            if kind == REFUSED:
+                yield News(kind, held, 0.0, None, None)
+                continue
             path = data[HEAD.size : HEAD.size + size]
             outcome = wire.Outcome.FromString(data[HEAD.size + size :])
             yield News(kind, held, ran / 1e6, Path(os.fsdecode(path)) if path else None, outcome)

@@ -8,295 +8,18 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import socket
 import sys
-import time
-from collections.abc import Iterator
-from typing import Any
-
-import zmq
 
 from dhub import nursery
 from dhub._version import __version__
-from dhub._wire import hub_pb2 as wire
 from dhub.baseline import open_streams
+from dhub.crew import Crew
 from dhub.errors import AccessError, Denied, DhubError, NoHub, Refused
-from dhub.find import INSECURE, Target, find
+from dhub.find import INSECURE, find
 from dhub.model import Phase
 from dhub.nursery import say
-from dhub.pool import Held, Key, Pool
-from dhub.runner import killed_by, work
-from dhub.slot import BACK, ENDED, Slot
-
-AHEAD_S, AHEAD_MAX = 0.02, 64
-"""What a process is given beyond the task that it runs: what it ends within this time, and how many at most."""
-STUCK_S = 0.1
-"""When one task takes so long, what waits behind it is taken back."""
-AGAIN_S = 0.001
-"""When a process could not say what it has begun, it is asked again."""
-NAP_S = 0.002
-"""Results that come within this time are looked at together, while every process has something to do."""
-TERM_S = 5.0
-"""Between SIGTERM and SIGKILL."""
-AWAY_MAX = 200
-"""So many calls of one pool can wait for other calls at the same time."""
-
-
-class Worker:
-    """The pool's processes, and the way between them and the hub."""
-
-    def __init__(
-        self, target: Target, name: str, slots: int, options: argparse.Namespace, order: nursery.Order
-    ) -> None:
-        self.order, self.jobs = order, slots
-        self.pool = Pool(target, name, slots, stay=not options.until_done, ahead=options.ahead)
-        self.pool.in_hand = self._in_hand
-        self.slots: dict[int, Slot] = {}
-        self.poller = zmq.Poller()
-        self.polled: list[Any] = []
-        self.signals = 0
-        self.stuck_at = 0.0
-        self.leaving = False
-        self.is_torn = False
-        """Something could not be taken back just now."""
-
-    def run(self) -> None:
-        """Until it is told to leave, or, with `--until-done`, nothing is left to do."""
-        pool = self.pool
-        wake, wakened = os.pipe()
-        os.set_blocking(wake, False)
-        os.set_blocking(wakened, False)
-        signal.set_wakeup_fd(wakened, warn_on_full_buffer=False)
-        for number in nursery.stopping():
-            signal.signal(number, self._signal)
-        self._staff()
-        while not pool.finished:
-            pool.step()
-            self._tell()
-            self.is_torn = False
-            if pool.draining:
-                self._take_back(True)
-                pool.drain()
-                if not any(slot.given for slot in self.slots.values()) and pool.idle():
-                    break
-            if pool.stopping or self.signals > 1:
-                break
-            self._lost()
-            self._limits()
-            self._staff()
-            self._give()
-            timeout = min(pool.next_step(), self._next_limit())
-            if self._busy() and timeout > NAP_S:
-                time.sleep(NAP_S)
-            self._poll(wake, timeout)
-
-    def leave(self) -> None:
-        """Ends what runs, then gives back everything."""
-        self.leaving = True
-        for slot in self.slots.values():
-            if slot.given:
-                self.order.kill(slot.pid, signal.SIGTERM)
-            slot.close()
-        until = time.monotonic() + TERM_S
-        while self.slots and time.monotonic() < until:
-            self._died()
-            time.sleep(0.005)
-        for slot in self.slots.values():
-            self.order.kill(slot.pid, signal.SIGKILL)
-        while not self.pool.leave():
-            time.sleep(0.005)
-        self.pool.link.close(1.0)
-
-    # --- one turn -------------------------------------------------------------------------------
-
-    def _poll(self, wake: int, timeout: float) -> None:
-        open_ = [slot for slot in self.slots.values() if not slot.is_closed]
-        wanted = [*self.pool.link.sockets(), self.order.control, wake, *(slot.end for slot in open_)]
-        if wanted != self.polled:
-            self.poller, self.polled = zmq.Poller(), wanted
-            for it in wanted:
-                self.poller.register(it, zmq.POLLIN)
-        ready = dict(self.poller.poll(int(timeout * 1000) + 1 if timeout else 0))
-        if wake in ready:
-            os.read(wake, 4096)
-        for slot in open_:
-            if slot.end.fileno() in ready or slot.end in ready:
-                self._hear(slot)
-        if self.order.control.fileno() in ready or self.order.control in ready:
-            self._died()
-
-    def _hear(self, slot: Slot) -> None:
-        """What it has to tell: mostly what has ended there."""
-        for news in slot.news():
-            if news.kind == ENDED:
-                self._set_away(slot, False)
-                self.pool.ended(news.held.key, news.outcome, news.ran, news.file)
-            else:
-                self._set_away(slot, news.kind != BACK)
-
-    def _set_away(self, slot: Slot, away: bool) -> None:
-        self.pool.away += away - slot.away
-        slot.away = away
-
-    def _died(self) -> None:
-        for news in self.order.news():
-            slot = self.slots.get(news["slot"])
-            if slot is None:
-                continue
-            if "status" not in news:
-                slot.pid = news["pid"]
-                continue
-            if not slot.is_closed:
-                self._hear(slot)
-            self._set_away(slot, False)
-            ran, back = slot.died()
-            for held in ran:
-                self.pool.ended(held.key, self._crashed(held, slot, news["status"]), time.monotonic() - held.since)
-            self.pool.put_back(back)
-            if not slot.is_closed:
-                slot.close()
-            slot.ledger.close()
-            del self.slots[slot.number]
-        if not self.leaving:
-            self._staff()
-
-    def _crashed(self, held: Held, slot: Slot, status: int) -> wire.Outcome | None:
-        if self.leaving:
-            return None
-        reason = slot.why or (killed_by(-status) if status < 0 else f"the process ended with exit code {status}")
-        return wire.Outcome(
-            name=held.key[0],
-            attempt=held.key[1],
-            result=wire.RESULT_FAILED,
-            exit_code=128 - status if status < 0 else status,
-            reason=reason,
-        )
-
-    def _staff(self) -> None:
-        """As many processes as there are slots, and one more for each call that waits for others."""
-        present = [slot for slot in self.slots.values() if not slot.away and not slot.is_closed]
-        for _ in range(min(self.jobs - len(present), self.jobs + AWAY_MAX - len(self.slots))):
-            number = next(number for number in range(len(self.slots) + 1) if number not in self.slots)
-            self.slots[number] = Slot(number, *self.order.fork(number))
-        for slot in sorted(present, key=lambda slot: -slot.number)[: max(0, len(present) - self.jobs)]:
-            if not slot.given and not slot.killed_at:
-                slot.close()
-        if self.pool.away and not present and len(self.slots) >= self.jobs + AWAY_MAX:
-            last = max((slot for slot in self.slots.values() if slot.given), key=lambda slot: _since(slot))
-            self._kill(last, f"{self.pool.away} calls wait for other calls, more than this pool can have")
-
-    def _give(self) -> None:
-        """To those that have the least first, so that none waits while another has several."""
-        pool = self.pool
-        if not pool.queue:
-            return
-        takers = sorted(self._takers(), key=lambda slot: slot.number)[: self.jobs]
-        deep = 1 + pool.pace.soon(time.monotonic(), AHEAD_S, AHEAD_MAX)
-        full: set[int] = set()
-        for depth in range(deep):
-            for slot in takers:
-                if len(slot.given) <= depth and slot.number not in full:
-                    held = pool.take()
-                    if held is None:
-                        return
-                    if not slot.give(held):
-                        full.add(slot.number)
-                        pool.put_back([held])
-
-    def _takers(self) -> Iterator[Slot]:
-        return (slot for slot in self.slots.values() if not (slot.away or slot.killed_at or slot.is_closed))
-
-    def _in_hand(self) -> Iterator[Key]:
-        return (held.key for slot in self.slots.values() for held in slot.given.values())
-
-    def _busy(self) -> bool:
-        return all(len(slot.given) > 4 for slot in self._takers())
-
-    def _take_back(self, all_: bool) -> None:
-        """What waits behind a long task, or one that waits itself."""
-        now = time.monotonic()
-        for slot in self.slots.values():
-            first = slot.first()
-            if len(slot.given) > 1 and first is not None and (all_ or slot.away or now - first.since > STUCK_S):
-                self._settle(slot)
-
-    def _settle(self, slot: Slot) -> bool:
-        """Takes back what it has not begun, and knows from then on what it runs. False: it is to be asked again."""
-        if not slot.is_closed:
-            self._hear(slot)
-        back = slot.take_back()
-        if back is None:
-            self.is_torn = True
-            return False
-        self.pool.put_back(back)
-        return True
-
-    def _lost(self) -> None:
-        """What was cancelled, or is somebody else's by now."""
-        now = time.monotonic()
-        if now >= self.stuck_at or self.pool.away:
-            self.stuck_at = now + STUCK_S
-            self._take_back(False)
-        lost, self.pool.lost = self.pool.lost, []
-        for key in lost:
-            for slot in self.slots.values():
-                if any(held.key == key for held in slot.given.values()):
-                    if not self._settle(slot):
-                        self.pool.lost.append(key)
-                    elif slot.is_running(key):
-                        self._kill(slot, "it was taken back")
-
-    def _limits(self) -> None:
-        """What takes longer than it may, and what does not heed SIGTERM."""
-        now = time.monotonic()
-        for slot in self.slots.values():
-            first = slot.first()
-            if slot.killed_at:
-                if now > slot.killed_at + TERM_S or first is None:
-                    self.order.kill(slot.pid, signal.SIGKILL)
-                    slot.killed_at = now
-            elif first is not None and first.lease.time_limit_ms:
-                limit = first.lease.time_limit_ms / 1000
-                if now > first.since + limit and self._settle(slot) and slot.is_running(first.key):
-                    self._kill(slot, f"timed out after {limit:g} s")
-
-    def _next_limit(self) -> float:
-        now, at = time.monotonic(), float("inf")
-        if self.is_torn:
-            at = now + AGAIN_S
-        for slot in self.slots.values():
-            first = slot.first()
-            if slot.killed_at:
-                at = min(at, slot.killed_at + TERM_S)
-            elif first is not None:
-                if len(slot.given) > 1:
-                    at = min(at, now + STUCK_S)
-                if first.lease.time_limit_ms:
-                    at = min(at, first.since + first.lease.time_limit_ms / 1000)
-        return max(0.0, at - now)
-
-    def _kill(self, slot: Slot, why: str) -> None:
-        """Nothing is given to it any more, and what it runs ends."""
-        if not slot.killed_at:
-            slot.killed_at, slot.why = time.monotonic(), why
-            self.order.kill(slot.pid, signal.SIGTERM)
-
-    def _tell(self) -> None:
-        while self.pool.refused:
-            refused = self.pool.refused.pop()
-            say(f"{refused.names[0]}: its outcome came too late: {refused}")
-
-    def _signal(self, number: int, frame: object) -> None:
-        self.signals += 1
-        if self.signals == 1:
-            say(f"{signal.Signals(number).name}: what runs may end")
-        self.pool.draining = True
-
-
-def _since(slot: Slot) -> float:
-    first = slot.first()
-    return first.since if first is not None else 0.0
+from dhub.runner import work
 
 
 def options(words: list[str] | None = None) -> argparse.Namespace:
@@ -337,20 +60,20 @@ def main(words: list[str] | None = None) -> int:
         os.environ[INSECURE] = "1"
 
     def talk(order: nursery.Order) -> int:
-        worker = Worker(target, name, chosen.jobs, chosen, order)
+        crew = Crew(target, name, chosen.jobs, not chosen.until_done, chosen.ahead, order)
         try:
-            worker.run()
-            worker.leave()
+            crew.run()
+            crew.leave()
         except Refused as error:
             say(str(error))
             return 11 if isinstance(error, Denied) else 6
         except EOFError:
             return 70
-        if not chosen.until_done or not worker.pool.finished:
+        if not chosen.until_done or not crew.pool.finished:
             return 0
-        if worker.pool.phase == Phase.EMPTY:
+        if crew.pool.phase == Phase.EMPTY:
             print("dhub.worker: the hub has no tasks; without --until-done it is waited for the first", file=sys.stderr)
-        return 5 if worker.pool.phase == Phase.STUCK else 1 if worker.pool.not_done else 0
+        return 5 if crew.pool.phase == Phase.STUCK else 1 if crew.pool.not_done else 0
 
     say(f"{name} · {chosen.jobs} processes · hub {target.endpoint}")
     return nursery.run(talk, work)
