@@ -10,6 +10,8 @@
 #   siege   connections that stop, reset, half-close and flood, with and without keys, at one hub; half an hour
 #   damage  bits that flip in the file, -wal and .redo of a killed hub, each told, mended or harmless; 1,000 a file
 #   pool    50,000 tasks of which some fail or never end, in pools that are killed with -9 like their hub; a few minutes
+#   python  what Python's worker and its processes agree upon, with the scheduler as an enemy: 100,000 rounds without a
+#           hub, 1,000 with one; half an hour. Needs what scripts/python-test.sh has made
 # And, only when it is named:
 #   asan    the siege at a hub whose libzmq is built with address sanitizer, in target/asan; half an hour
 # --minutes: so long each, instead.
@@ -32,13 +34,13 @@ while [ $# -gt 0 ]; do
         if [ "$1" = --minutes ]; then minutes=$2; else seed=$2; fi
         shift
         ;;
-    sim | crash | fuzz | damage | pool | siege | asan) parts+=("$1") ;;
+    sim | crash | fuzz | damage | pool | siege | python | asan) parts+=("$1") ;;
     -h | --help) usage 0 ;;
     *) usage 2 >&2 ;;
     esac
     shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(sim crash fuzz siege damage pool)
+[ ${#parts[@]} -gt 0 ] || parts=(sim crash fuzz siege damage pool python)
 
 cargo build --quiet --release --locked -p dhub -p dquery -p kworker -p crash -p simulation -p fuzz -p e2e
 target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
@@ -154,6 +156,21 @@ pool() {
         run "$bin/dhub-storm" --seed "$first" || return
         [ "$SECONDS" -lt "$end" ] || return 0
     done
+}
+
+python() {
+    local venv first amount=() tests=proto/python/tests
+    venv=$(find "$target" -maxdepth 1 -name 'python-3.*' | sort -V | tail -n 1)
+    if [ ! -x "$venv/bin/python" ]; then
+        echo "soak.sh: run scripts/python-test.sh first" >&2
+        return 1
+    fi
+    first=$(next_seed python 1 100000)
+    [ -z "$minutes" ] || amount=(--rounds 100000000 --seconds $((minutes * 30)))
+    echo "python: seed $first"
+    export DHUB_BIN=$bin PYTHONPATH=$PWD/proto/python/src
+    run "$venv/bin/python" "$tests/enemy.py" --seed "$first" "${amount[@]}" &&
+        run "$venv/bin/python" "$tests/lost.py" --seed "$first" "${amount[@]}"
 }
 
 failed=()

@@ -110,13 +110,33 @@ def test_a_result_file_is_no_link(server: Server) -> None:
     file.write_bytes(pickle.dumps(Evil(marker)))
     with DhubExecutor(trust=["good"]) as executor:
         future = executor.submit(calls.square, 3)
-        link = executor.shared / f"{b'0123456789abcdef'.hex()}.result"
+        link = executor.shared / name_of(future.name, b"0123456789abcdef")
         link.symlink_to(file)
         hand_in(access, result(1, b"0123456789abcdef"))
         with pytest.raises(TaskFailed, match="cannot be read"):
             future.result(PATIENCE_S)
         del future
     assert file.exists() and link.is_symlink() and not marker.exists()
+
+
+def name_of(task: str, token: bytes) -> str:
+    name = payload.result_file(payload.Result(task, 1, "", result(1, token)))
+    assert name is not None
+    return name
+
+
+def test_who_hands_in_for_one_task_names_no_file_of_another(server: Server) -> None:
+    access, token = key(server, "good", "work"), b"0123456789abcdef"
+    with DhubExecutor(trust=["good"]) as executor:
+        first, second = executor.submit(calls.square, 3), executor.submit(calls.square, 4)
+        file = executor.shared / name_of(second.name, token)
+        file.write_bytes(pickle.dumps("of the second"))
+        hand_in(access, result(1, token))
+        with pytest.raises(TaskFailed, match="cannot be read"):
+            first.result(PATIENCE_S)
+        del first
+        hand_in(access, result(1, token))
+        assert str(second.result(PATIENCE_S)) == "of the second"
 
 
 def test_plain_data_needs_no_trust(server: Server, executor: DhubExecutor, pool: Pool) -> None:

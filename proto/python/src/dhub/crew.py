@@ -1,5 +1,6 @@
-"""The processes of a pool, and the way between them and the hub: what is given to which, what is taken back from it, which
-one is ended."""
+"""The processes of a pool, and the way between them and the hub: what is given to which, what is taken back from it,
+which one is ended.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """How a call travels: function and arguments as the standard input of a task, its result as the output.
 
 Small ones are in the hub. What is larger than `CALL_BYTES_MAX` or the worker's limit for results lies in a file of the
-shared directory, which is private; a result's file is named by random bytes, which travel, so no path of a worker's does.
+shared directory, which is private; a result's file is named by its task and random bytes, which travel, so no path of a
+worker's does.
 
 Pickles run code. Those of a call come from who may submit tasks, and so run code in workers anyway. Results come from
 workers: they are unpickled only if the hub says that they were handed in with a key of the hub's owner, or one that
@@ -10,6 +11,7 @@ the executor trusts. What others hand in has to be JSON.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -156,7 +158,7 @@ def dumps_call(
     kind: int, function: bytes, arguments: bytes, names: list[str], shared: Path, trust: Collection[str], task: str
 ) -> tuple[bytes, Path | None]:
     """The standard input of a task, and the file that it needs, if it is too large. Raises `OSError`."""
-    body = pickle.dumps((str(shared), function, arguments, names, sorted(trust) if names else []), PROTOCOL)
+    body = pickle.dumps((str(shared), function, arguments, names, sorted(trust) if names else [], task), PROTOCOL)
     data = _CALL.pack(_MAGIC, sys.version_info[0], sys.version_info[1], kind) + body
     if len(data) <= CALL_BYTES_MAX:
         return data, None
@@ -184,11 +186,12 @@ def run_call(
     raises `Elsewhere` if the function is not for this process, and so does this.
     """
     shared: str | None = None
+    task = ""
 
     def write(data: bytes) -> tuple[bytes, Path]:
         assert shared is not None
         token = os.urandom(_TOKEN_BYTES)
-        file = Path(shared) / _file_name(token)
+        file = Path(shared) / _file_name(task, token)
         making(file)
         private.write_new(file, data)
         return token, file
@@ -202,7 +205,7 @@ def run_call(
             path = Path(os.fsdecode(stdin[_CALL.size :]))
             stdin = private.read_own(path.parent, path.name)
             kind = _CALL.unpack_from(stdin)[3]
-        shared, function_data, arguments_data, names, trust = pickle.loads(memoryview(stdin)[_CALL.size :])
+        shared, function_data, arguments_data, names, trust, task = pickle.loads(memoryview(stdin)[_CALL.size :])
         function = _function(function_data)
         admit(function)
         if names:
@@ -270,9 +273,9 @@ def _is_plain(value: Any, depth: int) -> bool:
     return False
 
 
-def _file_name(token: bytes) -> str:
-    """Of a result, in the shared directory. Nobody has made it before, and nobody can guess it."""
-    return f"{token.hex()}.result"
+def _file_name(task: str, token: bytes) -> str:
+    """Of a result, in the shared directory. Nobody has made it before; who hands in for one task names no other's."""
+    return f"{hashlib.sha256(task.encode('utf-8', 'replace')).hexdigest()[:16]}-{token.hex()}.result"
 
 
 _by_name: dict[bytes, Callable[..., Any]] = {}
@@ -337,7 +340,7 @@ def result_file(result: Result) -> str | None:
     if found is None or found[0] not in (_VALUE_FILE, _JSON_FILE, _ERROR_FILE):
         return None
     token = bytes(found[1][-_TOKEN_BYTES:])
-    return _file_name(token) if len(token) == _TOKEN_BYTES else None
+    return _file_name(result.task, token) if len(token) == _TOKEN_BYTES else None
 
 
 def _parts(output: bytes) -> tuple[int, Any] | None:

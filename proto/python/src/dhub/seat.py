@@ -103,7 +103,7 @@ def retire() -> None:
 
 
 def keep(session: str) -> None:
-    """What the process is like now is what it comes back to after each call, and all further ones are of this session."""
+    """What the process is like now is what it comes back to; all further calls in it are of this session."""
     seat = _mine()
     if seat is not None:
         seat.session = session
