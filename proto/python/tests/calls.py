@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,60 @@ def where() -> tuple[str, str, str]:
 
 def same(value: Any) -> Any:
     return value
+
+
+def at_once(path: str, seconds: float) -> int:
+    """How many are in here at the same time."""
+    file = Path(f"{path}-{os.getpid()}")
+    file.touch()
+    time.sleep(seconds)
+    count = len(list(file.parent.glob(f"{Path(path).name}-*")))
+    file.unlink()
+    return count
+
+
+_initialized: list[str] = []
+
+
+def initialize(text: str) -> None:
+    _initialized.append(text)
+
+
+def initialized(_: Any) -> tuple[str, int]:
+    return _initialized[0], len(_initialized)
+
+
+def sleep_for(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+class Thing:
+    """Something that can be referred to weakly."""
+
+
+def thing(_: Any) -> Thing:
+    return Thing()
+
+
+def apply(function: Any, argument: Any) -> Any:
+    return function(argument)
+
+
+class Unopenable:
+    """Raises when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return divmod, (1, 0)
+
+
+def pid(_: Any) -> int:
+    return os.getpid()
+
+
+def fan(_: Any) -> list[int]:
+    """Waits for calls otherwise than by their results."""
+    with dhub.DhubExecutor() as executor:
+        futures = [executor.submit(square, x) for x in range(3)]
+        assert not wait(futures).not_done
+        return [it.result() for it in futures]

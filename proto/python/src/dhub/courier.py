@@ -6,6 +6,7 @@ name, each batch by a request of its own that the hub keeps until one of them is
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
@@ -14,18 +15,21 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import zmq
 
-from dhub import door, payload, private
+from dhub import door, payload, private, seat
 from dhub._wire import hub_pb2 as wire
-from dhub.errors import Busy, DhubError, NoHub, NotFound, Refused, TaskFailed, TaskSkipped
+from dhub.callbacks import Callbacks
+from dhub.errors import Busy, DhubError, InitializerFailed, NoHub, Refused, TaskFailed, TaskKilled, TaskSkipped
 from dhub.find import Target
 from dhub.future import DhubFuture
+from dhub.hub import Hub
 from dhub.link import Link
+from dhub.model import State
 
 BATCH_TASKS, BATCH_BYTES, BATCH_NEEDS = 2000, 4 * 1024 * 1024, 130_000
 """Of one Create."""
@@ -35,47 +39,69 @@ WATCH_TASKS = 1000
 """Of one Wait."""
 WAIT_S = 10.0
 """How long the hub keeps it."""
-GATHER_S = 0.03
-"""Results that come within this time after an answer share the next one."""
+GATHER_S, GATHER_TASKS = 0.03, 100
+"""Results that come within this time after an answer share the next one, where so many are waited for."""
+CANCEL_NAMES = 20_000
+"""Of one Cancel."""
 PAUSE_S = 0.5
 """Before a hub that is busy is asked again."""
+NOT_BEGUN = (State.WAITING, State.READY)
 
 
-class Job(NamedTuple):
-    """A task on its way to the hub."""
+class Job:
+    """A task that has not ended."""
 
-    task: wire.Task
-    future: DhubFuture[Any]
-    needs: list[DhubFuture[Any]]
-    """Kept until it has ended, and with them the files of their results."""
-    file: Path | None
-    """Of its arguments."""
+    __slots__ = ("task", "future", "needs", "file", "is_created")
+
+    def __init__(
+        self, task: wire.Task, future: DhubFuture[Any], needs: list[DhubFuture[Any]], file: Path | None
+    ) -> None:
+        self.task: wire.Task | None = task
+        """None: it is on its way to the hub, or there."""
+        self.future = future
+        self.needs = needs
+        """Kept until it has ended, and with them the files of their results."""
+        self.file = file
+        """Of its arguments."""
+        self.is_created = False
+        """The hub has answered."""
 
 
 class Courier:
     """Starts its thread with the first task, ends it when it is closed and nothing is left to carry."""
 
-    def __init__(self, target: Target, hub_timeout: float, shared: Path, trust: Collection[str]) -> None:
+    def __init__(
+        self, target: Target, hub_timeout: float, shared: Path, trust: Collection[str], most: int | None
+    ) -> None:
         self.target, self.hub_timeout = target, hub_timeout
         self.shared, self.trust = shared, trust
+        self.most = most
+        """So many tasks are in the hub at a time, if there is a limit."""
         self.error: BaseException | None = None
         """Why nothing can be carried any more."""
+        self.callbacks = Callbacks()
+        self._hub = Hub(target=target)
+        """For questions of other threads."""
         self._inbox: deque[Job] = deque()
-        self._cancels: deque[str] = deque()
+        """Not on its way yet."""
         self._jobs: dict[str, Job] = {}
-        """In the hub, as far as we know."""
+        """All that have not ended, with those of the inbox."""
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        """Guards what goes from the inbox to the hub, and tells when something got there."""
         self._closing = False
         self._wake, self._wakened = os.pipe()
         os.set_blocking(self._wake, False)
         os.set_blocking(self._wakened, False)
         self._is_woken = False
+        self._sent = 0
+        """Of the jobs: those that are not in the inbox."""
         self._creates = 0
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._loose: list[str] = []
         """Names that no request asks for."""
+        self._seat = contextlib.ExitStack()
         self._pid = os.getpid()
 
     def __del__(self) -> None:
@@ -84,19 +110,49 @@ class Courier:
 
     def submit(self, job: Job) -> None:
         """Takes a task, and starts the thread if it does not run. Raises why nothing can be carried any more."""
-        if self.error is not None:
-            raise self.error
-        self._inbox.append(job)
-        if self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="dhub", daemon=True)
-                    self._thread.start()
+        with self._changed:
+            if self.error is not None:
+                raise self.error
+            if not self._jobs:
+                # In a call of a worker: somebody else runs while this one waits.
+                self._seat.enter_context(seat.left())
+            self._inbox.append(job)
+            self._jobs[job.future.name] = job
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="dhub", daemon=True)
+                self._thread.start()
         self._notify()
 
-    def cancel(self, name: str) -> None:
-        self._cancels.append(name)
+    def cancel(self, futures: Iterable[DhubFuture[Any]], running: bool = False) -> None:
+        """Takes tasks back that have not begun, or also those that run. Raises `NoHub`."""
+        if self._thread is threading.current_thread():  # garbage was collected there; it cannot wait for itself
+            self.callbacks.run(functools.partial(self.cancel, list(futures), running))
+            return
+        if self._pid != os.getpid():
+            return
+        with self._changed:
+            jobs = [job for future in futures if (job := self._jobs.get(future.name)) is not None]
+            sent = {job.future.name: job for job in jobs if job.task is None}
+            for job in jobs:
+                if job.task is not None:
+                    job.future.is_lost = True
+                    self._end_cancelled(job)
+            self._changed.wait_for(lambda: all(job.is_created for job in sent.values()))
+        states = (*NOT_BEGUN, State.RUNNING) if running else NOT_BEGUN
+        for begin in range(0, len(sent), CANCEL_NAMES):
+            some = list(sent)[begin : begin + CANCEL_NAMES]
+            if self._hub.cancel(*some, states=states).changed < len(some):
+                some = [it.name for it in self._hub.tasks(some, states=[State.CANCELLED])]
+            for name in some:
+                self._end_cancelled(sent[name])
         self._notify()
+
+    def is_running(self, future: DhubFuture[Any]) -> bool:
+        """Whether a worker has its task. Raises `NoHub`."""
+        job = self._jobs.get(future.name)
+        if job is None or not job.is_created or self._pid != os.getpid():
+            return False
+        return any(True for _ in self._hub.tasks([future.name], states=[State.RUNNING]))
 
     def close(self) -> None:
         """Takes nothing more; the thread ends when all has come back."""
@@ -104,18 +160,21 @@ class Courier:
         self._notify()
 
     def join(self) -> None:
+        """Until all has come back, and the callbacks have run."""
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
+            self.callbacks.join()
 
     def flush(self, seconds: float) -> None:
         """Waits until the hub has all that was submitted."""
-        until = time.monotonic() + seconds
-        while (self._inbox or self._creates) and self._pid == os.getpid() and time.monotonic() < until:
-            time.sleep(0.002)
+        if self._pid == os.getpid():
+            with self._changed:
+                self._changed.wait_for(lambda: not self._inbox and not self._creates, seconds)
 
     def futures(self) -> list[DhubFuture[Any]]:
         """Those that have not ended."""
-        return [job.future for job in [*self._jobs.values(), *self._inbox]]
+        with self._changed:
+            return [job.future for job in self._jobs.values()]
 
     def _notify(self) -> None:
         if not self._is_woken:
@@ -130,9 +189,7 @@ class Courier:
     def _run(self) -> None:
         link = self._link = Link(self.target)
         try:
-            while not (
-                self._closing and not self._inbox and not self._jobs and not self._cancels and not self._creates
-            ):
+            while not (self._closing and not self._jobs and not self._creates):
                 self._poll()
                 now = time.monotonic()
                 link.tick(now)
@@ -141,12 +198,12 @@ class Courier:
                     silent = NoHub(f"no hub answers at {self.target.place} (waited {self.hub_timeout:g} s)")
                     raise door.explain(silent, self.target)
                 self._create()
-                self._cancel()
                 self._watch(now)
         except BaseException as error:
             self._break(error)
         finally:
             link.close(1.0)
+            self.callbacks.close()
 
     def _poll(self) -> None:
         now = time.monotonic()
@@ -161,25 +218,39 @@ class Courier:
 
     def _create(self) -> None:
         while self._inbox and self._creates < CREATES:
-            self._creates += 1
-            batch: list[Job] = []
-            size = needs = 0
-            while self._inbox and len(batch) < BATCH_TASKS and size < BATCH_BYTES and needs < BATCH_NEEDS:
-                job = self._inbox.popleft()
-                size, needs = size + 100 + len(job.task.stdin), needs + len(job.task.needs)
-                self._jobs[job.task.name] = job
-                batch.append(job)
-                if job.future.cancelled():
-                    # Something may depend on it: the hub has to know.
-                    self._cancels.append(job.task.name)
-            self._ask_create(batch)
+            batch, tasks = self._next_batch()
+            if not batch:
+                return
+            self._send_create(wire.Request(create=wire.Create(tasks=tasks)), batch)
+            # In the same connection, after it: the hub knows the names when it comes to that.
+            names = [task.name for task in tasks]
+            for begin in range(0, len(names), WATCH_TASKS):
+                self._ask_wait(names[begin : begin + WATCH_TASKS])
 
-    def _ask_create(self, batch: list[Job]) -> None:
-        self._send_create(wire.Request(create=wire.Create(tasks=[job.task for job in batch])), batch)
-        # In the same connection, after it: the hub knows the names when it comes to that.
-        names = [job.task.name for job in batch]
-        for begin in range(0, len(names), WATCH_TASKS):
-            self._ask_wait(names[begin : begin + WATCH_TASKS])
+    def _next_batch(self) -> tuple[list[Job], list[wire.Task]]:
+        batch: list[Job] = []
+        tasks: list[wire.Task] = []
+        skipped: list[Job] = []
+        size = needs = 0
+        with self._changed:
+            while self._inbox and len(batch) < BATCH_TASKS and size < BATCH_BYTES and needs < BATCH_NEEDS:
+                if self.most is not None and self._sent >= self.most:
+                    break
+                job = self._inbox.popleft()
+                task, job.task = job.task, None
+                if task is None or task.name not in self._jobs:
+                    continue  # it was cancelled
+                self._sent += 1
+                if any(need.is_lost for need in job.needs):
+                    skipped.append(job)
+                    continue
+                size, needs = size + 100 + len(task.stdin), needs + len(task.needs)
+                batch.append(job)
+                tasks.append(task)
+            self._creates += 1 if batch else 0
+        for job in skipped:
+            self._lose(job)
+        return batch, tasks
 
     def _send_create(self, request: wire.Request, batch: list[Job]) -> None:
         self._link.ask(request, functools.partial(self._created, request, batch))
@@ -188,39 +259,33 @@ class Courier:
         if isinstance(it, Busy):
             self._at(PAUSE_S, functools.partial(self._send_create, request, batch))
             return
-        self._creates -= 1
         if isinstance(it, Refused):
             for job in batch:
-                self._end(job.task.name, None, it)
+                job.future.is_lost = True
+                self._end(job.future.name, None, it)
             self._skip()
+        with self._changed:
+            self._creates -= 1
+            for job in batch:
+                job.is_created = True
+            self._changed.notify_all()
 
     def _skip(self) -> None:
         """Those that need what the hub did not take would wait for ever."""
-        while True:
-            lost = [job for job in self._jobs.values() if any(_error(need) for need in job.needs)]
-            if not lost:
-                return
+        while lost := [job for job in list(self._jobs.values()) if any(need.is_lost for need in job.needs) and job.task is None]:
             for job in lost:
-                error = TaskSkipped(job.task.name, "the hub did not take what it needs")
-                error.__cause__ = _root(next(filter(None, map(_error, job.needs))))
-                self._link.ask(_cancel_of([job.task.name]), lambda it: None)
-                self._end(job.task.name, None, error)
+                name = job.future.name
+                self._link.ask(
+                    wire.Request(cancel=wire.Cancel(selection=wire.Selection(names=[name]))), lambda it: None
+                )
+                self._lose(job)
 
-    def _cancel(self) -> None:
-        names: list[str] = []
-        while self._cancels and len(names) < 50_000:
-            job = self._jobs.pop(self._cancels.popleft(), None)
-            if job is not None:
-                names.append(job.task.name)
-                self._forget(job)
-        if names:
-
-            def then(it: Any) -> None:
-                if isinstance(it, NotFound):  # one of them was never created: each by itself
-                    for name in names if len(names) > 1 else []:
-                        self._link.ask(_cancel_of([name]), lambda it: None)
-
-            self._link.ask(_cancel_of(names), then)
+    def _lose(self, job: Job) -> None:
+        """What it needs is not in the hub."""
+        error = TaskSkipped(job.future.name, "the hub does not have what it needs")
+        error.__cause__ = _cause(job)
+        job.future.is_lost = True
+        self._end(job.future.name, None, error)
 
     def _watch(self, now: float) -> None:
         due = [it for it in self._later if it[0] <= now]
@@ -247,6 +312,8 @@ class Courier:
                     self._end(name, None, TaskFailed(name, "the hub does not have it"))
                 pause = GATHER_S if it.ended else 0.0
             left = [name for name in names if name in self._jobs]
+            if len(left) < GATHER_TASKS:
+                pause = min(pause, PAUSE_S if isinstance(it, Refused) else 0.0)
             if left:
                 self._at(pause, lambda: self._loose.extend(left))
 
@@ -263,60 +330,82 @@ class Courier:
         value: Any = None
         error: BaseException | None = None
         if task.state == wire.STATE_CANCELLED:
-            job.future.cancelled_elsewhere()
-        elif task.state == wire.STATE_SKIPPED:
-            if not any(need.done() and (need.cancelled() or need.exception()) for need in job.needs):
+            self._end_cancelled(job)
+            return
+        if task.state == wire.STATE_SKIPPED:
+            if not any(need.cancelled() or need.failure() for need in job.needs):
                 # The reason is on its way.
                 if not all(need.done() for need in job.needs):
                     self._at(GATHER_S, functools.partial(self._ended, it))
                     return
             error = TaskSkipped(task.name, task.reason or "something that it needs failed or was cancelled")
-            error.__cause__ = _root(next(filter(None, map(_error, job.needs)), None))
+            error.__cause__ = _cause(job)
         elif task.state == wire.STATE_FAILED and not payload.has_result(output):
-            error = TaskFailed(task.name, task.reason, task.exit_code)
+            error = TaskKilled(task.name, task.reason, task.exit_code)
         else:
             result = payload.Result(task.name, it.attempt.attempt, it.attempt.key, output)
             file = payload.result_file(result)
             if file is not None:
                 # As long as somebody can give it to another call.
-                job.future.result_file = self.shared / file
-                weakref.finalize(job.future, private.remove_own, self.shared, file)
+                job.future.result_file = file
+                weakref.finalize(job.future, _remove, os.getpid(), self.shared, file)
             try:
                 value = payload.loads_result(result, self.shared, self.trust)
             except BaseException as raised:
-                error = raised
+                # Where it was unpickled is of no interest, and would keep it for long.
+                error = raised.with_traceback(None)
         self._end(task.name, value, error)
+        if isinstance(error, InitializerFailed):
+            raise error
 
     def _end(self, name: str, value: Any, error: BaseException | None) -> None:
-        job = self._jobs.pop(name, None)
+        job = self._pop(name)
         if job is not None:
-            self._forget(job)
-            job.future.ended(value, error)
+            job.future.set_ended(value, error)
 
-    def _forget(self, job: Job) -> None:
+    def _end_cancelled(self, job: Job) -> None:
+        self._pop(job.future.name)
+        job.future.set_cancelled()
+
+    def _pop(self, name: str) -> Job | None:
+        with self._changed:
+            job = self._jobs.pop(name, None)
+            if job is None:
+                return None
+            if job.task is None:
+                self._sent -= 1
+                job.is_created = True
+                self._changed.notify_all()
+            if not self._jobs:
+                self._seat.close()
         if job.file is not None:
             payload.unlink([job.file])
+        return job
 
     def _break(self, error: BaseException) -> None:
         """Nothing more comes: everybody is told."""
         self.error = error if isinstance(error, DhubError) else DhubError(f"the executor's thread ended: {error!r}")
         if not isinstance(error, DhubError):
             sys.excepthook(type(error), error, error.__traceback__)
-        while self._inbox:
-            job = self._inbox.popleft()
-            self._jobs[job.task.name] = job
-        for name in list(self._jobs):
-            self._end(name, None, self.error)
+        with self._changed:
+            self._inbox.clear()
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            self._end(job.future.name, None, self.error)
+        if isinstance(error, InitializerFailed):
+            names = [job.future.name for job in jobs if job.task is None]
+            self.callbacks.run(lambda: self._hub.cancel(*names, states=NOT_BEGUN) if names else None)
+        with self._changed:
+            self._creates = 0
+            self._changed.notify_all()
 
 
-def _cancel_of(names: list[str]) -> wire.Request:
-    return wire.Request(cancel=wire.Cancel(selection=wire.Selection(names=names)))
+def _remove(pid: int, shared: Path, file: str) -> None:
+    if pid == os.getpid():  # a child that was forked has the same futures, and ends sooner
+        private.remove_own(shared, file)
 
 
-def _error(future: DhubFuture[Any]) -> BaseException | None:
-    return future.exception() if future.done() and not future.cancelled() else None
-
-
-def _root(error: BaseException | None) -> BaseException | None:
-    """What failed first, if this is something that was skipped because of it."""
+def _cause(job: Job) -> BaseException | None:
+    """What failed first, of what it needs."""
+    error = next(filter(None, (need.failure() for need in job.needs)), None)
     return error.__cause__ or error if isinstance(error, TaskSkipped) else error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 
 
 class ErrorCode(enum.IntEnum):
@@ -147,7 +148,7 @@ class NotTheHub(Denied):
 
 
 class TaskFailed(DhubError):
-    """A task failed without an exception of Python: it was killed, took too long, or is no call at all."""
+    """A task failed without an exception of Python."""
 
     def __init__(self, name: str, reason: str, exit_code: int = 0) -> None:
         super().__init__(f"{name}: {reason or f'exit code {exit_code}'}")
@@ -155,6 +156,14 @@ class TaskFailed(DhubError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.name, self.reason, self.exit_code)
+
+
+class TaskKilled(TaskFailed, BrokenProcessPool):
+    """The process that ran a task ended: it crashed, was killed, or took too long. Other tasks go on."""
+
+
+class InitializerFailed(DhubError, BrokenProcessPool):
+    """The initializer of an executor failed in a worker, so the executor takes no more calls."""
 
 
 class TaskSkipped(TaskFailed):
@@ -166,7 +175,7 @@ class Elsewhere(Exception):
 
 
 class CannotPickle(DhubError, TypeError):
-    """An argument, a function or a result cannot be sent to another process."""
+    """What cannot be sent to a worker: the cause of what pickle or a class of somebody else's raised."""
 
 
 _CLASSES: dict[int, type[Refused]] = {

@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
-import atexit
+import functools
 import itertools
 import os
+import queue
 import re
+import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, TimeoutError
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from dhub import call, payload, private
+from dhub import call, payload, private, seat
 from dhub._wire import hub_pb2 as wire
 from dhub.courier import Courier, Job
 from dhub.find import PathLike, Target, directory, find
 from dhub.future import DhubFuture
+from dhub.initializer import Prepared
 from dhub.model import ms
 from dhub.payload import Remote
 
 R = TypeVar("R")
 
 FLUSH_S = 10.0
-"""How long the end of the program waits until the hub has what was submitted."""
+"""How long the end of a program that leaves its tasks to the hub waits until the hub has them."""
+
+
+class Function(NamedTuple):
+    """What is to be called, as it travels."""
+
+    name: str
+    kind: int
+    data: bytes
+    error: Exception | None
+    """Why it cannot."""
+
+
+class Options(NamedTuple):
+    """Of a task."""
+
+    priority: int
+    retries: int
+    time_limit: float | None
 
 
 class DhubExecutor(Executor):
@@ -37,13 +59,17 @@ class DhubExecutor(Executor):
     however deep, is a dependency: the task runs when that one is done, and gets its result.
 
     `retries` (further tries after a failure), `priority` and `time_limit` (seconds) are those of every task. A hub
-    that is silent for `hub_timeout` seconds is given up; until then everything goes on when it is back. Calls that are
-    not waited for go on when the program ends.
+    that is silent for `hub_timeout` seconds is given up; until then everything goes on when it is back.
+
+    `max_workers` limits how many tasks of this executor the hub has at a time; without it the workers there are decide.
+    `initializer(*initargs)` is called once in each process before the first call of this executor there;
+    `max_tasks_per_child` tasks of it end a process, and another takes its place. The end of the program waits for
+    what is pending, unless `detach` leaves it to the hub.
 
     A result is unpickled, which runs code here, if it was handed in with a key that has all roles, or with one of the
     names in `trust`. Workers with other keys hand in plain data as JSON; anything else of theirs is `TaskFailed`.
 
-    Raises what `Hub` raises. Futures raise what the call raised, with the remote traceback as the cause, `TaskFailed`
+    Raises what `Hub` raises. Futures raise what the call raised, with the remote traceback as the cause, `TaskKilled`
     (a crash, a time limit), `TaskSkipped` (a dependency failed) or `CancelledError`.
     """
 
@@ -55,20 +81,39 @@ class DhubExecutor(Executor):
         insecure: bool = False,
         shared: PathLike | None = None,
         retries: int = 0,
-        priority: int = 0,
+        priority: int | None = None,
         time_limit: float | None = None,
+        max_workers: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        max_tasks_per_child: int | None = None,
+        detach: bool = False,
         timeout: float = 5.0,
         hub_timeout: float = 600.0,
         trust: Iterable[str] = (),
         target: Target | None = None,
     ) -> None:
+        if server is not None and not isinstance(server, str):
+            raise TypeError(f"server is the place of a hub, a str; how many tasks at a time: max_workers={server!r}")
         if isinstance(trust, str):
             raise TypeError(f"trust is a list of names of keys: trust=[{trust!r}]")
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        if detach and max_workers is not None:
+            raise ValueError("max_workers has no meaning with detach: the hub has to have all tasks")
+        self._max_workers = _at_least_1("max_workers", max_workers, "be greater than 0")
+        self._tasks_max = _at_least_1("max_tasks_per_child", max_tasks_per_child, "be >= 1")
+        self._initializer: bytes | None = None
+        if initializer is not None:
+            prepare = functools.partial(initializer, *initargs)
+            self._initializer = payload.dumps(prepare, lambda item: None, "the initializer")
         self.trust = frozenset(trust)
         self.target = target or find(server, access, timeout, insecure)
         self.shared = Path(shared or os.environ.get("DHUB_SHARED") or directory() / "shared").absolute()
-        self.retries, self.priority, self.time_limit = retries, priority, time_limit
+        # What a call waits for goes before other calls.
+        self._options = Options(int(seat.is_taken()) if priority is None else priority, retries, time_limit)
         self.hub_timeout = hub_timeout
+        self.detach = detach
         self._closed = False
         self._begin()
 
@@ -78,111 +123,291 @@ class DhubExecutor(Executor):
         self._session = os.urandom(6).hex()
         self._number = itertools.count(1)
         self._made_shared = False
-        self._courier = Courier(self.target, self.hub_timeout, self.shared, self.trust)
-        _couriers.add(self._courier)
-        weakref.finalize(self, self._courier.close)
+        self._courier = Courier(self.target, self.hub_timeout, self.shared, self.trust, self._max_workers)
+        _couriers[self._courier] = self.detach
+        weakref.finalize(self, self._courier.close).atexit = False
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> DhubFuture[R]:
-        """Calls `fn(*args, **kwargs)` in a worker. Raises `CannotPickle`, `RuntimeError` after a shutdown."""
-        return self._submit(payload.ONE, fn, payload.dumps_function(fn), (args, kwargs))
+        """Calls `fn(*args, **kwargs)` in a worker. Raises `RuntimeError` after a shutdown.
+
+        What cannot be pickled is the exception of the future.
+        """
+        return self._submit(self._function(fn), (args, kwargs))
+
+    def submit_task(
+        self,
+        fn: Callable[..., R],
+        /,
+        *args: Any,
+        name: str | None = None,
+        priority: int | None = None,
+        retries: int | None = None,
+        time_limit: float | None = None,
+        needs: Iterable[DhubFuture[Any] | str] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> DhubFuture[R]:
+        """As `submit(fn, *args, **kwargs)`, with what can be said of a task; what is not said is the executor's.
+
+        `needs` are futures of this executor, or names of tasks, that have to be done before. A task of that `name` may
+        be there already: with this definition its result is this one's, with another the future raises `Conflict`.
+        """
+        mine = self._options
+        options = Options(
+            mine.priority if priority is None else priority,
+            mine.retries if retries is None else retries,
+            mine.time_limit if time_limit is None else time_limit,
+        )
+        return self._submit(self._function(fn), (args, dict(kwargs or {})), options, name, needs)
 
     def map(
-        self, fn: Callable[..., R], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+        self,
+        fn: Callable[..., R],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
     ) -> Iterator[R]:
-        """As `map(fn, *iterables)`, in order; `chunksize` calls share a task. What was not asked for is cancelled."""
-        return results(self.futures(fn, *iterables, chunksize=chunksize), timeout, chunksize > 1)
+        """As `map(fn, *iterables)`, in order; `chunksize` calls share a task. What was not asked for is cancelled.
 
-    def futures(self, fn: Callable[..., R], *iterables: Iterable[Any], chunksize: int = 1) -> list[DhubFuture[Any]]:
-        """As `map`, but a future for each item, or each chunk: that one has the list of its results."""
-        if chunksize < 1:
-            raise ValueError("chunksize must be at least 1")
-        function, items = payload.dumps_function(fn), zip(*iterables)
-        if chunksize == 1:
-            return [self._submit(payload.ONE, fn, function, (item, {})) for item in items]
-        chunks = iter(lambda: list(itertools.islice(items, chunksize)), [])
-        return [self._submit(payload.CHUNK, fn, function, chunk) for chunk in chunks]
+        With `buffersize` so many tasks are ahead of what was asked for, and the iterables may be infinite.
+        """
+        return self.starmap(fn, zip(*iterables), timeout=timeout, chunksize=chunksize, buffersize=buffersize)
+
+    def starmap(
+        self,
+        fn: Callable[..., R],
+        items: Iterable[Iterable[Any]],
+        *,
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[R]:
+        """As `itertools.starmap(fn, items)`; the rest is that of `map`."""
+        until = None if timeout is None else time.monotonic() + timeout
+        stream = self._stream(fn, items, chunksize, buffersize)
+        ahead = deque(itertools.islice(stream, buffersize))
+        results = in_order(self._courier, ahead, stream, until)
+        return results if chunksize == 1 else chain(results)
+
+    def map_unordered(
+        self,
+        fn: Callable[..., R],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[R]:
+        """As `map`, and each result as soon as it is there."""
+        until = None if timeout is None else time.monotonic() + timeout
+        stream = self._stream(fn, zip(*iterables), chunksize, buffersize)
+        ahead = set(itertools.islice(stream, buffersize))
+        results = _as_they_end(self._courier, ahead, stream, until)
+        return results if chunksize == 1 else chain(results)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Takes no more calls. With `wait` it returns when all have ended; `cancel_futures` takes them back first."""
+        """Takes no more calls. `cancel_futures` takes back what has not begun; with `wait` it returns when all has ended.
+
+        Without `wait` the end of the program still waits.
+        """
         self._closed = True
         if self._pid != os.getpid():
             return
-        if cancel_futures:
-            for future in self._courier.futures():
-                future.cancel()
-        self._courier.close()
+        try:
+            if cancel_futures:
+                self._courier.cancel(self._courier.futures())
+        finally:
+            self._courier.close()
         if wait:
             self._courier.join()
 
-    def _submit(self, kind: int, fn: Callable[..., Any], function: bytes, arguments: Any) -> DhubFuture[Any]:
+    def kill(self, futures: Iterable[DhubFuture[Any]] | None = None) -> None:
+        """Cancels these tasks, or all of this executor, also those that run."""
+        self._courier.cancel(self._courier.futures() if futures is None else futures, running=True)
+
+    def _stream(
+        self, fn: Callable[..., Any], items: Iterable[Iterable[Any]], chunksize: int, buffersize: int | None
+    ) -> Iterator[DhubFuture[Any]]:
+        """Submits one task after the other, as they are asked for."""
+        if chunksize < 1:
+            raise ValueError("chunksize must be >= 1.")
+        _at_least_1("buffersize", buffersize, "be None or > 0")
+        if chunksize == 1:
+            function = self._function(fn)
+            return (self._submit(function, (tuple(item), {})) for item in items)
+        chunk, left = self._function(fn, payload.CHUNK), iter(items)
+        return (self._submit(chunk, some) for some in iter(lambda: list(itertools.islice(left, chunksize)), []))
+
+    def _function(self, fn: Callable[..., Any], kind: int = payload.ONE) -> Function:
+        name = _name(fn)
+        if self._initializer is not None or self._tasks_max is not None:
+            fn = Prepared(self._session, self._initializer, self._tasks_max, fn)
+        try:
+            return Function(name, kind, payload.dumps(fn, lambda item: None, f"the function {name}"), None)
+        except Exception as error:
+            return Function(name, kind, b"", error)
+
+    def _submit(
+        self,
+        function: Function,
+        arguments: Any,
+        options: Options | None = None,
+        name: str | None = None,
+        needs: Iterable[DhubFuture[Any] | str] = (),
+    ) -> DhubFuture[Any]:
+        if _ending:
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
         if self._closed:
             raise RuntimeError("cannot schedule new futures after shutdown")
         if self._pid != os.getpid():
             self._begin()
-        needs: list[DhubFuture[Any]] = []
+        label = f"{re.sub('[^A-Za-z0-9_]+', '', function.name)[:40] or 'call'}-{self._session}-{next(self._number)}"
+        future: DhubFuture[Any] = DhubFuture(name or label, self._courier)
+        needed: list[DhubFuture[Any]] = []
 
         def remote(item: Any) -> Remote | None:
             if not isinstance(item, DhubFuture):
                 return None
-            if item._on_cancel != self._courier.cancel:
+            if item._courier is not self._courier:
                 raise TypeError("a future can be an argument only of calls of its own executor")
-            needs.append(item)
+            needed.append(item)
             return Remote(item.name)
 
-        data = payload.dumps_arguments(arguments, remote)
-        name = f"{_label(fn)}-{self._session}-{next(self._number)}"
-        names = list({need.name: None for need in needs})
+        try:
+            if function.error is not None:
+                raise function.error
+            data = payload.dumps(arguments, remote, f"an argument of {function.name}")
+            fetched = list({need.name: None for need in needed})
+            names = [need for need in needs if isinstance(need, str) or remote(need) is None]
+        except Exception as error:
+            future.is_lost = True
+            future.set_exception(error.with_traceback(None))
+            return future
         if not self._made_shared:
             private.make_dir(self.shared, "set DHUB_SHARED to a directory of yours")
             self._made_shared = True
-        stdin, file = payload.dumps_call(kind, function, data, names, self.shared, self.trust, name)
-        future: DhubFuture[Any] = DhubFuture(name, self._courier.cancel)
+        stdin, file = payload.dumps_call(function.kind, function.data, data, fetched, self.shared, self.trust, label)
+        options = options or self._options
         task = wire.Task(
-            name=name,
-            needs=names,
+            name=future.name,
+            needs=list({name: None for name in [*(need.name for need in needed), *names]}),
             command=call.COMMAND,
-            priority=self.priority,
-            retries=self.retries,
-            time_limit_ms=ms(self.time_limit),
+            priority=options.priority,
+            retries=options.retries,
+            time_limit_ms=ms(options.time_limit),
             stdin=stdin,
         )
-        self._courier.submit(Job(task, future, needs, file))
+        try:
+            self._courier.submit(Job(task, future, needed, file))
+        except BaseException:
+            payload.unlink([file] if file else [])
+            raise
         return future
 
 
-def results(futures: list[DhubFuture[Any]], timeout: float | None, chunks: bool) -> Iterator[Any]:
-    """The results in order; when nobody asks for more, the rest is cancelled. Raises `TimeoutError`."""
-    until = None if timeout is None else time.monotonic() + timeout
-
-    def each() -> Iterator[Any]:
-        futures.reverse()
-        try:
-            while futures:
-                value = futures[-1].result(None if until is None else max(0.0, until - time.monotonic()))
-                # Nothing is kept of what was handed on.
-                futures.pop()
-                if chunks:
-                    yield from value
-                else:
-                    yield value
-        finally:
-            for future in futures:
-                future.cancel()
-
-    return each()
+def in_order(
+    courier: Courier,
+    ahead: deque[DhubFuture[Any]],
+    more: Iterator[DhubFuture[Any]],
+    until: float | None,
+    kill: bool = False,
+) -> Iterator[Any]:
+    """The results, as they are asked for; nothing is kept of one that was handed on. What is left is cancelled."""
+    try:
+        while ahead:
+            ahead.extend(itertools.islice(more, 1))
+            yield _first(ahead, until)
+    finally:
+        courier.cancel(ahead, kill)
 
 
-def _label(fn: Callable[..., Any]) -> str:
-    """Of the names of its tasks, for people."""
-    return re.sub(r"[^A-Za-z0-9_]+", "", getattr(fn, "__name__", type(fn).__name__))[:40] or "call"
+def _first(ahead: deque[DhubFuture[Any]], until: float | None) -> Any:
+    try:
+        return ahead[0].result(_left(until))
+    finally:
+        if ahead[0].done():
+            ahead.popleft()
 
 
-_couriers: weakref.WeakSet[Courier] = weakref.WeakSet()
+def _as_they_end(
+    courier: Courier, ahead: set[DhubFuture[Any]], more: Iterator[DhubFuture[Any]], until: float | None
+) -> Iterator[Any]:
+    ended: queue.SimpleQueue[DhubFuture[Any]] = queue.SimpleQueue()
+    for future in ahead:
+        future.add_done_callback(ended.put)
+    try:
+        while ahead:
+            for future in itertools.islice(more, 1):
+                ahead.add(future)
+                future.add_done_callback(ended.put)
+            yield _next_ended(ahead, ended, until)
+    finally:
+        courier.cancel(ahead)
 
 
-def _flush() -> None:
-    for courier in list(_couriers):
-        courier.flush(FLUSH_S)
+def _next_ended(
+    ahead: set[DhubFuture[Any]], ended: queue.SimpleQueue[DhubFuture[Any]], until: float | None
+) -> Any:
+    try:
+        future = ended.get(timeout=_left(until))
+    except queue.Empty:
+        raise TimeoutError from None
+    try:
+        ahead.discard(future)
+        return future.result()
+    finally:
+        del future
 
 
-atexit.register(_flush)
+def _left(until: float | None) -> float | None:
+    return None if until is None else max(0.0, until - time.monotonic())
+
+
+def chain(lists: Iterator[list[Any]]) -> Iterator[Any]:
+    """Their items; nothing is kept of one that was handed on."""
+    for items in lists:
+        items.reverse()
+        while items:
+            yield items.pop()
+
+
+def _at_least_1(what: str, number: int | None, must: str) -> int | None:
+    if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
+        raise TypeError(f"{what} must be an integer or None")
+    if number is not None and number < 1:
+        raise ValueError(f"{what} must {must}")
+    return number
+
+
+def _name(fn: Callable[..., Any]) -> str:
+    """For people."""
+    while not hasattr(fn, "__name__") and hasattr(fn, "func"):  # a partial
+        fn = fn.func
+    return str(getattr(fn, "__name__", type(fn).__name__))
+
+
+_couriers: weakref.WeakKeyDictionary[Courier, bool] = weakref.WeakKeyDictionary()
+"""Whether they leave to the hub what is pending when the program ends."""
+_ending = False
+
+
+def _end_of_program() -> None:
+    global _ending
+    _ending = True
+    couriers = dict(_couriers)
+    try:
+        for courier, detach in couriers.items():
+            courier.close()
+        for courier, detach in couriers.items():
+            if detach:
+                courier.flush(FLUSH_S)
+            else:
+                courier.join()
+    except KeyboardInterrupt:
+        for courier, detach in couriers.items():
+            if not detach:
+                courier.cancel(courier.futures(), running=True)
+        raise
+
+
+# Before threads are joined, and before atexit's functions, as the executors of CPython do.
+threading._register_atexit(_end_of_program)  # type: ignore[attr-defined]

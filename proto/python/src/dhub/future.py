@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from dhub.courier import Courier
 
 T = TypeVar("T")
 
@@ -13,35 +14,45 @@ T = TypeVar("T")
 class DhubFuture(Future[T]):
     """As any future, and: it knows the `name` of its task, and can be an argument of another call.
 
-    `cancel` also works while the task runs: the worker ends it. `running` does not know whether it has begun.
+    The hub knows whether the task runs, so `cancel`, `kill` and `running` ask it, and raise `NoHub` if it is silent.
     """
 
-    def __init__(self, name: str, on_cancel: Callable[[str], None]) -> None:
+    def __init__(self, name: str, courier: Courier) -> None:
         super().__init__()
         self.name = name
-        self.result_file: Path | None = None
-        self._on_cancel = on_cancel
+        self.result_file: str | None = None
+        """Its result is this file of the shared directory, until nobody holds the future."""
+        self.is_lost = False
+        """The hub has no such task, so nothing that needs it can run."""
+        self._courier = courier
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]} task={self.name!r}>"
 
     def cancel(self) -> bool:
-        """Takes the task back, also from a worker. False: it has ended already."""
-        if self.cancelled():
-            return True
-        if not self.cancelled_elsewhere():
-            return False
-        self._on_cancel(self.name)
-        return True
+        """Takes the task back, unless it runs or has ended: False."""
+        if not self.done():
+            self._courier.cancel([self])
+        return self.cancelled()
 
-    def cancelled_elsewhere(self) -> bool:
-        """Somebody has cancelled the task, and the hub knows. False: it has ended already."""
-        if not super().cancel():
-            return False
-        try:
-            self.set_running_or_notify_cancel()
-        except (InvalidStateError, RuntimeError):
-            pass  # another thread was first
-        return True
+    def kill(self) -> bool:
+        """As `cancel`, also while the task runs: the worker ends it. False: it has ended by itself."""
+        if not self.done():
+            self._courier.cancel([self], running=True)
+        return self.cancelled()
 
-    def ended(self, value: Any, error: BaseException | None) -> None:
+    def running(self) -> bool:
+        """A worker has the task."""
+        return not self.done() and self._courier.is_running(self)
+
+    def set_cancelled(self) -> None:
+        """The task is cancelled, as the hub says."""
+        with self._condition:  # type: ignore[attr-defined]
+            if not self.done():
+                super().cancel()
+                self.set_running_or_notify_cancel()
+
+    def set_ended(self, value: Any, error: BaseException | None) -> None:
         """The result, or why there is none; nothing happens if it was cancelled meanwhile."""
         try:
             if error is not None:
@@ -50,6 +61,15 @@ class DhubFuture(Future[T]):
                 self.set_result(value)
         except InvalidStateError:
             pass
+
+    def failure(self) -> BaseException | None:
+        """Why it has failed, if it has."""
+        return self.exception() if self.done() and not self.cancelled() else None
+
+    def _invoke_callbacks(self) -> None:
+        # Not where results arrive: others would wait for what a callback waits for.
+        if self._done_callbacks:  # type: ignore[attr-defined]
+            self._courier.callbacks.run(super()._invoke_callbacks)  # type: ignore[misc]
 
     def __reduce__(self) -> Any:
         """Whose result is there and small goes as that. Raises what the task raised, or `TypeError`."""

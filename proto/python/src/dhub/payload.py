@@ -121,33 +121,29 @@ class _RemoteUnpickler(pickle.Unpickler):
         return self._results[name]
 
 
-def dumps_function(function: Callable[..., Any]) -> bytes:
-    """A function, also a lambda or one of a notebook. Raises `CannotPickle`."""
-    return _dumps(function, lambda item: None, "the function")
+def dumps(item: Any, remote: Callable[[Any], Remote | None], what: str) -> bytes:
+    """A function, or arguments; `remote` names what is the result of other tasks. Raises what pickling does.
 
-
-def dumps_arguments(arguments: Any, remote: Callable[[Any], Remote | None]) -> bytes:
-    """Arguments; `remote` names those that are results of other tasks. Raises `CannotPickle`."""
+    The cause of that says `what` cannot be sent. Lambdas and what is defined in a notebook can be.
+    """
     try:
-        data = pickle.dumps(arguments, PROTOCOL)
-        # What is defined in the main program would be looked for in that of the worker.
-        if b"__main__" not in data:
-            return data
+        # What is to go by value, cloudpickle alone knows.
+        if cloudpickle is None or not cloudpickle.list_registry_pickle_by_value():
+            data = pickle.dumps(item, PROTOCOL)
+            # What is defined in the main program would be looked for in that of the worker.
+            if b"__main__" not in data:
+                return data
     except Exception:  # whatever a class of somebody else's raises here, the slow way tells
         pass
-    return _dumps(arguments, remote, "an argument")
-
-
-def _dumps(item: Any, remote: Callable[[Any], Remote | None], what: str) -> bytes:
     file = io.BytesIO()
     try:
         _RemotePickler(file, remote).dump(item)
     except Exception as error:
         advice = "" if cloudpickle is not None else "; cloudpickle can do more: pip install 'dhub[executor]'"
-        raise CannotPickle(f"{what} cannot be sent to a worker: {error}{advice}") from error
+        raise error.with_traceback(None) from CannotPickle(f"{what} cannot be sent to a worker{advice}")
     data = file.getvalue()
     if cloudpickle is None and b"__main__" in data:
-        raise CannotPickle(f"{what} is defined in the main program; to send it, pip install 'dhub[executor]'")
+        raise CannotPickle(f"{what} is of the main program; to send that, pip install 'dhub[executor]'")
     return data
 
 

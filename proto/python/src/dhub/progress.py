@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from dhub.executor import DhubExecutor, results
+from dhub.executor import DhubExecutor, chain, in_order
 
 R = TypeVar("R")
 
@@ -22,8 +23,8 @@ def map(
     """As `list(map(fn, *iterables))`, in the workers of a hub; `chunksize` calls share a task.
 
     With `progress` a bar of tqdm tells how many are done; without tqdm there is none. `options` are those of
-    `DhubExecutor`, unless one is given. The first exception that a call raises is raised, and the rest is cancelled, as
-    on Ctrl-C.
+    `DhubExecutor`, unless one is given. The first exception that a call raises is raised, and the rest is cancelled,
+    as on Ctrl-C, also what runs.
     """
     if executor is None:
         with DhubExecutor(**options) as executor:
@@ -31,15 +32,15 @@ def map(
     if options:
         raise TypeError(f"options of an executor, beside an executor: {', '.join(options)}")
     items = list(zip(*iterables))
-    columns = zip(*items) if items else ([],)
-    futures = executor.futures(fn, *columns, chunksize=chunksize)
+    futures = deque(executor._stream(fn, items, chunksize, None))
     bar = _bar(len(items)) if progress else None
     try:
         if bar is not None:
             for index, future in enumerate(futures):
                 size = min(chunksize, len(items) - index * chunksize)
                 future.add_done_callback(functools.partial(_count, bar, size))
-        return list(results(futures, None, chunksize > 1))
+        results = in_order(executor._courier, futures, iter(()), None, kill=True)
+        return list(results if chunksize == 1 else chain(results))
     finally:
         if bar is not None:
             bar.close()
