@@ -166,3 +166,11 @@ def fan(_: Any) -> list[int]:
         futures = [executor.submit(square, x) for x in range(3)]
         assert not wait(futures).not_done
         return [it.result() for it in futures]
+
+
+class Weak(Exception):
+    """That can be referred to weakly."""
+
+
+def fail_weakly() -> None:
+    raise Weak

@@ -233,7 +233,7 @@ def test_references_are_dropped(executor: DhubExecutor) -> None:
             gone = weakref.ref(thing)
             del thing
             eventually(lambda: gone() is None)
-        failed = executor.submit(calls.fail, "x")
+        failed = executor.submit(calls.fail_weakly)
         lost = weakref.ref(failed.exception(PATIENCE_S))  # type: ignore[arg-type]
         del failed
         eventually(lambda: lost() is None)

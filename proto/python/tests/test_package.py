@@ -39,10 +39,8 @@ with dhub.DhubExecutor() as executor:
     a = executor.submit(calls.square, 3)
     print(a.result(), executor.submit(calls.add, executor.submit(calls.square, 4), 1).result())
     for function in (lambda x: x, mine):
-        try:
-            executor.submit(function, 1)
-        except dhub.CannotPickle as error:
-            print("pip install" in str(error))
+        error = executor.submit(function, 1).exception()
+        print("pip install" in str(error if isinstance(error, dhub.CannotPickle) else error.__cause__))
 print(dhub.map(abs, [-1], progress=True))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE_S)

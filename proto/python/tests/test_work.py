@@ -209,7 +209,7 @@ def test_short_tasks_do_not_wait_behind_a_long_one(hub: dhub.Hub, pool: Pool, ho
         long = [executor.submit(time.sleep, 30)]
         assert list(executor.map(abs, range(500))) == list(range(500))
         assert not long[0].done()
-        long[0].cancel()
+        assert long[0].kill()
 
 
 def test_a_pool_without_a_hub(home: Path, pool: Pool) -> None:

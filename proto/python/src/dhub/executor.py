@@ -332,13 +332,16 @@ def _as_they_end(
     courier: Courier, ahead: set[DhubFuture[Any]], more: Iterator[DhubFuture[Any]], until: float | None
 ) -> Iterator[Any]:
     ended: queue.SimpleQueue[DhubFuture[Any]] = queue.SimpleQueue()
-    for future in ahead:
-        future.add_done_callback(ended.put)
+
+    def watch(futures: Iterable[DhubFuture[Any]]) -> None:
+        for future in futures:
+            ahead.add(future)
+            future.add_done_callback(ended.put)
+
+    watch(list(ahead))
     try:
         while ahead:
-            for future in itertools.islice(more, 1):
-                ahead.add(future)
-                future.add_done_callback(ended.put)
+            watch(itertools.islice(more, 1))
             yield _next_ended(ahead, ended, until)
     finally:
         courier.cancel(ahead)
