@@ -174,3 +174,8 @@ class Weak(Exception):
 
 def fail_weakly() -> None:
     raise Weak
+
+
+def mapped(array: Any, index: int) -> tuple[str, str, float]:
+    """What kind of array it is, of which file, and an item of it."""
+    return type(array).__name__, str(array.filename), float(array[index])

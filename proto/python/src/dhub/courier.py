@@ -30,6 +30,7 @@ from dhub.future import DhubFuture
 from dhub.hub import Hub
 from dhub.link import Link
 from dhub.model import State
+from dhub.scatter import Store
 
 BATCH_TASKS, BATCH_BYTES, BATCH_NEEDS = 2000, 4 * 1024 * 1024, 130_000
 """Of one Create."""
@@ -71,10 +72,10 @@ class Courier:
     """Starts its thread with the first task, ends it when it is closed and nothing is left to carry."""
 
     def __init__(
-        self, target: Target, hub_timeout: float, shared: Path, trust: Collection[str], most: int | None
+        self, target: Target, hub_timeout: float, store: Store, trust: Collection[str], most: int | None
     ) -> None:
         self.target, self.hub_timeout = target, hub_timeout
-        self.shared, self.trust = shared, trust
+        self.store, self.shared, self.trust = store, store.directory, trust
         self.most = most
         """So many tasks are in the hub at a time, if there is a limit."""
         self.error: BaseException | None = None
@@ -203,6 +204,7 @@ class Courier:
             self._break(error)
         finally:
             link.close(1.0)
+            self.store.remove()
             self.callbacks.close()
 
     def _poll(self) -> None:

@@ -24,6 +24,7 @@ from dhub.future import DhubFuture
 from dhub.initializer import Prepared
 from dhub.model import ms
 from dhub.payload import Remote
+from dhub.scatter import Scattered, Store
 
 R = TypeVar("R")
 
@@ -114,6 +115,8 @@ class DhubExecutor(Executor):
         self._options = Options(int(seat.is_taken()) if priority is None else priority, retries, time_limit)
         self.hub_timeout = hub_timeout
         self.detach = detach
+        self.reducers: dict[type, Callable[[Any], Any]] = {}
+        """How objects of these classes are pickled."""
         self._closed = False
         self._begin()
 
@@ -123,7 +126,8 @@ class DhubExecutor(Executor):
         self._session = os.urandom(6).hex()
         self._number = itertools.count(1)
         self._made_shared = False
-        self._courier = Courier(self.target, self.hub_timeout, self.shared, self.trust, self._max_workers)
+        self.store = Store(self.shared, self._session, self.detach)
+        self._courier = Courier(self.target, self.hub_timeout, self.store, self.trust, self._max_workers)
         _couriers[self._courier] = self.detach
         weakref.finalize(self, self._courier.close).atexit = False
 
@@ -158,6 +162,14 @@ class DhubExecutor(Executor):
             mine.time_limit if time_limit is None else time_limit,
         )
         return self._submit(self._function(fn), (args, dict(kwargs or {})), options, name, needs)
+
+    def scatter(self, value: Any) -> Scattered:
+        """Writes a value once; calls of this executor that have what is returned among their arguments get the value.
+
+        An array of numpy is the same memory for all processes of a machine, and read-only. The file is there until the
+        executor was shut down and its tasks have ended.
+        """
+        return self.store.put(value)
 
     def map(
         self,
@@ -242,7 +254,8 @@ class DhubExecutor(Executor):
         if self._initializer is not None or self._tasks_max is not None:
             fn = Prepared(self._session, self._initializer, self._tasks_max, fn)
         try:
-            return Function(name, kind, payload.dumps(fn, lambda item: None, f"the function {name}"), None)
+            data = payload.dumps(fn, lambda item: None, f"the function {name}", self.reducers)
+            return Function(name, kind, data, None)
         except Exception as error:
             return Function(name, kind, b"", error)
 
@@ -275,7 +288,7 @@ class DhubExecutor(Executor):
         try:
             if function.error is not None:
                 raise function.error
-            data = payload.dumps(arguments, remote, f"an argument of {function.name}")
+            data = payload.dumps(arguments, remote, f"an argument of {function.name}", self.reducers)
             fetched = list({need.name: None for need in needed})
             names = [need for need in needs if isinstance(need, str) or remote(need) is None]
         except Exception as error:
@@ -309,7 +322,6 @@ def in_order(
     ahead: deque[DhubFuture[Any]],
     more: Iterator[DhubFuture[Any]],
     until: float | None,
-    kill: bool = False,
 ) -> Iterator[Any]:
     """The results, as they are asked for; nothing is kept of one that was handed on. What is left is cancelled."""
     try:
@@ -317,7 +329,7 @@ def in_order(
             ahead.extend(itertools.islice(more, 1))
             yield _first(ahead, until)
     finally:
-        courier.cancel(ahead, kill)
+        courier.cancel(ahead)
 
 
 def _first(ahead: deque[DhubFuture[Any]], until: float | None) -> Any:

@@ -11,6 +11,7 @@ the executor trusts. What others hand in has to be JSON.
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import io
 import json
@@ -21,6 +22,7 @@ import struct
 import sys
 import traceback
 import types
+from collections import ChainMap
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,6 +94,10 @@ class RemoteTraceback(Exception):
         return f'\n"""\n{self.text}"""'
 
 
+Reducers = dict[type, Callable[[Any], Any]]
+"""How objects of some classes are pickled."""
+
+
 # --- pickling ---------------------------------------------------------------------------------
 
 if cloudpickle is not None:
@@ -103,7 +109,9 @@ else:
 class _RemotePickler(_Pickler):  # type: ignore[misc]
     """Lets `remote` say which objects are the results of other tasks."""
 
-    def __init__(self, file: io.BytesIO, remote: Callable[[Any], Remote | None]) -> None:
+    def __init__(self, file: io.BytesIO, remote: Callable[[Any], Remote | None], reducers: Reducers) -> None:
+        if reducers:  # where the pickler looks when it is made
+            self.dispatch_table = ChainMap(reducers, getattr(_Pickler, "dispatch_table", {}), copyreg.dispatch_table)
         super().__init__(file, protocol=PROTOCOL)
         self._remote = remote
 
@@ -121,14 +129,14 @@ class _RemoteUnpickler(pickle.Unpickler):
         return self._results[name]
 
 
-def dumps(item: Any, remote: Callable[[Any], Remote | None], what: str) -> bytes:
+def dumps(item: Any, remote: Callable[[Any], Remote | None], what: str, reducers: Reducers | None = None) -> bytes:
     """A function, or arguments; `remote` names what is the result of other tasks. Raises what pickling does.
 
     The cause of that says `what` cannot be sent. Lambdas and what is defined in a notebook can be.
     """
     try:
         # What is to go by value, cloudpickle alone knows.
-        if cloudpickle is None or not cloudpickle.list_registry_pickle_by_value():
+        if not reducers and (cloudpickle is None or not cloudpickle.list_registry_pickle_by_value()):
             data = pickle.dumps(item, PROTOCOL)
             # What is defined in the main program would be looked for in that of the worker.
             if b"__main__" not in data:
@@ -137,7 +145,7 @@ def dumps(item: Any, remote: Callable[[Any], Remote | None], what: str) -> bytes
         pass
     file = io.BytesIO()
     try:
-        _RemotePickler(file, remote).dump(item)
+        _RemotePickler(file, remote, reducers or {}).dump(item)
     except Exception as error:
         advice = "" if cloudpickle is not None else "; cloudpickle can do more: pip install 'dhub[executor]'"
         raise error.with_traceback(None) from CannotPickle(f"{what} cannot be sent to a worker{advice}")

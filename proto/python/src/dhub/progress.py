@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import as_completed
 from typing import Any, TypeVar
 
 from dhub.executor import DhubExecutor, chain, in_order
@@ -32,15 +32,18 @@ def map(
     if options:
         raise TypeError(f"options of an executor, beside an executor: {', '.join(options)}")
     items = list(zip(*iterables))
-    futures = deque(executor._stream(fn, items, chunksize, None))
+    futures = list(executor._stream(fn, items, chunksize, None))
     bar = _bar(len(items)) if progress else None
     try:
         if bar is not None:
-            for index, future in enumerate(futures):
-                size = min(chunksize, len(items) - index * chunksize)
-                future.add_done_callback(functools.partial(_count, bar, size))
-        results = in_order(executor._courier, futures, iter(()), None, kill=True)
+            for future in as_completed(futures):
+                future.result()
+                bar.update(chunksize if future is not futures[-1] else (len(items) - 1) % chunksize + 1)
+        results = in_order(executor._courier, deque(futures), iter(()), None)
         return list(results if chunksize == 1 else chain(results))
+    except BaseException:
+        executor.kill(futures)
+        raise
     finally:
         if bar is not None:
             bar.close()
@@ -53,6 +56,3 @@ def _bar(total: int) -> Any:
         return None
     return tqdm(total=total, unit="task")
 
-
-def _count(bar: Any, size: int, future: object) -> None:
-    bar.update(size)
