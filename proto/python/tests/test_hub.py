@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from conftest import BINARIES, PATIENCE_S, Server, eventually
@@ -310,3 +311,41 @@ def test_copies_of_a_request_have_one_token_and_requests_have_different_ones() -
     assert {len(token) for token in tokens} == {16} and len(tokens) == 2
     status = next(talk.request(Target("tcp://127.0.0.1:1"), 60.0, talk.Ask(wire.Request(status=wire.Status()), "status")))
     assert not wire.Request.FromString(status.frame).token
+
+
+NOT_IN_PYTHON = {"top", "report", "completions", "help"}
+"""Verbs of dquery that draw for people."""
+OTHERWISE = {"addfile": ["create_many"], "list": ["tasks"], "worker": ["workers", "drain", "stop"]}
+
+
+def test_every_verb_of_dquery_is_there() -> None:
+    said = subprocess.run([BINARIES / "dquery", "--help"], capture_output=True, text=True, check=True).stdout
+    commands = said.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    verbs = {line.split()[0] for line in commands if line[2:3].strip()}
+    assert len(verbs) > 25 and NOT_IN_PYTHON <= verbs
+    for verb in verbs - NOT_IN_PYTHON:
+        for name in OTHERWISE.get(verb, [verb]):
+            assert callable(getattr(dhub.Hub, name, None)), verb
+            assert callable(getattr(dhub.AsyncHub, name, None)), verb
+
+
+def test_holding_priorities_logs_and_the_graph(hub: dhub.Hub, home: Path) -> None:
+    hub.create("a", command="true")
+    hub.create("b", ["a"])
+    assert hub.hold("a", "b").changed == 2 and not hub.steal().leases
+    assert hub.priority(5, "a", states=[State.WAITING, State.READY]).changed == 1
+    assert hub.unhold("a").changed == 1
+    lease = hub.steal().leases[0]
+    with pytest.raises(LookupError):
+        hub.logs("b")
+    hub.complete(lease, b"written")
+    assert hub.logs("a") == hub.logs("a", 1) == b"written" and hub.show("a").task.priority == 5
+    with pytest.raises(LookupError):
+        hub.logs("a", 2)
+    a, b = hub.export()
+    assert (a.task.name, b.task.name, b.needs, [it.outcome for it in a.attempts]) == ("a", "b", [a.id], ["done"])
+    assert [it.task.command for it in hub.export(["a"], brief=True)] == [""]
+    assert '"a" -> "b";' in hub.graph() and '"a" [tooltip=done];' in hub.graph()
+    assert hub.backup(home / "copy.db") == (home / "copy.db").stat().st_size
+    with pytest.raises(dhub.NotFound):
+        list(hub.export(["nobody"]))

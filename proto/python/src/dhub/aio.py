@@ -34,11 +34,11 @@ def _verb(verb: Callable[Concatenate[Client, P], Talk[R]]) -> Callable[Concatena
 
 
 def _pages(
-    verb: Callable[Concatenate[Client, int, P], verbs.Page[T]],
+    verb: Callable[Concatenate[Client, Any, P], verbs.Page[T]],
 ) -> Callable[Concatenate[AsyncHub, P], AsyncIterator[T]]:
     @functools.wraps(verb)
     async def method(self: AsyncHub, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
-        after = 0
+        after: Any = 0
         while True:
             page, after = await self._run(verb(self, after, *args, **kwargs))
             for item in page:
@@ -88,6 +88,13 @@ class AsyncHub(Client):
     show = _verb(verbs.show)
     cancel = _verb(verbs.cancel)
     retry = _verb(verbs.retry)
+    hold = _verb(verbs.hold)
+    unhold = _verb(verbs.unhold)
+    priority = _verb(verbs.priority)
+    logs = _verb(verbs.logs)
+    export = _pages(verbs.export)
+    graph = _verb(verbs.graph)
+    backup = _verb(verbs.backup)
     workers = _pages(verbs.workers)
     drain = _verb(verbs.drain)
     stop = _verb(verbs.stop)

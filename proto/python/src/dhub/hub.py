@@ -32,10 +32,10 @@ def _verb(verb: Callable[Concatenate[Client, P], Talk[R]]) -> Callable[Concatena
     return method
 
 
-def _pages(verb: Callable[Concatenate[Client, int, P], verbs.Page[T]]) -> Callable[Concatenate[Hub, P], Iterator[T]]:
+def _pages(verb: Callable[Concatenate[Client, Any, P], verbs.Page[T]]) -> Callable[Concatenate[Hub, P], Iterator[T]]:
     @functools.wraps(verb)
     def method(self: Hub, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        after = 0
+        after: Any = 0
         while True:
             page, after = self._run(verb(self, after, *args, **kwargs))
             yield from page
@@ -96,6 +96,13 @@ class Hub(Client):
     show = _verb(verbs.show)
     cancel = _verb(verbs.cancel)
     retry = _verb(verbs.retry)
+    hold = _verb(verbs.hold)
+    unhold = _verb(verbs.unhold)
+    priority = _verb(verbs.priority)
+    logs = _verb(verbs.logs)
+    export = _pages(verbs.export)
+    graph = _verb(verbs.graph)
+    backup = _verb(verbs.backup)
     workers = _pages(verbs.workers)
     drain = _verb(verbs.drain)
     stop = _verb(verbs.stop)

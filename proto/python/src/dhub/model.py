@@ -331,6 +331,21 @@ class Shown(NamedTuple):
     attempts: list[AttemptInfo]
 
 
+class Exported(NamedTuple):
+    """A task for looking at a run as a whole."""
+
+    id: int
+    """Later tasks have larger ones."""
+    task: TaskInfo
+    needs: list[int]
+    """Their ids."""
+    attempts: list[AttemptInfo]
+
+    @classmethod
+    def of(cls, it: wire.ExportedTask) -> Exported:
+        return cls(it.id, TaskInfo.of(it.task), list(it.needs), [AttemptInfo.of(attempt) for attempt in it.attempts])
+
+
 class WorkerInfo(NamedTuple):
     """A worker that the hub knows."""
 

@@ -5,11 +5,12 @@ The first argument is the client itself. What a verb returns, its method returns
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from typing import Callable, TypeVar
+from typing import Any, Callable, TypeVar
 
 from dhub import model
 from dhub._version import __version__
@@ -20,7 +21,7 @@ from dhub.model import Lease, Outcome, State, Task
 from dhub.talk import Ask, Talk
 
 T = TypeVar("T")
-Page = Talk[tuple[list[T], int]]
+Page = Talk[tuple[list[T], Any]]
 """A page of a list, and where the next one begins; 0: that was all."""
 
 PAGE_TASKS = 1000
@@ -360,6 +361,80 @@ def retry(me: Client, *names: str, states: Sequence[State] = (), done: bool = Fa
     ask = wire.Retry(selection=_chosen(names, states), done=done)
     it = yield Ask(wire.Request(retry=ask), "retried")
     return model.Chosen(it.retried, it.unskipped, model.refusals(it.refused), it.refused_total)
+
+
+def hold(me: Client, *names: str, states: Sequence[State] = ()) -> Talk[model.Chosen]:
+    """Keeps unfinished tasks from being given out; those that run go on."""
+    return (yield from _adjust(wire.Adjust(selection=_chosen(names, states), held=True)))
+
+
+def unhold(me: Client, *names: str, states: Sequence[State] = ()) -> Talk[model.Chosen]:
+    """Lets tasks that were held be given out again."""
+    return (yield from _adjust(wire.Adjust(selection=_chosen(names, states), held=False)))
+
+
+def priority(me: Client, priority: int, *names: str, states: Sequence[State] = ()) -> Talk[model.Chosen]:
+    """Gives unfinished tasks another priority; larger first."""
+    return (yield from _adjust(wire.Adjust(selection=_chosen(names, states), priority=priority)))
+
+
+def _adjust(ask: wire.Adjust) -> Generator[Ask, wire.Adjusted, model.Chosen]:
+    it = yield Ask(wire.Request(adjust=ask), "adjusted")
+    return model.Chosen(it.adjusted, 0, model.refusals(it.refused), it.refused_total)
+
+
+def logs(me: Client, name: str, attempt: int | None = None) -> Talk[bytes]:
+    """The end of what a task wrote, as the hub keeps it: of its newest attempt, or of that one.
+
+    Raises `NotFound` if there is no such task, `LookupError` if it has no such attempt.
+    """
+    shown = yield from show(me, name)
+    for it in reversed(shown.attempts):
+        if attempt is None or it.attempt == attempt:
+            return it.output
+    raise LookupError(f"{name} has no attempt {attempt}" if attempt is not None else f"{name} never ran")
+
+
+def export(
+    me: Client, after: Any, names: Iterable[str] = (), states: Sequence[State] = (), *, brief: bool = False
+) -> Page[model.Exported]:
+    """Tasks, each with what it needs and its attempts (without their output), page by page.
+
+    `brief` leaves commands, directories and environments out. A task with more attempts than a page has comes again,
+    with the rest of them. Without a selection, names that nobody added are there too.
+    """
+    task, attempt = after or (0, 0)
+    ask = wire.Export(selection=model.selection(names, states), after=task, after_attempt=attempt, brief=brief)
+    it = yield Ask(wire.Request(export=ask), "exported")
+    if it.unknown:
+        raise NotFound(f"no such task: {', '.join(it.unknown[:10])}", it.unknown)
+    following = (it.next, it.next_attempt)
+    return [model.Exported.of(task) for task in it.tasks], following if any(following) else 0
+
+
+def graph(me: Client) -> Talk[str]:
+    """The graph of all tasks in DOT, the language of graphviz; each with its state."""
+    names: dict[int, str] = {}
+    lines: list[str] = []
+    edges: list[tuple[int, int]] = []
+    after: Any = 0
+    while True:
+        page, after = yield from export(me, after, brief=True)
+        for it in page:
+            if it.id not in names:
+                names[it.id] = json.dumps(it.task.name, ensure_ascii=False)
+                lines.append(f"  {names[it.id]} [tooltip={it.task.state}];")
+                edges += [(need, it.id) for need in it.needs]
+        if not after:
+            break
+    lines += [f"  {names[need]} -> {names[task]};" for need, task in edges]
+    return "\n".join(["digraph tasks {", *lines, "}", ""])
+
+
+def backup(me: Client, to: PathLike) -> Talk[int]:
+    """Copies the file of the running hub to a new file on its machine, over ipc only; its bytes."""
+    it = yield Ask(wire.Request(backup=wire.Backup(to=os.path.abspath(to))), "backed_up")
+    return int(it.bytes)
 
 
 def _chosen(names: Sequence[str], states: Sequence[State]) -> wire.Selection:
