@@ -179,3 +179,10 @@ def fail_weakly() -> None:
 def mapped(array: Any, index: int) -> tuple[str, str, float]:
     """What kind of array it is, of which file, and an item of it."""
     return type(array).__name__, str(array.filename), float(array[index])
+
+
+def say(text: str, error: type[Exception] | None = None) -> str:
+    print(text)
+    if error is not None:
+        raise error(text)
+    return text

@@ -183,6 +183,19 @@ def test_calls_that_wait_for_calls_in_any_way(executor: DhubExecutor) -> None:
     assert list(executor.map(calls.fan, range(8))) == [[0, 1, 4]] * 8
 
 
+def test_what_calls_print_comes_out_here(executor: DhubExecutor, capsys: pytest.CaptureFixture[str]) -> None:
+    with DhubExecutor(stdout=True) as loud:
+        first = loud.submit(calls.say, "one")
+        assert first.result(PATIENCE_S) == "one" and capsys.readouterr().out == "one\n"
+        assert loud.submit(calls.say, loud.submit(calls.say, "two")).result(PATIENCE_S) == "two"
+        assert capsys.readouterr().out == "two\ntwo\n"
+        assert list(loud.map(calls.say, "abc", chunksize=2)) == ["a", "b", "c"]
+        assert sorted(capsys.readouterr().out.split()) == ["a", "b", "c"]
+        with pytest.raises(ValueError, match="three"):
+            loud.submit(calls.say, "three", ValueError).result(PATIENCE_S)
+        assert capsys.readouterr().out == "three\n"
+
+
 def test_infinite_iterables(executor: DhubExecutor) -> None:
     asked = itertools.count()
     squares = executor.map(calls.square, asked, buffersize=4)

@@ -21,7 +21,7 @@ from dhub._wire import hub_pb2 as wire
 from dhub.courier import Courier, Job
 from dhub.find import PathLike, Target, directory, find
 from dhub.future import DhubFuture
-from dhub.initializer import Prepared
+from dhub.around import Around, Prepared
 from dhub.model import ms
 from dhub.payload import Remote
 from dhub.scatter import Scattered, Store
@@ -65,7 +65,8 @@ class DhubExecutor(Executor):
     `max_workers` limits how many tasks of this executor the hub has at a time; without it the workers there are decide.
     `initializer(*initargs)` is called once in each process before the first call of this executor there;
     `max_tasks_per_child` tasks of it end a process, and another takes its place. The end of the program waits for
-    what is pending, unless `detach` leaves it to the hub.
+    what is pending, unless `detach` leaves it to the hub. With `stdout` what calls print comes out here, when their
+    results do.
 
     A result is unpickled, which runs code here, if it was handed in with a key that has all roles, or with one of the
     names in `trust`. Workers with other keys hand in plain data as JSON; anything else of theirs is `TaskFailed`.
@@ -88,6 +89,7 @@ class DhubExecutor(Executor):
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
         max_tasks_per_child: int | None = None,
+        stdout: bool = False,
         detach: bool = False,
         timeout: float = 5.0,
         hub_timeout: float = 600.0,
@@ -103,11 +105,10 @@ class DhubExecutor(Executor):
         if detach and max_workers is not None:
             raise ValueError("max_workers has no meaning with detach: the hub has to have all tasks")
         self._max_workers = _at_least_1("max_workers", max_workers, "be greater than 0")
-        self._tasks_max = _at_least_1("max_tasks_per_child", max_tasks_per_child, "be >= 1")
-        self._initializer: bytes | None = None
+        tasks_max, prepare = _at_least_1("max_tasks_per_child", max_tasks_per_child, "be >= 1"), None
         if initializer is not None:
-            prepare = functools.partial(initializer, *initargs)
-            self._initializer = payload.dumps(prepare, lambda item: None, "the initializer")
+            prepare = payload.dumps(functools.partial(initializer, *initargs), lambda item: None, "the initializer")
+        self._around = Around("", prepare, tasks_max, stdout)
         self.trust = frozenset(trust)
         self.target = target or find(server, access, timeout, insecure)
         self.shared = Path(shared or os.environ.get("DHUB_SHARED") or directory() / "shared").absolute()
@@ -125,6 +126,7 @@ class DhubExecutor(Executor):
         self._pid = os.getpid()
         self._session = os.urandom(6).hex()
         self._number = itertools.count(1)
+        self._around = self._around._replace(session=self._session)
         self._made_shared = False
         self.store = Store(self.shared, self._session, self.detach)
         self._courier = Courier(self.target, self.hub_timeout, self.store, self.trust, self._max_workers)
@@ -251,8 +253,8 @@ class DhubExecutor(Executor):
 
     def _function(self, fn: Callable[..., Any], kind: int = payload.ONE) -> Function:
         name = _name(fn)
-        if self._initializer is not None or self._tasks_max is not None:
-            fn = Prepared(self._session, self._initializer, self._tasks_max, fn)
+        if self._around.is_needed():
+            fn = Prepared(self._around, fn)
         try:
             data = payload.dumps(fn, lambda item: None, f"the function {name}", self.reducers)
             return Function(name, kind, data, None)

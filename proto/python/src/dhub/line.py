@@ -79,6 +79,7 @@ class Line:
     def close(self) -> None:
         if self.events is not None:
             self.socket.disable_monitor()
+            self.events.close()
             self.events = None
         self.socket.close()
 
