@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import stand_in
+from test import support
 from test.support import script_helper
 
 PRELUDE = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nimport stand_in; stand_in.install()\n"
@@ -39,6 +40,7 @@ def tests(suite: Any) -> Iterator[unittest.TestCase]:
 
 def main() -> None:
     stand_in.install()
+    support.verbose = 0
     real = script_helper.assert_python_ok
 
     def with_stand_in(*words: str, **options: Any) -> Any:
@@ -53,7 +55,7 @@ def main() -> None:
                 continue
             result = unittest.TestResult()
             test.run(result)
-            case = test.id().rpartition("test_concurrent_futures.")[2].replace("ProcessPoolSpawn", "")
+            case = ".".join(test.id().split(".")[-2:]).replace("ProcessPoolSpawn", "")
             if result.skipped:
                 print("skipped", case, result.skipped[0][1], flush=True)
             elif result.wasSuccessful():

@@ -74,7 +74,7 @@ class Enemy:
         name = f"t-{self.given}"
         stdin, _ = payload.dumps_call(
             payload.ONE,
-            payload.dumps_function(_note),
+            payload.dumps(_note, "the function"),
             pickle.dumps(((str(self.log), name), {})),
             [],
             self.log.parent,

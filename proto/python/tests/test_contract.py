@@ -229,25 +229,23 @@ def test_references_are_dropped(executor: DhubExecutor) -> None:
     gc.disable()
     try:
         thing = Thing()
-        gone = weakref.ref(thing)
+        gone: Any = weakref.ref(thing)
         future = executor.submit(thing.method)
         del thing
         assert future.result(PATIENCE_S) == 1
         eventually(lambda: gone() is None)
-        for thing in executor.map(calls.thing, range(10)):
-            gone = weakref.ref(thing)
-            del thing
-            assert gone() is None
-        for thing in executor.map(calls.thing, range(10), chunksize=4):
-            gone = weakref.ref(thing)
-            del thing
-            assert gone() is None
-        for thing in executor.map_unordered(calls.thing, range(10)):
-            gone = weakref.ref(thing)
-            del thing
-            eventually(lambda: gone() is None)
+        for results in (
+            executor.map(calls.thing, range(10)),
+            executor.map(calls.thing, range(10), chunksize=4),
+            executor.map_unordered(calls.thing, range(10)),
+        ):
+            count = 0
+            while (last := next(results, None)) is not None:
+                gone, last, count = weakref.ref(last), None, count + 1
+                eventually(lambda: gone() is None)
+            assert count == 10
         failed = executor.submit(calls.fail_weakly)
-        lost = weakref.ref(failed.exception(PATIENCE_S))  # type: ignore[arg-type]
+        lost = weakref.ref(failed.exception(PATIENCE_S))
         del failed
         eventually(lambda: lost() is None)
         sent = executor.submit(calls.same, calls.Thing())

@@ -83,12 +83,14 @@ def test_exceptions_come_with_the_remote_traceback(executor: DhubExecutor) -> No
 
 def test_what_cannot_be_pickled_says_so(executor: DhubExecutor) -> None:
     lock = threading.Lock()
-    for future, where in (
-        (executor.submit(calls.square, lock), "an argument of square cannot be sent to a worker"),
-        (executor.submit(lambda: lock), "the function <lambda> cannot be sent to a worker"),
+    arguments: Any = executor.submit(calls.square, lock)
+    function: Any = executor.submit(lambda: lock)
+    for failed, where in (
+        (arguments, "an argument of square cannot be sent to a worker"),
+        (function, "the function <lambda> cannot be sent to a worker"),
     ):
         with pytest.raises(TypeError, match="cannot pickle") as raised:
-            future.result(PATIENCE_S)
+            failed.result(PATIENCE_S)
         assert type(raised.value) is TypeError and where in str(raised.value.__cause__)
     with pytest.raises(TypeError, match="cannot pickle") as raised:
         executor.submit(calls.unpicklable).result(PATIENCE_S)

@@ -191,7 +191,7 @@ def test_a_file_of_arguments_is_no_link(server: Server, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir(mode=0o700)
     data, file = payload.dumps_call(
-        payload.ONE, payload.dumps_function(len), pickle.dumps(((b"x" * 70_000,), {})), [], shared, (), "task"
+        payload.ONE, payload.dumps(len, "the function"), pickle.dumps(((b"x" * 70_000,), {})), [], shared, (), "task"
     )
     assert file is not None
     assert payload.run_call(data, lambda names: {}, 1000, True).exit_code == 0

@@ -185,7 +185,7 @@ def test_large_results_have_files_of_their_own(tmp_path: Path) -> None:
     names = set()
     for size in (100_000, 200_000):
         stdin, _ = payload.dumps_call(
-            payload.ONE, payload.dumps_function(bytes), pickle.dumps(((size,), {})), [], tmp_path, (), "name"
+            payload.ONE, payload.dumps(bytes, "the function"), pickle.dumps(((size,), {})), [], tmp_path, (), "name"
         )
         # As a worker runs it that says nothing of names.
         env = {name: value for name, value in os.environ.items() if not name.startswith("DHUB_TASK")}

@@ -12,9 +12,9 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, TimeoutError
+from concurrent.futures import Executor, Future, TimeoutError
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from dhub import call, payload, private, seat
 from dhub._wire import hub_pb2 as wire
@@ -107,7 +107,7 @@ class DhubExecutor(Executor):
         self._max_workers = _at_least_1("max_workers", max_workers, "be greater than 0")
         tasks_max, prepare = _at_least_1("max_tasks_per_child", max_tasks_per_child, "be >= 1"), None
         if initializer is not None:
-            prepare = payload.dumps(functools.partial(initializer, *initargs), lambda item: None, "the initializer")
+            prepare = payload.dumps(functools.partial(initializer, *initargs), "the initializer")
         self._around = Around("", prepare, tasks_max, stdout)
         self.trust = frozenset(trust)
         self.target = target or find(server, access, timeout, insecure)
@@ -131,7 +131,7 @@ class DhubExecutor(Executor):
         self.store = Store(self.shared, self._session, self.detach)
         self._courier = Courier(self.target, self.hub_timeout, self.store, self.trust, self._max_workers)
         _couriers[self._courier] = self.detach
-        weakref.finalize(self, self._courier.close).atexit = False
+        weakref.finalize(self, self._courier.close)
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> DhubFuture[R]:
         """Calls `fn(*args, **kwargs)` in a worker. Raises `RuntimeError` after a shutdown.
@@ -214,7 +214,7 @@ class DhubExecutor(Executor):
         """As `map`, and each result as soon as it is there."""
         until = None if timeout is None else time.monotonic() + timeout
         stream = self._stream(fn, zip(*iterables), chunksize, buffersize)
-        ahead = set(itertools.islice(stream, buffersize))
+        ahead: set[Future[Any]] = set(itertools.islice(stream, buffersize))
         results = _as_they_end(self._courier, ahead, stream, until)
         return results if chunksize == 1 else chain(results)
 
@@ -256,7 +256,7 @@ class DhubExecutor(Executor):
         if self._around.is_needed():
             fn = Prepared(self._around, fn)
         try:
-            data = payload.dumps(fn, lambda item: None, f"the function {name}", self.reducers)
+            data = payload.dumps(fn, f"the function {name}", reducers=self.reducers)
             return Function(name, kind, data, None)
         except Exception as error:
             return Function(name, kind, b"", error)
@@ -290,9 +290,9 @@ class DhubExecutor(Executor):
         try:
             if function.error is not None:
                 raise function.error
-            data = payload.dumps(arguments, remote, f"an argument of {function.name}", self.reducers)
+            data = payload.dumps(arguments, f"an argument of {function.name}", remote, self.reducers)
             fetched = list({need.name: None for need in needed})
-            names = [need for need in needs if isinstance(need, str) or remote(need) is None]
+            names = [need for need in needs if not remote(need)]
         except Exception as error:
             future.is_lost = True
             future.set_exception(error.with_traceback(None))
@@ -304,7 +304,7 @@ class DhubExecutor(Executor):
         options = options or self._options
         task = wire.Task(
             name=future.name,
-            needs=list({name: None for name in [*(need.name for need in needed), *names]}),
+            needs=list({str(name): None for name in [*(need.name for need in needed), *names]}),
             command=call.COMMAND,
             priority=options.priority,
             retries=options.retries,
@@ -343,11 +343,11 @@ def _first(ahead: deque[DhubFuture[Any]], until: float | None) -> Any:
 
 
 def _as_they_end(
-    courier: Courier, ahead: set[DhubFuture[Any]], more: Iterator[DhubFuture[Any]], until: float | None
+    courier: Courier, ahead: set[Future[Any]], more: Iterator[DhubFuture[Any]], until: float | None
 ) -> Iterator[Any]:
-    ended: queue.SimpleQueue[DhubFuture[Any]] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
 
-    def watch(futures: Iterable[DhubFuture[Any]]) -> None:
+    def watch(futures: Iterable[Future[Any]]) -> None:
         for future in futures:
             ahead.add(future)
             future.add_done_callback(ended.put)
@@ -358,11 +358,11 @@ def _as_they_end(
             watch(itertools.islice(more, 1))
             yield _next_ended(ahead, ended, until)
     finally:
-        courier.cancel(ahead)
+        courier.cancel(cast("set[DhubFuture[Any]]", ahead))
 
 
 def _next_ended(
-    ahead: set[DhubFuture[Any]], ended: queue.SimpleQueue[DhubFuture[Any]], until: float | None
+    ahead: set[Future[Any]], ended: queue.SimpleQueue[Future[Any]], until: float | None
 ) -> Any:
     try:
         future = ended.get(timeout=_left(until))

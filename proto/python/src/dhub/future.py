@@ -47,7 +47,7 @@ class DhubFuture(Future[T]):
 
     def set_cancelled(self) -> None:
         """The task is cancelled, as the hub says."""
-        with self._condition:  # type: ignore[attr-defined]
+        with self._condition:
             if not self.done():
                 super().cancel()
                 self.set_running_or_notify_cancel()

@@ -129,7 +129,9 @@ class _RemoteUnpickler(pickle.Unpickler):
         return self._results[name]
 
 
-def dumps(item: Any, remote: Callable[[Any], Remote | None], what: str, reducers: Reducers | None = None) -> bytes:
+def dumps(
+    item: Any, what: str, remote: Callable[[Any], Remote | None] = lambda item: None, reducers: Reducers | None = None
+) -> bytes:
     """A function, or arguments; `remote` names what is the result of other tasks. Raises what pickling does.
 
     The cause of that says `what` cannot be sent. Lambdas and what is defined in a notebook can be.

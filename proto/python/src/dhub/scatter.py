@@ -34,10 +34,9 @@ class Store:
     def __init__(self, directory: Path, session: str, stays: bool) -> None:
         self.directory, self.session = directory, session
         self._names: set[str] = set()
-        self.remove: Callable[[], object] = weakref.finalize(self, _remove, os.getpid(), directory, self._names)
-        if stays:
-            self.remove.atexit = False  # type: ignore[attr-defined]
-            self.remove = lambda: None
+        self.remove: Callable[[], object] = lambda: None
+        if not stays:
+            self.remove = weakref.finalize(self, _remove, os.getpid(), directory, self._names)
         self._arrays: dict[int, tuple[weakref.ref[Any], Scattered]] = {}
 
     def put(self, value: Any) -> Scattered:
@@ -49,7 +48,7 @@ class Store:
             numpy.save(file, value, allow_pickle=False)
             data, kind = file.getvalue(), "npy"
         else:
-            data, kind = payload.dumps(value, lambda item: None, "a value to scatter"), "value"
+            data, kind = payload.dumps(value, "a value to scatter"), "value"
         name = f"{self.session}-{hashlib.sha256(data).hexdigest()[:32]}.{kind}"
         if name not in self._names:
             private.make_dir(self.directory, "set DHUB_SHARED to a directory of yours")
