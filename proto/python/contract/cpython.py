@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dhub
 import stand_in
 from test import support
 from test.support import script_helper
 
-PRELUDE = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nimport stand_in; stand_in.install()\n"
+# Those programs run isolated: they see no PYTHONPATH.
+PLACES = [str(Path(__file__).parent), str(Path(dhub.__file__).parents[1])]
+PRELUDE = f"import sys; sys.path[:0] = {PLACES!r}\nimport stand_in; stand_in.install()\n"
 
 
 def modules() -> list[str]:

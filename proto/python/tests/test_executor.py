@@ -206,7 +206,7 @@ def test_map_cancels_what_nobody_asks_for(executor: DhubExecutor) -> None:
     # What has begun by then goes on.
     eventually(lambda: hub.status().counts.ready == 0)
     counts = hub.status().counts
-    assert 1 <= counts.running < 10 and counts.cancelled == 19 - counts.running, counts
+    assert 1 <= counts.running < 19 and counts.cancelled == 19 - counts.running, counts
     executor.kill()
     eventually(lambda: hub.status().counts.finished == 20)
     threading.Timer(0.3, signal.pthread_kill, [threading.get_ident(), signal.SIGINT]).start()
@@ -223,8 +223,9 @@ def test_shutdown(executor: DhubExecutor, home: Path) -> None:
     with pytest.raises(RuntimeError, match="after shutdown"):
         first.submit(calls.square, 1)
     second = DhubExecutor()
-    sleeping = [second.submit(time.sleep, 0.2) for _ in range(100)]
+    sleeping = [second.submit(time.sleep, 0.5) for _ in range(300)]
     eventually(sleeping[0].running)
+    # What a worker holds goes on, and all the rest is cancelled.
     second.shutdown(cancel_futures=True)
     assert all(it.done() for it in sleeping) and sleeping[0].result() is None and sleeping[-1].cancelled()
     assert hub.status().counts.cancelled == sum(it.cancelled() for it in sleeping)

@@ -46,15 +46,20 @@ class Around(NamedTuple):
     tasks_max: int | None = None
     stdout: bool = False
 
+    def is_owner(self) -> bool:
+        return self.initializer is not None or self.tasks_max is not None
+
     def is_needed(self) -> bool:
-        return self.initializer is not None or self.tasks_max is not None or self.stdout
+        return self.is_owner() or self.stdout
 
 
-class Prepared:
+class Prepared(seat.Owned):
     """Calls a function, after the initializer of its executor if that has not run in this process."""
 
     def __init__(self, around: Around, fn: Callable[..., Any]) -> None:
         self.around, self.fn = around, fn
+        # Whoever initializes a process, or counts its tasks, has it alone.
+        self.session = around.session if around.is_owner() else ""
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         global _last
@@ -66,6 +71,8 @@ class Prepared:
                 except BaseException as error:
                     LOGGER.critical("Exception in initializer:", exc_info=True)
                     raise InitializerFailed(f"the initializer failed: {type(error).__name__}: {error}") from error
+            if initializer is not None:
+                seat.keep(session)
             _tasks[session] = 0
         task = f"{os.environ.get('DHUB_TASK')} {os.environ.get('DHUB_ATTEMPT')}"
         if task != _last:

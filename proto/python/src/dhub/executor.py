@@ -300,7 +300,7 @@ class DhubExecutor(Executor):
         if not self._made_shared:
             private.make_dir(self.shared, "set DHUB_SHARED to a directory of yours")
             self._made_shared = True
-        stdin, file = payload.dumps_call(function.kind, function.data, data, fetched, self.shared, self.trust, label)
+        stdin, file = payload.dumps_call(function.kind, function.data, data, fetched, self.shared, self.trust, future.name)
         options = options or self._options
         task = wire.Task(
             name=future.name,

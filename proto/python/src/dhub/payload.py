@@ -168,7 +168,7 @@ def dumps_call(
     data = _CALL.pack(_MAGIC, sys.version_info[0], sys.version_info[1], kind) + body
     if len(data) <= CALL_BYTES_MAX:
         return data, None
-    path = shared / f"{task}.call"
+    path = shared / f"{os.urandom(16).hex()}.call"
     private.write(path, data)
     return _CALL.pack(_MAGIC, sys.version_info[0], sys.version_info[1], FILE) + os.fsencode(path), path
 
