@@ -186,3 +186,7 @@ def say(text: str, error: type[Exception] | None = None) -> str:
     if error is not None:
         raise error(text)
     return text
+
+
+def set_variable(name: str, value: str) -> None:
+    os.environ[name] = value

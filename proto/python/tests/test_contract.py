@@ -160,7 +160,7 @@ def test_an_initializer(executor: DhubExecutor) -> None:
         assert set(prepared.map(calls.initialized, range(50))) == {("there", 1)}
         assert set(prepared.map(calls.initialized, range(50), chunksize=5)) == {("there", 1)}
         # Also of what is put back after each call; and nothing of it is seen by others.
-        with DhubExecutor(initializer=os.environ.update, initargs=({"SEEN": "here"},)) as other:
+        with DhubExecutor(initializer=calls.set_variable, initargs=("SEEN", "here")) as other:
             assert set(other.map(os.getenv, ["SEEN"] * 20)) == {"here"}
             assert set(executor.map(os.getenv, ["SEEN"] * 20)) == {None}
     broken = DhubExecutor(initializer=calls.fail, initargs=("not today",))
