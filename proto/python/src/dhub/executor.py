@@ -5,16 +5,15 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-import queue
 import re
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future, TimeoutError
+from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from dhub import call, payload, private, seat
 from dhub._wire import hub_pb2 as wire
@@ -24,6 +23,7 @@ from dhub.future import DhubFuture
 from dhub.around import Around, Prepared
 from dhub.model import ms
 from dhub.payload import Remote
+from dhub.results import as_they_end, chain, in_order
 from dhub.scatter import Scattered, Store
 
 R = TypeVar("R")
@@ -215,7 +215,7 @@ class DhubExecutor(Executor):
         until = None if timeout is None else time.monotonic() + timeout
         stream = self._stream(fn, zip(*iterables), chunksize, buffersize)
         ahead: set[Future[Any]] = set(itertools.islice(stream, buffersize))
-        results = _as_they_end(self._courier, ahead, stream, until)
+        results = as_they_end(self._courier, ahead, stream, until)
         return results if chunksize == 1 else chain(results)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -317,74 +317,6 @@ class DhubExecutor(Executor):
             payload.unlink([file] if file else [])
             raise
         return future
-
-
-def in_order(
-    courier: Courier,
-    ahead: deque[DhubFuture[Any]],
-    more: Iterator[DhubFuture[Any]],
-    until: float | None,
-) -> Iterator[Any]:
-    """The results, as they are asked for; nothing is kept of one that was handed on. What is left is cancelled."""
-    try:
-        while ahead:
-            ahead.extend(itertools.islice(more, 1))
-            yield _first(ahead, until)
-    finally:
-        courier.cancel(ahead)
-
-
-def _first(ahead: deque[DhubFuture[Any]], until: float | None) -> Any:
-    try:
-        return ahead[0].result(_left(until))
-    finally:
-        if ahead[0].done():
-            ahead.popleft()
-
-
-def _as_they_end(
-    courier: Courier, ahead: set[Future[Any]], more: Iterator[DhubFuture[Any]], until: float | None
-) -> Iterator[Any]:
-    ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
-
-    def watch(futures: Iterable[Future[Any]]) -> None:
-        for future in futures:
-            ahead.add(future)
-            future.add_done_callback(ended.put)
-
-    watch(list(ahead))
-    try:
-        while ahead:
-            watch(itertools.islice(more, 1))
-            yield _next_ended(ahead, ended, until)
-    finally:
-        courier.cancel(cast("set[DhubFuture[Any]]", ahead))
-
-
-def _next_ended(
-    ahead: set[Future[Any]], ended: queue.SimpleQueue[Future[Any]], until: float | None
-) -> Any:
-    try:
-        future = ended.get(timeout=_left(until))
-    except queue.Empty:
-        raise TimeoutError from None
-    try:
-        ahead.discard(future)
-        return future.result()
-    finally:
-        del future
-
-
-def _left(until: float | None) -> float | None:
-    return None if until is None else max(0.0, until - time.monotonic())
-
-
-def chain(lists: Iterator[list[Any]]) -> Iterator[Any]:
-    """Their items; nothing is kept of one that was handed on."""
-    for items in lists:
-        items.reverse()
-        while items:
-            yield items.pop()
 
 
 def _at_least_1(what: str, number: int | None, must: str) -> int | None:

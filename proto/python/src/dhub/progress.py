@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import as_completed
 from typing import Any, TypeVar
 
-from dhub.executor import DhubExecutor, chain, in_order
+from dhub.executor import DhubExecutor
+from dhub.results import chain, in_order
 
 R = TypeVar("R")
 
