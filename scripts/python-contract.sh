@@ -74,10 +74,10 @@ failed=0
 for suite in "${suites[@]}"; do
     came=0
     case $suite in
-        cpython) (cd "$home" && "$venv/bin/python" "$contract/cpython.py") >"$home/$suite" 2>"$home/$suite.log" || came=$? ;;
+        cpython) (cd "$home" && "$venv/bin/python" "$contract/cpython.py") >"$home/$suite.out" 2>"$home/$suite.log" || came=$? ;;
         joblib)
             (cd "$home/joblib" && "$venv/bin/python" -m pytest -q -p joblib_plugin -p no:cacheprovider --timeout 120 \
-                --tb=no "$tests") >"$home/$suite" 2>"$home/$suite.log" || true
+                --tb=no "$tests") >"$home/$suite.out" 2>"$home/$suite.log" || true
             ;;
         *)
             echo "python-contract.sh: cpython and joblib are what there is, not $suite" >&2
@@ -86,7 +86,7 @@ for suite in "${suites[@]}"; do
     esac
     if [ "$came" = 3 ]; then
         echo "$suite $version: this Python has no test package: skipped"
-    elif ! "$venv/bin/python" "$contract/compare.py" "$suite" <"$home/$suite" | sed "s/^$suite:/$suite $version:/"; then
+    elif ! "$venv/bin/python" "$contract/compare.py" "$suite" <"$home/$suite.out" | sed "s/^$suite:/$suite $version:/"; then
         failed=1
         tail -n 20 "$home/$suite.log"
     fi
