@@ -41,7 +41,7 @@ const FALSIFIED: [(&str, Kind); 11] = [
     ("UPDATE attempts SET outcome = 2 WHERE outcome = 1", Kind::Changed),
     ("DELETE FROM attempts WHERE outcome = 2", Kind::Lost),
     (
-        "INSERT INTO attempts SELECT task, attempt + 1, worker, started_ms, run_ms, 1, 0, NULL, NULL, NULL
+        "INSERT INTO attempts SELECT task, attempt + 1, worker, started_ms, run_ms, 1, 0, NULL, NULL, NULL, 0
             FROM attempts WHERE outcome = 1 ORDER BY task LIMIT 1",
         Kind::Repeated,
     ),
