@@ -144,7 +144,7 @@ fn a_stranger_ends_no_wait(kind: Kind) {
         command.args(args).args(["--timeout", "1s"]);
         Process::start(command)
     };
-    let mut wait = start(&["wait", "--every", "100ms"]);
+    let mut wait = start(&["wait", "--every", "100ms", "--wait-limit", "1h"]);
     let mut watch = start(&["status", "--watch=100ms"]);
     let complete = |hub: &Guarded, name: &str| {
         hub.space.run("dquery", &["steal"]).exits(0).prints(&[name]);

@@ -70,7 +70,7 @@ fn an_old_file_gets_them_from_a_hub_and_not_by_a_look() {
 
     let mut hub = start(&space);
     runs(&mut hub);
-    hub.hear("upgraded    run.db was of version 5 and is of 6 now");
+    hub.hear("upgraded    run.db was of version 5 and is of ");
     space.run("dquery", &["create", "new"]).exits(0);
     assert!(has_checksums(&space));
     hub.kill9();

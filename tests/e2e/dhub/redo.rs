@@ -195,7 +195,8 @@ fn what_was_noted_is_damage_and_the_start_says_what_saves_the_rest() {
     for args in [&["check", "run.db"][..], &["-f", "run.db"]] {
         let said = space.run("dhub", args);
         said.exits(22).is_one_message().says(&[
-            "run.db.redo is damaged: turn 1 is missing or damaged, and turn 1 was noted as safe",
+            "run.db.redo is damaged, or ",
+            "run.db was replaced by an older one: turn 1 is missing or damaged, and turn 1 was noted as safe",
             "dhub rescue",
         ]);
         assert!(!said.stderr.contains("without-redo"), "{said:?}");
