@@ -67,30 +67,3 @@ mod glibc {
     pub fn map_from(_: libc::c_int) {}
     pub fn give_back() {}
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Larger than a page, smaller than what is mapped by itself.
-    const BLOCK_BYTES: usize = 20 << 10;
-    const BLOCKS: usize = 6_000;
-
-    #[test]
-    fn what_is_freed_between_others_goes_back() {
-        let mut heap = Heap::default();
-        heap.look();
-        let mut blocks: Vec<Vec<u8>> =
-            (0..BLOCKS).map(|i| vec![i as u8 | 1; BLOCK_BYTES]).collect();
-        let full = resident().unwrap();
-        let mut i = 0;
-        blocks.retain(|_| (i += 1, i % 64 == 0).1);
-        let kept = resident().unwrap();
-        heap.look();
-        let after = resident().unwrap();
-        let taken = (BLOCKS * BLOCK_BYTES) as u64;
-        assert!(kept > full - taken / 4, "glibc gave it back by itself: {full} {kept}");
-        assert!(after < full - taken / 2, "{full} {kept} {after}");
-        assert_eq!(blocks.len(), BLOCKS / 64);
-    }
-}

@@ -63,7 +63,7 @@ impl Scheduler {
         let before = task.effective;
         task.priority = priority;
         let after = match self.config.inherit_priority {
-            true => self.fold(slot).unwrap_or(before.max(priority)),
+            true => self.fold(slot).0.unwrap_or(before.max(priority)),
             false => priority,
         };
         self.tasks.get_mut(slot).effective = after;
@@ -107,34 +107,39 @@ impl Scheduler {
         let Some(before) = self.tasks.get_some(slot).map(|task| task.effective) else {
             return 0;
         };
-        match self.fold(slot) {
+        let (after, steps) = self.fold(slot);
+        match after {
             Some(after) if after < before => {
                 self.set_effective(slot, after);
-                self.sinks_from(slot, before);
+                steps + self.sinks_from(slot, before)
             }
-            _ => {}
+            _ => steps,
         }
-        1
     }
 
-    fn sinks_from(&mut self, slot: Slot, before: i32) {
+    fn sinks_from(&mut self, slot: Slot, before: i32) -> usize {
         let needs: Vec<Slot> = self.edges.preds(&self.tasks, slot).collect();
-        needs.into_iter().for_each(|need| self.is_needed_less(need, before));
+        needs.iter().for_each(|&need| self.is_needed_less(need, before));
+        needs.len()
     }
 
-    /// The effective priority of a task, which is no larger than it was; None: too many need it.
-    fn fold(&self, slot: Slot) -> Option<i32> {
+    /// The effective priority of a task, of which nothing that needs it has more than it had before; None: too
+    /// many need it. And how many were looked at: no more when one is found that has as much.
+    fn fold(&self, slot: Slot) -> (Option<i32>, usize) {
         let task = self.tasks.get(slot);
         let mut largest = own(task);
         let mut ends = self.edges.succ_ends(&self.tasks, slot);
-        for _ in 0..FOLD_MAX {
+        for steps in 0..FOLD_MAX {
+            if largest >= task.effective {
+                return (Some(largest), steps);
+            }
             match ends.next() {
-                None => return Some(largest),
+                None => return (Some(largest), steps),
                 Some(NONE) => {}
                 Some(succ) => largest = largest.max(self.tasks.get(succ).effective),
             }
         }
-        None
+        (None, FOLD_MAX)
     }
 
     /// A ready one takes its place behind those like it.
