@@ -96,16 +96,22 @@ fn a_wrong_byte_is_mended_wherever_it_is() {
     }
 }
 
-#[test]
-fn what_is_mended_is_written_where_that_is_wanted() {
-    let _turn = one_at_a_time();
-    let (_dir, file) = place();
-    make(&file, "wal");
-    let bytes = fs::read(&file).expect("the file");
+/// A new file, and the same with a wrong bit in each page.
+fn one_byte_of_each_page(file: &Path) -> (Vec<u8>, Vec<u8>) {
+    make(file, "wal");
+    let bytes = fs::read(file).expect("the file");
     let mut wrong = bytes.clone();
     for page in wrong.chunks_mut(PAGE_BYTES) {
         page[2000] ^= 0x04;
     }
+    (bytes, wrong)
+}
+
+#[test]
+fn what_is_mended_is_written_where_that_is_wanted() {
+    let _turn = one_at_a_time();
+    let (_dir, file) = place();
+    let (bytes, wrong) = one_byte_of_each_page(&file);
     fs::write(&file, &wrong).expect("written");
     let db = open(&file);
     mend_in_place(&db);
@@ -125,12 +131,7 @@ fn what_is_mended_is_written_where_that_is_wanted() {
 fn a_scrub_mends_all_pages_under_an_open_connection() {
     let _turn = one_at_a_time();
     let (_dir, file) = place();
-    make(&file, "wal");
-    let bytes = fs::read(&file).expect("the file");
-    let mut wrong = bytes.clone();
-    for page in wrong.chunks_mut(PAGE_BYTES) {
-        page[2000] ^= 0x04;
-    }
+    let (bytes, mut wrong) = one_byte_of_each_page(&file);
     // The last one is of no use to anybody who did not write it.
     let last = bytes.len() - PAGE_BYTES;
     wrong[last..][..9].fill(0xA5);
