@@ -38,7 +38,11 @@ impl FromStr for Halt {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("'{text}' is neither soon nor now, a comma, and fail=N or fail=N%");
+        let wrong = || {
+            format!(
+                "'{text}' is neither soon nor now, a comma, and fail=N or fail=N%, in small letters; N is a whole number"
+            )
+        };
         let (when, at) = text.split_once(',').ok_or_else(wrong)?;
         let now = match when.trim() {
             "now" => true,
@@ -47,8 +51,8 @@ impl FromStr for Halt {
         };
         let at = at.trim().strip_prefix("fail=").ok_or_else(wrong)?;
         let at = match at.strip_suffix('%') {
-            Some(percent) => At::Percent(percent.parse().map_err(|_| wrong())?),
-            None => At::Tasks(at.parse().map_err(|_| wrong())?),
+            Some(percent) => At::Percent(whole(percent).ok_or_else(wrong)?),
+            None => At::Tasks(whole(at).ok_or_else(wrong)?),
         };
         match at {
             At::Tasks(0) => Err("fail=0 would halt before anything fails".into()),
@@ -58,6 +62,11 @@ impl FromStr for Halt {
             at => Ok(Self { now, at }),
         }
     }
+}
+
+/// Digits alone: what `parse` takes has a sign, if it likes.
+fn whole<T: FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 impl fmt::Display for Halt {
@@ -83,6 +92,10 @@ mod tests {
             ["", "now", "fail=1", "later,fail=1", "now,success=1", "now,fail=", "now,fail=0"]
         {
             assert!(text.parse::<Halt>().is_err(), "{text}");
+        }
+        for text in ["now,fail=+1", "now,fail=+5%", "now,fail=2.5%", "Now,fail=1", "now,FAIL=1"] {
+            let why = text.parse::<Halt>().unwrap_err();
+            assert!(why.ends_with("in small letters; N is a whole number"), "{why}");
         }
         assert!("now,fail=0%".parse::<Halt>().is_err() && "now,fail=101%".parse::<Halt>().is_err());
     }
