@@ -4,6 +4,7 @@
 //! user runs, by the access files in `~/.dhub`: on this machine over ipc, on others over TCP. The key
 //! of the access file decides who is talked to; without one only `--insecure` says that nobody does.
 
+use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -82,10 +83,41 @@ pub enum FindError {
         if .endpoint.starts_with("ipc://") { "" } else { "\n  a hub that was started with --insecure wants no key: --insecure or DHUB_INSECURE=1, and whoever answers there is believed" }
     )]
     NoKey { endpoint: String, dir: String, yours: String },
+    #[error("the access file of {from}: {source}{}", from.advice())]
+    Named { from: Named, source: AccessError },
     #[error(transparent)]
     Access(#[from] AccessError),
     #[error(transparent)]
     Private(#[from] PrivateError),
+}
+
+/// Who named an access file.
+#[derive(Clone, Copy, Debug)]
+pub enum Named {
+    Option,
+    Environment,
+}
+
+impl Named {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Option => {
+                "\n  for a hub of yours leave out --access; for another's, its user makes one: dhub access new"
+            }
+            Self::Environment => {
+                "\n  for a hub of yours: unset DHUB_ACCESS; for another's, its user makes one: dhub access new"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, text: &mut fmt::Formatter) -> fmt::Result {
+        text.write_str(match self {
+            Self::Option => "--access",
+            Self::Environment => "DHUB_ACCESS",
+        })
+    }
 }
 
 impl FindError {
@@ -105,7 +137,7 @@ impl FindError {
             | FindError::Name { .. } => Exit::NoHub,
             FindError::NoKey { .. } => Exit::Denied,
             FindError::Unreachable { .. } => Exit::System,
-            FindError::Access(_) | FindError::Private(_) => Exit::Keys,
+            FindError::Named { .. } | FindError::Access(_) | FindError::Private(_) => Exit::Keys,
         }
     }
 }
@@ -126,8 +158,10 @@ impl HubOptions {
 
     pub fn find_now(&self) -> Result<Target, FindError> {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let mut from = Named::Option;
         let (server, access) = match (&self.server, &self.access) {
             (None, None) => {
+                from = Named::Environment;
                 let server = set("DHUB_HUB").map(|text| endpoint::parse(&text.to_string_lossy()));
                 let server = server.transpose().map_err(FindError::Environment)?;
                 (server, set("DHUB_ACCESS").map(PathBuf::from))
@@ -141,11 +175,14 @@ impl HubOptions {
         // Tasks get its name, and may run elsewhere.
         let access = access.map(|path| std::path::absolute(&path).unwrap_or(path));
         match (server, access) {
-            (Some(server), Some(path)) => {
-                let access = Access::read(&path)?;
-                Ok(Target::keyed(server, path, &access))
+            (server, Some(path)) => {
+                let access =
+                    Access::read(&path).map_err(|source| FindError::Named { from, source })?;
+                match server {
+                    Some(server) => Ok(Target::keyed(server, path, &access)),
+                    None => by(path, &access),
+                }
             }
-            (None, Some(path)) => by_access(path),
             (Some(server), None) => known(server, dir.as_deref(), self.is_insecure()),
             (None, None) => only(dir.as_deref()),
         }
@@ -209,11 +246,15 @@ fn about(access: &Access, path: &Path) -> String {
 /// the file names.
 pub fn by_access(path: PathBuf) -> Result<Target, FindError> {
     let access = Access::read(&path)?;
+    by(path, &access)
+}
+
+fn by(path: PathBuf, access: &Access) -> Result<Target, FindError> {
     if access.ipc_answers()? {
-        return Ok(Target::keyed(access.ipc.clone(), path, &access));
+        return Ok(Target::keyed(access.ipc.clone(), path, access));
     }
     match access.endpoints.iter().find(|endpoint| endpoint.starts_with("tcp://")) {
-        Some(endpoint) => Ok(Target::keyed(endpoint.clone(), path, &access)),
+        Some(endpoint) => Ok(Target::keyed(endpoint.clone(), path, access)),
         None => Err(FindError::Unreachable { path }),
     }
 }
@@ -321,4 +362,30 @@ fn answers(endpoint: &str) -> bool {
     let address = endpoint.trim_start_matches("tcp://");
     let addresses = address.to_socket_addrs().into_iter().flatten();
     addresses.into_iter().any(|address| TcpStream::connect_timeout(&address, PROBE).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::exit::Exit;
+
+    #[derive(Parser)]
+    struct Args {
+        #[command(flatten)]
+        hub: HubOptions,
+    }
+
+    #[test]
+    fn an_access_file_that_is_not_there_is_told_with_who_named_it() {
+        let begin = "the access file of --access: /none/x: no such file or directory\n  for a hub of yours leave out --access";
+        for more in [&[][..], &["-s", "tcp://127.0.0.1:9"]] {
+            let args = [&["test", "--access", "/none/x"], more].concat();
+            let error = Args::parse_from(args).hub.find_now().unwrap_err();
+            assert_eq!(error.exit(), Exit::Keys);
+            assert!(error.to_string().starts_with(begin), "{error}");
+        }
+        assert!(Named::Environment.advice().contains("unset DHUB_ACCESS"));
+    }
 }

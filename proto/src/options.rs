@@ -7,7 +7,7 @@ use crate::endpoint;
 
 const HUB: &str = "Hub";
 /// Time for an answer, if nobody says another one.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to reach the hub.
 #[derive(clap::Args, Clone, Debug)]

@@ -32,8 +32,8 @@ impl std::error::Error for Damage {}
 
 static LAST: Mutex<Option<Damage>> = Mutex::new(None);
 
-/// Pages that were told of, by file: a start opens a file more than once, and each page is told of once.
-static TOLD: Mutex<BTreeSet<(PathBuf, u32)>> = Mutex::new(BTreeSet::new());
+/// Pages that were told of, by file, and whether as damaged: a start opens a file more than once, and each is told once.
+static TOLD: Mutex<BTreeSet<(PathBuf, u32, bool)>> = Mutex::new(BTreeSet::new());
 /// Of all files together: a file that somebody else wrote has nothing but such pages.
 const TOLD_MAX: usize = 100;
 
@@ -157,21 +157,25 @@ impl State {
     }
 
     pub fn tell_damaged(&self, number: u32) {
-        self.tell(number, format_args!(" is damaged"));
+        self.tell(number, true, format_args!(" is damaged"));
     }
 
     /// What became of the byte in the file. None: the file is only looked at.
     pub fn tell_mended(&self, number: u32, at: usize, written: Option<io::Result<()>>) {
         match written {
-            Some(Ok(())) => self.tell(number, format_args!(": byte {at} was wrong, and is mended")),
+            Some(Ok(())) => {
+                self.tell(number, false, format_args!(": byte {at} was wrong, and is mended"));
+            }
             Some(Err(error)) => self.tell(
                 number,
+                false,
                 format_args!(
                     ": byte {at} is wrong; it is put right where it is read, for the file does not take it: {error}"
                 ),
             ),
             None => self.tell(
                 number,
+                false,
                 format_args!(
                     ": byte {at} is wrong; it is put right where it is read, and a hub on the file mends it"
                 ),
@@ -179,15 +183,39 @@ impl State {
         }
     }
 
-    /// Says it of a page, once in this process.
-    fn tell(&self, number: u32, what: fmt::Arguments) {
+    /// Says it of a page, once in this process: one that was mended may be damaged later.
+    fn tell(&self, number: u32, damaged: bool, what: fmt::Arguments) {
         let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = told.len() <= TOLD_MAX && told.insert((self.path.clone(), number));
+        let is_new = told.len() <= TOLD_MAX && told.insert((self.path.clone(), number, damaged));
         let file = self.path.display();
         match told.len() {
             _ if !is_new => {}
             ..=TOLD_MAX => tracing::warn!("page {number} of {file}{what}"),
             _ => tracing::warn!("more pages of {file} are wrong: dhub check lists them"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(path: &Path) -> Vec<bool> {
+        let told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        told.iter().filter(|(file, ..)| file == path).map(|(.., damaged)| *damaged).collect()
+    }
+
+    #[test]
+    fn a_page_that_was_mended_and_is_damaged_later_is_told_as_both_once() {
+        let state = State::new("told-twice.db".into());
+        for _ in 0..2 {
+            state.tell_mended(3, 7, Some(Ok(())));
+        }
+        assert_eq!(told(state.path()), [false]);
+        for _ in 0..2 {
+            state.tell_damaged(3);
+            state.tell_mended(3, 7, None);
+        }
+        assert_eq!(told(state.path()), [false, true]);
     }
 }

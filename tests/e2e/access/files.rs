@@ -79,7 +79,9 @@ fn what_is_no_access_file_is_told_so() {
     let said = hub.space.run("dquery", &["status", "--access", "junk"]);
     said.exits(26).says(&["junk is no access file", "dhub access new"]).is_one_message();
     let said = hub.space.run("dquery", &["status", "--access", "absent"]);
-    said.exits(26).says(&["absent", "no such file"]).is_one_message();
+    said.exits(26)
+        .says(&["the access file of --access: ", "absent", "no such file"])
+        .is_one_message();
 }
 
 #[test]
