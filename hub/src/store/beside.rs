@@ -22,8 +22,8 @@ pub struct Orphans {
     file: PathBuf,
     is_missing: bool,
     logs: Vec<PathBuf>,
-    /// What a hub saved last, when it was gone.
-    saved: Option<PathBuf>,
+    /// What hubs saved when it was gone, the last at the end.
+    saved: Vec<PathBuf>,
 }
 
 impl Orphans {
@@ -33,21 +33,25 @@ impl Orphans {
             Ok(1..) => return None,
             found => found.is_err(),
         };
-        let (logs, saved) = (logs_of(file), saved_beside(file).pop());
-        let is_one = saved.is_some() || !logs.is_empty();
+        let (logs, saved) = (logs_of(file), saved_beside(file));
+        let is_one = !saved.is_empty() || !logs.is_empty();
         is_one.then(|| Self { file: file.to_owned(), is_missing, logs, saved })
     }
 
     fn what_to_do(&self) -> String {
         let logs = names(&self.logs);
         let (are, them) = (if self.logs.len() == 1 { "is" } else { "are" }, them(&self.logs));
-        match &self.saved {
-            Some(saved) => {
+        match self.saved.split_last() {
+            Some((saved, older)) => {
                 let quoted = dhub_proto::shell::file(saved);
-                let (rest, saved) = (self.logs.iter(), saved.display());
+                let (rest, saved) = (older.iter().chain(&self.logs), saved.display());
                 let rest: String = rest.map(|log| format!(" and {}", log.display())).collect();
+                let last = match older.len() {
+                    0 => String::new(),
+                    _ => format!(", the last of {}", self.saved.len()),
+                };
                 format!(
-                    "{saved} is there, in which a hub saved what it had when the file was gone\n  go on with that: dhub -f {quoted}\n  for a hub without tasks move {saved}{rest} away first"
+                    "{saved} is there, in which a hub saved what it had when the file was gone{last}\n  go on with that: dhub -f {quoted}\n  for a hub without tasks move {saved}{rest} away first"
                 )
             }
             None => format!(
@@ -156,4 +160,29 @@ fn size_of_pages(file: &Path) -> Option<usize> {
     let mut head = [0; 100];
     io::Read::read_exact(&mut fs::File::open(file).ok()?, &mut head).ok()?;
     page_size(&head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_hubs_saved_are_to_be_moved_away_for_a_hub_without_tasks() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("run.db");
+        let saved = ["1", "2"].map(|time| dir.path().join(format!("run.db.saved-{time}")));
+        let shown = saved.each_ref().map(|path| path.display().to_string());
+        fs::write(&saved[1], "x").expect("a file");
+        let said = Orphans::of(&file).expect("one").to_string();
+        assert!(said.contains("when the file was gone\n"), "{said}");
+        fs::write(&saved[0], "x").expect("a file");
+        let said = Orphans::of(&file).expect("two").to_string();
+        assert!(said.contains("when the file was gone, the last of 2\n"), "{said}");
+        let away = format!("move {} and {} away first", shown[1], shown[0]);
+        assert!(said.ends_with(&away), "{said}");
+        for path in &saved {
+            fs::remove_file(path).expect("a file");
+        }
+        assert!(Orphans::of(&file).is_none());
+    }
 }
