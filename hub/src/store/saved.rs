@@ -33,6 +33,8 @@ pub fn saved_beside(file: &Path) -> Vec<PathBuf> {
 
 /// One that goes on from where the file ends; not of another hub, if it can be told. Nobody need hear of it any more once
 /// the file has come as far by itself, or is that of a hub that was begun anew.
+///
+/// One that ends as the file does is told of while the file has the redo log of then: somebody may have written to it.
 #[derive(Debug)]
 pub struct Newer {
     path: PathBuf,
@@ -49,7 +51,9 @@ impl Newer {
             private::look(&path, None).ok()??;
             let saved = Alone::read(&path)?;
             let is_own = [saved.saved_from, 0].contains(&id);
-            (is_own && saved.turn > file_turn).then_some((saved.turn, path))
+            // A file that was closed has none, and then this is no more said.
+            let is_as_far = saved.turn == file_turn && id != 0;
+            (is_own && (saved.turn > file_turn || is_as_far)).then_some((saved.turn, path))
         });
         let (turn, path) = newer.max()?;
         Some(Self { path, turn, file: file.to_owned(), file_turn })
@@ -60,6 +64,12 @@ impl fmt::Display for Newer {
     fn fmt(&self, text: &mut fmt::Formatter) -> fmt::Result {
         let Self { path, turn, file, file_turn } = self;
         let (path, file) = (path.display(), file.display());
+        if turn == file_turn {
+            return write!(
+                text,
+                "{path} ends with turn {turn} as {file} does: a hub saved it when {file} was no more its own; if somebody wrote to {file}, go on with the saved one, else remove that"
+            );
+        }
         write!(
             text,
             "{path} is newer: a hub saved it when {file} was gone, with all up to turn {turn}; {file} ends with turn {file_turn}; go on with it, or move it away"

@@ -218,6 +218,27 @@ fn what_a_hub_saved_is_named_until_the_file_has_come_as_far() {
     assert!(!starts(&mut hub).contains(&saved));
 }
 
+#[test]
+fn a_saved_one_that_ends_with_the_turn_of_the_file_is_named_until_the_file_goes_on() {
+    let mut hub = Hub::start();
+    add(&hub, "a", 3);
+    // As it is, but by somebody else.
+    let path = hub.path("run.db");
+    let bytes = fs::read(&path).expect("the file");
+    let file = fs::File::options().write(true).open(&path).expect("the file");
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).expect("its bytes");
+    let saved = saved(&hub.end());
+    let saved = saved.file_name().expect("a name").to_string_lossy().into_owned();
+    let as_far = format!("{saved} ends with turn ");
+    hub.restart();
+    let said = starts(&mut hub);
+    assert_eq!(said.matches(&as_far).count(), 1, "{said}");
+    assert!(said.contains("somebody wrote to "), "{said}");
+    add(&hub, "b", 1);
+    hub.restart();
+    assert!(!starts(&mut hub).contains(&saved));
+}
+
 /// All that it says until it serves.
 fn starts(hub: &mut Hub) -> String {
     hub.query(&["status"]).ok();
