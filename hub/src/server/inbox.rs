@@ -150,8 +150,10 @@ impl Server {
                 return self.deny(&route, &denied);
             }
             if verb.way() == Way::Ipc && !self.sockets[route.socket].is_ipc {
-                let why =
-                    format!("{} can be asked for over ipc only, on the hub's machine", verb.name());
+                let why = format!(
+                    "{} can be asked for over ipc only, on the hub's machine: there leave out -s, or use --access FILE alone",
+                    verb.name().to_lowercase()
+                );
                 return self.refuse(&route, error(wire::ErrorCode::ErrorInvalid, why));
             }
         }

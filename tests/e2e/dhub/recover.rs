@@ -26,7 +26,10 @@ fn a_copy_of_a_running_hub_is_a_file_to_go_on_with() {
 #[test]
 fn a_backup_is_not_for_those_who_come_over_tcp() {
     let hub = Hub::start();
-    hub.query(&["backup", "copy.db"]).exits(6).says(&["over ipc only"]);
+    hub.query(&["backup", "copy.db"]).exits(6).says(&[
+        "backup can be asked for over ipc only",
+        "leave out -s, or use --access FILE alone",
+    ]);
     assert!(!hub.path("copy.db").exists());
 }
 
