@@ -201,7 +201,12 @@ impl Server {
     fn about(&self) -> wire::HubInfo {
         wire::HubInfo {
             version: dhub_proto::VERSION.into(),
-            file: self.store.file().map(|file| file.display().to_string()).unwrap_or_default(),
+            file: self
+                .store
+                .real()
+                .or(self.store.file())
+                .map(|file| file.display().to_string())
+                .unwrap_or_default(),
             endpoints: self.sockets.iter().map(|socket| socket.endpoint.clone()).collect(),
             uptime_ms: self.monitor.uptime_ms(self.now()),
             commit_us: self.monitor.commit_us(),

@@ -36,14 +36,14 @@ fn lost(lines: &mut Vec<String>, report: &StatusReport) {
     }
     if pages > 0 {
         lines.push(format!(
-            "  {title:<8}  {} of the hub's file cannot be read: finished tasks there keep their names and states alone",
+            "  {title:<8}  {} of the hub's file cannot be read: what finished tasks printed may be gone, and a write there ends the hub (22)",
             paint(BAD, counted(pages, "page")),
         ));
     }
     let file = report.hub.as_ref().map_or("", |hub| &hub.file);
     let (check, rescue) = (shell::file(file), shell::rescue(file));
     lines.push(format!(
-        "            -> of the stopped hub's file: dhub check {}   {}",
+        "            -> stop the hub, then: dhub check {}   {}",
         plain(&check),
         plain(&rescue)
     ));
@@ -158,8 +158,8 @@ mod tests {
             hub: Some(hub),
             ..StatusReport::default()
         };
-        let pages = "1 page of the hub's file cannot be read: finished tasks there keep their names and states alone\n            \
-            -> of the stopped hub's file: dhub check 'no/my run.db'   dhub rescue 'no/my run.db' 'no/my run.db.rescued'";
+        let pages = "1 page of the hub's file cannot be read: what finished tasks printed may be gone, and a write there ends the hub (22)\n            \
+            -> stop the hub, then: dhub check 'no/my run.db'   dhub rescue 'no/my run.db' 'no/my run.db.rescued'";
         let tasks = "  damage    2 tasks are lost, as the hub's file is damaged: a b\n";
         assert_eq!(text(&report, Counts::default()), format!("{tasks}            {pages}"));
         let report = StatusReport { lost: 0, ..report };
