@@ -48,7 +48,7 @@ impl Scrubbing {
         if scrub.is_over && mended + damaged > 0 {
             let file = file.map_or_else(String::new, |file| file.display().to_string());
             tracing::warn!(
-                "all pages of {file} were looked at: {mended} had one wrong byte and are mended, {damaged} are damaged"
+                "all pages of {file} were looked at: besides those told before, {mended} had one wrong byte and are mended; {damaged} are damaged"
             );
         }
     }
