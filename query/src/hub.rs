@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dhub_proto::client::{Client, ClientError};
-use dhub_proto::options::HubOptions;
+use dhub_proto::options::{HubOptions, TIMEOUT};
 use dhub_proto::wire::{
     Count, Export, ExportedTask, Hello, List, Listed, Selection, Welcome, reply, request,
 };
@@ -44,6 +44,15 @@ impl Hub {
     /// What somebody said: for verbs that wait it is also how long.
     pub fn given_timeout(&self) -> Option<Duration> {
         self.given_timeout
+    }
+
+    /// The given time-out is how long to wait, by the caller's clock: a short one says nothing of the time that an
+    /// answer may take.
+    pub fn answers_as_usual(&mut self) {
+        if self.timeout < TIMEOUT {
+            self.timeout = TIMEOUT;
+            self.client = Client::new(self.client.target().clone(), TIMEOUT);
+        }
     }
 
     /// For requests that the hub answers at once.

@@ -70,6 +70,9 @@ pub fn run(args: Steal, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     let stolen = match args.wait {
         None => ask!(hub, Steal(steal.clone()) => Stolen),
         Some(limit) => {
+            if limit.is_none() {
+                hub.answers_as_usual();
+            }
             let mut patience = Patience::new(args.patience, PARK, limit.or(hub.given_timeout()));
             wait(hub, &mut steal, &mut patience)?
         }

@@ -50,6 +50,9 @@ pub struct Wait {
 }
 
 pub fn run(args: Wait, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
+    if args.wait_limit.is_none() {
+        hub.answers_as_usual();
+    }
     let mut goal = Goal::new(args.filter.selection(), hub)?;
     // Only the hub tells when all are finished; of some it is asked now and then.
     let looks = watched() || goal.is_some() || args.hold_on_failure;

@@ -69,7 +69,13 @@ fn time_over_is_ten() {
     hub.query(&["create", "a"]).ok();
     hub.query(&["wait", "--wait-limit", "100ms"]).exits(10).says(&["not finished"]);
     hub.query(&["wait", "--timeout", "300ms"]).exits(10).says(&["not finished after 0.3 s"]);
+    // The hub has its time to answer, however short the wait is.
+    for short in ["0", "1ms"] {
+        hub.query(&["wait", "--timeout", short]).exits(10).says(&["not finished after"]);
+        hub.query(&["wait", "a", "--timeout", short]).exits(10).says(&["not finished after"]);
+    }
     assert_eq!(hub.state("a"), "ready", "waiting changes nothing");
+    hub.query(&["steal", "-q", "--wait", "--timeout", "0"]).exits(0).prints(&["a"]);
 }
 
 #[test]
