@@ -84,7 +84,7 @@ def once(path: str) -> str:
     return "second time"
 
 
-def fail_until(path: str, n: int) -> int:
+def fail_until(path: str, n: int, _: bytes = b"") -> int:
     """Fails n times."""
     with open(path, "a") as lines:
         lines.write("x")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import itertools
 import os
 import sys
@@ -24,7 +25,7 @@ import zmq
 from dhub import door, payload, private, seat
 from dhub._wire import hub_pb2 as wire
 from dhub.callbacks import Callbacks
-from dhub.errors import Busy, DhubError, InitializerFailed, NoHub, Refused, TaskFailed, TaskKilled, TaskSkipped
+from dhub.errors import Busy, Conflict, DhubError, InitializerFailed, NoHub, Refused, TaskFailed, TaskKilled, TaskSkipped
 from dhub.find import Target
 from dhub.future import DhubFuture
 from dhub.hub import Hub
@@ -52,20 +53,36 @@ NOT_BEGUN = (State.WAITING, State.READY)
 class Job:
     """A task that has not ended."""
 
-    __slots__ = ("task", "future", "needs", "file", "is_created")
+    __slots__ = ("task", "name", "futures", "needs", "file", "definition", "is_created")
 
     def __init__(
-        self, task: wire.Task, future: DhubFuture[Any], needs: list[DhubFuture[Any]], file: Path | None
+        self,
+        task: wire.Task,
+        future: DhubFuture[Any],
+        needs: list[DhubFuture[Any]],
+        file: Path | None,
+        is_named: bool = False,
     ) -> None:
         self.task: wire.Task | None = task
         """None: it is on its way to the hub, or there."""
-        self.future = future
+        self.name = future.name
+        self.futures = [future]
+        """Several, if it was submitted again meanwhile: what becomes of it is what becomes of them all."""
+        self.definition: bytes | None = None
+        """Hash of a task whose name somebody chose, who may choose it again."""
+        if is_named:
+            self.definition = hashlib.sha256(task.SerializeToString(deterministic=True)).digest()
         self.needs = needs
         """Kept until it has ended, and with them the files of their results."""
         self.file = file
-        """Of its arguments."""
+        """Of its arguments; it is removed when the task has ended."""
         self.is_created = False
         """The hub has answered."""
+
+    def lose(self) -> None:
+        """The hub does not have it."""
+        for future in self.futures:
+            future.is_lost = True
 
 
 class Courier:
@@ -110,15 +127,28 @@ class Courier:
         os.close(self._wakened)
 
     def submit(self, job: Job) -> None:
-        """Takes a task, and starts the thread if it does not run. Raises why nothing can be carried any more."""
+        """Takes a task, and starts the thread if it does not run. Raises why nothing can be carried any more.
+
+        One of that name that has not ended is not submitted again: as the hub, it is the same task or a `Conflict`.
+        """
         with self._changed:
             if self.error is not None:
                 raise self.error
+            known = self._jobs.get(job.name)
+            if known is not None and known.definition == job.definition:
+                known.futures.extend(job.futures)
+                return
+            if known is not None:
+                conflict = Conflict(f"'{job.name}' exists with another definition; nothing was added", [job.name])
+                job.lose()
+                for future in job.futures:
+                    future.set_ended(None, conflict)
+                return
             if not self._jobs:
                 # In a call of a worker: somebody else runs while this one waits.
                 self._seat.enter_context(seat.left())
             self._inbox.append(job)
-            self._jobs[job.future.name] = job
+            self._jobs[job.name] = job
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="dhub", daemon=True)
                 self._thread.start()
@@ -132,11 +162,12 @@ class Courier:
         if self._pid != os.getpid():
             return
         with self._changed:
-            jobs = [job for future in futures if (job := self._jobs.get(future.name)) is not None]
-            sent = {job.future.name: job for job in jobs if job.task is None}
+            names = {future.name: None for future in futures if not future.done()}
+            jobs = [job for name in names if (job := self._jobs.get(name)) is not None]
+            sent = {job.name: job for job in jobs if job.task is None}
             for job in jobs:
                 if job.task is not None:
-                    job.future.is_lost = True
+                    job.lose()
                     self._end_cancelled(job)
             self._changed.wait_for(lambda: all(job.is_created for job in sent.values()))
         states = (*NOT_BEGUN, State.RUNNING) if running else NOT_BEGUN
@@ -175,7 +206,7 @@ class Courier:
     def futures(self) -> list[DhubFuture[Any]]:
         """Those that have not ended."""
         with self._changed:
-            return [job.future for job in self._jobs.values()]
+            return [future for job in self._jobs.values() for future in job.futures]
 
     def _notify(self) -> None:
         if not self._is_woken:
@@ -240,8 +271,8 @@ class Courier:
                     break
                 job = self._inbox.popleft()
                 task, job.task = job.task, None
-                if task is None or task.name not in self._jobs:
-                    continue  # it was cancelled
+                if task is None or self._jobs.get(job.name) is not job:
+                    continue  # it was cancelled, and perhaps submitted again
                 self._sent += 1
                 if any(need.is_lost for need in job.needs):
                     skipped.append(job)
@@ -263,8 +294,8 @@ class Courier:
             return
         if isinstance(it, Refused):
             for job in batch:
-                job.future.is_lost = True
-                self._end(job.future.name, None, it)
+                job.lose()
+                self._end(job.name, None, it)
             self._skip()
         with self._changed:
             self._creates -= 1
@@ -276,18 +307,17 @@ class Courier:
         """Those that need what the hub did not take would wait for ever."""
         while lost := [job for job in list(self._jobs.values()) if any(need.is_lost for need in job.needs) and job.task is None]:
             for job in lost:
-                name = job.future.name
                 self._link.ask(
-                    wire.Request(cancel=wire.Cancel(selection=wire.Selection(names=[name]))), lambda it: None
+                    wire.Request(cancel=wire.Cancel(selection=wire.Selection(names=[job.name]))), lambda it: None
                 )
                 self._lose(job)
 
     def _lose(self, job: Job) -> None:
         """What it needs is not in the hub."""
-        error = TaskSkipped(job.future.name, "the hub does not have what it needs")
+        error = TaskSkipped(job.name, "the hub does not have what it needs")
         error.__cause__ = _cause(job)
-        job.future.is_lost = True
-        self._end(job.future.name, None, error)
+        job.lose()
+        self._end(job.name, None, error)
 
     def _watch(self, now: float) -> None:
         due = [it for it in self._later if it[0] <= now]
@@ -348,9 +378,11 @@ class Courier:
             result = payload.Result(task.name, it.attempt.attempt, it.attempt.key, output)
             file = payload.result_file(result)
             if file is not None:
-                # As long as somebody can give it to another call.
-                job.future.result_file = file
-                weakref.finalize(job.future, _remove, os.getpid(), self.shared, file)
+                for future in job.futures:
+                    future.result_file = file
+                # As long as somebody can give it to another call, or ask for it by a name that was chosen for that.
+                if job.definition is None:
+                    weakref.finalize(job.futures[0], _remove, os.getpid(), self.shared, file)
             try:
                 value = payload.loads_result(result, self.shared, self.trust)
             except BaseException as raised:
@@ -363,11 +395,13 @@ class Courier:
     def _end(self, name: str, value: Any, error: BaseException | None) -> None:
         job = self._pop(name)
         if job is not None:
-            job.future.set_ended(value, error)
+            for future in job.futures:
+                future.set_ended(value, error)
 
     def _end_cancelled(self, job: Job) -> None:
-        self._pop(job.future.name)
-        job.future.set_cancelled()
+        self._pop(job.name)
+        for future in job.futures:
+            future.set_cancelled()
 
     def _pop(self, name: str) -> Job | None:
         with self._changed:
@@ -393,9 +427,9 @@ class Courier:
             self._inbox.clear()
             jobs = list(self._jobs.values())
         for job in jobs:
-            self._end(job.future.name, None, self.error)
+            self._end(job.name, None, self.error)
         if isinstance(error, InitializerFailed):
-            names = [job.future.name for job in jobs if job.task is None]
+            names = [job.name for job in jobs if job.task is None]
             self.callbacks.run(lambda: self._hub.cancel(*names, states=NOT_BEGUN) if names else None)
         with self._changed:
             self._creates = 0

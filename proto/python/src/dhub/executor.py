@@ -56,7 +56,7 @@ class DhubExecutor(Executor):
     Functions go by cloudpickle if it is there, so that lambdas and what is defined in a notebook can be called; what is
     in a module goes by its name, and the worker has to have that module. Arguments and results of some 50 kB
     are kept in the hub, larger ones in files of `shared` (`DHUB_SHARED`, else `~/.dhub/shared`), a private directory
-    that the workers see under the same path; they are removed after use. A future among the arguments,
+    that the workers see under the same path; they are removed after use, but for those of named tasks. A future among the arguments,
     however deep, is a dependency: the task runs when that one is done, and gets its result.
 
     `retries` (further tries after a failure), `priority` and `time_limit` (seconds) are those of every task. A hub
@@ -126,7 +126,8 @@ class DhubExecutor(Executor):
         self._pid = os.getpid()
         self._session = os.urandom(6).hex()
         self._number = itertools.count(1)
-        self._around = self._around._replace(session=self._session)
+        if self._around.is_owner():
+            self._around = self._around._replace(session=self._session)
         self._made_shared = False
         self.store = Store(self.shared, self._session, self.detach)
         self._courier = Courier(self.target, self.hub_timeout, self.store, self.trust, self._max_workers)
@@ -156,6 +157,7 @@ class DhubExecutor(Executor):
 
         `needs` are futures of this executor, or names of tasks, that have to be done before. A task of that `name` may
         be there already: with this definition its result is this one's, with another the future raises `Conflict`.
+        Several futures of one task share what becomes of it, so `cancel` cancels them all.
         """
         mine = self._options
         options = Options(
@@ -300,7 +302,11 @@ class DhubExecutor(Executor):
         if not self._made_shared:
             private.make_dir(self.shared, "set DHUB_SHARED to a directory of yours")
             self._made_shared = True
-        stdin, file = payload.dumps_call(function.kind, function.data, data, fetched, self.shared, self.trust, future.name)
+        stdin, file = payload.dumps_call(
+            function.kind, function.data, data, fetched, self.shared, self.trust, future.name, bool(name)
+        )
+        if name:
+            file = None  # it stays as the task does: others may have the same, and run it
         options = options or self._options
         task = wire.Task(
             name=future.name,
@@ -312,7 +318,7 @@ class DhubExecutor(Executor):
             stdin=stdin,
         )
         try:
-            self._courier.submit(Job(task, future, needed, file))
+            self._courier.submit(Job(task, future, needed, file, bool(name)))
         except BaseException:
             payload.unlink([file] if file else [])
             raise

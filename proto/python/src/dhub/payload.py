@@ -161,14 +161,24 @@ def dumps(
 
 
 def dumps_call(
-    kind: int, function: bytes, arguments: bytes, names: list[str], shared: Path, trust: Collection[str], task: str
+    kind: int,
+    function: bytes,
+    arguments: bytes,
+    names: list[str],
+    shared: Path,
+    trust: Collection[str],
+    task: str,
+    is_named: bool = False,
 ) -> tuple[bytes, Path | None]:
-    """The standard input of a task, and the file that it needs, if it is too large. Raises `OSError`."""
+    """The standard input of a task, and the file that it needs, if it is too large. Raises `OSError`.
+
+    That of a task whose name somebody chose is the same for the same call.
+    """
     body = pickle.dumps((str(shared), function, arguments, names, sorted(trust) if names else [], task), PROTOCOL)
     data = _CALL.pack(_MAGIC, sys.version_info[0], sys.version_info[1], kind) + body
     if len(data) <= CALL_BYTES_MAX:
         return data, None
-    path = shared / f"{os.urandom(16).hex()}.call"
+    path = shared / f"{hashlib.sha256(data).hexdigest() if is_named else os.urandom(16).hex()}.call"
     private.write(path, data)
     return _CALL.pack(_MAGIC, sys.version_info[0], sys.version_info[1], FILE) + os.fsencode(path), path
 
