@@ -258,6 +258,16 @@ def test_a_worker_needs_no_streams(executor: DhubExecutor, pool: Pool, streams: 
     assert pool.processes[0].wait(PATIENCE_S) == 0
 
 
+def test_nobody_reads_what_a_worker_says_of_an_empty_hub(server: Server) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        worker = [sys.executable, "-m", "dhub.worker", "-j", "1", "--until-done"]
+        assert subprocess.run(worker, stdin=subprocess.DEVNULL, stderr=writing, timeout=PATIENCE_S).returncode == 0
+    finally:
+        os.close(writing)
+
+
 def test_nohup_is_respected(executor: DhubExecutor, pool: Pool) -> None:
     worker = pool.start("sh", "-c", f"trap '' HUP; exec '{sys.executable}' -m dhub.worker -j 1")
     pid = executor.submit(os.getpid).result(PATIENCE_S)

@@ -72,7 +72,7 @@ def main(words: list[str] | None = None) -> int:
         if not chosen.until_done or not crew.pool.finished:
             return 0
         if crew.pool.phase == Phase.EMPTY:
-            print("dhub.worker: the hub has no tasks; without --until-done it is waited for the first", file=sys.stderr)
+            say("the hub has no tasks; without --until-done it is waited for the first")
         return 5 if crew.pool.phase == Phase.STUCK else 1 if crew.pool.not_done else 0
 
     say(f"{name} · {chosen.jobs} processes · hub {target.endpoint}")
