@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Callable
 
 import pytest
 from conftest import BINARIES, PATIENCE_S, Server, eventually
@@ -334,6 +335,9 @@ def test_holding_priorities_logs_and_the_graph(hub: dhub.Hub, home: Path) -> Non
     hub.create("b", ["a"])
     assert hub.hold("a", "b").changed == 2 and not hub.steal().leases
     assert hub.priority(5, "a", states=[State.WAITING, State.READY]).changed == 1
+    swapped: Callable[..., object] = hub.priority
+    with pytest.raises(TypeError, match=r"a priority is a whole number, before the names: .* not priority\('a'\)"):
+        swapped("a", 5)
     assert hub.unhold("a").changed == 1
     lease = hub.steal().leases[0]
     with pytest.raises(LookupError):

@@ -374,7 +374,9 @@ def unhold(me: Client, *names: str, states: Sequence[State] = ()) -> Talk[model.
 
 
 def priority(me: Client, priority: int, *names: str, states: Sequence[State] = ()) -> Talk[model.Chosen]:
-    """Gives unfinished tasks another priority; larger first."""
+    """Gives unfinished tasks another priority, a whole number; larger first."""
+    if not isinstance(priority, int):
+        raise TypeError(f"a priority is a whole number, before the names: priority(5, 'a'), not priority({priority!r})")
     return (yield from _adjust(wire.Adjust(selection=_chosen(names, states), priority=priority)))
 
 
