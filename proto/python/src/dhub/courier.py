@@ -145,7 +145,7 @@ class Courier:
                     future.set_ended(None, conflict)
                 return
             if not self._jobs:
-                # In a call of a worker: somebody else runs while this one waits.
+                # In a call of a worker: somebody else runs while it may wait for this, in whatever way.
                 self._seat.enter_context(seat.left())
             self._inbox.append(job)
             self._jobs[job.name] = job

@@ -1,7 +1,8 @@
 """The process of a worker, for the call that runs in it. Elsewhere all of this does nothing.
 
-A call that waits for others says so, and the pool starts another process for that time: however deep calls wait for
-calls, some go on.
+A call that has calls of its own says so, and the pool starts another process until they have ended: however deep calls
+wait for calls, some go on. That counts from the first one that is submitted, not from the wait: `wait`, `as_completed`,
+a callback, an event are waits that no future knows of. What such a call computes meanwhile runs beside the other process.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def is_taken() -> bool:
 
 @contextlib.contextmanager
 def left() -> Iterator[None]:
-    """While the caller waits for other tasks."""
+    """While tasks of the caller are pending, so that it may wait for them."""
     seat = _mine()
     if seat is None:
         yield
