@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import queue
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -62,6 +64,33 @@ def test_callbacks_and_waiting(executor: DhubExecutor) -> None:
     with pytest.raises(TimeoutError if sys.version_info >= (3, 11) else Exception):
         slow.result(0.05)
     assert slow.kill() and slow.cancelled()
+
+
+def test_a_callback_that_blocks_holds_up_no_iterator(executor: DhubExecutor) -> None:
+    expected, go_on = [0, 1, 4, 9], threading.Event()
+    executor.submit(calls.square, 1).add_done_callback(lambda _: go_on.wait())
+    try:
+        assert list(executor.map(calls.square, range(4), timeout=PATIENCE_S)) == expected
+        assert sorted(executor.map_unordered(calls.square, range(4), timeout=PATIENCE_S)) == expected
+        assert sorted(executor.map_unordered(calls.square, range(4), timeout=PATIENCE_S, buffersize=1)) == expected
+        assert dhub.map(calls.square, range(4), progress=True, executor=executor) == expected
+    finally:
+        go_on.set()
+    # What goes on in a callback, too.
+    heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def callback(_: Any) -> None:
+        try:
+            heard.put(sorted(executor.map_unordered(calls.square, range(4), timeout=PATIENCE_S)))
+        except BaseException as error:
+            heard.put(error)
+
+    executor.submit(calls.square, 2).add_done_callback(callback)
+    assert heard.get(timeout=2 * PATIENCE_S) == expected
+    # What has ended before it is asked for, failed or was cancelled.
+    failing = executor.map_unordered(calls.fail, ["no luck"])
+    with pytest.raises(ValueError, match="no luck"):
+        next(failing)
 
 
 def test_exceptions_come_with_the_remote_traceback(executor: DhubExecutor) -> None:
@@ -333,3 +362,50 @@ def test_no_hub_ever_answers_again(server: Server) -> None:
             future.result(PATIENCE_S)
         with pytest.raises(dhub.NoHub):
             executor.submit(calls.square, 1)
+
+
+CTRL_C_AT_THE_END = """
+import os, signal, sys, threading, time, traceback
+import dhub
+
+def executor_with_a_task():
+    executor = dhub.DhubExecutor()
+    executor.submit(time.sleep, 60)
+    while not dhub.Hub().status().counts.ready:
+        time.sleep(0.01)
+    return executor
+
+def interrupt(me):
+    names = []
+    while not {"_end_of_program", "join"} <= set(names):
+        names = [it.f_code.co_name for it, _ in traceback.walk_stack(sys._current_frames()[me])]
+    os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+first = executor_with_a_task()
+print("has one", flush=True)
+sys.stdin.readline()
+second = executor_with_a_task()
+threading.Thread(target=interrupt, args=[threading.get_ident()], daemon=True).start()
+"""
+
+
+def test_ctrl_c_at_the_end_asks_every_hub(server: Server, home: Path) -> None:
+    """That one of them is silent spares the others no task, and makes it no end of another kind."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", CTRL_C_AT_THE_END], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert child.stdout is not None and child.stdout.readline() == b"has one\n"
+        server.kill()
+        (home / "second").mkdir()
+        second = Server(home / "second", ["--local"])
+        try:
+            _, told = child.communicate(b"\n", timeout=PATIENCE_S)
+            assert b"KeyboardInterrupt" in told and b"was not cancelled: no hub answers" in told, told.decode()
+            assert dhub.Hub().status().counts.cancelled == 1
+        finally:
+            second.stop()
+    finally:
+        child.kill()
+        child.wait()

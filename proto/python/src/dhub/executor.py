@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import os
 import re
 import threading
@@ -11,13 +12,14 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from dhub import call, payload, private, seat
 from dhub._wire import hub_pb2 as wire
 from dhub.courier import Courier, Job
+from dhub.errors import DhubError
 from dhub.find import PathLike, Target, directory, find
 from dhub.future import DhubFuture
 from dhub.around import Around, Prepared
@@ -28,6 +30,7 @@ from dhub.scatter import Scattered, Store
 
 R = TypeVar("R")
 
+LOGGER = logging.getLogger("concurrent.futures")
 FLUSH_S = 10.0
 """How long the end of a program that leaves its tasks to the hub waits until the hub has them."""
 
@@ -56,8 +59,9 @@ class DhubExecutor(Executor):
     Functions go by cloudpickle if it is there, so that lambdas and what is defined in a notebook can be called; what is
     in a module goes by its name, and the worker has to have that module. Arguments and results of some 50 kB
     are kept in the hub, larger ones in files of `shared` (`DHUB_SHARED`, else `~/.dhub/shared`), a private directory
-    that the workers see under the same path; they are removed after use, but for those of named tasks. A future among the arguments,
-    however deep, is a dependency: the task runs when that one is done, and gets its result.
+    that the workers see under the same path; they are removed after use, but for those of named
+    tasks. A future among the arguments, however deep, is a dependency: the task runs when that one is done, and gets
+    its result.
 
     `retries` (further tries after a failure), `priority` and `time_limit` (seconds) are those of every task. A hub
     that is silent for `hub_timeout` seconds is given up; until then everything goes on when it is back.
@@ -200,7 +204,8 @@ class DhubExecutor(Executor):
     ) -> Iterator[R]:
         """As `itertools.starmap(fn, items)`; the rest is that of `map`."""
         until = None if timeout is None else time.monotonic() + timeout
-        stream = self._stream(fn, items, chunksize, buffersize)
+        _at_least_1("buffersize", buffersize, "be None or > 0")
+        stream = self.stream(fn, items, chunksize)
         ahead = deque(itertools.islice(stream, buffersize))
         results = in_order(self._courier, ahead, stream, until)
         return results if chunksize == 1 else chain(results)
@@ -215,8 +220,9 @@ class DhubExecutor(Executor):
     ) -> Iterator[R]:
         """As `map`, and each result as soon as it is there."""
         until = None if timeout is None else time.monotonic() + timeout
-        stream = self._stream(fn, zip(*iterables), chunksize, buffersize)
-        ahead: set[Future[Any]] = set(itertools.islice(stream, buffersize))
+        _at_least_1("buffersize", buffersize, "be None or > 0")
+        stream = self.stream(fn, zip(*iterables), chunksize)
+        ahead: set[DhubFuture[Any]] = set(itertools.islice(stream, buffersize))
         results = as_they_end(self._courier, ahead, stream, until)
         return results if chunksize == 1 else chain(results)
 
@@ -240,13 +246,15 @@ class DhubExecutor(Executor):
         """Cancels these tasks, or all of this executor, also those that run."""
         self._courier.cancel(self._courier.futures() if futures is None else futures, running=True)
 
-    def _stream(
-        self, fn: Callable[..., Any], items: Iterable[Iterable[Any]], chunksize: int, buffersize: int | None
+    def stream(
+        self, fn: Callable[..., Any], items: Iterable[Iterable[Any]], chunksize: int = 1
     ) -> Iterator[DhubFuture[Any]]:
-        """Submits one task after the other, as they are asked for."""
+        """The futures of a `starmap`; each task is submitted when its future is asked for.
+
+        With a `chunksize` of more than one they have lists of results.
+        """
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
-        _at_least_1("buffersize", buffersize, "be None or > 0")
         if chunksize == 1:
             function = self._function(fn)
             return (self._submit(function, (tuple(item), {})) for item in items)
@@ -360,7 +368,11 @@ def _end_of_program() -> None:
     except KeyboardInterrupt:
         for courier, detach in couriers.items():
             if not detach:
-                courier.cancel(courier.futures(), running=True)
+                # The others have hubs of their own, which may well answer.
+                try:
+                    courier.cancel(courier.futures(), running=True)
+                except DhubError as error:
+                    LOGGER.warning("what an executor has pending was not cancelled: %s", error)
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,6 +63,15 @@ class DhubFuture(Future[T]):
         except InvalidStateError:
             pass
 
+    def tell(self, listener: Callable[[DhubFuture[T]], object]) -> None:
+        """Calls `listener` when it has ended, as `as_completed` is told: at once, before any callback, and in the thread
+        that results come to, which it must not hold up."""
+        with self._condition:
+            if not self.done():
+                self._waiters.append(_Waiter(listener))  # type: ignore[arg-type]
+                return
+        listener(self)
+
     def failure(self) -> BaseException | None:
         """Why it has failed, if it has."""
         return self.exception() if self.done() and not self.cancelled() else None
@@ -76,6 +86,13 @@ class DhubFuture(Future[T]):
         if not self.done() or self.result_file is not None:
             raise TypeError("a future goes to other processes only as an argument of a call of its own executor")
         return _identity, (self.result(),)
+
+
+class _Waiter:
+    """What `Future` tells how it has ended."""
+
+    def __init__(self, listener: Callable[[Any], object]) -> None:
+        self.add_result = self.add_exception = self.add_cancelled = listener
 
 
 def _identity(value: T) -> T:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import as_completed
 from typing import Any, TypeVar
 
 from dhub.executor import DhubExecutor
-from dhub.results import chain, in_order
+from dhub.results import chain
 
 R = TypeVar("R")
 
@@ -33,14 +32,14 @@ def map(
     if options:
         raise TypeError(f"options of an executor, beside an executor: {', '.join(options)}")
     items = list(zip(*iterables))
-    futures = list(executor._stream(fn, items, chunksize, None))
+    futures = list(executor.stream(fn, items, chunksize))
     bar = _bar(len(items)) if progress else None
     try:
         if bar is not None:
             for future in as_completed(futures):
                 future.result()
                 bar.update(chunksize if future is not futures[-1] else (len(items) - 1) % chunksize + 1)
-        results = in_order(executor._courier, deque(futures), iter(()), None)
+        results = (future.result() for future in futures)
         return list(results if chunksize == 1 else chain(results))
     except BaseException:
         executor.kill(futures)

@@ -7,8 +7,8 @@ import queue
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, TimeoutError
-from typing import Any, cast
+from concurrent.futures import TimeoutError
+from typing import Any
 
 from dhub.courier import Courier
 from dhub.future import DhubFuture
@@ -38,14 +38,14 @@ def _first(ahead: deque[DhubFuture[Any]], until: float | None) -> Any:
 
 
 def as_they_end(
-    courier: Courier, ahead: set[Future[Any]], more: Iterator[DhubFuture[Any]], until: float | None
+    courier: Courier, ahead: set[DhubFuture[Any]], more: Iterator[DhubFuture[Any]], until: float | None
 ) -> Iterator[Any]:
-    ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[DhubFuture[Any]] = queue.SimpleQueue()
 
-    def watch(futures: Iterable[Future[Any]]) -> None:
+    def watch(futures: Iterable[DhubFuture[Any]]) -> None:
         for future in futures:
             ahead.add(future)
-            future.add_done_callback(ended.put)
+            future.tell(ended.put)
 
     watch(list(ahead))
     try:
@@ -53,11 +53,11 @@ def as_they_end(
             watch(itertools.islice(more, 1))
             yield _next_ended(ahead, ended, until)
     finally:
-        courier.cancel(cast("set[DhubFuture[Any]]", ahead))
+        courier.cancel(ahead)
 
 
 def _next_ended(
-    ahead: set[Future[Any]], ended: queue.SimpleQueue[Future[Any]], until: float | None
+    ahead: set[DhubFuture[Any]], ended: queue.SimpleQueue[DhubFuture[Any]], until: float | None
 ) -> Any:
     try:
         future = ended.get(timeout=_left(until))
