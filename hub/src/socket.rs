@@ -43,7 +43,7 @@ const RECEIVE_MESSAGES_MAX: i32 = 100;
 /// What a connection may hold in each direction, and all of them together: half of what hostile peers
 /// may cost a hub. The other half is what thousands of connections need by themselves.
 const PEER_BYTES_MAX: u64 = 16 << 20;
-const ALL_BYTES_MAX: u64 = 160 << 20;
+const ALL_BYTES_MAX: u64 = 144 << 20;
 /// A peer that answers no ping for this long is gone.
 const PEER_TIMEOUT_MS: i32 = 45_000;
 const PING_MS: i32 = 15_000;

@@ -97,5 +97,5 @@ pub const KEY_TOLD_BYTES_MAX: usize = 256 * 1024;
 
 // Of all such keys together.
 
-pub const GUESTS_LONG_BYTES_MAX: usize = 128 * 1024 * 1024;
+pub const GUESTS_LONG_BYTES_MAX: usize = 96 * 1024 * 1024;
 pub const GUESTS_QUESTIONS_MAX: usize = 10_000;
