@@ -50,7 +50,7 @@ pub enum RescueError {
     Absent(PathBuf),
     #[error(transparent)]
     Orphans(#[from] Orphans),
-    #[error("nothing of {} can be read; nothing was written", .0.display())]
+    #[error("{} has no task that can be read; nothing was written", .0.display())]
     Nothing(PathBuf),
     #[error("{} is not a file of dhub", .0.display())]
     Foreign(PathBuf),

@@ -52,8 +52,12 @@ impl Store {
             let page = dhub_checksum::last_damage().map_or(String::new(), |it| format!(": {it}"));
             let file = self.file().unwrap_or(Path::new("FILE"));
             let (check, rescue) = (shell::file(file), shell::rescue(file));
+            let tasks = match count {
+                1 => format!("'{first}' cannot be read and counts as failed"),
+                _ => format!("{count} tasks cannot be read and count as failed, first '{first}'"),
+            };
             tracing::warn!(
-                "{count} tasks cannot be read and count as failed, first '{first}'{page}\n  when this hub has stopped: dhub check {check} says which they are; {rescue} saves the rest into a new file"
+                "{tasks}{page}\n  when this hub has stopped: dhub check {check} says which they are; {rescue} saves the rest into a new file"
             );
         }
         Ok(tasks.damaged)
