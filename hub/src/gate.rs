@@ -331,7 +331,7 @@ impl Gate {
             return;
         }
         let (untold, last) = (std::mem::take(&mut self.untold), &self.last);
-        tracing::warn!("{untold} connections were not let in; the last one: {last}");
+        tracing::warn!("connections not let in: {untold}; the last one: {last}");
         self.told = Some(Instant::now());
     }
 }

@@ -105,8 +105,8 @@ fn hub_details(hub: &HubInfo) -> String {
 fn strangers(hub: &HubInfo) -> Option<String> {
     let (strangers, denied) = (hub.handshakes_failed, hub.requests_denied);
     (strangers + denied > 0).then(|| {
-        let (strangers, denied) = (number(strangers), number(denied));
-        format!("  {strangers} connections were not let in, {denied} requests denied to their key")
+        let (strangers, denied) = (counted(strangers, "connection"), counted(denied, "request"));
+        format!("  {strangers} not let in, {denied} denied to their key")
     })
 }
 
