@@ -85,6 +85,8 @@ bugs! {
     StartsNotForeseen
     AheadForeseen
     LastTryShared
+    ReservedGetsMore
+    ReservedForNothing
     // Of what is as urgent as what needs it.
     UrgencyNotPassedOn
     UrgencyStays

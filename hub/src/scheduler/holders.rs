@@ -22,11 +22,13 @@ pub struct Holders {
     /// Of keys that are not the owner's, together and each.
     guests: usize,
     keys: HashMap<Name, usize>,
+    /// Of all: those that hold a task that is tried alone.
+    pub(super) alone: usize,
 }
 
 impl Holders {
     pub fn with(places: usize) -> Self {
-        Self { places, all: 0, guests: 0, keys: HashMap::new() }
+        Self { places, all: 0, guests: 0, keys: HashMap::new(), alone: 0 }
     }
 
     pub fn has_place(&self) -> bool {
@@ -47,6 +49,11 @@ impl Holders {
                 self.has_place_for_guests() && has < (self.places / 2).max(1)
             }
         }
+    }
+
+    /// When one of those that hold something gets nothing more, another does.
+    pub(super) fn others_go_on(&self) -> bool {
+        self.all > self.alone + 1
     }
 
     pub(super) fn add(&mut self, key: &Name) {
@@ -105,8 +112,15 @@ impl Scheduler {
         idle.is_some_and(|it| now >= away_at(it))
     }
 
-    /// The first parked steal that may be given something of what is ready.
-    pub(super) fn next_hungry(&mut self) -> Option<ParkedSteal> {
+    /// The first parked steal that may be given something of what is ready. What is tried alone comes first if it is
+    /// the first of all: who holds nothing has it before room is made.
+    pub(super) fn next_hungry(&mut self, now: Millis) -> Option<ParkedSteal> {
+        if self.last_try_is_first()
+            && let Some(parked) = self.parking.take_idle(&self.holders)
+        {
+            return Some(parked);
+        }
+        self.review_reserved(now);
         if self.ready.first().is_some() {
             return self.parking.take_hungry(&self.holders);
         }
@@ -129,13 +143,14 @@ impl Scheduler {
             Some(it) if is_idle(it) => {
                 Standing::Placeless { key: it.who.key.clone(), away_at: away_at(it) }
             }
-            Some(it) if it.is_alone => Standing::Alone,
+            Some(it) if it.is_alone || self.is_reserved(id) => Standing::Kept,
             Some(it) if it.who.id.is_some() => Standing::Busy,
             _ => Standing::Free,
         }
     }
 
-    /// It holds something by now, or nothing any more; it was sent away, or has another key.
+    /// It holds something by now, or nothing any more; it was sent away, or has another key; it is reserved, or not
+    /// any more.
     pub(super) fn note_standing(&mut self, id: WorkerId) {
         if self.parking.is_hungry(id) {
             let standing = self.standing(id);

@@ -26,6 +26,7 @@ mod moves;
 mod names;
 mod park;
 mod ready;
+mod reserve;
 mod restore;
 mod retry;
 mod revoke;
@@ -58,6 +59,7 @@ use list::List;
 use message::*;
 use park::Parking;
 use ready::{Origin, ReadySet};
+use reserve::Reserved;
 use task::{NONE, Tasks};
 use worker::Workers;
 use worker_quota::Full;
@@ -124,6 +126,7 @@ pub struct Scheduler {
     missing: List,
     last_turn: Option<Millis>,
     holders: Holders,
+    reserved: Option<Reserved>,
     is_crowded: bool,
     changes: Vec<Change>,
     answers: Vec<(Ticket, Answer)>,
@@ -155,6 +158,7 @@ impl Scheduler {
             missing: List::default(),
             last_turn: None,
             holders: Holders::with(usize::MAX),
+            reserved: None,
             is_crowded: false,
             changes: Vec::new(),
             answers: Vec::new(),
@@ -467,7 +471,7 @@ impl Scheduler {
             }
         }
         while !planted(Bug::LostWakeUp)
-            && let Some(parked) = self.next_hungry()
+            && let Some(parked) = self.next_hungry(now)
         {
             let leases = match self.is_silent(now, parked.worker) {
                 true => Vec::new(),

@@ -92,6 +92,11 @@ impl Parking {
         self.hungry.next_idle(holders).and_then(|key| self.take(key))
     }
 
+    /// The first worker whose steal wants tasks and that holds some already.
+    pub fn first_busy(&self) -> Option<WorkerId> {
+        self.hungry.first_busy()
+    }
+
     /// A steal of a worker that is to leave its connection to others.
     pub fn take_in_the_way(&mut self, now: Millis) -> Option<ParkedSteal> {
         self.hungry.in_the_way(now).and_then(|key| self.take(key))

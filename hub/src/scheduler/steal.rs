@@ -161,9 +161,9 @@ impl Scheduler {
             ms => ms,
         };
         let mut bytes = 0;
-        while leased.len() < steal.n as usize
-            && let Some(slot) = self.next_for(worker)
-        {
+        while leased.len() < steal.n as usize {
+            self.reserve(now, worker);
+            let Some(slot) = self.next_for(worker) else { break };
             let task = self.tasks.get(slot);
             bytes += LEASE_BYTES + task.name.len() + task.details_bytes as usize;
             if bytes > self.config.leases_bytes_max && !leased.is_empty() {
@@ -222,6 +222,7 @@ impl Scheduler {
         let index = self.leases.insert(lease);
         self.tasks.get_mut(slot).lease = index;
         if let Some(worker) = self.workers.get_mut(id) {
+            self.holders.alone += usize::from(is_alone && !worker.is_alone);
             worker.is_alone |= is_alone;
             if worker.slots > 0 && order > 0 {
                 worker.late.insert((order, index));

@@ -16,8 +16,8 @@ pub enum Standing {
     Free,
     /// Nothing, as it holds some already: but for a task that is tried alone.
     Busy,
-    /// It holds a task that is tried alone, and gets no other.
-    Alone,
+    /// It holds a task that is tried alone, and gets no other; or it makes room for one.
+    Kept,
     /// It needs a place of its key. When others need its connection, it may be told from that time on.
     Placeless { key: Name, away_at: Millis },
 }
@@ -88,6 +88,11 @@ impl Waiters {
         pick([free, owner, guest])
     }
 
+    /// The first worker that holds something and may have more.
+    pub fn first_busy(&self) -> Option<WorkerId> {
+        self.busy.first().map(|&(_, worker)| worker)
+    }
+
     /// The first steal of a worker that may be told to leave its connection to others.
     pub fn in_the_way(&self, now: Millis) -> Option<u64> {
         let &(at, worker) = self.away.first()?;
@@ -100,7 +105,7 @@ impl Waiters {
         match &waiter.standing {
             Standing::Free => _ = self.free.remove(&entry),
             Standing::Busy => _ = self.busy.remove(&entry),
-            Standing::Alone => {}
+            Standing::Kept => {}
             Standing::Placeless { key, away_at } => {
                 self.away.remove(&(*away_at, worker));
                 self.change(key, |queue| queue.remove(&entry));
@@ -114,7 +119,7 @@ impl Waiters {
         match &waiter.standing {
             Standing::Free => _ = self.free.insert((first, worker)),
             Standing::Busy => _ = self.busy.insert((first, worker)),
-            Standing::Alone => {}
+            Standing::Kept => {}
             Standing::Placeless { key, away_at } => {
                 self.away.insert((*away_at, worker));
                 self.change(key, |queue| queue.insert((first, worker)));
@@ -171,7 +176,7 @@ mod tests {
     fn standing() -> impl Strategy<Value = Standing> {
         let key = prop::sample::select(&KEYS[..]);
         let placeless = |(key, away_at)| Standing::Placeless { key: Name::new(key), away_at };
-        let others = prop::sample::select(vec![Standing::Free, Standing::Busy, Standing::Alone]);
+        let others = prop::sample::select(vec![Standing::Free, Standing::Busy, Standing::Kept]);
         prop_oneof![others, (key, 0..5_u64).prop_map(placeless)]
     }
 
@@ -201,7 +206,7 @@ mod tests {
             let may_have = |(_, worker): &&(u64, WorkerId)| match self.standing(*worker) {
                 Standing::Free => true,
                 Standing::Busy => !idle,
-                Standing::Alone => false,
+                Standing::Kept => false,
                 Standing::Placeless { key, .. } => holders.has_place_for(&key),
             };
             self.steals.iter().find(may_have).map(|(steal, _)| *steal)

@@ -23,6 +23,7 @@ use crate::check::line::Line;
 use crate::check::long::Noted;
 use crate::check::orders::Orders;
 use crate::check::places::Places;
+use crate::check::room::Room;
 use crate::check::starts::Starts;
 use crate::check::{self, Cause, Check};
 use crate::clock::Clock;
@@ -80,6 +81,7 @@ pub struct Hub {
     starts: Starts,
     orders: Orders,
     places: Places,
+    room: Room,
     exits: u64,
     busy: bool,
     last_turn: Option<Millis>,
@@ -120,6 +122,7 @@ impl Hub {
             starts: Starts::restored(&at.store.current),
             orders: Orders::default(),
             places: Places::new(places),
+            room: Room::default(),
             exits: 0,
             busy: true,
             last_turn: None,
@@ -229,6 +232,7 @@ impl Hub {
         let changes = self.scheduler.take_changes();
         let own = answers.iter().find(|(it, _)| Some(*it) == ticket).map(|(_, answer)| answer);
         let going_on = self.who_goes_on(asked.as_ref(), own, &answers);
+        let refused = self.who_is_refused(asked.as_ref(), own);
         self.places.note(&changes);
         if expected.check(&at.store.current, own, &changes)? {
             at.tally.note(Met::UnheardTold);
@@ -240,7 +244,13 @@ impl Hub {
             self.witness(other, &answer, ticket, cause, at)?;
             self.answered.push((other, answer));
         }
+        self.room.note(refused);
+        if self.line.are_some_worn() {
+            self.room.note(self.who_waits());
+        }
         self.take_changes(changes, cause, at)?;
+        let may_have = |worker| self.orders.of(Some(worker)) == Order::None;
+        self.room.settle(&self.line, &at.store.current, may_have);
         going_on.into_iter().for_each(|(worker, slots)| self.starts.goes_on(worker, slots));
         self.places.note(&[]);
         self.orders.forget_gone(&self.scheduler);
@@ -261,9 +271,11 @@ impl Hub {
             }
             note!(at.trace, at.clock.now(), "      {}", Brief(&change));
             check::change::check(&at.store.current, &change, cause, moment)?;
-            if let Change::Leased { worker, .. } = change {
+            if let Change::Leased { task, worker, .. } = change {
                 self.orders.may_be_given(worker)?;
                 self.places.may_be_given(&at.store.current, worker)?;
+                self.line.settle(&at.store.current);
+                self.room.may_be_given(&self.line, &at.store.current, task, worker)?;
             }
             self.starts.follow(&at.store.current, &change)?;
             self.tally(&change, cause, at);

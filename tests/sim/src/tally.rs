@@ -51,6 +51,7 @@ met! {
     RowDamaged "rows that were damaged"
     DamagedFailed "tasks that failed as their rows were damaged"
     KeptOut "turns in which tasks were ready and a steal waited for a place"
+    RoomMade "turns in which tasks were ready and a worker made room for one that is tried alone"
     HubBusy "spells of more messages than the hub could take in"
 }
 

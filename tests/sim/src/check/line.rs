@@ -64,6 +64,8 @@ pub struct Line {
     running: BTreeSet<TaskId>,
     /// Of the running: those that are tried alone.
     alone: BTreeSet<TaskId>,
+    /// Taken from lost workers so often that the next time, if not now, they are tried alone.
+    worn: BTreeSet<TaskId>,
     urgency: Urgency,
     stamp: u64,
     retry_delay_ms: u64,
@@ -90,6 +92,7 @@ impl Line {
             later: BTreeMap::new(),
             running: rows.leases.keys().copied().collect(),
             alone: alone.map(|(&id, _)| id).collect(),
+            worn: rows.iter().filter(|row| row.reclaims >= 3).map(|row| row.id).collect(),
             urgency: Urgency::of(rows, config.inherit_priority),
             stamp: 0,
             retry_delay_ms: config.retry_delay_ms,
@@ -167,6 +170,10 @@ impl Line {
     /// A lease that is over; or only the counters of a task that came back before.
     fn came_back(&mut self, rows: &Rows, id: TaskId, attempt: u32, failures: u32, now: Millis) {
         self.alone.remove(&id);
+        match rows.get(id).is_some_and(|row| row.reclaims >= 3) {
+            true => self.worn.insert(id),
+            false => self.worn.remove(&id),
+        };
         if !self.running.remove(&id) {
             // It failed after all, so its last try is not the next one.
             self.stamp += 1;
@@ -198,6 +205,12 @@ impl Line {
         self.later.remove(&id);
         self.running.remove(&id);
         self.alone.remove(&id);
+        self.worn.remove(&id);
+    }
+
+    /// Of some the next try is one alone, or may be at the end of the command under way.
+    pub fn are_some_worn(&self) -> bool {
+        !self.worn.is_empty()
     }
 
     fn join(&mut self, rows: &Rows, id: TaskId, origin: Origin) {
@@ -253,6 +266,36 @@ impl Line {
         let is_ready = |row: &&Row| row.is_open() && !self.running.contains(&row.id);
         let others = rows.iter().filter(is_ready).filter(|row| is_tried_alone(row)).count();
         ready.saturating_sub(others as u64)
+    }
+
+    /// Whether the first of all is one that is tried alone; None: it is not known of some where they have their places.
+    pub fn last_try_is_first(&self, rows: &Rows) -> Option<bool> {
+        let most = |alone: bool| {
+            let places = self.places.values().filter(|place| place.alone == alone);
+            places.map(|place| place.priority).max()
+        };
+        let is_ready = |row: &&Row| {
+            let is_away = self.running.contains(&row.id) || self.later.contains_key(&row.id);
+            row.is_open() && !row.held && !is_away && !waits(rows, row)
+        };
+        let is_known =
+            |row: &Row| self.places.contains_key(&row.id) && self.urgency.is_sure(row.id);
+        let mut worn = self.worn.iter().filter_map(|&id| rows.get(id));
+        if worn.any(|row| is_tried_alone(row) && is_ready(&row)) {
+            let are_known = rows.iter().filter(is_ready).all(is_known);
+            return are_known.then(|| most(true) >= most(false));
+        }
+        Some(false)
+    }
+
+    /// It has an id and holds something, none of it alone; and so does another one, which goes on.
+    pub fn could_make_room(&self, rows: &Rows, worker: WorkerId) -> bool {
+        let holders = rows.leases.values().map(|lease| lease.worker);
+        let mut holders: BTreeSet<WorkerId> = holders.filter(|&it| has_id(rows, it)).collect();
+        for id in &self.alone {
+            rows.leases.get(id).map(|lease| holders.remove(&lease.worker));
+        }
+        holders.contains(&worker) && holders.len() > 1
     }
 
     fn is_next(&mut self, rows: &Rows, id: TaskId, worker: WorkerId) -> Check {

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod orders;
 pub mod parked;
 pub mod places;
+pub mod room;
 pub mod starts;
 pub mod told;
 pub mod urgency;

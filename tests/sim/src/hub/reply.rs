@@ -1,5 +1,6 @@
 //! From the commit to the replies, and what becomes of those that reach nobody.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -102,13 +103,27 @@ impl Hub {
             let worker = self.scheduler.worker_id(who);
             self.places.keeps_out(&at.store.current, &none, who, worker)
         };
+        let rows = &at.store.current;
+        let is_tried = self.line.last_try_is_first(rows) != Some(false);
+        let makes_room = Cell::new(None);
         let may_have = |who: &Who| {
             let (worker, ready) =
                 (self.scheduler.worker_id(who), self.scheduler.counts().of(State::Ready));
-            self.line.open_to(&at.store.current, worker, ready)
+            let open = self.line.open_to(rows, worker, ready);
+            let could = |id: &WorkerId| is_tried && self.line.could_make_room(rows, *id);
+            match worker.filter(could) {
+                Some(id) if open > 0 && makes_room.get().is_none_or(|it| it == id) => {
+                    makes_room.set(Some(id));
+                    0
+                }
+                _ => open,
+            }
         };
         let (scheduler, orders) = (&self.scheduler, &self.orders);
         check::parked::parked_have_to_wait(scheduler, orders, keeps_out, may_have, now, parked)?;
+        if makes_room.get().is_some() {
+            at.tally.note(Met::RoomMade);
+        }
         let mut steals = self.routes.values().filter_map(|route| route.ask.steal());
         if scheduler.counts().of(State::Ready) > 0 && steals.any(|(who, _)| keeps_out(who)) {
             at.tally.note(Met::KeptOut);

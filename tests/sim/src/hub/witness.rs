@@ -1,5 +1,8 @@
 //! What each command leads to, looked at as it happens.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
+
 use dhub::scheduler::State;
 use dhub::scheduler::message::*;
 
@@ -93,6 +96,34 @@ impl Hub {
         going_on
     }
 
+    /// Who asks and gets less than it wants, at once.
+    pub(super) fn who_is_refused(
+        &self,
+        command: Option<&Command>,
+        own: Option<&Answer>,
+    ) -> Option<WorkerId> {
+        let (who, steal, stolen) = match (command?, own?) {
+            (Command::Steal { who, steal, .. }, Answer::Stolen(stolen)) => (who, steal, stolen),
+            (Command::Complete { who, want, .. }, Answer::Completed { stolen, .. }) => {
+                (who, want.as_ref()?, stolen.as_ref()?)
+            }
+            _ => return None,
+        };
+        let worker = self.scheduler.worker_id(who)?;
+        let is_refused = stolen.fresh && stolen.leases.len() < steal.n as usize;
+        (is_refused && self.orders.of(Some(worker)) == Order::None).then_some(worker)
+    }
+
+    /// Whose steals wait for tasks.
+    pub(super) fn who_waits(&self) -> BTreeSet<WorkerId> {
+        let answered: BTreeSet<Ticket> = self.answered.iter().map(|(ticket, _)| *ticket).collect();
+        let parked = self.routes.iter().filter(|(ticket, _)| !answered.contains(ticket));
+        let parked = parked.filter_map(|(_, route)| route.ask.steal());
+        let hungry = parked.filter(|(_, steal)| steal.n > 0);
+        let hungry = hungry.filter_map(|(who, _)| self.scheduler.worker_id(who));
+        hungry.filter(|&worker| self.orders.of(Some(worker)) == Order::None).collect()
+    }
+
     /// Of the parked steals that want tasks the one that came first is given some.
     fn waited_in_line(&self, ticket: Ticket, stolen: &Stolen, at: &mut Machine) -> Check {
         if stolen.leases.is_empty() {
@@ -110,6 +141,16 @@ impl Hub {
             _ => None,
         });
         let given: Holders = given.collect();
+        // One of them makes room, perhaps, for what this command has made ready.
+        let room_for = Cell::new(None);
+        let makes_room = |worker: WorkerId| {
+            let rows = &at.store.current;
+            let could = self.line.are_some_worn() && self.line.could_make_room(rows, worker);
+            could && room_for.get().is_none_or(|it| it == worker) && {
+                room_for.set(Some(worker));
+                true
+            }
+        };
         let wants = |(ticket, route): &(&Ticket, &Route)| {
             let Some((who, steal)) = route.ask.steal() else {
                 return false;
@@ -118,7 +159,8 @@ impl Hub {
             let is_kept_out = self.places.keeps_out(&at.store.current, &given, who, worker);
             let wants = steal.n > 0 && self.orders.of(worker) == Order::None;
             let may_have = !worker.is_some_and(|worker| self.may_be_last_try(worker, stolen, at));
-            wants && may_have && !is_kept_out && !is_answered(**ticket)
+            let is_passed_over = wants && may_have && !is_kept_out && !is_answered(**ticket);
+            is_passed_over && !worker.is_some_and(makes_room)
         };
         match self.routes.range(..ticket).find(wants) {
             Some((_, route)) => Err(format!(
