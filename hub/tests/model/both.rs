@@ -58,7 +58,11 @@ impl Both {
         for (to, answer) in answers {
             if let Some((worker, steal, _)) = self.model.parked.remove(&to) {
                 match &answer {
-                    Answer::Stolen(stolen) => self.model.stolen(worker, &steal, stolen),
+                    Answer::Stolen(stolen) => {
+                        // One that was parked has looked for tasks again only if it got some.
+                        let looks = Some(to) == ticket || !stolen.leases.is_empty();
+                        self.model.stolen(worker, &steal, stolen, looks);
+                    }
                     Answer::Replaced | Answer::Joined { .. } | Answer::Forgotten => {}
                     other => panic!("a steal was answered with {other:?}"),
                 }
@@ -144,11 +148,16 @@ impl Both {
         let ticket = self.hub.ticket();
         // Its answer may come at once; until it does it is parked.
         let until = self.model.now + steal.wait_ms;
+        let parked = |(of, it, _): &(usize, Steal, _)| *of == worker && it.number == steal.number;
+        let joins = who.id.is_some() && self.model.parked.values().any(parked);
         self.model.parked.insert(ticket, (worker, steal.clone(), until));
         self.hub.apply(Command::Steal { ticket, who, steal });
-        self.answers(None);
+        self.answers(Some(ticket));
         // It looked for tasks before it was parked.
-        self.model.said_slots[worker] |= self.model.parked.contains_key(&ticket);
+        if self.model.parked.contains_key(&ticket) && !joins {
+            self.model.said_slots[worker] = true;
+            self.model.fill_slots(worker);
+        }
     }
 
     fn one(&self, lease: usize) -> Option<(usize, String, u32)> {
@@ -166,6 +175,7 @@ impl Both {
         }
         let who = who(WORKERS[worker]);
         self.model.known[worker] |= want > 0;
+        self.model.urgent_before = Some(self.model.urgent());
         let accepted = self.model.outcome(worker, name, attempt, verdict);
         self.model.numbers[worker] += u64::from(want > 0);
         self.model.fill_slots(worker);
@@ -185,8 +195,9 @@ impl Both {
         };
         assert_eq!(refused.is_empty(), accepted, "{name}#{attempt} {verdict:?}: {refused:?}");
         if let (Some(want), Some(stolen)) = (asked, stolen) {
-            self.model.stolen(worker, &want, &stolen);
+            self.model.stolen(worker, &want, &stolen, true);
         }
+        self.model.urgent_before = None;
         self.follow(answers, None);
     }
 
@@ -356,6 +367,18 @@ impl Both {
                     }
                 }
                 self.tick();
+            }
+            Op::WearOut { worker } => {
+                for _ in 0..4 {
+                    self.run(Op::Steal { worker, n: 1, wait: false, stay: false });
+                    for s in [20, 11] {
+                        let others = (0..WORKERS.len()).filter(|&other| other != worker);
+                        others.for_each(|worker| self.run(Op::Heartbeat { worker, started: true }));
+                        self.run(Op::Advance { s });
+                        self.compare();
+                        self.model.note_room();
+                    }
+                }
             }
             Op::Commit => self.hub.commit(),
             Op::Restart => {

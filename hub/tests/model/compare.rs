@@ -66,8 +66,11 @@ impl Both {
             let tasks = self.model.tasks.values();
             tasks.filter(move |it| it.held.is_some() && it.holder == Some(worker))
         };
-        // What is tried alone waits for somebody who holds nothing, who gets nothing else then.
+        // What is tried alone waits for somebody who holds nothing, who gets nothing else then. Who makes room for it
+        // is one of those that hold something, as `note_room` has it.
+        let room = self.model.last_try_is_first();
         let may_have = |worker: usize| match has_id(worker) {
+            true if room && self.model.could_make_room(worker) => false,
             true if held(worker).any(Task::is_tried_alone) => false,
             true if held(worker).next().is_some() => !others.is_empty(),
             _ => !others.is_empty() || !alone.is_empty(),

@@ -11,6 +11,7 @@ mod common;
 mod compare;
 mod model;
 mod operation;
+mod room;
 
 use both::Both;
 use operation::{Definition, Op, definitions, op};
@@ -46,6 +47,7 @@ fn run(
     for op in ops {
         both.run(op);
         both.compare();
+        both.model.note_room();
     }
     both.compare_committed();
     both.run(Op::Restart);

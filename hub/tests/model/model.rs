@@ -63,6 +63,10 @@ pub struct Model {
     /// Whether the hub heard of their slots since it started.
     pub said_slots: [bool; WORKERS.len()],
     pub retry_delay_ms: u64,
+    /// As urgent the tasks are until the end of the command under way.
+    pub urgent_before: Option<BTreeMap<String, i32>>,
+    /// Who wanted more than it was given, and was given nothing since, and since when.
+    pub refused: BTreeMap<usize, Millis>,
 }
 
 impl Task {
@@ -199,7 +203,7 @@ impl Model {
     }
 
     /// A steal was answered: everything in it must be allowed.
-    pub fn stolen(&mut self, worker: usize, steal: &Steal, stolen: &Stolen) {
+    pub fn stolen(&mut self, worker: usize, steal: &Steal, stolen: &Stolen, looks: bool) {
         assert!(stolen.leases.len() <= steal.n as usize);
         let mut lowest = i32::MAX;
         let urgent = self.urgent();
@@ -216,6 +220,9 @@ impl Model {
                 continue;
             }
             assert_eq!(states[&*lease.name], State::Ready, "{} was given out", lease.name);
+            self.assert_room(worker);
+            self.refused.remove(&worker);
+            let task = self.tasks.get_mut(&*lease.name).expect("a known task");
             assert_eq!(lease.attempt, task.attempt + 1);
             assert!(urgent[&*lease.name] <= lowest, "{} comes late", lease.name);
             lowest = urgent[&*lease.name];
@@ -236,9 +243,12 @@ impl Model {
             task.held = Some(Held { number, expires, term, started, has_slot, order });
             self.given.push((worker, lease.name.to_string(), lease.attempt));
         }
-        if stolen.fresh {
+        if stolen.fresh && looks {
             self.said_slots[worker] = true;
             self.fill_slots(worker);
+            if stolen.leases.len() < steal.n as usize {
+                self.is_refused(worker);
+            }
         }
         // Nothing better may be left.
         if lowest < i32::MAX {
@@ -264,6 +274,9 @@ impl Model {
 
     /// The larger of each task's own priority and those of all unfinished ones that need it.
     pub fn urgent(&self) -> BTreeMap<String, i32> {
+        if let Some(before) = &self.urgent_before {
+            return before.clone();
+        }
         let states = self.states();
         let open = |name: &String| !states[name].is_finished();
         let own = |(name, task): (&String, &Task)| (name.clone(), task.priority);

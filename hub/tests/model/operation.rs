@@ -70,6 +70,10 @@ pub enum Op {
     Pause {
         s: u64,
     },
+    /// A worker is lost with what it holds again and again; the others go on.
+    WearOut {
+        worker: usize,
+    },
     Commit,
     Restart,
 }
@@ -115,13 +119,14 @@ pub fn op() -> impl Strategy<Value = Op> {
         3 => (worker.clone(), any::<bool>())
             .prop_map(|(worker, started)| Op::Heartbeat { worker, started }),
         1 => lease.prop_map(|lease| Op::Undelivered { lease }),
-        1 => worker.prop_map(|worker| Op::Exit { worker }),
+        1 => worker.clone().prop_map(|worker| Op::Exit { worker }),
         2 => task.clone().prop_map(Op::Cancel),
         4 => prop::collection::vec(0..NAMES, 1..3).prop_map(Op::RetryDead),
         1 => (prop::collection::vec(0..NAMES, 1..3), prop::bool::weighted(0.2))
             .prop_map(|(names, done)| Op::Retry { names, done }),
         3 => (1..45u64).prop_map(|s| Op::Advance { s }),
         1 => (3..100u64).prop_map(|s| Op::Pause { s }),
+        2 => worker.prop_map(|worker| Op::WearOut { worker }),
         4 => Just(Op::Commit),
         1 => Just(Op::Restart),
     ]
