@@ -1,0 +1,164 @@
+//! Workers that always hold something: a task that is tried alone comes to its turn all the same.
+
+mod common;
+
+use common::*;
+use dhub::scheduler::State;
+use dhub::scheduler::message::*;
+
+struct Pool {
+    who: Who,
+    slots: usize,
+    number: u64,
+    held: Vec<(Name, u32)>,
+}
+
+impl Pool {
+    fn new(name: &str, slots: usize) -> Self {
+        Self { who: who(name), slots, number: 0, held: Vec::new() }
+    }
+
+    /// What it wants now.
+    fn want(&mut self) -> Steal {
+        self.number += 1;
+        let n = self.slots - self.held.len();
+        Steal { slots: self.slots as u32, ..steal(&self.who, self.number, n as u32) }
+    }
+
+    fn take(&mut self, stolen: Stolen) -> usize {
+        let leases = stolen.leases.into_iter().map(|lease| (lease.name, lease.attempt));
+        let before = self.held.len();
+        self.held.extend(leases);
+        self.held.len() - before
+    }
+
+    fn steal(&mut self, hub: &mut Hub) -> usize {
+        let (who, steal) = (self.who.clone(), self.want());
+        match hub.ask(|ticket| Command::Steal { ticket, who, steal }) {
+            Answer::Stolen(stolen) => self.take(stolen),
+            answer => panic!("a steal was answered with {answer:?}"),
+        }
+    }
+
+    /// What it got first is done, and it asks for more; how much it gets.
+    fn go_on(&mut self, hub: &mut Hub) -> usize {
+        if self.held.is_empty() {
+            return self.steal(hub);
+        }
+        let (name, attempt) = self.held.remove(0);
+        let (who, want) = (self.who.clone(), Some(self.want()));
+        let outcomes = vec![outcome(&name, attempt, Verdict::Done)];
+        match hub.ask(|ticket| Command::Complete { ticket, who, outcomes, want }) {
+            Answer::Completed { stolen: Some(stolen), .. } => self.take(stolen),
+            answer => panic!("an outcome was answered with {answer:?}"),
+        }
+    }
+
+    fn beat(&self, hub: &mut Hub) {
+        let attempt = |(name, attempt): &(Name, u32)| AttemptRef {
+            name: name.clone(),
+            attempt: *attempt,
+            started: true,
+        };
+        let (who, attempts) = (self.who.clone(), self.held.iter().map(attempt).collect());
+        hub.ask(|ticket| Command::Heartbeat { ticket: Some(ticket), who, attempts });
+    }
+}
+
+fn create(hub: &mut Hub, names: impl IntoIterator<Item = String>) {
+    let tasks = names.into_iter().map(|name| task(&name, &[])).collect();
+    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+}
+
+fn pass(hub: &mut Hub, seconds: u64) {
+    for _ in 0..seconds {
+        hub.now += TURN_MS;
+        hub.turn();
+    }
+}
+
+/// These tasks are on their last tries, and each pool holds as many others as it can.
+fn worn_out(pills: usize, pools: &mut [Pool]) -> Hub {
+    let mut hub = Hub::in_memory();
+    create(&mut hub, (0..pills).map(|pill| format!("pill{pill}")));
+    for time in 1..=4 {
+        let mut victim = Pool::new("w0", pills);
+        victim.number = time;
+        assert_eq!(victim.steal(&mut hub), pills);
+        pass(&mut hub, 20);
+        if time == 4 {
+            create(&mut hub, (0..1_000).map(|number| format!("bulk{number}")));
+            pools.iter_mut().for_each(|pool| assert_eq!(pool.steal(&mut hub), pool.slots));
+        }
+        pass(&mut hub, 10);
+    }
+    for pill in 0..pills {
+        let task = hub.scheduler.find(&format!("pill{pill}")).expect("an unfinished task");
+        assert_eq!((task.state, task.reclaims), (State::Ready, 4));
+    }
+    hub
+}
+
+#[test]
+fn last_tries_come_to_their_turn_one_after_the_other_where_nobody_is_ever_idle() {
+    const PILLS: usize = 3;
+    let mut pools: Vec<Pool> = [("w1", 2), ("w2", 4), ("w3", 3), ("w4", 2)]
+        .map(|(name, slots)| Pool::new(name, slots))
+        .into();
+    let mut hub = worn_out(PILLS, &mut pools);
+    let is_pill = |(name, _): &(Name, u32)| name.starts_with("pill");
+    let mut done = 0;
+    // Up to four turns of each pool make room for one of them, and one more ends it.
+    for round in 0..PILLS * 5 {
+        let mut refused = 0;
+        for pool in &mut pools {
+            let was_alone = pool.held.iter().any(is_pill);
+            let got = pool.go_on(&mut hub);
+            done += usize::from(was_alone);
+            let is_alone = pool.held.iter().any(is_pill);
+            assert!(!is_alone || pool.held.len() == 1, "{:?}", pool.held);
+            refused += usize::from(got == 0);
+        }
+        assert!(refused <= 1, "{refused} get nothing in round {round}");
+    }
+    assert_eq!(done, PILLS);
+    // Then all have what they want.
+    for pool in &mut pools {
+        pool.go_on(&mut hub);
+        assert_eq!(pool.held.len(), pool.slots);
+    }
+}
+
+#[test]
+fn another_makes_room_where_one_does_not_become_empty_for_five_minutes() {
+    let mut pools = [Pool::new("w1", 2), Pool::new("w2", 2)];
+    let mut hub = worn_out(1, &mut pools);
+    let [never_empty, other] = &mut pools;
+    assert_eq!(never_empty.go_on(&mut hub), 0);
+    let waits = Steal { wait_ms: 600_000, ..never_empty.want() };
+    let (ticket, who) = (hub.ticket(), never_empty.who.clone());
+    hub.apply(Command::Steal { ticket, who, steal: waits });
+    assert_eq!(hub.turn(), []);
+    for _ in 0..299 {
+        assert_eq!(other.go_on(&mut hub), 1);
+        never_empty.beat(&mut hub);
+        hub.now += TURN_MS;
+        assert!(hub.turn().is_empty());
+    }
+    pass(&mut hub, 2);
+    // From now on the other one makes room, and who waits has its share at once.
+    let (name, attempt) = other.held.remove(0);
+    let (own, who, want) = (hub.ticket(), other.who.clone(), Some(other.want()));
+    let outcomes = vec![outcome(&name, attempt, Verdict::Done)];
+    hub.apply(Command::Complete { ticket: own, who, outcomes, want });
+    for (to, answer) in hub.turn() {
+        match answer {
+            Answer::Completed { stolen: Some(stolen), .. } => assert!(stolen.leases.is_empty()),
+            Answer::Stolen(stolen) if to == ticket => assert_eq!(never_empty.take(stolen), 1),
+            answer => panic!("{answer:?}"),
+        }
+    }
+    assert_eq!(never_empty.held.len(), 2);
+    assert_eq!(other.go_on(&mut hub), 1);
+    assert_eq!(&*other.held[0].0, "pill0");
+}
