@@ -8,7 +8,7 @@ use dhub::scheduler::State;
 use dhub::scheduler::message::*;
 
 use crate::common::*;
-use crate::model::{Model, Newest, Task};
+use crate::model::{Model, Newest, Task, has_id};
 use crate::operation::{Definition, Op};
 use crate::{NAMES, SLOTS, WORKERS, may_act, name};
 
@@ -369,8 +369,13 @@ impl Both {
                 self.tick();
             }
             Op::WearOut { worker } => {
-                for _ in 0..4 {
-                    self.run(Op::Steal { worker, n: 1, wait: false, stay: false });
+                for time in 1..=4 {
+                    let steal = |worker| Op::Steal { worker, n: 1, wait: false, stay: false };
+                    self.run(steal(worker));
+                    if time == 4 {
+                        let others = (0..WORKERS.len()).filter(|&it| it != worker && has_id(it));
+                        others.for_each(|other| self.run(steal(other)));
+                    }
                     for s in [20, 11] {
                         let others = (0..WORKERS.len()).filter(|&other| other != worker);
                         others.for_each(|worker| self.run(Op::Heartbeat { worker, started: true }));

@@ -70,7 +70,7 @@ pub enum Op {
     Pause {
         s: u64,
     },
-    /// A worker is lost with what it holds again and again; the others go on.
+    /// A worker is lost with what it holds again and again; the others go on, and hold something at the end.
     WearOut {
         worker: usize,
     },
