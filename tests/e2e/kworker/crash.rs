@@ -157,6 +157,43 @@ fn what_was_stolen_ahead_of_it_or_behind_it_does_not_fail_for_it() {
     assert_eq!(hub.show("behind")["task"]["reclaims"], 0);
 }
 
+/// Each ends when its pool has started another one, so that no pool is ever without any as long as it gets some.
+fn never_idle(hub: &Hub, name: &str) -> e2e::Process {
+    let last = "echo {} >POOL.{}; mv POOL.{} POOL.last";
+    let ends =
+        "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; test $(cat POOL.last) = {} || break; done";
+    let script = format!("{last}; {ends}").replace("POOL", name);
+    hub.worker(&["-j", "2", "--ahead", "0", "--name", name, "--shell", &script])
+}
+
+#[test]
+fn an_urgent_task_on_its_last_try_ends_where_no_pool_is_ever_idle() {
+    let hub = Hub::with(&["--worker-timeout", "2s"]);
+    // It takes down four pools, and would be the end of nobody after that.
+    let pill = format!("test $(cat pill | wc -l) = 4 || {{ {PILL}; }}");
+    hub.write("pill", "");
+    hub.query(&["create", "pill", "--priority", "5", "--command", &pill]).ok();
+    for _ in 0..4 {
+        assert_eq!(hub.worker(&["-j1"]).end().code, None);
+        let back = || (hub.state("pill") == "ready").then_some(());
+        eventually("the task to be taken back", back);
+    }
+    hub.query(&["hold", "pill"]).ok();
+    add(&hub, 2_000);
+    let _pools = ["ada", "bob"].map(|name| never_idle(&hub, name));
+    eventually("all slots to be busy", || (hub.count("running") == 4).then_some(()));
+    hub.query(&["unhold", "pill"]).ok();
+    eventually("the urgent one to end", || (hub.state("pill") == "done").then_some(()));
+    assert!(hub.count("ready") > 0, "only when nothing else was left");
+    let pill = hub.show("pill");
+    assert_eq!(pill["task"]["attempt"], 5);
+    let worker = pill["attempts"].as_array().and_then(|all| all.last()).map(|last| &last["worker"]);
+    assert!(worker.is_some_and(|it| *it == "ada" || *it == "bob"), "{pill}");
+    // Both go on.
+    let done = hub.count("done");
+    eventually("more to end", || (hub.count("done") > done + 10).then_some(()));
+}
+
 #[test]
 fn a_worker_that_lost_its_lease_kills_the_process() {
     let hub = Hub::with(&["--worker-timeout", "2s"]);
