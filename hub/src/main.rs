@@ -138,7 +138,7 @@ fn advice_if(is_damage: bool, file: &Path) -> String {
 fn main() -> ExitCode {
     // Before any key is read.
     secret::forbid_dumps();
-    let args: Args = cli::parse(|command| command);
+    let args: Args = cli::parse(|command| command, |_| false);
     std::panic::set_hook(Box::new(|panic| {
         say!("dhub: stopped by an error of its own: {panic}");
         say!("  nothing that was acknowledged is lost; please report this");

@@ -58,7 +58,7 @@ enum Error {
     #[error(transparent)]
     Find(#[from] FindError),
     #[error(
-        "{error}\n  start it with: dhub -f run.db      another address: -s or DHUB_HUB      \
+        "{error}\n  start it with: dhub -f FILE      another address: -s or DHUB_HUB      \
              to wait for it: --wait-for-hub"
     )]
     NoHub { error: ClientError },

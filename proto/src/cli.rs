@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ColorChoice, Command, Parser};
 
 use crate::completion;
@@ -28,8 +29,11 @@ pub struct ColorOptions {
 }
 
 /// The arguments of this process; ends it if they are wrong, or if help is all that was asked for. `prepare` adds
-/// to the command what its type cannot say.
-pub fn parse<P: Parser>(prepare: impl Fn(Command) -> Command) -> P {
+/// to the command what its type cannot say; `takes_names` tells the verbs that name what is there, by any name.
+pub fn parse<P: Parser>(
+    prepare: impl Fn(Command) -> Command,
+    takes_names: impl Fn(&str) -> bool,
+) -> P {
     let command = || prepare(P::command());
     // A shell asks what could be typed next.
     completion::answer(command);
@@ -47,7 +51,13 @@ pub fn parse<P: Parser>(prepare: impl Fn(Command) -> Command) -> P {
         ColorChoice::Never => anstream::ColorChoice::Never,
     }
     .write_global();
-    let matches = command().color(color).get_matches_from(args);
+    let verb = verb(&command(), &args).is_some_and(|verb| takes_names(&verb));
+    let matches = command().color(color).try_get_matches_from(args).unwrap_or_else(|mut error| {
+        if !verb {
+            drop_dashes_tip(&mut error);
+        }
+        error.exit()
+    });
     P::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command()).exit())
 }
 
@@ -70,6 +80,28 @@ fn color<'a>(mut args: impl Iterator<Item = &'a OsString>) -> ColorChoice {
         color = value.and_then(|value| value.parse().ok()).unwrap_or(color);
     }
     color
+}
+
+/// The first word that is one, as far as can be said of a line that is wrong.
+fn verb(command: &Command, args: &[OsString]) -> Option<String> {
+    let mut words = args.iter().skip(1).filter_map(|arg| arg.to_str());
+    words.find(|word| command.find_subcommand(word).is_some()).map(str::to_owned)
+}
+
+/// clap advises `--` before each option that it does not know. Where no name can be meant, that leads to a task or
+/// a file that is called like the option.
+fn drop_dashes_tip(error: &mut clap::Error) {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return;
+    }
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return };
+    let dashes = format!("'-- {word}'");
+    if let Some(ContextValue::StyledStrs(mut tips)) = error.remove(ContextKind::Suggested) {
+        tips.retain(|tip| !tip.to_string().contains(&dashes));
+        if !tips.is_empty() {
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+        }
+    }
 }
 
 fn write_manual(command: Command, dir: &Path) -> Exit {

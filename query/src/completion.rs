@@ -73,6 +73,12 @@ pub fn names(command: Command) -> Command {
     })
 }
 
+/// Does this verb name tasks that are there, whatever they are called? A new one's name is not to be an option that
+/// somebody misspelt.
+pub fn takes_names(verb: &str) -> bool {
+    TASKS.iter().any(|&(it, arg, _)| it == verb && arg != "needs")
+}
+
 fn with(command: Command, verb: &'static str, arg: &'static str, it: ArgValueCompleter) -> Command {
     command.mut_subcommand(verb, |verb| verb.mut_arg(arg, |arg| arg.add(it)))
 }

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     // Before any key is read.
     dhub_proto::secret::forbid_dumps();
-    match run(cli::parse(completion::names)) {
+    match run(cli::parse(completion::names, completion::takes_names)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             failure.print();

@@ -67,6 +67,24 @@ fn a_misspelt_verb_or_option_gets_a_hint() {
     space.run("dquery", &["--help"]).exits(0).prints(&["Exit codes:", "steal", "addfile"]);
 }
 
+/// `create -- --needs x` would add a task of that name.
+#[test]
+fn an_unknown_option_is_not_offered_as_a_name() {
+    let space = Space::new();
+    for (program, args, meant) in [
+        ("dquery", &["create", "--needs", "x", "a"][..], ""),
+        ("dquery", &["create", "a", "--comand", "x"], "--command"),
+        ("dquery", &["steal", "--wiat"], "--wait"),
+        ("dquery", &["exit", "--all"], ""),
+        ("kworker", &["--until_done"], "--until-done"),
+        ("dhub", &["--fle", "x.db"], "--file"),
+    ] {
+        let said = space.run(program, args);
+        said.exits(2).says(&["unexpected argument", meant]);
+        assert!(!said.stderr.contains("'-- -"), "{said:?}");
+    }
+}
+
 #[test]
 fn names_that_do_not_exist_are_named() {
     let hub = Hub::start();
