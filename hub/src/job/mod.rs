@@ -103,7 +103,7 @@ impl Job {
     pub fn resume(&mut self, progress: Progress) {
         match self {
             Job::Sweep(job) => job.resume(progress),
-            Job::Retry(job) => [job.retried, job.unskipped] = progress.counts,
+            Job::Retry(job) => job.resume(progress),
             _ => {}
         }
     }

@@ -26,6 +26,8 @@ pub struct RetryJob {
     walk: Walk,
     by_name: bool,
     done: bool,
+    /// It goes on where another one was cut off.
+    is_copy: bool,
     /// Chosen by a person; the others come along.
     chosen: HashSet<TaskId>,
     gathered: Vec<Needing>,
@@ -54,6 +56,7 @@ impl RetryJob {
             walk: Walk::new(selection, 0, false),
             by_name,
             done,
+            is_copy: false,
             chosen: HashSet::new(),
             gathered: Vec::new(),
             roots: VecDeque::new(),
@@ -68,6 +71,11 @@ impl RetryJob {
             unskipped: 0,
             refused: Refusals::default(),
         }
+    }
+
+    pub fn resume(&mut self, progress: Progress) {
+        self.is_copy = true;
+        [self.retried, self.unskipped] = progress.counts;
     }
 
     pub fn step<A: Archive>(
@@ -146,11 +154,12 @@ impl RetryJob {
                 }
             };
             let state = view::state(scheduler, &row);
-            if self.by_name && scheduler.retry_in_ms(&row.name).is_some() {
+            let is_put_off = self.by_name && scheduler.retry_in_ms(&row.name).is_some();
+            if is_put_off {
                 self.put_off.push(row.name.as_str().into());
             }
             match self.by_name {
-                true => self.choose_named(store, state, row)?,
+                true => self.choose_named(store, state, row, is_put_off)?,
                 false => self.choose_other(store, state, &row)?,
             }
         }
@@ -162,6 +171,7 @@ impl RetryJob {
         store: &A,
         state: State,
         row: TaskRow,
+        is_put_off: bool,
     ) -> Result<(), A::Error> {
         match state {
             State::Failed | State::Cancelled => self.gather(store, row.id)?,
@@ -175,8 +185,14 @@ impl RetryJob {
                 self.fetch_left_behind(store, &row)?;
                 self.named_skipped.push(row.name.into());
             }
-            // An earlier retry may have been cut off before it got to those that follow.
-            _ => self.add_root(row.id),
+            _ => {
+                // An earlier retry may have been cut off before it got to those that follow.
+                self.add_root(row.id);
+                // A copy of a request finds what that has brought back already.
+                if !self.is_copy && !is_put_off {
+                    self.refuse(&row.name, wire::ErrorCode::ErrorState, still(state, row.held));
+                }
+            }
         }
         Ok(())
     }
@@ -286,6 +302,18 @@ impl RetryJob {
         let code = code.into();
         self.refused.add(wire::Refused { name: name.into(), attempt: 0, code, message });
     }
+}
+
+/// Why one that is not finished is left as it is.
+fn still(state: State, is_held: bool) -> String {
+    match state {
+        State::Running => "it is running; only what has ended is run again",
+        State::Ready => "it is ready already, and runs as soon as a worker takes it",
+        State::Missing => "nobody has added it yet",
+        _ if is_held => "it is held; dquery unhold lets it go",
+        _ => "it has not run yet, and waits for what it needs (dquery show)",
+    }
+    .into()
 }
 
 fn is_dead<A: Archive>(store: &A, id: TaskId) -> Result<bool, A::Error> {

@@ -42,6 +42,35 @@ fn a_done_task_runs_again_only_with_done() {
 }
 
 #[test]
+fn a_named_task_that_is_not_finished_is_not_retried_and_that_is_said() {
+    let hub = failed();
+    for args in [&["running"][..], &["ready"], &["waiting", "ready"], &["held"]] {
+        hub.query(&[&["create"], args].concat()).ok();
+        if args[0] == "running" {
+            assert_eq!(hub.query(&["steal", "-q"]).ok(), "running\n");
+        }
+    }
+    hub.query(&["hold", "held"]).ok();
+    let said = hub.query(&["retry", "running", "ready", "waiting", "held", "bad"]);
+    said.exits(6).prints(&["1 task to run again, and 2 no longer skipped"]).says(&[
+        "'running': it is running",
+        "'ready': it is ready already",
+        "'waiting': it has not run yet",
+        "'held': it is held; dquery unhold",
+    ]);
+    assert!(!said.stderr.contains("'bad'"), "{said:?}");
+    // Chosen otherwise they are not meant.
+    let said = hub.query(&["retry", "*"]);
+    said.exits(0).prints(&["0 tasks to run again"]);
+    assert_eq!(said.stderr, "");
+    // One that waits for its next try has failed: it is run at once.
+    hub.query(&["create", "flaky", "--retries", "3", "--priority", "9"]).ok();
+    assert_eq!(hub.query(&["steal", "-q"]).ok(), "flaky\n");
+    hub.query(&["fail", "flaky"]).ok();
+    hub.query(&["retry", "flaky"]).exits(0).prints(&["1 task to run again"]);
+}
+
+#[test]
 fn cancel_skips_what_depends_on_it() {
     let hub = failed();
     hub.query(&["create", "a"]).ok();
