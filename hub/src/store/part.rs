@@ -46,7 +46,15 @@ impl Part {
     }
 
     fn make(to: &Path, name: &mut Builder) -> io::Result<Self> {
-        let beside = parent(to).canonicalize()?;
+        let parent = parent(to);
+        let beside = parent.canonicalize().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                let (name, word) = (parent.display(), dhub_proto::shell::file(parent));
+                let why = format!("there is no directory {name}; make it first: mkdir -p {word}");
+                io::Error::new(io::ErrorKind::NotFound, why)
+            }
+            _ => error,
+        })?;
         let own = Permissions::from_mode(Mode::PRIVATE.of_dir());
         let dir = name.permissions(own).tempdir_in(beside)?;
         let path = dir.path().join(PART);

@@ -24,6 +24,21 @@ fn a_copy_of_a_running_hub_is_a_file_to_go_on_with() {
 }
 
 #[test]
+fn a_directory_that_is_not_there_is_named_with_what_makes_it() {
+    let mut hub = Hub::start();
+    let ipc = hub.ipc();
+    let words = ["there is no directory", "no dir/below", "mkdir -p '"];
+    let copy = |args: &[&'static str]| [args, &["no dir/below/copy.db"]].concat();
+    hub.query(&[&["-s", &ipc], &copy(&["backup"])[..]].concat())
+        .exits(6)
+        .says(&words)
+        .is_one_message();
+    hub.terminate();
+    hub.space.run("dhub", &copy(&["backup", "run.db"])).exits(9).says(&words);
+    hub.space.run("dhub", &copy(&["rescue", "run.db"])).exits(9).says(&words);
+}
+
+#[test]
 fn a_backup_is_not_for_those_who_come_over_tcp() {
     let hub = Hub::start();
     hub.query(&["backup", "copy.db"]).exits(6).says(&[
