@@ -96,7 +96,7 @@ impl Error {
 }
 
 fn main() -> ExitCode {
-    let args: Args = cli::parse(|command| command);
+    let args: Args = cli::parse(|command| command, |_| false);
     log(args.verbose);
     let Some(guardian) = Guardian::of_this() else {
         return guard().unwrap_or_else(|error| {
@@ -238,7 +238,8 @@ fn find_hub(
         // Looked for anew: the hub that is waited for makes its own place to be found.
         let target = match args.hub.find_now() {
             Err(error) if error.may_pass() && args.wait_for_hub => {
-                tell("no hub to be found yet");
+                let why = error.to_string();
+                tell(why.lines().next().unwrap_or_default());
                 std::thread::sleep(AGAIN);
                 continue;
             }

@@ -59,17 +59,19 @@ impl Target {
 pub enum FindError {
     #[error("several of your hubs run; choose one with -s or --access:\n  {}", .0.join("\n  "))]
     Several(Vec<String>),
-    #[error("none of your hubs runs (looked on this machine and in {})\n  start one with: dhub -f FILE      another: -s or --access", .dir.display())]
-    None { dir: PathBuf },
     #[error(
-        "the hub of {about} is gone\n  start it again with: dhub -f {}      another: -s or --access",
+        "none of your hubs runs (looked on this machine and in {dir})\n  start one with: dhub -f FILE      another: -s or --access"
+    )]
+    None { dir: String },
+    #[error(
+        "the hub of {about} is gone{tried}\n  start it again with: dhub -f {}      another: -s or --access",
         shell::file(.file)
     )]
-    Gone { about: String, file: String },
+    Gone { about: String, file: String, tried: String },
     #[error(
-        "the hub {about} is gone, and its tasks with it\n  start another one with: dhub -f FILE      another: -s or --access"
+        "the hub {about} is gone{tried}, and its tasks with it\n  start another one with: dhub -f FILE      another: -s or --access"
     )]
-    GoneFromMemory { about: String },
+    GoneFromMemory { about: String, tried: String },
     #[error(
         "'{name}' is no name of a machine that can be found here ({why})\n  see how it is spelt, or give its address: -s ADDRESS:PORT, or DHUB_HUB      your own hubs are found without"
     )]
@@ -230,8 +232,8 @@ fn known(server: String, dir: Option<&Path>, insecure: bool) -> Result<Target, F
         Some((_, hub)) => Ok(Target::keyed(server, hub.path.clone(), &hub.access)),
         None if insecure && is_tcp => Ok(Target::plain(endpoint::with_address(server))),
         None => {
-            let dir = dir.unwrap_or(Path::new("~/.dhub")).display().to_string();
-            Err(FindError::NoKey { endpoint: server, dir, yours: yours(&hubs) })
+            let (dir, yours) = (looked_in(dir), yours(&hubs));
+            Err(FindError::NoKey { endpoint: server, dir, yours })
         }
     }
 }
@@ -294,7 +296,7 @@ fn only(dir: Option<&Path>) -> Result<Target, FindError> {
             Some(hub) if stopped.iter().map(started).max() <= Some(started(&hub)) => {
                 Err(gone_error(&hub))
             }
-            _ => Err(FindError::None { dir: dir.unwrap_or(Path::new("~/.dhub")).to_owned() }),
+            _ => Err(FindError::None { dir: looked_in(dir) }),
         },
         several => Err(FindError::Several(choices(several))),
     }
@@ -350,10 +352,29 @@ fn started(hub: &Found) -> Option<SystemTime> {
 }
 
 fn gone_error(hub: &Found) -> FindError {
-    let about = hub.about();
+    let (about, tried) = (hub.about(), tried(hub));
     match hub.access.file.as_str() {
-        "" => FindError::GoneFromMemory { about },
-        file => FindError::Gone { about, file: file.to_owned() },
+        "" => FindError::GoneFromMemory { about, tried },
+        file => FindError::Gone { about, file: file.to_owned(), tried },
+    }
+}
+
+/// Where it does not answer; nowhere was tried if it was started before this machine was.
+fn tried(hub: &Found) -> String {
+    let Access { ipc, endpoints, .. } = &hub.access;
+    match (hub.access.is_here(), &hub.live) {
+        (false, _) => String::new(),
+        (true, Some(live)) if live.is_process() && !endpoints.is_empty() => {
+            format!(" (nothing answers at {ipc} and {})", endpoints.join(", "))
+        }
+        (true, _) => format!(" (nothing answers at {ipc})"),
+    }
+}
+
+fn looked_in(dir: Option<&Path>) -> String {
+    match dir {
+        Some(dir) => dir.display().to_string(),
+        None => "no directory of keys, for neither DHUB_DIR nor HOME is set".into(),
     }
 }
 

@@ -103,7 +103,10 @@ fn a_hub_that_is_gone_is_said_to_be_gone() {
     let mut hub = Guarded::start();
     hub.process().kill9();
     let said = hub.space.run("dquery", &["status", "--timeout", "100ms"]);
-    said.exits(7).says(&["run.db", "is gone", "start it again with: dhub -f"]).is_one_message();
+    let tried = format!("(nothing answers at {})", read(&hub.access("owner")).ipc);
+    said.exits(7)
+        .says(&["run.db", "is gone", &tried, "start it again with: dhub -f"])
+        .is_one_message();
     // Stopped as asked, nothing says that it should be there.
     hub.start_again(&[]);
     hub.terminate().exits(0);
@@ -116,7 +119,37 @@ fn a_hub_that_is_gone_is_said_to_be_gone() {
     memory.hear("your tools find it");
     memory.kill9();
     let said = hub.space.run("dquery", &["status", "--timeout", "100ms"]);
-    said.exits(7).says(&["the hub in memory", "is gone, and its tasks with it"]).is_one_message();
+    said.exits(7)
+        .says(&["the hub in memory", "is gone (nothing answers at ipc:", "and its tasks with it"])
+        .is_one_message();
+}
+
+/// Nothing is made up: what was looked at is told, or that there was nothing to look at.
+#[test]
+fn where_a_hub_was_looked_for_is_told() {
+    let space = e2e::Space::new();
+    let keys = space.path(".dhub").display().to_string();
+    let run = |program: &str, args: &[&str], home: bool| {
+        let mut command = space.command(program);
+        command.args(args);
+        if !home {
+            command.env_remove("HOME").env_remove("DHUB_DIR");
+        }
+        e2e::Process::start(command).end()
+    };
+    for (program, args) in [
+        ("dquery", &["status", "--timeout", "50ms"][..]),
+        ("kworker", &["--timeout", "50ms"]),
+        ("kworker", &["--wait-for-hub", "--time-limit", "1s"]),
+    ] {
+        run(program, args, true).exits(7).says(&["none of your hubs runs", &keys]);
+        let said = run(program, args, false);
+        said.exits(7).says(&["none of your hubs runs", "neither DHUB_DIR nor HOME is set"]);
+        assert!(!said.stderr.contains("~/.dhub"), "{said:?}");
+    }
+    let said = run("kworker", &["--insecure", "-s", "127.0.0.1:9", "--timeout", "50ms"], true);
+    said.exits(7).says(&["tcp://127.0.0.1:9", "dhub -f FILE"]);
+    assert!(!said.stderr.contains("run.db"), "{said:?}");
 }
 
 #[test]
