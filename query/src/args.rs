@@ -77,7 +77,9 @@ pub enum Verb {
     ///
     /// The lease lasts as long as the hub's --lease says (1 h) or --lease here; `heartbeat` renews it.
     #[command(after_help = "Examples:
-  while task=$(dquery steal -q); do run \"$task\" && dquery complete -- \"$task\"; done
+  while task=$(dquery steal -q); do
+    if ./run.sh \"$task\"; then dquery complete -- \"$task\"; else dquery fail -- \"$task\"; fi
+  done
   dquery steal -q --wait           wait until a task is ready or all are finished
   dquery steal -n 10 --json
 
@@ -90,7 +92,8 @@ Exit codes:
     /// Report tasks as done
     #[command(after_help = "Examples:
   dquery complete sim-1 sim-2
-  dquery complete sim-1 --attempt 3      counts only if attempt 3 is the newest")]
+  dquery complete sim-1 --attempt 3      counts only if attempt 3 is the newest
+  dquery complete -- \"$task\"             in scripts: also of one that begins with a dash")]
     Complete(complete::Complete),
 
     /// Report tasks as failed
@@ -102,7 +105,8 @@ Exit codes:
 
     /// Give back tasks that were not started
     #[command(after_help = "Examples:
-  dquery release sim-1 sim-2")]
+  dquery release sim-1 sim-2
+  dquery release -- \"$task\"")]
     Release(release::Release),
 
     /// Renew the leases of tasks that run

@@ -36,6 +36,23 @@ fn names_that_look_like_options_are_names_behind_the_dashes() {
     assert_eq!(hub.count("done"), 3);
 }
 
+/// As a new user copies it.
+#[test]
+fn the_loop_of_the_help_of_steal_takes_any_name_and_any_end() {
+    let hub = Hub::start();
+    let help = hub.query(&["steal", "--help"]).ok().to_owned();
+    let begin = help.find("  while task=").expect("a loop");
+    let (lines, _) = help[begin..].split_once("\n  done\n").expect("its end");
+    for name in ["--help", "-x", "bad"] {
+        hub.query(&["create", "--", name]).ok();
+    }
+    hub.sh(&format!(
+        "printf '#!/bin/sh\ntest \"$1\" != bad' >run.sh; chmod +x run.sh\n{lines}\ndone"
+    ))
+    .exits(0);
+    assert_eq!((hub.count("done"), hub.count("failed")), (2, 1));
+}
+
 #[test]
 fn two_shell_loops_share_the_work() {
     let hub = Hub::start();
