@@ -28,6 +28,7 @@ from dhub.ledger import Ledger
 from dhub.pool import Held
 from dhub.pool import Pool as Held_by
 from dhub.slot import Slot
+from dhub.worker import options as worker_options
 
 
 @pytest.fixture
@@ -275,3 +276,47 @@ def test_nohup_is_respected(executor: DhubExecutor, pool: Pool) -> None:
         os.kill(target, signal.SIGHUP)
     assert executor.submit(os.getpid).result(PATIENCE_S) == pid
     assert "SIGHUP" not in pool.log()
+
+
+# --- --halt --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("halt", ["soon,fail=1", "now,fail=1"])
+def test_a_pool_that_has_enough_of_failures_leaves(hub: dhub.Hub, pool: Pool, home: Path, halt: str) -> None:
+    long = f"echo >{home}/began; until test -e {home}/gate; do sleep 0.02; done"
+    hub.create("long", command=long, priority=9)
+    hub.create("bad", command=f"until test -e {home}/began; do sleep 0.02; done; exit 3", priority=8)
+    hub.create_many([Task(name) for name in "ab"])
+    worker = pool.workers("-j", 2, "--until-done", "--halt", halt)
+    told = f"1 task failed here (--halt {halt}; dquery list --failed); "
+    eventually(lambda: told in pool.log())
+    if halt.startswith("soon"):
+        assert "finishes 1 running task, gives the rest back" in pool.log()
+        assert hub.show("long").task.state == State.RUNNING
+        (home / "gate").touch()
+    else:
+        assert "ends 1 running task, gives all back" in pool.log()
+    assert worker.wait(PATIENCE_S) == 1, pool.log()
+    counts = hub.status().counts
+    assert (counts.failed, counts.running) == (1, 0)
+    # What was ended has not failed.
+    assert (counts.done, counts.ready) == ((1, 2) if halt.startswith("soon") else (0, 3))
+    assert hub.show("long").task.failures == 0
+
+
+def test_a_part_of_what_ended_is_enough_from_the_third_failure_on(hub: dhub.Hub, pool: Pool) -> None:
+    hub.create_many([Task(f"t{n}", command="false" if n % 4 == 3 else "true") for n in range(40)])
+    worker = pool.workers("-j", 1, "--ahead", 0, "--halt", "soon,fail=25%", "--until-done")
+    assert worker.wait(PATIENCE_S) == 1, pool.log()
+    assert "3 tasks failed here (--halt soon,fail=25%;" in pool.log()
+    counts = hub.status().counts
+    assert (counts.failed, counts.done) == (3, 9)
+
+
+@pytest.mark.parametrize("text", ["", "now", "fail=1", "now,success=1", "now,fail=0", "now,fail=+1", "Now,fail=1", "now,fail=101%"])
+def test_a_halt_that_means_nothing_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        worker_options(["--halt", text])
+    assert ended.value.code == 2 and "--halt" in capsys.readouterr().err
+    for good in ("now,fail=1", "soon,fail=5%"):
+        assert str(worker_options(["--halt", good]).halt) == good

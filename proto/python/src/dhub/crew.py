@@ -15,6 +15,7 @@ import zmq
 from dhub import nursery
 from dhub._wire import hub_pb2 as wire
 from dhub.find import Target
+from dhub.halt import Halt
 from dhub.nursery import say
 from dhub.pool import Held, Key, Pool
 from dhub.runner import killed_by
@@ -38,9 +39,16 @@ class Crew:
     """The pool's processes, and the way between them and the hub."""
 
     def __init__(
-        self, target: Target, name: str, slots: int, stay: bool, ahead: int | None, order: nursery.Order
+        self,
+        target: Target,
+        name: str,
+        slots: int,
+        stay: bool,
+        ahead: int | None,
+        order: nursery.Order,
+        halt: Halt | None = None,
     ) -> None:
-        self.order, self.jobs = order, slots
+        self.order, self.jobs, self.halt = order, slots, halt
         self.pool = Pool(target, name, slots, stay=stay, ahead=ahead)
         self.pool.in_hand = self._in_hand
         self.slots: dict[int, Slot] = {}
@@ -49,6 +57,8 @@ class Crew:
         self.signals = 0
         self.stuck_at = 0.0
         self.leaving = False
+        self.has_halted = False
+        """So many tasks failed here that it leaves."""
         self.is_torn = False
         """Something could not be taken back just now."""
 
@@ -66,6 +76,7 @@ class Crew:
             pool.step()
             self._tell()
             self.is_torn = False
+            self._halt()
             if pool.draining:
                 self._take_back(True)
                 pool.drain()
@@ -155,7 +166,7 @@ class Crew:
             self._staff()
 
     def _crashed(self, held: Held, slot: Slot, status: int) -> wire.Outcome | None:
-        if self.leaving:
+        if self.leaving or slot.gives_back:
             return None
         reason = slot.why or (killed_by(-status) if status < 0 else f"the process ended with exit code {status}")
         return wire.Outcome(
@@ -254,6 +265,24 @@ class Crew:
                 if now > first.since + limit and self._settle(slot) and slot.is_running(first.key):
                     self._kill(slot, f"timed out after {limit:g} s")
 
+    def _halt(self) -> None:
+        """Leaves when it has enough of failures: says so once, and then ends what runs if that is wanted."""
+        pool, halt = self.pool, self.halt
+        if halt is None or pool.stopping:
+            return
+        if not (self.has_halted or pool.draining) and halt.is_due(len(pool.failing), pool.done):
+            self.has_halted, pool.draining = True, True
+            running = _count(sum(1 for slot in self.slots.values() if slot.given), "running task")
+            failed = f"{_count(len(pool.failing), 'task')} failed here"
+            pool.tell(f"{failed}; steals no more")
+            then = f"ends {running}, gives all back" if halt.now else f"finishes {running}, gives the rest back"
+            say(f"{failed} (--halt {halt}; dquery list --failed); {then}")
+        if self.has_halted and halt.now:
+            for slot in self.slots.values():
+                if slot.given and not slot.killed_at and self._settle(slot) and slot.given:
+                    slot.gives_back = True
+                    self._kill(slot, "")
+
     def _next_limit(self) -> float:
         now, at = time.monotonic(), float("inf")
         if self.is_torn:
@@ -285,6 +314,10 @@ class Crew:
         if self.signals == 1:
             say(f"{signal.Signals(number).name}: what runs may end")
         self.pool.draining = True
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _since(slot: Slot) -> float:

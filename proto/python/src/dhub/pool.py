@@ -78,6 +78,10 @@ class Pool:
         """Without `stay`: all tasks of the hub are finished, or stuck, or there are none."""
         self.phase, self.not_done = 0, 0
         self.done, self.failed = 0, 0
+        self.failing: set[str] = set()
+        """Tasks that failed here and were not done here since: each counts once, however often it is tried."""
+        self.note = ""
+        """What people see of this pool at the hub."""
         self.error: Refused | None = None
         """Why the hub does not want to talk to this worker."""
         self.left = False
@@ -138,8 +142,10 @@ class Pool:
             return
         if outcome.result == wire.RESULT_DONE:
             self.done += 1
+            self.failing.discard(key[0])
         else:
             self.failed += 1
+            self.failing.add(key[0])
         outcome.run_ms = int(ran * 1000)
         self._ended.append(outcome)
         self.pace.ended(ran, time.monotonic())
@@ -151,6 +157,10 @@ class Pool:
             if self.held.pop(it.key, None) is not None:
                 self._give_back.append(wire.Attempt(name=it.key[0], attempt=it.key[1]))
         self.queue.clear()
+
+    def tell(self, note: str) -> None:
+        """People see it at once."""
+        self.note, self._beat_at = note, 0.0
 
     def _remove(self, key: Key) -> None:
         file = self._files.pop(key, None)
@@ -239,6 +249,7 @@ class Pool:
             ]
             + ended,
             sample=wire.Sample(slots=self.slots, running=running, load_1m=os.getloadavg()[0]),
+            note=self.note,
         )
         self._beat_at, self._beats = now, self._beats + 1
         if not self.link.report(wire.Report(heartbeat=beat)):

@@ -51,6 +51,8 @@ class Slot:
         """Its task waits for others, so that another process may run meanwhile."""
         self.killed_at = 0.0
         self.why = ""
+        self.gives_back = False
+        """It is ended, and its task has not failed by that."""
         self.is_closed = False
 
     def give(self, held: Held) -> bool:

@@ -17,6 +17,7 @@ from dhub.baseline import open_streams
 from dhub.crew import Crew
 from dhub.errors import AccessError, Denied, DhubError, NoHub, Refused
 from dhub.find import INSECURE, find
+from dhub.halt import Halt
 from dhub.model import Phase
 from dhub.nursery import say
 from dhub.runner import work
@@ -31,6 +32,13 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
     add("--insecure", action="store_true", help="talk to a hub at -s that wants no key [env: DHUB_INSECURE=1]")
     add("--name", help="of the pool, for people (default: HOST:PID)")
     add("--until-done", action="store_true", help="leave when every task of the hub is finished, or stuck; at once if it has none")
+    add(
+        "--halt",
+        type=Halt.parse,
+        metavar="WHEN",
+        help="soon or now, a comma, and fail=N or fail=N%%: leave, with exit code 1, when so many tasks have failed here, or so "
+        "many percent of those that ended here (at least 3); soon: what runs may end, now: it is ended, and given back",
+    )
     add("--ahead", type=int, metavar="N", help="hold so many tasks ahead (default: by measure)")
     add("--timeout", type=float, default=5.0, metavar="SECONDS", help="how long to look for a hub (default: 5)")
     add("--version", action="version", version=f"dhub {__version__}")
@@ -41,7 +49,7 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(words: list[str] | None = None) -> int:
-    """The exit codes are those of kworker: 0, 1 some failed, 5 stuck, 7 no hub, 9, 11 denied."""
+    """The exit codes are those of kworker: 0, 1 some failed or --halt, 2 wrong options, 5 stuck, 7 no hub, 9, 11 denied."""
     open_streams()
     chosen = options(words)
     try:
@@ -60,7 +68,7 @@ def main(words: list[str] | None = None) -> int:
         os.environ[INSECURE] = "1"
 
     def talk(order: nursery.Order) -> int:
-        crew = Crew(target, name, chosen.jobs, not chosen.until_done, chosen.ahead, order)
+        crew = Crew(target, name, chosen.jobs, not chosen.until_done, chosen.ahead, order, chosen.halt)
         try:
             crew.run()
             crew.leave()
@@ -69,6 +77,8 @@ def main(words: list[str] | None = None) -> int:
             return 11 if isinstance(error, Denied) else 6
         except EOFError:
             return 70
+        if crew.has_halted:
+            return 1
         if not chosen.until_done or not crew.pool.finished:
             return 0
         if crew.pool.phase == Phase.EMPTY:
