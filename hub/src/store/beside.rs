@@ -131,7 +131,7 @@ impl Found {
     }
 
     /// With what the tables say now: are they as they were? `records` are of the file's redo log.
-    pub fn fits(&self, db: &Connection, turn: Turn, records: &Records) -> Result<(), OpenError> {
+    pub fn fits(self, db: &Connection, turn: Turn, records: &Records) -> Result<(), OpenError> {
         let (file, wal) = (self.file.clone(), wal_path(&self.file));
         let noted = self.alone.max(records.folded);
         if turn >= noted && !self.is_missing {
@@ -147,11 +147,24 @@ impl Found {
             tracing::info!("{} is missing; {} has all of it", wal.display(), file.display());
             return Ok(());
         }
-        if self.is_missing && fs::metadata(&wal).is_ok_and(|meta| meta.len() == 0) {
-            // SQLite made it just now. Left there, the next start would find nothing missing.
-            let _ = fs::remove_file(&wal);
+        if self.is_missing {
+            self.forget();
         }
         Err(OpenError::WalMissing { file, wal })
+    }
+
+    /// Is it missed? A hub that had one leaves it, whatever is in it.
+    pub fn is_missing(&self) -> bool {
+        self.is_missing
+    }
+
+    /// Takes away what SQLite has made in its place just now: left there, the next start would find nothing missing.
+    pub fn forget(self) -> PathBuf {
+        let wal = wal_path(&self.file);
+        if fs::metadata(&wal).is_ok_and(|meta| meta.len() == 0) {
+            let _ = fs::remove_file(&wal);
+        }
+        wal
     }
 }
 

@@ -18,7 +18,7 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::alone::{Alone, Replaced, fits_clean};
-use super::beside::Orphans;
+use super::beside::{Found, Orphans, names, them};
 use super::damage::{advice, advice_after, told};
 use super::disk::{disk_error, fail_in_hook};
 use super::files::{Files, Gone};
@@ -77,8 +77,8 @@ pub enum OpenError {
     WalMissing { file: PathBuf, wal: PathBuf },
     #[error("{} is damaged: {why}\n  {}", .wal.display(), advice_after("bring back a sound copy of it", .file))]
     WalDamaged { file: PathBuf, wal: PathBuf, why: String },
-    #[error("{} is missing, and has what was acknowledged last and is not in {} yet\n  {}", .redo.display(), .file.display(), advice_after("bring it back beside the file", .file))]
-    RedoMissing { file: PathBuf, redo: PathBuf },
+    #[error("{} {} missing, and {} what was acknowledged last and is not in {} yet\n  {}", names(.logs), if .logs.len() == 1 { "is" } else { "are" }, if .logs.len() == 1 { "has" } else { "have" }, .file.display(), advice_after(&format!("bring {} back beside the file", them(.logs)), .file))]
+    RedoMissing { file: PathBuf, logs: Vec<PathBuf> },
     #[error("{} does not belong to {} as that is now: it is of another file, or of another state of it{}\n  {}", .redo.display(), .file.display(), wal_may_lack(.file), advice_after("bring back what belongs together; if the log is of another file, move it away", .file))]
     RedoForeign { file: PathBuf, redo: PathBuf },
     #[error("{} is damaged, or is no redo log: nothing in it can be read\n  {}", .redo.display(), advice_after("bring back a sound copy of it", .file))]
@@ -256,7 +256,7 @@ impl Store {
         // What a transaction wrote that was cut off is taken back by it.
         let has_journal = std::fs::metadata(journal_path(real)).is_ok_and(|meta| meta.len() > 0);
         let alone = alone.filter(|_| !has_journal);
-        let wal = super::beside::Found::look(real, access, alone.as_ref())?;
+        let wal = Found::look(real, access, alone.as_ref())?;
         let (db, new) = open_connection(real, access, absent, files, alone.as_ref())?;
         if new {
             // The entry of the new file in its directory must survive a loss of power too.
@@ -554,7 +554,7 @@ fn open_redo(
     file: &Path,
     db: &Connection,
     access: Access,
-    wal: Option<super::beside::Found>,
+    wal: Option<Found>,
 ) -> Result<(Redo, Turn, bool, Option<Doubt>), OpenError> {
     let (mut id, is_clean, mut turn) =
         marks(db).map_err(|source| OpenError::Unusable { file: file.to_owned(), source })?;
@@ -563,7 +563,9 @@ fn open_redo(
     // A link that leads nowhere is there, too.
     let is_there = path.symlink_metadata().is_ok();
     if !is_there && !is_clean && !access.without_redo {
-        return Err(OpenError::RedoMissing { file: file.to_owned(), redo: path });
+        let wal = wal.filter(|wal| wal.is_missing()).map(Found::forget);
+        let logs = wal.into_iter().chain([path]).collect();
+        return Err(OpenError::RedoMissing { file: file.to_owned(), logs });
     }
     let medium: Box<dyn Medium> = match access.medium {
         None => Box::new(RedoFile::open(&path, access.mode)?),

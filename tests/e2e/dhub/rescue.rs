@@ -184,6 +184,23 @@ fn without_the_redo_log_the_tables_are_saved() {
     is_usable(&space);
 }
 
+/// SQLite makes a log of its own in the place of one that is missing: the second start must miss it, too.
+#[test]
+fn of_two_logs_that_are_missing_both_are_named_each_time() {
+    let killed = large();
+    let space = killed.without("run.db.redo");
+    fs::remove_file(space.path("run.db-wal")).expect("a log");
+    for args in [&["-f", "run.db"][..], &["check", "run.db"], &["-f", "run.db"]] {
+        let said = space.run("dhub", args);
+        said.exits(22).is_one_message().says(&[
+            "run.db-wal and ",
+            "run.db.redo are missing, and have what was acknowledged last",
+            "bring them back",
+            "dhub rescue ",
+        ]);
+    }
+}
+
 #[test]
 fn without_the_file_its_logs_are_saved() {
     let killed = killed(3);
