@@ -4,7 +4,8 @@
 //! make a mixture of both, of which most can be read.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -59,15 +60,15 @@ impl Alone {
     }
 
     /// The turn that this journal goes back to, if the file never had it.
-    pub fn lacks_turn_of(&self, journal: &[u8]) -> Option<Turn> {
+    pub fn lacks_turn_of(&self, journal: impl Read + Seek) -> Option<Turn> {
         turn_before(journal, self.meta).filter(|turn| *turn > self.turn)
     }
 
     /// Before SQLite puts the pages of a journal back into the file.
     pub fn fits_journal(&self, file: &Path) -> Result<(), Replaced> {
         // What is there and cannot be read, SQLite cannot read either.
-        let journal = fs::read(journal_path(file)).unwrap_or_default();
-        let Some(turn) = self.lacks_turn_of(&journal) else { return Ok(()) };
+        let Ok(journal) = File::open(journal_path(file)) else { return Ok(()) };
+        let Some(turn) = self.lacks_turn_of(BufReader::new(journal)) else { return Ok(()) };
         let (file, mut logs) = (file.to_owned(), logs_of(file));
         logs.insert(0, journal_path(&file));
         Err(Replaced::File { file, logs, alone: self.turn, turn })

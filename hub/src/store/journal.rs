@@ -1,6 +1,7 @@
 //! FILE-journal, which a hub with --network-file leaves when it dies in a transaction: pages as they were before. SQLite
 //! puts them back into whatever file has the name. The format: https://www.sqlite.org/fileformat2.html#the_rollback_journal
 
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use super::meta_page::value;
@@ -16,9 +17,9 @@ pub fn journal_path(file: &Path) -> PathBuf {
 }
 
 /// The last turn that the tables had before the transaction, if the page with it was changed by that. `meta` is the number
-/// of the page.
-pub fn turn_before(journal: &[u8], meta: u32) -> Option<Turn> {
-    value(page(journal, meta)?, "turn")
+/// of the page. One page is in memory at a time: a journal may be as large as the file.
+pub fn turn_before(journal: impl Read + Seek, meta: u32) -> Option<Turn> {
+    value(&page(journal, meta)?, "turn")
 }
 
 fn number(bytes: &[u8], at: usize) -> Option<u32> {
@@ -26,34 +27,37 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// A page as it was, if it is there whole. What was written later is of no account: it was not safe yet.
-fn page(journal: &[u8], wanted: u32) -> Option<&[u8]> {
-    let mut at = 0;
-    while journal.get(at..at + 8)? == MAGIC {
+fn page(mut journal: impl Read + Seek, wanted: u32) -> Option<Vec<u8>> {
+    loop {
+        let mut head = [0; 28];
+        journal.read_exact(&mut head).ok()?;
         let [count, nonce, _, sector, size] =
-            [8, 12, 16, 20, 24].map(|by| number(journal, at + by));
-        let (count, nonce, sector, size) = (count?, nonce?, sector? as usize, size? as usize);
-        if !(512..=65_536).contains(&size) || !(32..=65_536).contains(&sector) {
+            [8, 12, 16, 20, 24].map(|by| number(&head, by).unwrap_or_default());
+        let (sector, size) = (sector as usize, size as usize);
+        let is_one = head.starts_with(&MAGIC);
+        if !is_one || !(512..=65_536).contains(&size) || !(32..=65_536).contains(&sector) {
             return None;
         }
-        at += sector;
+        journal.seek_relative((sector - head.len()) as i64).ok()?;
+        let mut record = vec![0; 8 + size];
         for _ in 0..if count == ALL { ALL - 1 } else { count } {
-            let record = journal.get(at..at + 8 + size)?;
+            journal.read_exact(&mut record).ok()?;
             let page = &record[4..4 + size];
             let counted = (1..size.div_ceil(200)).map(|n| u32::from(page[size - 200 * n]));
             let sum = counted.fold(nonce, u32::wrapping_add);
-            if number(record, 0) == Some(wanted) && number(record, 4 + size) == Some(sum) {
-                return Some(page);
+            if number(&record, 0) == Some(wanted) && number(&record, 4 + size) == Some(sum) {
+                return Some(page.to_vec());
             }
-            at += record.len();
         }
-        at = at.next_multiple_of(sector);
+        let at = journal.stream_position().ok()?;
+        journal.seek_relative((at.next_multiple_of(sector as u64) - at) as i64).ok()?;
     }
-    None
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Cursor;
 
     use rusqlite::Connection;
 
@@ -83,11 +87,12 @@ mod tests {
                 db.execute(sql, [id]).expect("a task");
             }
             let journal = fs::read(journal_path(&file)).expect("the journal");
-            assert_eq!(turn_before(&journal, meta), Some(turn as u64));
-            assert_eq!(turn_before(&journal, 90_000), None);
-            assert_eq!(turn_before(&journal[8..], meta), None, "no journal");
+            let before = |journal: &[u8], page| turn_before(Cursor::new(journal), page);
+            assert_eq!(before(&journal, meta), Some(turn as u64));
+            assert_eq!(before(&journal, 90_000), None);
+            assert_eq!(before(&journal[8..], meta), None, "no journal");
             for end in (0..journal.len()).step_by(101) {
-                let cut = turn_before(&journal[..end], meta);
+                let cut = before(&journal[..end], meta);
                 assert!(cut.is_none() || cut == Some(turn as u64), "{end}");
             }
         }

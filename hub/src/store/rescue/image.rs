@@ -142,7 +142,8 @@ impl Originals {
         let wal_path = wal_path(&self.path);
         let journal = self.journal.as_deref().unwrap_or_default();
         let by_itself = Alone::read(&self.path);
-        let newer = by_itself.as_ref().and_then(|alone| alone.lacks_turn_of(journal));
+        let newer =
+            by_itself.as_ref().and_then(|alone| alone.lacks_turn_of(io::Cursor::new(journal)));
         if let Some(turn) = newer {
             self.journal = None;
             rescued.doubt.push(format!(
