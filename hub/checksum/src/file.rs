@@ -130,8 +130,27 @@ unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
     hand_on_file!(file.xClose(), SQLITE_OK)
 }
 
-fn outcome(code: c_int) -> io::Result<()> {
-    if code == SQLITE_OK { Ok(()) } else { Err(io::Error::last_os_error()) }
+/// Why a file took no write: the file below keeps what the system said, of which `errno` may be that of a later call.
+///
+/// SAFETY: as `state` asks for.
+unsafe fn outcome(file: *mut sqlite3_file, code: c_int) -> io::Result<()> {
+    if code == SQLITE_OK {
+        return Ok(());
+    }
+    let mut errno: c_int = 0;
+    let to = (&raw mut errno).cast::<c_void>();
+    let asked = hand_on_file!(file.xFileControl(SQLITE_FCNTL_LAST_ERRNO, to), SQLITE_NOTFOUND);
+    Err(refusal(code, if asked == SQLITE_OK { errno } else { 0 }))
+}
+
+/// In the system's words, if it has said any.
+fn refusal(code: c_int, errno: c_int) -> io::Error {
+    match (code & 0xff, errno) {
+        // Without a number of the system's: SQLite takes a write that ends early for that.
+        (SQLITE_FULL, _) => io::ErrorKind::StorageFull.into(),
+        (_, 1..) => io::Error::from_raw_os_error(errno),
+        _ => io::Error::other(code_to_str(code)),
+    }
 }
 
 /// The page at this place, and how far into it that is.
@@ -178,7 +197,9 @@ unsafe extern "C" fn read(
                 // One byte is written as a whole or not at all. If it is not, the page is mended again when it is read.
                 state.change(|| hand_on_file!(file.xWrite(byte, 1, to), SQLITE_IOERR_WRITE))
             });
-            state.tell_mended(number, at, written.map(outcome));
+            // SAFETY: as above.
+            let written = written.map(|code| unsafe { outcome(file, code) });
+            state.tell_mended(number, at, written);
         }
     }
     // SAFETY: SQLite gives room of `size` bytes, and `page` has as many from there.
@@ -339,7 +360,9 @@ unsafe fn scrub_pages(file: *mut sqlite3_file, scrub: &mut Scrub) -> c_int {
                 let byte = page[at..].as_ptr().cast::<c_void>();
                 let to = start + at as sqlite3_int64;
                 let write = || hand_on_file!(file.xWrite(byte, 1, to), SQLITE_IOERR_WRITE);
-                let written = outcome(state.change(write));
+                let code = state.change(write);
+                // SAFETY: as above.
+                let written = unsafe { outcome(file, code) };
                 scrub.mended += u32::from(written.is_ok());
                 state.tell_mended(number, at, Some(written));
             }
@@ -355,4 +378,20 @@ unsafe extern "C" fn sector_size(file: *mut sqlite3_file) -> c_int {
 /// Without leave to read parts of pages past the cache: they could not be looked at.
 unsafe extern "C" fn characteristics(file: *mut sqlite3_file) -> c_int {
     hand_on_file!(file.xDeviceCharacteristics(), 0) & !SQLITE_IOCAP_SUBPAGE_READ
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_fails_is_told_with_its_own_reason() {
+        let kind = |code, errno| refusal(code, errno).kind();
+        assert_eq!(kind(SQLITE_FULL, 0), io::ErrorKind::StorageFull);
+        assert_eq!(kind(SQLITE_IOERR_WRITE, 13), io::ErrorKind::PermissionDenied);
+        // Nothing that some other call has left.
+        let said = refusal(SQLITE_IOERR_WRITE, 0);
+        assert_eq!((said.raw_os_error(), said.kind()), (None, io::ErrorKind::Other));
+        assert!(said.to_string().contains("I/O"), "{said}");
+    }
 }
