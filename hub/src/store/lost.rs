@@ -26,16 +26,6 @@ pub fn lost_name(id: TaskId) -> Name {
     format!("task {id}, which cannot be read").into()
 }
 
-/// A dependency, also one that cannot be read, or is not there at all.
-pub fn need_or_lost(db: &Connection, id: TaskId) -> rusqlite::Result<Need> {
-    let lost = |state| Need { id, name: lost_name(id), state, blame: id };
-    match unless_damaged(try_need(db, id).optional())? {
-        Some(Some(need)) => Ok(need),
-        Some(None) => Ok(lost(State::Failed)),
-        None => Ok(lost(state_by_index(db, id)?)),
-    }
-}
-
 /// The state of a task whose row cannot be read, by the index of those that are not done. One that is open counts as
 /// failed: nobody knows what it was to run.
 pub fn state_by_index(db: &Connection, id: TaskId) -> rusqlite::Result<State> {
@@ -111,6 +101,16 @@ fn blame_by_index(db: &Connection, id: TaskId) -> rusqlite::Result<Option<TaskId
 }
 
 impl Store {
+    /// A dependency, also one that cannot be read, or is not there at all.
+    pub(super) fn need_or_lost(&self, db: &Connection, id: TaskId) -> rusqlite::Result<Need> {
+        let state = match unless_damaged(try_need(db, id).optional())? {
+            Some(Some(need)) => return Ok(need),
+            Some(None) => State::Failed,
+            None => state_by_index(db, id)?,
+        };
+        Ok(Need { id, name: self.name_by_index(db, id)?.into(), state, blame: id })
+    }
+
     /// How many the start has found lost.
     pub fn lost_count(&self) -> usize {
         self.lost.borrow().len()

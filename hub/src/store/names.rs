@@ -8,9 +8,9 @@ use std::ops::RangeInclusive;
 
 use rusqlite::Connection;
 
+use super::Store;
 use super::damage::unless_damaged;
 use super::lost::lost_name;
-use super::{Store, StoreError};
 use crate::scheduler::message::TaskId;
 
 /// Numbers of which the names are kept: some megabytes.
@@ -47,7 +47,7 @@ impl Names {
 
 impl Store {
     /// What a task is called whose row cannot be read, or what stands for that.
-    pub(super) fn name_by_index(&self, db: &Connection, id: TaskId) -> Result<String, StoreError> {
+    pub(super) fn name_by_index(&self, db: &Connection, id: TaskId) -> rusqlite::Result<String> {
         if let Some(Some(name)) = self.lost.borrow().get(&id) {
             return Ok(name.clone());
         }

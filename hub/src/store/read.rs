@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::damage::unless_damaged;
-use super::lost::{id_by_index, need_or_lost, state_by_index};
+use super::lost::{id_by_index, state_by_index};
 use super::open::wal_path;
 use super::restore::{DETAILS_BYTES, parse_ids, stored_task, try_need};
 use super::row::*;
@@ -92,7 +92,7 @@ impl Store {
         let db = self.db()?;
         match unless_damaged(try_need(&db, id).optional())?.flatten() {
             Some(need) => Ok(need.name.into()),
-            None => self.name_by_index(&db, id),
+            None => Ok(self.name_by_index(&db, id)?),
         }
     }
 
@@ -121,7 +121,7 @@ impl Store {
             return Ok(None);
         }
         for need in needs {
-            task.needs.push(need_or_lost(&db, need)?);
+            task.needs.push(self.need_or_lost(&db, need)?);
         }
         Ok(Some(Revived { task, state, dependent }))
     }

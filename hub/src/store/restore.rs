@@ -6,7 +6,7 @@ use dhub_proto::shell;
 use rusqlite::{Connection, Row};
 
 use super::damage::unless_damaged;
-use super::lost::{count_finished, name_lost, need_or_lost};
+use super::lost::{count_finished, name_lost};
 use super::row::state;
 use super::sum::{fits_needs, fits_run, of_run};
 use super::version::version;
@@ -39,7 +39,7 @@ impl Store {
         scheduler.restore_totals(&finished, last_task, last_worker);
         let leases = self.leases(now, scheduler)?;
         let mut tasks = OpenTasks::new(&db)?;
-        scheduler.restore_tasks(now, &mut tasks, leases, |id| need_or_lost(&db, id))?;
+        scheduler.restore_tasks(now, &mut tasks, leases, |id| self.need_or_lost(&db, id))?;
         if !tasks.lost.is_empty() {
             for (state, count) in count_finished(&db)? {
                 scheduler.correct_total(state, self.totals.of(state), count);

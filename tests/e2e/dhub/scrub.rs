@@ -116,6 +116,20 @@ fn a_retry_of_a_damaged_task_says_why_not_and_show_does_not_propose_it() {
     assert_eq!(said["refused"].as_array().map(Vec::len), Some(lost as usize));
 }
 
+/// The index of the names has it: what is to be retried first is called as everybody calls it.
+#[test]
+fn a_dependency_that_cannot_be_read_is_told_by_its_name() {
+    let mut hub = finished(400, 0);
+    hub.native().create(&[e2e::task("after", &["t200"])]);
+    hub.query(&["cancel", "after"]).exits(0);
+    hub.terminate().exits(0);
+    overwrite(&hub.path("run.db"), &[200]);
+    hub.restart();
+    let retried = hub.query(&["retry", "after"]);
+    retried.exits(6).says(&["it needs 't200', which has failed"]);
+    assert!(!retried.stderr.contains("cannot be read"), "{retried:?}");
+}
+
 /// What a start and those who ask read again and again is said of a page once; and a check lists it once.
 #[test]
 fn each_damaged_page_is_told_once() {
