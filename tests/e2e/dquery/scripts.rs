@@ -1,5 +1,7 @@
 //! The command lines of dwork, and the shell loops that people write around them.
 
+use std::time::{Duration, Instant};
+
 use e2e::{Hub, Log};
 
 /// As in dwork's own documentation, with `run` written out.
@@ -110,6 +112,14 @@ fn steal_waits_for_a_task_if_it_is_told_to() {
     hub.query(&["create", "a"]).ok();
     assert_eq!(waiting.end().ok(), "a\n");
     hub.query(&["steal", "-q", "--wait=200ms"]).exits(3);
+    // The time is also that of --timeout, which says elsewhere how long the hub may take.
+    for (args, least_ms) in
+        [(&["--wait", "--timeout", "400ms"][..], 400), (&["--wait=300ms", "--timeout", "1h"], 300)]
+    {
+        let begin = Instant::now();
+        hub.query(&[&["steal"], args].concat()).exits(3).says(&["nothing is ready yet"]);
+        assert!(begin.elapsed() >= Duration::from_millis(least_ms), "{args:?}");
+    }
     let waiting = hub.query_process(&["steal", "--wait"]);
     hub.query(&["complete", "a"]).ok();
     waiting.end().exits(4);

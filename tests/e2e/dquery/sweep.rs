@@ -76,6 +76,25 @@ fn priorities_decide_who_is_next() {
 }
 
 #[test]
+fn what_an_urgent_task_needs_is_urgent_too_unless_the_hub_is_told_otherwise() {
+    let orders = [
+        (&[][..], ["prep", "urgent", "bulk"], "priority 0, 100 since it is needed by urgent"),
+        (&["--no-priority-inheritance"], ["bulk", "prep", "urgent"], "priority 0   retries"),
+    ];
+    for (args, order, shown) in orders {
+        let hub = Hub::with(args);
+        hub.query(&["create", "bulk", "--priority", "5"]).ok();
+        hub.query(&["create", "prep"]).ok();
+        hub.query(&["create", "urgent", "prep", "--priority", "100"]).ok();
+        hub.query(&["show", "prep"]).exits(0).prints(&[shown]);
+        for name in order {
+            assert_eq!(hub.query(&["steal", "-q"]).ok(), format!("{name}\n"), "{args:?}");
+            hub.query(&["complete", name]).ok();
+        }
+    }
+}
+
+#[test]
 fn filters_narrow_a_list() {
     let hub = hub();
     hub.query(&["steal", "-q", "node12"]).ok();

@@ -119,7 +119,12 @@ fn poison(hub: &Hub, args: &[&str], between: impl Fn(usize)) -> usize {
 fn a_task_that_kills_its_pool_at_once_fails_after_the_fifth() {
     let hub = Hub::with(&["--worker-timeout", "2s"]);
     hub.query(&["create", "pill", "--command", PILL]).ok();
-    assert_eq!(poison(&hub, &["-j1"], |_| ()), 5);
+    let said = |killed: usize| {
+        let shown = hub.query(&["show", "pill"]).ok().to_owned();
+        let alone = "-> 4 workers in a row were lost with it: the next one tries it alone";
+        assert_eq!(shown.contains(alone), killed == 4, "after {killed}: {shown}");
+    };
+    assert_eq!(poison(&hub, &["-j1"], said), 5);
     assert_eq!(Log::new(hub.path("pill")).len(), 5);
 }
 
