@@ -157,8 +157,14 @@ impl Store {
         let found = File::open(real).and_then(|file| whose(&file, &roots, &pages));
         let mut lines = Vec::new();
         for (page, owner) in found.map_err(StoreError::Commit)? {
-            let tasks = tasks_of(&db, &owner)?;
-            lines.push((page, format!(" ({}{tasks})", owner.tree)));
+            let tree = &owner.tree;
+            lines.push((
+                page,
+                match owner.has_rows {
+                    true => format!(" ({tree}{})", tasks_of(&db, &owner)?),
+                    false => format!(" (the index {tree}, which a rescue makes again)"),
+                },
+            ));
         }
         Ok(lines)
     }
@@ -223,7 +229,7 @@ const NAMES_MAX: usize = 5;
 
 /// The tasks whose rows are on a page: by the index of the names, if the page cannot be read.
 fn tasks_of(db: &Connection, owner: &Whose) -> rusqlite::Result<String> {
-    if owner.tree != "tasks" || !owner.has_rows {
+    if owner.tree != "tasks" {
         return Ok(String::new());
     }
     let (after, upto) = owner.ids;

@@ -329,3 +329,27 @@ fn tasks_that_were_finished_before_their_page_was_lost_stay_as_they_were() {
     assert_eq!(hub.count("failed"), lost + 1);
     hub.terminate().exits(0);
 }
+
+/// No row is on it: what it has is made again from the table.
+#[test]
+fn a_damaged_page_of_an_index_is_said_to_be_one() {
+    let mut hub = Hub::start();
+    commands(&hub, 400);
+    hub.terminate().exits(0);
+    let file = hub.path("run.db");
+    let mut bytes = fs::read(&file).expect("the file");
+    let has = |page: &[u8], text: &str| page.windows(text.len()).any(|it| it == text.as_bytes());
+    let mut pages = bytes.chunks_mut(4096);
+    let page = pages.find(|page| has(page, "t150") && !has(page, "echo number")).expect("a page");
+    page.fill(0xA5);
+    fs::write(&file, bytes).expect("written");
+    let check = hub.space.run("dhub", &["check", "run.db"]);
+    check.exits(22).says(&[
+        "is damaged (the index sqlite_autoindex_tasks_1, which a rescue makes again)",
+        "dhub rescue",
+    ]);
+    let saved = hub.space.run("dhub", &["rescue", "run.db", "saved.db"]);
+    assert!(!saved.stdout.contains("lost task"), "{saved:?}");
+    saved.prints(&["400 tasks"]);
+    hub.space.run("dhub", &["check", "saved.db"]).exits(0).prints(&["sound"]);
+}
