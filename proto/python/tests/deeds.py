@@ -202,3 +202,7 @@ def depth(n: int) -> int:
         future = executor.submit(depth, n - 1)
         with seat.left():
             return 1 + future.result()
+
+
+def leave_behind() -> int:
+    return subprocess.Popen(["sleep", "1000"]).pid

@@ -278,6 +278,35 @@ def test_nohup_is_respected(executor: DhubExecutor, pool: Pool) -> None:
     assert "SIGHUP" not in pool.log()
 
 
+# --- how many processes were left ------------------------------------------------------------------
+
+
+def test_what_a_task_leaves_in_the_background_is_ended_and_counted(
+    executor: DhubExecutor, hub: dhub.Hub, pool: Pool, home: Path
+) -> None:
+    hub.create("two", command=f"for i in 1 2; do sleep 1000 >{home}/$i 2>&1 & echo $! >>{home}/pids; done")
+    pool.workers("-j", 1)
+    hub.wait_for(["two"], timeout=PATIENCE_S)
+    attempt = hub.show("two").attempts[0]
+    assert (attempt.outcome, attempt.left_behind) == ("done", 2)
+    for pid in (home / "pids").read_text().split():
+        eventually(lambda: not Path(f"/proc/{pid}").exists())
+    call = executor.submit(deeds.leave_behind)
+    left = call.result(PATIENCE_S)
+    eventually(lambda: not Path(f"/proc/{left}").exists())
+    assert hub.show(call.name).attempts[0].left_behind == 1
+
+
+def test_what_has_ended_in_the_background_was_not_left(hub: dhub.Hub, pool: Pool) -> None:
+    names = [f"t{i}" for i in range(5)]
+    hub.create_many([Task(name, command="true & sleep 0.1; echo $PPID") for name in names])
+    pool.workers("-j", 1, "--until-done").wait(PATIENCE_S)
+    shown = [hub.show(name).attempts[0] for name in names]
+    assert [it.left_behind for it in shown] == [0] * 5
+    # One process for all of them.
+    assert shown[0].output.strip().isdigit() and len({it.output for it in shown}) == 1
+
+
 # --- --halt --------------------------------------------------------------------------------------
 
 
@@ -313,7 +342,9 @@ def test_a_part_of_what_ended_is_enough_from_the_third_failure_on(hub: dhub.Hub,
     assert (counts.failed, counts.done) == (3, 9)
 
 
-@pytest.mark.parametrize("text", ["", "now", "fail=1", "now,success=1", "now,fail=0", "now,fail=+1", "Now,fail=1", "now,fail=101%"])
+@pytest.mark.parametrize(
+    "text", ["", "now", "fail=1", "now,success=1", "now,fail=0", "now,fail=+1", "Now,fail=1", "now,fail=101%"]
+)
 def test_a_halt_that_means_nothing_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         worker_options(["--halt", text])

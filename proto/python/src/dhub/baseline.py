@@ -123,7 +123,22 @@ class Baseline:
         if os.sched_getaffinity(0) != self._cores:
             os.sched_setaffinity(0, self._cores)
         self._restore_streams()
-        return _children() <= self._children
+        return all([_has_ended(pid) for pid in _children() - self._children])
+
+    def left(self) -> int:
+        """How many processes of a task end with this one: those of its group, which the nursery kills."""
+        group, count = os.getpgrp(), 0
+        own = {str(os.getpid()), *self._children, *_trackers()}
+        for pid in os.listdir("/proc"):
+            if pid.isdigit() and pid not in own:
+                try:
+                    with open(f"/proc/{pid}/stat", "rb") as stat:
+                        # Behind the name, which may have anything in it.
+                        state, _, of = stat.read().rpartition(b")")[2].split()[:3]
+                except OSError:
+                    continue  # it has ended
+                count += int(of) == group and state not in (b"Z", b"X")
+        return count
 
     def _restore_environ(self) -> None:
         for name in list(os.environb):
@@ -171,7 +186,18 @@ def _children() -> set[str]:
     for thread in os.listdir("/proc/self/task"):
         with open(f"/proc/self/task/{thread}/children") as children:
             found.update(children.read().split())
-    for name in _TRACKERS:
-        tracker = getattr(sys.modules.get(name), "_resource_tracker", None)
-        found.discard(str(getattr(tracker, "_pid", None)))
-    return found
+    return found.difference(_trackers())
+
+
+def _trackers() -> set[str]:
+    """Those of the libraries, which serve the tasks that follow, too."""
+    trackers = (getattr(sys.modules.get(name), "_resource_tracker", None) for name in _TRACKERS)
+    return {str(getattr(tracker, "_pid", None)) for tracker in trackers}
+
+
+def _has_ended(pid: str) -> bool:
+    """It is not there any more then: whom nobody has waited for is no process that was left."""
+    try:
+        return os.waitpid(int(pid), os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -17,12 +18,14 @@ from dhub.model import OUTPUT_BYTES_MAX
 from dhub.slot import ENDED, HEAD, MESSAGE_BYTES, NUMBER, REFUSED
 
 RAN_MAX = 0xFFFF_FFFF
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def work(end: socket.socket, ledger: Ledger, slot: int) -> None:
     """Each task finds the process as the first one did; if that cannot be, it is the last."""
     os.environ["DHUB_SLOT"] = str(slot)
     _without_input()
+    _adopt_orphans()
     baseline = Baseline()
     here = seat.Seat(end, baseline.take)
     seat.take(here)
@@ -52,9 +55,12 @@ def work(end: socket.socket, ledger: Ledger, slot: int) -> None:
         # Before the outcome is told: what goes wrong here is this task's, and no other's.
         as_before = baseline.restore()
         path = os.fsencode(made.file) if made.file is not None else b""
-        end.send(HEAD.pack(ENDED, number, ran, len(path)) + path + _outcome(lease, made).SerializeToString())
+        outcome = _outcome(lease, made)
+        if not as_before:
+            outcome.left_behind = baseline.left()
+        end.send(HEAD.pack(ENDED, number, ran, len(path)) + path + outcome.SerializeToString())
         # Nothing of it is kept while nothing runs.
-        del lease, made
+        del lease, made, outcome
 
 
 def run(lease: wire.Lease, ledger: Ledger, here: seat.Seat) -> payload.Made:
@@ -115,3 +121,8 @@ def _without_input() -> None:
     if nothing != 0:
         os.dup2(nothing, 0)
         os.close(nothing)
+
+
+def _adopt_orphans() -> None:
+    """What a task leaves in the background becomes a child of this process, which then sees it."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -1,7 +1,7 @@
 """`python -m dhub.worker -j 8`: a pool of processes that are there already, for the calls of `DhubExecutor`.
 
-Other tasks it runs by `/bin/sh -c`, simpler than kworker does: one that leaves processes behind is for a kworker. What
-crashes the interpreter, or kills it, fails that task alone; another process takes its place.
+Other tasks it runs by `/bin/sh -c`, simpler than kworker does: processes in the background that hold its output are
+waited for. What crashes the interpreter, or kills it, fails that task alone; another process takes its place.
 """
 
 from __future__ import annotations
