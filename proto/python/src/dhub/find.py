@@ -398,7 +398,9 @@ def _only() -> Target:
     gone = [hub for hub in gone if all(_started(it) <= _started(hub[0]) for it in stopped)]
     if gone:
         access, about = max(gone, key=lambda hub: _started(hub[0]))
-        raise NoHub(f"the hub of {about} is gone\n  start it again with: dhub -f {private.word(access.file or 'FILE')}")
+        tried = f" (nothing answers at {access.ipc})" if access.is_here else ""
+        again = f"start it again with: dhub -f {private.word(access.file or 'FILE')}"
+        raise NoHub(f"the hub of {about} is gone{tried}\n  {again}")
     raise NoHub(
         f"none of your hubs runs (looked on this machine and in {directory()})\n"
         "  start one with: dhub -f FILE      another: server= or access="
