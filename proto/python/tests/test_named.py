@@ -132,3 +132,84 @@ def test_what_executors_print_is_no_other_definition(server: Server, pool: Pool)
         assert isinstance(
             executor.submit_task(calls.square, 4, name="initialized").exception(PATIENCE_S), dhub.Conflict
         )
+
+
+def test_one_conflict_leaves_the_rest_of_its_batch(executor: DhubExecutor, pool: Pool) -> None:
+    hub = dhub.Hub()
+    for name in ("taken", "taken too"):
+        hub.create(name, command="true", priority=-1)
+    with executor._courier._changed:  # until all are there, so that they go together
+        first = executor.submit(calls.square, 2)
+        taken: list[Any] = [executor.submit_task(calls.square, 3, name=name) for name in ("taken", "taken too")]
+        needs = executor.submit(calls.add, taken[0], 1)
+        further = executor.submit(calls.add, needs, 1)
+        named = executor.submit_task(calls.add, taken[1], 1, name="named")
+        after = executor.submit(calls.add, first, 1)
+        unlucky = executor.submit_task(calls.square, 5, name="free", needs=["not there"])
+    pool.workers("-j", 2)
+    assert first.result(PATIENCE_S) == 4 and after.result(PATIENCE_S) == 5
+    for future, name in zip(taken, ("taken", "taken too")):
+        with pytest.raises(dhub.Conflict, match=f"'{name}' exists with another definition; nothing was") as raised:
+            future.result(PATIENCE_S)
+        assert raised.value.names == (name,)
+    for future in (needs, further, named):
+        with pytest.raises(dhub.TaskSkipped) as skipped:
+            future.result(PATIENCE_S)
+        assert isinstance(skipped.value.__cause__, dhub.Conflict)
+    # What the hub did not take is not there, and did no harm to what is.
+    names = {it.name for it in hub.tasks(states=[state for state in dhub.State if state > dhub.State.MISSING])}
+    assert names == {"taken", "taken too", first.name, after.name, "free"}
+    assert hub.show("free").task.state == dhub.State.WAITING and unlucky.cancel()
+
+
+def test_options_of_the_wrong_type_are_refused_by_name(executor: DhubExecutor) -> None:
+    future = executor.submit(calls.square, 2)
+    wrong: dict[str, list[Any]] = {
+        "priority is a whole number": ["x", 1.5, b"1"],
+        "retries is a whole number": ["x", 1.5],
+        "time_limit is a number of seconds": ["x", [1]],
+        "name is a str": [3, b"bytes"],
+        "needs are futures, or names of tasks, in a list": ["abc", future, 3, [3], [None]],
+        "kwargs is a mapping": ["ab", [1], 3],
+    }
+    for text, values in wrong.items():
+        for value in values:
+            with pytest.raises(TypeError) as raised:
+                executor.submit_task(calls.square, 3, **{text.split()[0]: value})
+            assert str(raised.value).startswith(text), (text, value)
+            assert repr(value[0] if text.startswith("needs") and isinstance(value, list) else value) in str(raised.value)
+    out_of_range: dict[str, list[Any]] = {
+        "priority must be": [2**31, -(2**31) - 1],
+        "retries must be": [-1, 1_000_001],
+        "time_limit must be": [-1, -1.0, float("nan"), float("inf"), 1e20],
+    }
+    for text, values in out_of_range.items():
+        for value in values:
+            with pytest.raises(ValueError) as outside:
+                executor.submit_task(calls.square, 3, **{text.split()[0]: value})
+            assert str(outside.value).startswith(text) and repr(value) in str(outside.value), (text, value)
+    for name in ("", "a\0b", "é" * 513):
+        for options in ({"name": name}, {"needs": [name]}):
+            with pytest.raises(ValueError, match="must have 1 to 1024 bytes, and no NUL"):
+                executor.submit_task(calls.square, 3, **options)  # type: ignore[arg-type]
+    loose: Any = DhubExecutor
+    for option in ("priority", "retries", "time_limit"):
+        with pytest.raises(TypeError, match=f"^{option} is a"):
+            loose(**{option: "x"})
+    with pytest.raises(TypeError, match="^initargs is a tuple"):
+        loose(initializer=calls.initialize, initargs=3)
+    assert not [it for it in executor._courier.futures() if it is not future]
+    assert executor.submit_task(calls.square, 3, priority=-1, retries=0, time_limit=2, needs=(future, "a")).cancel()
+
+
+def test_one_that_the_hub_does_not_take_leaves_the_rest_of_its_batch(executor: DhubExecutor, pool: Pool) -> None:
+    many = [f"need-{i}" for i in range(65_537)]
+    with executor._courier._changed:
+        futures = [executor.submit(calls.square, x) for x in range(9)]
+        wrong = executor.submit_task(calls.square, 0, needs=many)
+        futures += [executor.submit(calls.square, x) for x in range(9, 20)]
+    pool.workers("-j", 2)
+    assert [it.result(PATIENCE_S) for it in futures] == [x * x for x in range(20)]
+    with pytest.raises(dhub.OverLimit, match="dependencies of 'square"):
+        wrong.result(PATIENCE_S)
+    assert executor.submit(calls.square, 3).result(PATIENCE_S) == 9

@@ -25,7 +25,19 @@ import zmq
 from dhub import door, payload, private, seat
 from dhub._wire import hub_pb2 as wire
 from dhub.callbacks import Callbacks
-from dhub.errors import Busy, Conflict, DhubError, InitializerFailed, NoHub, Refused, TaskFailed, TaskKilled, TaskSkipped
+from dhub.errors import (
+    Busy,
+    Conflict,
+    DhubError,
+    InitializerFailed,
+    Invalid,
+    NoHub,
+    OverLimit,
+    Refused,
+    TaskFailed,
+    TaskKilled,
+    TaskSkipped,
+)
 from dhub.find import Target
 from dhub.future import DhubFuture
 from dhub.hub import Hub
@@ -115,6 +127,8 @@ class Courier:
         self._sent = 0
         """Of the jobs: those that are not in the inbox."""
         self._creates = 0
+        self._repeats = 0
+        """How often tasks went to the hub again, which had refused them. What was asked before was asked too early."""
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._loose: list[str] = []
@@ -139,10 +153,9 @@ class Courier:
                 known.futures.extend(job.futures)
                 return
             if known is not None:
-                conflict = Conflict(f"'{job.name}' exists with another definition; nothing was added", [job.name])
                 job.lose()
                 for future in job.futures:
-                    future.set_ended(None, conflict)
+                    future.set_ended(None, _conflict(job.name))
                 return
             if not self._jobs:
                 # In a call of a worker: somebody else runs while it may wait for this, in whatever way.
@@ -290,26 +303,48 @@ class Courier:
 
     def _created(self, request: wire.Request, batch: list[Job], it: Any) -> None:
         if isinstance(it, Busy):
-            self._at(PAUSE_S, functools.partial(self._send_create, request, batch))
+            self._at(PAUSE_S, functools.partial(self._create_again, request, batch))
             return
-        if isinstance(it, Refused):
-            for job in batch:
-                job.lose()
-                self._end(job.name, None, it)
-            self._skip()
+        again = self._refused(batch, it) if isinstance(it, Refused) else []
         with self._changed:
-            self._creates -= 1
-            for job in batch:
+            self._creates += len(again) - 1
+            for job in batch if not isinstance(it, Refused) else ():
                 job.is_created = True
             self._changed.notify_all()
+        # They are asked for already, until they are there or have ended here.
+        for some in again:
+            self._create_again(request, some)
 
-    def _skip(self) -> None:
-        """Those that need what the hub did not take would wait for ever."""
+    def _create_again(self, request: wire.Request, some: list[Job]) -> None:
+        """Of a request that was refused."""
+        self._repeats += 1
+        tasks = {task.name: task for task in request.create.tasks}
+        self._send_create(wire.Request(create=wire.Create(tasks=[tasks[job.name] for job in some])), some)
+
+    def _refused(self, batch: list[Job], it: Refused) -> list[list[Job]]:
+        """The hub took none of them. Those at fault end: what it names, or what halves lead to. The others go again."""
+        names = set(it.names)
+        at_fault = [job for job in batch if job.name in names]
+        again = [batch]
+        if not at_fault and isinstance(it, (Invalid, OverLimit)) and len(batch) > 1:
+            again = [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+        else:
+            for job in at_fault or batch:
+                job.lose()
+                self._end(job.name, None, _conflict(job.name) if isinstance(it, Conflict) else it)
+            self._skip(batch)
+        left = ([job for job in some if self._jobs.get(job.name) is job] for some in again)
+        return [some for some in left if some]
+
+    def _skip(self, absent: list[Job]) -> None:
+        """Those that need what the hub did not take would wait for ever. It has none of the absent ones."""
+        not_there = set(map(id, absent))
         while lost := [job for job in list(self._jobs.values()) if any(need.is_lost for need in job.needs) and job.task is None]:
             for job in lost:
-                self._link.ask(
-                    wire.Request(cancel=wire.Cancel(selection=wire.Selection(names=[job.name]))), lambda it: None
-                )
+                if id(job) not in not_there:
+                    self._link.ask(
+                        wire.Request(cancel=wire.Cancel(selection=wire.Selection(names=[job.name]))), lambda it: None
+                    )
                 self._lose(job)
 
     def _lose(self, job: Job) -> None:
@@ -332,19 +367,26 @@ class Courier:
 
     def _ask_wait(self, names: list[str]) -> None:
         wait = wire.Wait(wait_ms=int(WAIT_S * 1000), names=names, output=True)
+        repeats = self._repeats
 
         def then(it: Any) -> None:
             if isinstance(it, Refused) and not isinstance(it, Busy):
                 raise it
-            pause = PAUSE_S
+            pause, is_early = PAUSE_S, False
             if not isinstance(it, Refused):
+                # Of a name that the hub had not taken yet it tells what others have by that name, or that nobody has.
+                is_early = self._repeats != repeats
+                early = {name for name in names if is_early or ((job := self._jobs.get(name)) and not job.is_created)}
                 for ended in it.ended:
-                    self._ended(ended)
+                    if ended.task.name not in early:
+                        self._ended(ended)
                 for name in it.unknown:
-                    self._end(name, None, TaskFailed(name, "the hub does not have it"))
-                pause = GATHER_S if it.ended else 0.0
+                    if name not in early:
+                        self._end(name, None, TaskFailed(name, "the hub does not have it"))
+                is_early = bool(early)
+                pause = GATHER_S if it.ended or is_early else 0.0
             left = [name for name in names if name in self._jobs]
-            if len(left) < GATHER_TASKS:
+            if len(left) < GATHER_TASKS and not is_early:
                 pause = min(pause, PAUSE_S if isinstance(it, Refused) else 0.0)
             if left:
                 self._at(pause, lambda: self._loose.extend(left))
@@ -439,6 +481,10 @@ class Courier:
 def _remove(pid: int, shared: Path, file: str) -> None:
     if pid == os.getpid():  # a child that was forked has the same futures, and ends sooner
         private.remove_own(shared, file)
+
+
+def _conflict(name: str) -> Conflict:
+    return Conflict(f"'{name}' exists with another definition; nothing was added", [name])
 
 
 def _cause(job: Job) -> BaseException | None:

@@ -18,12 +18,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from dhub import call, payload, private, seat
 from dhub._wire import hub_pb2 as wire
+from dhub.around import Around, Prepared
 from dhub.courier import Courier, Job
 from dhub.errors import DhubError
 from dhub.find import PathLike, Target, directory, find
 from dhub.future import DhubFuture
-from dhub.around import Around, Prepared
 from dhub.model import ms
+from dhub.options import Options, kwargs_of, name_of, needs_of
 from dhub.payload import Remote
 from dhub.results import as_they_end, chain, in_order
 from dhub.scatter import Scattered, Store
@@ -43,14 +44,6 @@ class Function(NamedTuple):
     data: bytes
     error: Exception | None
     """Why it cannot."""
-
-
-class Options(NamedTuple):
-    """Of a task."""
-
-    priority: int
-    retries: int
-    time_limit: float | None
 
 
 class DhubExecutor(Executor):
@@ -106,6 +99,8 @@ class DhubExecutor(Executor):
             raise TypeError(f"trust is a list of names of keys: trust=[{trust!r}]")
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
+        if not isinstance(initargs, Iterable) or isinstance(initargs, (str, bytes)):
+            raise TypeError(f"initargs is a tuple of arguments, not {initargs!r}")
         if detach and max_workers is not None:
             raise ValueError("max_workers has no meaning with detach: the hub has to have all tasks")
         self._max_workers = _at_least_1("max_workers", max_workers, "be greater than 0")
@@ -117,7 +112,7 @@ class DhubExecutor(Executor):
         self.target = target or find(server, access, timeout, insecure)
         self.shared = Path(shared or os.environ.get("DHUB_SHARED") or directory() / "shared").absolute()
         # What a call waits for goes before other calls.
-        self._options = Options(int(seat.is_taken()) if priority is None else priority, retries, time_limit)
+        self._options = Options.of(int(seat.is_taken()) if priority is None else priority, retries, time_limit)
         self.hub_timeout = hub_timeout
         self.detach = detach
         self.reducers: dict[type, Callable[[Any], Any]] = {}
@@ -164,12 +159,14 @@ class DhubExecutor(Executor):
         Several futures of one task share what becomes of it, so `cancel` cancels them all.
         """
         mine = self._options
-        options = Options(
+        options = Options.of(
             mine.priority if priority is None else priority,
             mine.retries if retries is None else retries,
             mine.time_limit if time_limit is None else time_limit,
         )
-        return self._submit(self._function(fn), (args, dict(kwargs or {})), options, name, needs)
+        arguments = (args, {} if kwargs is None else kwargs_of(kwargs))
+        name = None if name is None else name_of(name)
+        return self._submit(self._function(fn), arguments, options, name, needs_of(needs))
 
     def scatter(self, value: Any) -> Scattered:
         """Writes a value once; calls of this executor that have what is returned among their arguments get the value.
