@@ -187,6 +187,25 @@ def test_calls_that_wait_for_calls_in_any_way(executor: DhubExecutor) -> None:
     assert list(executor.map(calls.fan, range(8))) == [[0, 1, 4]] * 8
 
 
+def test_more_calls_wait_for_calls_than_a_pool_has_processes(server: Server, pool: Pool, home: Path) -> None:
+    """The newest of those that wait are ended, with the reason; the others come to their end."""
+    few = "import dhub.crew, dhub.worker; dhub.crew.AWAY_MAX = 3; dhub.worker.main(['-j', '2'])"
+    pool.start(sys.executable, "-c", few)
+    (home / "met").mkdir()
+    with DhubExecutor() as executor:
+        futures = [executor.submit(calls.meet, str(home / "met"), 8, i) for i in range(8)]
+        errors = [it.exception(PATIENCE_S) for it in futures]
+        assert [it.result() for it, error in zip(futures, errors) if error is None] == [
+            i for i, error in enumerate(errors) if error is None
+        ]
+        ended = [error for error in errors if error is not None]
+        assert 1 <= len(ended) <= 5
+        for error in ended:
+            assert isinstance(error, dhub.TaskKilled)
+            assert "more than 3 calls of this pool wait for other calls: no process is left for those" in str(error)
+        assert executor.submit(calls.square, 3).result(PATIENCE_S) == 9
+
+
 def test_what_calls_print_comes_out_here(executor: DhubExecutor, capsys: pytest.CaptureFixture[str]) -> None:
     with DhubExecutor(stdout=True) as loud:
         first = loud.submit(calls.say, "one")

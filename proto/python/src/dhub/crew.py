@@ -188,7 +188,7 @@ class Crew:
                 slot.close()
         if self.pool.away and not present and len(self.slots) >= self.jobs + AWAY_MAX:
             last = max((slot for slot in self.slots.values() if slot.given), key=lambda slot: _since(slot))
-            self._kill(last, f"{self.pool.away} calls wait for other calls, more than this pool can have")
+            self._kill(last, f"more than {AWAY_MAX} calls of this pool wait for other calls: no process is left for those")
 
     def _give(self) -> None:
         """To those that have the least first, so that none waits while another has several."""

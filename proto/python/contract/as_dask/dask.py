@@ -1,0 +1,1 @@
+"""So that joblib's tests of dask find one."""
