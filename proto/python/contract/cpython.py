@@ -19,7 +19,7 @@ from test import support
 from test.support import script_helper
 
 # Those programs run isolated: they see no PYTHONPATH.
-PLACES = [str(Path(__file__).parent), str(Path(dhub.__file__).parents[1])]
+PLACES = [str(Path(__file__).parent), str(Path(dhub.__file__).parents[1]), str(Path(support.__file__).parents[2])]
 PRELUDE = f"import sys; sys.path[:0] = {PLACES!r}\nimport stand_in; stand_in.install()\n"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-CLASSES = ("TestResizeExecutor", "TestGetReusableExecutor")
+CLASSES = ("TestResizeExecutor", "TestGetReusableExecutor", "TestTerminateExecutor")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> None:

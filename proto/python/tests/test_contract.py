@@ -187,6 +187,23 @@ def test_calls_that_wait_for_calls_in_any_way(executor: DhubExecutor) -> None:
     assert list(executor.map(calls.fan, range(8))) == [[0, 1, 4]] * 8
 
 
+class Exiting:
+    """Exits when it is pickled."""
+
+    def __reduce__(self) -> Any:
+        sys.exit(3)
+
+    def method(self) -> None:
+        pass
+
+
+def test_what_exits_while_it_is_pickled_ends_its_future_only(executor: DhubExecutor) -> None:
+    for future in (executor.submit(calls.same, Exiting()), executor.submit(Exiting().method)):
+        with pytest.raises(SystemExit):
+            future.result(PATIENCE_S)
+    assert executor.submit(calls.square, 3).result(PATIENCE_S) == 9
+
+
 def test_more_calls_wait_for_calls_than_a_pool_has_processes(server: Server, pool: Pool, home: Path) -> None:
     """The newest of those that wait are ended, with the reason; the others come to their end."""
     few = "import dhub.crew, dhub.worker; dhub.crew.AWAY_MAX = 3; dhub.worker.main(['-j', '2'])"

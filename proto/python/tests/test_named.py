@@ -191,7 +191,7 @@ def test_options_of_the_wrong_type_are_refused_by_name(executor: DhubExecutor) -
     for name in ("", "a\0b", "é" * 513):
         for options in ({"name": name}, {"needs": [name]}):
             with pytest.raises(ValueError, match="must have 1 to 1024 bytes, and no NUL"):
-                executor.submit_task(calls.square, 3, **options)  # type: ignore[arg-type]
+                executor.submit_task(calls.square, 3, **options)
     loose: Any = DhubExecutor
     for option in ("priority", "retries", "time_limit"):
         with pytest.raises(TypeError, match=f"^{option} is a"):

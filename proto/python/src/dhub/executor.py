@@ -42,7 +42,7 @@ class Function(NamedTuple):
     name: str
     kind: int
     data: bytes
-    error: Exception | None
+    error: BaseException | None
     """Why it cannot."""
 
 
@@ -265,7 +265,7 @@ class DhubExecutor(Executor):
         try:
             data = payload.dumps(fn, f"the function {name}", reducers=self.reducers)
             return Function(name, kind, data, None)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return Function(name, kind, b"", error)
 
     def _submit(
@@ -300,7 +300,7 @@ class DhubExecutor(Executor):
             data = payload.dumps(arguments, f"an argument of {function.name}", remote, self.reducers)
             fetched = list({need.name: None for need in needed})
             names = [need for need in needs if not remote(need)]
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # what is pickled may exit; the program is not to
             future.is_lost = True
             future.set_exception(error.with_traceback(None))
             return future
