@@ -27,6 +27,10 @@ if [[ $python != */* ]] && ! python=$(scripts/python-find.sh ${python:+"$python"
     echo "python-contract.sh: no such Python with venv and pip here" >&2
     exit 3
 fi
+if [ ! -x "$bin/dhub" ]; then
+    echo "python-contract.sh: no dhub in $bin; DHUB_BIN says where it is" >&2
+    exit 2
+fi
 suites=("$@")
 [ ${#suites[@]} -gt 0 ] || suites=("${known[@]}")
 for suite in "${suites[@]}"; do
