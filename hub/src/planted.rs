@@ -85,8 +85,8 @@ bugs! {
     StartsNotForeseen
     AheadForeseen
     LastTryShared
-    ReservedGetsMore
-    ReservedForNothing
+    RoomFilled
+    RoomForNothing
     // Of what is as urgent as what needs it.
     UrgencyNotPassedOn
     UrgencyStays

@@ -129,36 +129,86 @@ fn last_tries_come_to_their_turn_one_after_the_other_where_nobody_is_ever_idle()
     }
 }
 
+/// Its steal waits; the answers that came to it.
+fn park(hub: &mut Hub, pool: &mut Pool) -> Ticket {
+    let steal = Steal { wait_ms: 6_000_000, ..pool.want() };
+    let (ticket, who) = (hub.ticket(), pool.who.clone());
+    hub.apply(Command::Steal { ticket, who, steal });
+    assert_eq!(hub.turn(), []);
+    ticket
+}
+
+/// What a second brings to who waits.
+fn second(hub: &mut Hub, pool: &mut Pool, ticket: Ticket) -> usize {
+    pool.beat(hub);
+    hub.now += TURN_MS;
+    let mut got = 0;
+    for (to, answer) in hub.turn() {
+        match answer {
+            Answer::Stolen(stolen) if to == ticket => got += pool.take(stolen),
+            answer => panic!("{answer:?}"),
+        }
+    }
+    got
+}
+
 #[test]
-fn another_makes_room_where_one_does_not_become_empty_for_five_minutes() {
+fn another_makes_room_where_one_does_not_become_empty_in_a_minute() {
     let mut pools = [Pool::new("w1", 2), Pool::new("w2", 2)];
     let mut hub = worn_out(1, &mut pools);
     let [never_empty, other] = &mut pools;
     assert_eq!(never_empty.go_on(&mut hub), 0);
-    let waits = Steal { wait_ms: 600_000, ..never_empty.want() };
-    let (ticket, who) = (hub.ticket(), never_empty.who.clone());
-    hub.apply(Command::Steal { ticket, who, steal: waits });
-    assert_eq!(hub.turn(), []);
-    for _ in 0..299 {
+    let ticket = park(&mut hub, never_empty);
+    for _ in 0..59 {
         assert_eq!(other.go_on(&mut hub), 1);
-        never_empty.beat(&mut hub);
-        hub.now += TURN_MS;
-        assert!(hub.turn().is_empty());
+        assert_eq!(second(&mut hub, never_empty, ticket), 0);
     }
-    pass(&mut hub, 2);
-    // From now on the other one makes room, and who waits has its share at once.
-    let (name, attempt) = other.held.remove(0);
-    let (own, who, want) = (hub.ticket(), other.who.clone(), Some(other.want()));
-    let outcomes = vec![outcome(&name, attempt, Verdict::Done)];
-    hub.apply(Command::Complete { ticket: own, who, outcomes, want });
-    for (to, answer) in hub.turn() {
-        match answer {
-            Answer::Completed { stolen: Some(stolen), .. } => assert!(stolen.leases.is_empty()),
-            Answer::Stolen(stolen) if to == ticket => assert_eq!(never_empty.take(stolen), 1),
-            answer => panic!("{answer:?}"),
-        }
-    }
+    // Its turn is over: it has its share at once, and the next one that asks makes room.
+    assert_eq!(second(&mut hub, never_empty, ticket), 1);
     assert_eq!(never_empty.held.len(), 2);
+    assert_eq!(other.go_on(&mut hub), 0);
+    assert_eq!(never_empty.go_on(&mut hub), 1);
     assert_eq!(other.go_on(&mut hub), 1);
     assert_eq!(&*other.held[0].0, "pill0");
+}
+
+/// What it holds may wait for what it would be given.
+#[test]
+fn who_makes_room_in_vain_goes_on_though_nobody_else_asks() {
+    let mut pools = [Pool::new("w1", 2), Pool::new("w2", 1)];
+    let mut hub = worn_out(1, &mut pools);
+    let [asks, full] = &mut pools;
+    assert_eq!(asks.go_on(&mut hub), 0);
+    let mut ticket = park(&mut hub, asks);
+    let mut turns = Vec::new();
+    while turns.len() < 2 {
+        let mut seconds = 0_u32;
+        loop {
+            full.beat(&mut hub);
+            seconds += 1;
+            if second(&mut hub, asks, ticket) > 0 {
+                break;
+            }
+        }
+        turns.push(seconds);
+        // As long as its turn was it has what it asks for.
+        let mut goes_on = 0_u32;
+        loop {
+            let (name, attempt) = asks.held.remove(0);
+            let (own, who) = (hub.ticket(), asks.who.clone());
+            let outcomes = vec![outcome(&name, attempt, Verdict::Done)];
+            hub.apply(Command::Complete { ticket: own, who, outcomes, want: None });
+            hub.turn();
+            full.beat(&mut hub);
+            if asks.steal(&mut hub) == 0 {
+                break;
+            }
+            goes_on += 1;
+            second(&mut hub, asks, ticket);
+        }
+        assert!(goes_on.abs_diff(seconds) < 3, "{goes_on} of {seconds}");
+        ticket = park(&mut hub, asks);
+    }
+    assert_eq!(turns[0], 60);
+    assert!(turns[1].abs_diff(120) < 3, "{turns:?}");
 }

@@ -120,7 +120,7 @@ impl Scheduler {
         {
             return Some(parked);
         }
-        self.review_reserved(now);
+        self.review_room(now);
         if self.ready.first().is_some() {
             return self.parking.take_hungry(&self.holders);
         }
@@ -143,13 +143,13 @@ impl Scheduler {
             Some(it) if is_idle(it) => {
                 Standing::Placeless { key: it.who.key.clone(), away_at: away_at(it) }
             }
-            Some(it) if it.is_alone || self.is_reserved(id) => Standing::Kept,
+            Some(it) if it.is_alone || self.makes_room(id) => Standing::Kept,
             Some(it) if it.who.id.is_some() => Standing::Busy,
             _ => Standing::Free,
         }
     }
 
-    /// It holds something by now, or nothing any more; it was sent away, or has another key; it is reserved, or not
+    /// It holds something by now, or nothing any more; it was sent away, or has another key; it makes room, or not
     /// any more.
     pub(super) fn note_standing(&mut self, id: WorkerId) {
         if self.parking.is_hungry(id) {

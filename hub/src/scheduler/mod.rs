@@ -26,10 +26,10 @@ mod moves;
 mod names;
 mod park;
 mod ready;
-mod reserve;
 mod restore;
 mod retry;
 mod revoke;
+mod room;
 mod slab;
 mod steal;
 mod steer;
@@ -59,7 +59,7 @@ use list::List;
 use message::*;
 use park::Parking;
 use ready::{Origin, ReadySet};
-use reserve::Reserved;
+use room::Room;
 use task::{NONE, Tasks};
 use worker::Workers;
 use worker_quota::Full;
@@ -126,7 +126,7 @@ pub struct Scheduler {
     missing: List,
     last_turn: Option<Millis>,
     holders: Holders,
-    reserved: Option<Reserved>,
+    room: Room,
     is_crowded: bool,
     changes: Vec<Change>,
     answers: Vec<(Ticket, Answer)>,
@@ -158,7 +158,7 @@ impl Scheduler {
             missing: List::default(),
             last_turn: None,
             holders: Holders::with(usize::MAX),
-            reserved: None,
+            room: Room::default(),
             is_crowded: false,
             changes: Vec::new(),
             answers: Vec::new(),
@@ -215,6 +215,7 @@ impl Scheduler {
             self.parking.deadline(),
             self.awaiting.deadline(),
             self.backoff.deadline(),
+            self.room.deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -162,7 +162,7 @@ impl Scheduler {
         };
         let mut bytes = 0;
         while leased.len() < steal.n as usize {
-            self.reserve(now, worker);
+            self.make_room(now, worker);
             let Some(slot) = self.next_for(worker) else { break };
             let task = self.tasks.get(slot);
             bytes += LEASE_BYTES + task.name.len() + task.details_bytes as usize;
@@ -221,6 +221,9 @@ impl Scheduler {
         lease.at = self.workers.get(id).map_or(0, |worker| worker.leases.len() as u32);
         let index = self.leases.insert(lease);
         self.tasks.get_mut(slot).lease = index;
+        if is_alone {
+            self.room.is_used();
+        }
         if let Some(worker) = self.workers.get_mut(id) {
             self.holders.alone += usize::from(is_alone && !worker.is_alone);
             worker.is_alone |= is_alone;

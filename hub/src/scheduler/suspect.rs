@@ -7,7 +7,7 @@
 //!
 //! Who shares a worker with the culprit is counted with it. So the last try of a task is one alone: with a
 //! worker that holds nothing, and gets nothing else meanwhile. What is not to blame ends there, and no task
-//! fails for another. `reserve.rs` has who makes room for it.
+//! fails for another. `room.rs` has who makes room for it.
 
 use super::Scheduler;
 use super::message::WorkerId;
@@ -38,12 +38,12 @@ impl Scheduler {
     /// What this worker gets next. Several may be called by one name: who has no id cannot be alone.
     pub(super) fn next_for(&self, id: WorkerId) -> Option<Slot> {
         let worker = self.workers.get(id)?;
-        let is_kept = self.is_reserved(id) && self.last_try_is_first();
+        let is_kept = self.makes_room(id) && self.last_try_is_first();
         match worker.who.id {
             _ if planted(Bug::LastTryShared) => self.ready.first_of_all(),
             Some(_) if worker.is_alone => None,
             Some(_) if worker.leases.is_empty() => self.ready.first_of_all(),
-            Some(_) if is_kept && !planted(Bug::ReservedGetsMore) => None,
+            Some(_) if is_kept && !planted(Bug::RoomFilled) => None,
             Some(_) => self.ready.first(),
             None => self.ready.first_of_all(),
         }

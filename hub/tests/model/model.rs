@@ -67,6 +67,8 @@ pub struct Model {
     pub urgent_before: Option<BTreeMap<String, i32>>,
     /// Who wanted more than it was given, and was given nothing since, and since when.
     pub refused: BTreeMap<usize, Millis>,
+    /// Who was given something after that, and since when it had not been.
+    pub go_on: BTreeMap<usize, Millis>,
 }
 
 impl Task {
@@ -221,7 +223,9 @@ impl Model {
             }
             assert_eq!(states[&*lease.name], State::Ready, "{} was given out", lease.name);
             self.assert_room(worker);
-            self.refused.remove(&worker);
+            if let Some(since) = self.refused.remove(&worker) {
+                self.go_on.insert(worker, since);
+            }
             let task = self.tasks.get_mut(&*lease.name).expect("a known task");
             assert_eq!(lease.attempt, task.attempt + 1);
             assert!(urgent[&*lease.name] <= lowest, "{} comes late", lease.name);

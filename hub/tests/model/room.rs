@@ -7,8 +7,8 @@ use dhub::scheduler::message::*;
 use crate::WORKERS;
 use crate::model::{Model, has_id};
 
-/// So long, less what passes within an operation, one makes room before another does in its place.
-const PATIENCE_MS: u64 = 240_000;
+/// So long, less what passes within an operation, one makes room before it goes on.
+const TURN_MS: u64 = 30_000;
 
 impl Model {
     pub fn last_try_is_first(&self) -> bool {
@@ -45,6 +45,10 @@ impl Model {
         if !self.could_make_room(worker) || !self.last_try_is_first() {
             return;
         }
+        let since = self.refused.get(&worker).or(self.go_on.get(&worker));
+        if since.is_some_and(|since| self.now >= since + TURN_MS) {
+            return;
+        }
         let waiting = self.parked.values().filter(|(_, steal, _)| steal.n > 0);
         let mut others = waiting.map(|(other, ..)| other).chain(self.refused.keys());
         let makes_room = |&&other: &&usize| other != worker && self.could_make_room(other);
@@ -59,7 +63,7 @@ impl Model {
         if self.is_any_other_ready() {
             let others = self.refused.iter().filter(|(other, _)| **other != worker);
             let mut others = others.filter(|(other, _)| self.could_make_room(**other));
-            let other = others.find(|(_, since)| self.now < **since + PATIENCE_MS);
+            let other = others.find(|(_, since)| self.now < **since + TURN_MS);
             assert!(other.is_none(), "{worker} gets nothing, and {other:?} makes room already");
         }
         self.refused.entry(worker).or_insert(self.now);

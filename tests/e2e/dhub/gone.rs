@@ -202,8 +202,8 @@ fn if_it_cannot_be_saved_anywhere_that_is_said_with_each_reason() {
     let end = hub.end();
     end.exits(Exit::FileGone as i32).says(&[
         "it could not be saved: ",
-        "/tmp: no such",
-        "/home: no such",
+        "/tmp: there is no directory ",
+        "/home: there is no directory ",
     ]);
     end.says(&["dhub rescue "]);
 }

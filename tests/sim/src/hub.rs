@@ -244,9 +244,10 @@ impl Hub {
             self.witness(other, &answer, ticket, cause, at)?;
             self.answered.push((other, answer));
         }
-        self.room.note(refused);
+        self.room.note(now, refused);
         if self.line.are_some_worn() {
-            self.room.note(self.who_waits());
+            let waits = self.who_waits();
+            self.room.note(now, waits);
         }
         self.take_changes(changes, cause, at)?;
         let may_have = |worker| self.orders.of(Some(worker)) == Order::None;
@@ -275,7 +276,8 @@ impl Hub {
                 self.orders.may_be_given(worker)?;
                 self.places.may_be_given(&at.store.current, worker)?;
                 self.line.settle(&at.store.current);
-                self.room.may_be_given(&self.line, &at.store.current, task, worker)?;
+                let rows = &at.store.current;
+                self.room.may_be_given(moment.now, &self.line, rows, task, worker)?;
             }
             self.starts.follow(&at.store.current, &change)?;
             self.tally(&change, cause, at);
