@@ -27,8 +27,8 @@ pub struct Heap {
 }
 
 impl Heap {
-    /// Once a second. Of a flood of messages half of what it took stays in the middle of the heaps
-    /// of libzmq's threads when it is over. Giving it back takes some milliseconds, so it waits for
+    /// Once a second. Of a flood of messages half of what it took stays in the middle of the heap
+    /// when it is over. Giving it back takes some milliseconds, so it waits for
     /// growth; of a hub that grows since it has more tasks there are few such moments.
     pub fn look(&mut self) {
         let Some(resident) = resident() else { return };

@@ -22,13 +22,11 @@ pub struct Holders {
     /// Of keys that are not the owner's, together and each.
     guests: usize,
     keys: HashMap<Name, usize>,
-    /// Of all: those that hold a task that is tried alone.
-    pub(super) alone: usize,
 }
 
 impl Holders {
     pub fn with(places: usize) -> Self {
-        Self { places, all: 0, guests: 0, keys: HashMap::new(), alone: 0 }
+        Self { places, all: 0, guests: 0, keys: HashMap::new() }
     }
 
     pub fn has_place(&self) -> bool {
@@ -49,11 +47,6 @@ impl Holders {
                 self.has_place_for_guests() && has < (self.places / 2).max(1)
             }
         }
-    }
-
-    /// When one of those that hold something gets nothing more, another does.
-    pub(super) fn others_go_on(&self) -> bool {
-        self.all > self.alone + 1
     }
 
     pub(super) fn add(&mut self, key: &Name) {

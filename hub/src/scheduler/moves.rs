@@ -45,7 +45,6 @@ impl Scheduler {
             if let Some(&moved) = worker.leases.get(lease.at as usize) {
                 self.leases.get_mut(moved).at = lease.at;
             }
-            self.holders.alone -= usize::from(lease.is_alone && worker.is_alone);
             worker.is_alone &= !lease.is_alone;
             worker.late.remove(&(lease.order, index));
             if worker.leases.is_empty() && worker.who.id.is_some() {

@@ -63,9 +63,7 @@ impl Scheduler {
         let is_one = |it: &Worker| {
             it.who.id.is_some() && !it.leases.is_empty() && !it.is_alone && it.order == Order::None
         };
-        self.last_try_is_first()
-            && self.holders.others_go_on()
-            && self.workers.get(id).is_some_and(is_one)
+        self.last_try_is_first() && self.workers.get(id).is_some_and(is_one)
     }
 
     /// This worker asks for more.

@@ -225,7 +225,6 @@ impl Scheduler {
             self.room.is_used();
         }
         if let Some(worker) = self.workers.get_mut(id) {
-            self.holders.alone += usize::from(is_alone && !worker.is_alone);
             worker.is_alone |= is_alone;
             if worker.slots > 0 && order > 0 {
                 worker.late.insert((order, index));

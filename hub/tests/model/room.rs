@@ -4,7 +4,6 @@
 use dhub::scheduler::State;
 use dhub::scheduler::message::*;
 
-use crate::WORKERS;
 use crate::model::{Model, has_id};
 
 /// So long, less what passes within an operation, one makes room before it goes on.
@@ -27,17 +26,14 @@ impl Model {
         tasks.any(|(name, task)| states[name] == State::Ready && !task.is_tried_alone())
     }
 
-    /// It has an id and holds something, none of it alone; and so does another one, which goes on.
+    /// It has an id and holds something, none of it alone.
     pub fn could_make_room(&self, worker: usize) -> bool {
-        let holds = |worker: usize| {
-            let tasks = self.tasks.values();
-            let mut held = tasks
-                .filter(|it| it.held.is_some() && it.holder == Some(worker))
-                .map(|it| it.is_tried_alone())
-                .peekable();
-            has_id(worker) && held.peek().is_some() && !held.any(|alone| alone)
-        };
-        holds(worker) && (0..WORKERS.len()).any(|other| other != worker && holds(other))
+        let tasks = self.tasks.values();
+        let mut held = tasks
+            .filter(|it| it.held.is_some() && it.holder == Some(worker))
+            .map(|it| it.is_tried_alone())
+            .peekable();
+        has_id(worker) && held.peek().is_some() && !held.any(|alone| alone)
     }
 
     /// Somebody else makes room, or this one may not be given anything.
@@ -74,6 +70,9 @@ impl Model {
         let waiting = self.parked.values().filter(|(_, steal, _)| steal.n > 0);
         let mut refused = self.refused.clone();
         waiting.for_each(|(worker, ..)| _ = refused.entry(*worker).or_insert(self.now));
+        // Who has made room for long goes on, whatever came in between.
+        let long = refused.iter().filter(|(_, since)| self.now >= **since + TURN_MS);
+        self.go_on.extend(long.map(|(&worker, &since)| (worker, since)));
         refused.retain(|&worker, _| self.could_make_room(worker) && self.last_try_is_first());
         self.refused = refused;
         // Of those for whom there would be something one is left.

@@ -251,7 +251,7 @@ impl Hub {
         }
         self.take_changes(changes, cause, at)?;
         let may_have = |worker| self.orders.of(Some(worker)) == Order::None;
-        self.room.settle(&self.line, &at.store.current, may_have);
+        self.room.settle(now, &self.line, &at.store.current, may_have);
         going_on.into_iter().for_each(|(worker, slots)| self.starts.goes_on(worker, slots));
         self.places.note(&[]);
         self.orders.forget_gone(&self.scheduler);

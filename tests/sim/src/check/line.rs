@@ -288,14 +288,14 @@ impl Line {
         Some(false)
     }
 
-    /// It has an id and holds something, none of it alone; and so does another one, which goes on.
+    /// It has an id and holds something, none of it alone.
     pub fn could_make_room(&self, rows: &Rows, worker: WorkerId) -> bool {
         let holders = rows.leases.values().map(|lease| lease.worker);
         let mut holders: BTreeSet<WorkerId> = holders.filter(|&it| has_id(rows, it)).collect();
         for id in &self.alone {
             rows.leases.get(id).map(|lease| holders.remove(&lease.worker));
         }
-        holders.contains(&worker) && holders.len() > 1
+        holders.contains(&worker)
     }
 
     fn is_next(&mut self, rows: &Rows, id: TaskId, worker: WorkerId) -> Check {

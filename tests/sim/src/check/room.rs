@@ -1,5 +1,5 @@
 //! Room for a task that is tried alone: while it is the first of all, one worker that holds something and asks for
-//! more gets nothing until it is empty. It is one at a time, never the only one that could be given tasks, and
+//! more gets nothing until it is empty. It is one at a time, and
 //! somebody: as long as nobody makes room, nobody who could is given anything, but for those who have done so for as
 //! long as they have to.
 
@@ -58,7 +58,16 @@ impl Room {
     }
 
     /// The end of a command.
-    pub fn settle(&mut self, line: &Line, rows: &Rows, may_have: impl Fn(WorkerId) -> bool) {
+    pub fn settle(
+        &mut self,
+        now: Millis,
+        line: &Line,
+        rows: &Rows,
+        may_have: impl Fn(WorkerId) -> bool,
+    ) {
+        // Who has made room for long goes on, whatever came in between.
+        let long = self.refused.iter().filter(|(_, since)| now >= **since + TURN_MS);
+        self.go_on.extend(long.map(|(&worker, _)| worker));
         if line.last_try_is_first(rows) == Some(false) {
             self.refused.clear();
         }
