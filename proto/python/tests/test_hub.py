@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import pytest
 from conftest import BINARIES, PATIENCE_S, Server, eventually
@@ -70,6 +70,41 @@ def test_what_is_refused_is_an_exception_with_code_and_names(hub: dhub.Hub) -> N
         hub.cancel()
     with pytest.raises(dhub.DhubError):
         hub.show("nope")
+
+
+def test_values_of_the_wrong_kind_are_refused_by_name(hub: dhub.Hub) -> None:
+    create: Callable[..., object] = hub.create
+    wrong: dict[str, list[Any]] = {
+        "needs are names of tasks, in a list": ["prep", 3],
+        "a name in needs is a str": [[3]],
+        "priority is a whole number": ["a"],
+        "time_limit is a number of seconds": ["10m"],
+        "env is a mapping": ["A=1"],
+        "command is a str": [3],
+    }
+    for text, values in wrong.items():
+        for value in values:
+            with pytest.raises(TypeError, match=f"^{text}"):
+                create("sim", **{"needs" if "needs" in text else text.split()[0]: value})
+    for option, value in {"time_limit": -1, "retries": -1, "priority": 2**31}.items():
+        with pytest.raises(ValueError, match=f"^{option} must be"):
+            create("sim", **{option: value})
+    with pytest.raises(ValueError, match="^time_limit must be"):
+        create("sim", time_limit=float("nan"))
+    with pytest.raises(TypeError, match="^name is a str"):
+        create(3)
+    with pytest.raises(TypeError, match="^needs are names of tasks"):
+        hub.create_many([Task("q1", needs="abc")])
+    with pytest.raises(TypeError, match="^names are names of tasks, in a list, not 'good'"):
+        hub.wait_for("good")
+    cancel: Callable[..., object] = hub.cancel
+    with pytest.raises(TypeError, match=r"^the name of a task is a str, not \['s4', 's5'\]"):
+        cancel(["s4", "s5"])
+    with pytest.raises(ValueError, match="^there is no state 'finished': missing, waiting, ready"):
+        list(hub.tasks(states=["finished"]))
+    assert not list(hub.tasks())
+    hub.create("good")
+    assert [it.name for it in hub.tasks(states=["ready"])] == ["good"] == [it.name for it in hub.tasks(states="ready")]
 
 
 def test_cancel_retry_and_release(hub: dhub.Hub) -> None:
@@ -338,6 +373,14 @@ def test_holding_priorities_logs_and_the_graph(hub: dhub.Hub, home: Path) -> Non
     swapped: Callable[..., object] = hub.priority
     with pytest.raises(TypeError, match=r"a priority is a whole number, before the names: .* not priority\('a'\)"):
         swapped("a", 5)
+    with pytest.raises(ValueError, match="^priority must be"):
+        hub.priority(2**40, "a")
+
+    class Five:
+        def __index__(self) -> int:
+            return 5
+
+    assert swapped(Five(), "a").changed == 1  # type: ignore[attr-defined]
     assert hub.unhold("a").changed == 1
     lease = hub.steal().leases[0]
     with pytest.raises(LookupError):

@@ -192,6 +192,11 @@ def test_options_of_the_wrong_type_are_refused_by_name(executor: DhubExecutor) -
         for options in ({"name": name}, {"needs": [name]}):
             with pytest.raises(ValueError, match="must have 1 to 1024 bytes, and no NUL"):
                 executor.submit_task(calls.square, 3, **options)
+    for options in ({"name": "\ud800x"}, {"needs": ["\ud800"]}):
+        with pytest.raises(ValueError, match="^(a )?name .*must be text that UTF-8 can hold"):
+            executor.submit_task(calls.square, 3, **options)
+    with pytest.raises(ValueError, match="^time_limit must be"):
+        executor.submit_task(calls.square, 3, time_limit=10**400)
     loose: Any = DhubExecutor
     for option in ("priority", "retries", "time_limit"):
         with pytest.raises(TypeError, match=f"^{option} is a"):

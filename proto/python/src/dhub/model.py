@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from dhub._wire import hub_pb2 as wire
 from dhub.errors import Refused, refused
+from dhub.options import Options, several, text_of
 
 
 class State(enum.IntEnum):
@@ -72,14 +73,19 @@ class Task(NamedTuple):
     """What it reads from standard input, at most 64 KiB."""
 
     def to_wire(self) -> wire.Task:
+        """Raises `TypeError` or `ValueError`, which say what of it is wrong."""
+        several("needs", self.needs, "names of tasks")
+        if self.env is not None and not isinstance(self.env, Mapping):
+            raise TypeError(f"env is a mapping of names to values, not {self.env!r}")
+        options = Options.of(self.priority, self.retries, self.time_limit)
         return wire.Task(
-            name=self.name,
-            needs=self.needs,
-            command=self.command,
-            priority=self.priority,
-            retries=self.retries,
-            time_limit_ms=ms(self.time_limit),
-            dir=self.dir,
+            name=text_of(self.name, "name"),
+            needs=[text_of(need, "a name in needs") for need in self.needs],
+            command=text_of(self.command, "command"),
+            priority=options.priority,
+            retries=options.retries,
+            time_limit_ms=ms(options.time_limit),
+            dir=text_of(self.dir, "dir"),
             env=[f"{name}={value}" for name, value in (self.env or {}).items()],
             stdin=self.stdin,
         )
@@ -441,6 +447,17 @@ def refusals(refused_: Iterable[wire.Refused]) -> list[Refused]:
     return [refused(it.code, it.message, [it.name]) for it in refused_]
 
 
-def selection(names: Iterable[str], states: Iterable[State]) -> wire.Selection:
-    states_: Any = [int(state) for state in states]
-    return wire.Selection(names=[names] if isinstance(names, str) else names, states=states_)
+def selection(names: Iterable[str], states: Iterable[State | str]) -> wire.Selection:
+    names = [names] if isinstance(names, str) else names
+    states = [states] if isinstance(states, (str, int)) else states
+    states_: Any = [_state(state) for state in states]
+    return wire.Selection(names=[text_of(name, "the name of a task") for name in names], states=states_)
+
+
+def _state(state: Any) -> int:
+    """Also by its name, as dquery prints it."""
+    known = [it for it in State if it]
+    for it in known:
+        if state == it or state == str(it):
+            return int(it)
+    raise ValueError(f"there is no state {state!r}: {', '.join(map(str, known))}")

@@ -24,12 +24,11 @@ class Options(NamedTuple):
     @classmethod
     def of(cls, priority: Any, retries: Any, time_limit: Any) -> Options:
         """Raises `TypeError` or `ValueError`, which say which one is wrong."""
-        return cls(_whole("priority", priority, PRIORITY), _whole("retries", retries, RETRIES), _seconds(time_limit))
+        return cls(whole("priority", priority, PRIORITY), whole("retries", retries, RETRIES), _seconds(time_limit))
 
 
 def needs_of(needs: Any) -> list[DhubFuture[Any] | str]:
-    if isinstance(needs, (str, bytes)) or not isinstance(needs, Iterable):
-        raise TypeError(f"needs are futures, or names of tasks, in a list, not {needs!r}")
+    several("needs", needs, "futures, or names of tasks")
     found: list[DhubFuture[Any] | str] = []
     for need in needs:
         if not isinstance(need, (DhubFuture, str)):
@@ -39,11 +38,25 @@ def needs_of(needs: Any) -> list[DhubFuture[Any] | str]:
 
 
 def name_of(name: Any, what: str = "name") -> str:
-    if not isinstance(name, str):
-        raise TypeError(f"{what} is a str, not {name!r}")
-    if not 1 <= len(name.encode()) <= NAME_BYTES_MAX or "\0" in name:
+    if not 1 <= len(text_of(name, what).encode()) <= NAME_BYTES_MAX or "\0" in name:
         raise ValueError(f"{what} must have 1 to {NAME_BYTES_MAX} bytes, and no NUL, unlike {name[:40]!r}")
-    return name
+    return str(name)
+
+
+def several(what: str, them: Any, kind: str) -> None:
+    """A str is a name, and not its letters."""
+    if isinstance(them, (str, bytes)) or not isinstance(them, Iterable):
+        raise TypeError(f"{what} are {kind}, in a list, not {them!r}")
+
+
+def text_of(text: Any, what: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"{what} is a str, not {text!r}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} must be text that UTF-8 can hold, unlike {text[:40]!r}") from None
+    return text
 
 
 def kwargs_of(kwargs: Any) -> dict[str, Any]:
@@ -52,7 +65,7 @@ def kwargs_of(kwargs: Any) -> dict[str, Any]:
     return dict(kwargs)
 
 
-def _whole(what: str, value: Any, numbers: range) -> int:
+def whole(what: str, value: Any, numbers: range) -> int:
     try:
         number = operator.index(value)
     except TypeError:
@@ -67,7 +80,10 @@ def _seconds(value: Any) -> float | None:
         return None
     if not isinstance(value, SupportsFloat):
         raise TypeError(f"time_limit is a number of seconds, not {value!r}")
-    seconds = float(value)
+    try:
+        seconds, said = float(value), repr(value)
+    except OverflowError:
+        seconds, said = float("inf"), "more than any"
     if not 0 <= seconds <= TIME_LIMIT_S_MAX:
-        raise ValueError(f"time_limit must be 0, which is none, to {TIME_LIMIT_S_MAX:g} seconds, not {value!r}")
+        raise ValueError(f"time_limit must be 0, which is none, to {TIME_LIMIT_S_MAX:g} seconds, not {said}")
     return seconds

@@ -18,6 +18,7 @@ from dhub._wire import hub_pb2 as wire
 from dhub.errors import Busy, NoHub, NotFound, NotTheHub
 from dhub.find import PathLike, Target, find
 from dhub.model import Lease, Outcome, State, Task
+from dhub.options import PRIORITY, several, text_of, whole
 from dhub.talk import Ask, Talk
 
 T = TypeVar("T")
@@ -120,7 +121,7 @@ def create_many(me: Client, tasks: Iterable[Task | str]) -> Talk[model.Created]:
 def _batches(tasks: Iterable[Task | str], tasks_max: int, bytes_max: int) -> Iterator[wire.Request]:
     request, size, entries = wire.Request(), 0, 0
     for task in tasks:
-        it = wire.Task(name=task) if isinstance(task, str) else task.to_wire()
+        it = wire.Task(name=text_of(task, "name")) if isinstance(task, str) else task.to_wire()
         it_size, it_entries = it.ByteSize(), len(it.needs) + len(it.env)
         batch = request.create.tasks
         full = len(batch) >= tasks_max or size + it_size > bytes_max or entries + it_entries > CREATE_ENTRIES
@@ -284,8 +285,9 @@ def wait_for(me: Client, names: Iterable[str], timeout: float | None = None) -> 
 
     Goes on through restarts of the hub, as `wait`. Raises `NotFound`, and `TimeoutError` after `timeout` seconds.
     """
+    several("names", names, "names of tasks")
     until = None if timeout is None else time.monotonic() + timeout
-    left = list(dict.fromkeys(names))
+    left = list(dict.fromkeys(text_of(name, "the name of a task") for name in names))
     found: dict[str, model.Ended] = {}
     while left:
         ask = wire.Wait(names=left[:WAIT_NAMES], output=True)
@@ -319,7 +321,7 @@ def status(me: Client) -> Talk[model.Status]:
 
 
 def tasks(
-    me: Client, after: int, names: Iterable[str] = (), states: Sequence[State] = (), *, page: int = PAGE_TASKS
+    me: Client, after: int, names: Iterable[str] = (), states: Sequence[State | str] = (), *, page: int = PAGE_TASKS
 ) -> Page[model.TaskInfo]:
     """Tasks in the order in which they were added, page by page: all, or those of these names and states.
 
@@ -343,7 +345,7 @@ def show(me: Client, name: str) -> Talk[model.Shown]:
     )
 
 
-def cancel(me: Client, *names: str, states: Sequence[State] = ()) -> Talk[model.Chosen]:
+def cancel(me: Client, *names: str, states: Sequence[State | str] = ()) -> Talk[model.Chosen]:
     """Cancels tasks by name, by state, or both; what depends on them is skipped, what runs is told to stop.
 
     Raises `NotFound`; names that are finished already are in `refused`.
@@ -353,7 +355,7 @@ def cancel(me: Client, *names: str, states: Sequence[State] = ()) -> Talk[model.
     return model.Chosen(it.cancelled, 0, model.refusals(it.refused), it.refused_total)
 
 
-def retry(me: Client, *names: str, states: Sequence[State] = (), done: bool = False) -> Talk[model.Chosen]:
+def retry(me: Client, *names: str, states: Sequence[State | str] = (), done: bool = False) -> Talk[model.Chosen]:
     """Brings back failed, skipped and cancelled tasks (with `done` also done ones), and what was skipped with them.
 
     Raises `NotFound`; skipped tasks whose failed dependency is not among them are in `refused`.
@@ -363,21 +365,25 @@ def retry(me: Client, *names: str, states: Sequence[State] = (), done: bool = Fa
     return model.Chosen(it.retried, it.unskipped, model.refusals(it.refused), it.refused_total)
 
 
-def hold(me: Client, *names: str, states: Sequence[State] = ()) -> Talk[model.Chosen]:
+def hold(me: Client, *names: str, states: Sequence[State | str] = ()) -> Talk[model.Chosen]:
     """Keeps unfinished tasks from being given out; those that run go on."""
     return (yield from _adjust(wire.Adjust(selection=_chosen(names, states), held=True)))
 
 
-def unhold(me: Client, *names: str, states: Sequence[State] = ()) -> Talk[model.Chosen]:
+def unhold(me: Client, *names: str, states: Sequence[State | str] = ()) -> Talk[model.Chosen]:
     """Lets tasks that were held be given out again."""
     return (yield from _adjust(wire.Adjust(selection=_chosen(names, states), held=False)))
 
 
-def priority(me: Client, priority: int, *names: str, states: Sequence[State] = ()) -> Talk[model.Chosen]:
+def priority(me: Client, priority: int, *names: str, states: Sequence[State | str] = ()) -> Talk[model.Chosen]:
     """Gives unfinished tasks another priority, a whole number; larger first."""
-    if not isinstance(priority, int):
-        raise TypeError(f"a priority is a whole number, before the names: priority(5, 'a'), not priority({priority!r})")
-    return (yield from _adjust(wire.Adjust(selection=_chosen(names, states), priority=priority)))
+    try:
+        number = whole("priority", priority, PRIORITY)
+    except TypeError:
+        raise TypeError(
+            f"a priority is a whole number, before the names: priority(5, 'a'), not priority({priority!r})"
+        ) from None
+    return (yield from _adjust(wire.Adjust(selection=_chosen(names, states), priority=number)))
 
 
 def _adjust(ask: wire.Adjust) -> Generator[Ask, wire.Adjusted, model.Chosen]:
@@ -398,7 +404,7 @@ def logs(me: Client, name: str, attempt: int | None = None) -> Talk[bytes]:
 
 
 def export(
-    me: Client, after: Any, names: Iterable[str] = (), states: Sequence[State] = (), *, brief: bool = False
+    me: Client, after: Any, names: Iterable[str] = (), states: Sequence[State | str] = (), *, brief: bool = False
 ) -> Page[model.Exported]:
     """Tasks, each with what it needs and its attempts (without their output), page by page.
 
@@ -439,7 +445,7 @@ def backup(me: Client, to: PathLike) -> Talk[int]:
     return int(it.bytes)
 
 
-def _chosen(names: Sequence[str], states: Sequence[State]) -> wire.Selection:
+def _chosen(names: Sequence[str], states: Sequence[State | str]) -> wire.Selection:
     if not names and not states:
         raise ValueError("names or states are needed: which tasks?")
     return model.selection(names, states)
