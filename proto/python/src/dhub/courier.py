@@ -65,7 +65,7 @@ NOT_BEGUN = (State.WAITING, State.READY)
 class Job:
     """A task that has not ended."""
 
-    __slots__ = ("task", "name", "futures", "needs", "file", "definition", "is_created")
+    __slots__ = ("task", "name", "futures", "needs", "needed_by", "file", "definition", "is_created")
 
     def __init__(
         self,
@@ -86,6 +86,8 @@ class Job:
             self.definition = hashlib.sha256(task.SerializeToString(deterministic=True)).digest()
         self.needs = needs
         """Kept until it has ended, and with them the files of their results."""
+        self.needed_by: list[str] = []
+        """Names of tasks that were submitted with it among their needs."""
         self.file = file
         """Of its arguments; it is removed when the task has ended."""
         self.is_created = False
@@ -127,12 +129,10 @@ class Courier:
         self._sent = 0
         """Of the jobs: those that are not in the inbox."""
         self._creates = 0
-        self._repeats = 0
-        """How often tasks went to the hub again, which had refused them. What was asked before was asked too early."""
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self._loose: list[str] = []
-        """Names that no request asks for."""
+        self._loose: list[Job] = []
+        """Those in the hub that no request asks for."""
         self._seat = contextlib.ExitStack()
         self._pid = os.getpid()
 
@@ -162,6 +162,9 @@ class Courier:
                 self._seat.enter_context(seat.left())
             self._inbox.append(job)
             self._jobs[job.name] = job
+            for need in job.needs:
+                if (needed := self._jobs.get(need.name)) is not None:
+                    needed.needed_by.append(job.name)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="dhub", daemon=True)
                 self._thread.start()
@@ -268,10 +271,6 @@ class Courier:
             if not batch:
                 return
             self._send_create(wire.Request(create=wire.Create(tasks=tasks)), batch)
-            # In the same connection, after it: the hub knows the names when it comes to that.
-            names = [task.name for task in tasks]
-            for begin in range(0, len(names), WATCH_TASKS):
-                self._ask_wait(names[begin : begin + WATCH_TASKS])
 
     def _next_batch(self) -> tuple[list[Job], list[wire.Task]]:
         batch: list[Job] = []
@@ -288,6 +287,7 @@ class Courier:
                     continue  # it was cancelled, and perhaps submitted again
                 self._sent += 1
                 if any(need.is_lost for need in job.needs):
+                    job.lose()  # at once: what needs it may be the next one here
                     skipped.append(job)
                     continue
                 size, needs = size + 100 + len(task.stdin), needs + len(task.needs)
@@ -311,13 +311,21 @@ class Courier:
             for job in batch if not isinstance(it, Refused) else ():
                 job.is_created = True
             self._changed.notify_all()
-        # They are asked for already, until they are there or have ended here.
         for some in again:
             self._create_again(request, some)
+        # Not before: of a name that the hub has not taken it tells what others have by that name, or that nobody has.
+        if not isinstance(it, Refused):
+            self._ask_waits(batch)
 
     def _create_again(self, request: wire.Request, some: list[Job]) -> None:
-        """Of a request that was refused."""
-        self._repeats += 1
+        """Of a request that was refused; not those that have ended here meanwhile."""
+        some = self._left(some)
+        if not some:
+            with self._changed:
+                self._creates -= 1
+                self._changed.notify_all()
+            self._notify()  # something of the inbox may be next
+            return
         tasks = {task.name: task for task in request.create.tasks}
         self._send_create(wire.Request(create=wire.Create(tasks=[tasks[job.name] for job in some])), some)
 
@@ -332,20 +340,26 @@ class Courier:
             for job in at_fault or batch:
                 job.lose()
                 self._end(job.name, None, _conflict(job.name) if isinstance(it, Conflict) else it)
-            self._skip(batch)
-        left = ([job for job in some if self._jobs.get(job.name) is job] for some in again)
-        return [some for some in left if some]
+            self._skip(at_fault or batch, batch)
+        return [left for some in again if (left := self._left(some))]
 
-    def _skip(self, absent: list[Job]) -> None:
+    def _left(self, jobs: list[Job]) -> list[Job]:
+        """Those that have not ended."""
+        return [job for job in jobs if self._jobs.get(job.name) is job]
+
+    def _skip(self, lost: list[Job], absent: list[Job]) -> None:
         """Those that need what the hub did not take would wait for ever. It has none of the absent ones."""
         not_there = set(map(id, absent))
-        while lost := [job for job in list(self._jobs.values()) if any(need.is_lost for need in job.needs) and job.task is None]:
-            for job in lost:
+        left = deque(lost)
+        while left:
+            for name in left.popleft().needed_by:
+                job = self._jobs.get(name)
+                if job is None or job.task is not None or not any(need.is_lost for need in job.needs):
+                    continue
                 if id(job) not in not_there:
-                    self._link.ask(
-                        wire.Request(cancel=wire.Cancel(selection=wire.Selection(names=[job.name]))), lambda it: None
-                    )
+                    self._link.ask(wire.Request(cancel=wire.Cancel(selection=wire.Selection(names=[name]))), lambda it: None)
                 self._lose(job)
+                left.append(job)
 
     def _lose(self, job: Job) -> None:
         """What it needs is not in the hub."""
@@ -361,33 +375,33 @@ class Courier:
             for _, _, then in sorted(due, key=lambda it: it[:2]):
                 then()
         # Those that are left of several requests share the next one.
-        names, self._loose = [name for name in self._loose if name in self._jobs], []
-        for begin in range(0, len(names), WATCH_TASKS):
-            self._ask_wait(names[begin : begin + WATCH_TASKS])
+        loose, self._loose = self._loose, []
+        self._ask_waits(loose)
 
-    def _ask_wait(self, names: list[str]) -> None:
-        wait = wire.Wait(wait_ms=int(WAIT_S * 1000), names=names, output=True)
-        repeats = self._repeats
+    def _ask_waits(self, jobs: list[Job]) -> None:
+        jobs = self._left(jobs)
+        for begin in range(0, len(jobs), WATCH_TASKS):
+            self._ask_wait(jobs[begin : begin + WATCH_TASKS])
+
+    def _ask_wait(self, jobs: list[Job]) -> None:
+        wait = wire.Wait(wait_ms=int(WAIT_S * 1000), names=[job.name for job in jobs], output=True)
 
         def then(it: Any) -> None:
             if isinstance(it, Refused) and not isinstance(it, Busy):
                 raise it
-            pause, is_early = PAUSE_S, False
             if not isinstance(it, Refused):
-                # Of a name that the hub had not taken yet it tells what others have by that name, or that nobody has.
-                is_early = self._repeats != repeats
-                early = {name for name in names if is_early or ((job := self._jobs.get(name)) and not job.is_created)}
+                # Not one that was submitted by a name of theirs meanwhile: the hub may not have that one yet.
+                asked = {job.name for job in self._left(jobs)}
                 for ended in it.ended:
-                    if ended.task.name not in early:
+                    if ended.task.name in asked:
                         self._ended(ended)
-                for name in it.unknown:
-                    if name not in early:
-                        self._end(name, None, TaskFailed(name, "the hub does not have it"))
-                is_early = bool(early)
-                pause = GATHER_S if it.ended or is_early else 0.0
-            left = [name for name in names if name in self._jobs]
-            if len(left) < GATHER_TASKS and not is_early:
-                pause = min(pause, PAUSE_S if isinstance(it, Refused) else 0.0)
+                for name in asked.intersection(it.unknown):
+                    self._end(name, None, TaskFailed(name, "the hub does not have it"))
+            left = self._left(jobs)
+            if isinstance(it, Refused):
+                pause = PAUSE_S
+            else:
+                pause = GATHER_S if it.ended and len(left) >= GATHER_TASKS else 0.0
             if left:
                 self._at(pause, lambda: self._loose.extend(left))
 
