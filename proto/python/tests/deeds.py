@@ -206,3 +206,17 @@ def depth(n: int) -> int:
 
 def leave_behind() -> int:
     return subprocess.Popen(["sleep", "1000"]).pid
+
+
+KEPT: list[subprocess.Popen[bytes]] = []
+
+
+def keep_child() -> int:
+    """Its child has ended, and nobody has asked yet how."""
+    KEPT.append(subprocess.Popen(["false"]))
+    os.waitid(os.P_PID, KEPT[0].pid, os.WEXITED | os.WNOWAIT)
+    return os.getpid()
+
+
+def ask_child() -> int | None:
+    return KEPT[0].wait() if KEPT else None

@@ -307,6 +307,13 @@ def test_what_has_ended_in_the_background_was_not_left(hub: dhub.Hub, pool: Pool
     assert shown[0].output.strip().isdigit() and len({it.output for it in shown}) == 1
 
 
+def test_how_a_child_ended_is_not_lost_for_a_later_call(executor: DhubExecutor, pool: Pool) -> None:
+    pool.workers("-j", 1)
+    assert executor.submit(deeds.keep_child).result(PATIENCE_S)
+    # Another process, or the child's own exit code: not 0, as of one that somebody else has waited for.
+    assert executor.submit(deeds.ask_child).result(PATIENCE_S) in (None, 1)
+
+
 # --- --halt --------------------------------------------------------------------------------------
 
 

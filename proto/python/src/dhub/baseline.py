@@ -87,16 +87,20 @@ class Baseline:
         """The environment is as the next task is to have it."""
         self._environ = os.environ._data.copy()  # type: ignore[attr-defined]
 
-    def restore(self) -> bool:
-        """Undoes what a task has changed. False: not all can be undone."""
+    def restore(self, waits: bool) -> bool:
+        """Undoes what a task has changed. False: not all can be undone.
+
+        `waits` for children that have ended: after a command they are what it left. One of a call may be in the hands of
+        a module, which would never hear how it ended: then this process ends with it.
+        """
         for _ in range(TRIES):
             try:
-                return self._restore()
+                return self._restore(waits)
             except BaseException:  # a handler that the task has left, for a signal that came just now
                 pass
         return False
 
-    def _restore(self) -> bool:
+    def _restore(self, waits: bool) -> bool:
         for timer in _TIMERS:
             _signal.setitimer(timer, 0)
         faulthandler.cancel_dump_traceback_later()
@@ -123,7 +127,8 @@ class Baseline:
         if os.sched_getaffinity(0) != self._cores:
             os.sched_setaffinity(0, self._cores)
         self._restore_streams()
-        return all([_has_ended(pid) for pid in _children() - self._children])
+        left = _children() - self._children
+        return all([_has_ended(pid) for pid in left]) if waits else not left
 
     def left(self) -> int:
         """How many processes of a task end with this one: those of its group, which the nursery kills."""

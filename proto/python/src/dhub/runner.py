@@ -53,7 +53,7 @@ def work(end: socket.socket, ledger: Ledger, slot: int) -> None:
         if os.getpid() != here.pid:
             os._exit(0)  # a copy that the call has forked, and that came back from it, too
         # Before the outcome is told: what goes wrong here is this task's, and no other's.
-        as_before = baseline.restore()
+        as_before = baseline.restore(not _is_call(lease))
         path = os.fsencode(made.file) if made.file is not None else b""
         outcome = _outcome(lease, made)
         if not as_before:
@@ -65,7 +65,7 @@ def work(end: socket.socket, ledger: Ledger, slot: int) -> None:
 
 def run(lease: wire.Lease, ledger: Ledger, here: seat.Seat) -> payload.Made:
     """A call in this process, anything else in one of its own."""
-    if lease.command == call.COMMAND and payload.is_call(lease.stdin):
+    if _is_call(lease):
         return payload.run_call(
             lease.stdin,
             call.results,
@@ -76,6 +76,10 @@ def run(lease: wire.Lease, ledger: Ledger, here: seat.Seat) -> payload.Made:
         )
     here.admit(None)
     return _command(lease)
+
+
+def _is_call(lease: wire.Lease) -> bool:
+    return lease.command == call.COMMAND and payload.is_call(lease.stdin)
 
 
 def _outcome(lease: wire.Lease, made: payload.Made) -> wire.Outcome:
