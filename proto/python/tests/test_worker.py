@@ -7,6 +7,7 @@ import gc
 import os
 import pickle
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -269,6 +270,25 @@ def test_nobody_reads_what_a_worker_says_of_an_empty_hub(server: Server) -> None
         os.close(writing)
 
 
+def test_a_pool_without_a_hub_says_so_in_its_own_words(home: Path) -> None:
+    def worker(*words: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "dhub.worker", "-j", "1", "--timeout", "0.1", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+        assert not re.search("access=|server=|insecure=", done.stderr), done.stderr
+        return done.returncode, done.stderr
+
+    code, told = worker("-s", "127.0.0.1:1")
+    assert code == 11 and "give its access file with --access FILE or DHUB_ACCESS" in told
+    assert "wants no key: --insecure or DHUB_INSECURE=1" in told
+    code, told = worker()
+    assert code == 7 and "another: -s or --access" in told
+    code, told = worker("--access", str(home / "nope"))
+    assert code == 26 and "nope" in told
+    code, told = worker("-s", "no.such.machine.invalid", "--insecure")
+    assert code == 7 and "'no.such.machine.invalid' is no name of a machine that can be found here" in told
+    assert "-s ADDRESS:PORT, or DHUB_HUB" in told
+
+
 def test_nohup_is_respected(executor: DhubExecutor, pool: Pool) -> None:
     worker = pool.start("sh", "-c", f"trap '' HUP; exec '{sys.executable}' -m dhub.worker -j 1")
     pid = executor.submit(os.getpid).result(PATIENCE_S)
@@ -338,6 +358,23 @@ def test_a_pool_that_has_enough_of_failures_leaves(hub: dhub.Hub, pool: Pool, ho
     # What was ended has not failed.
     assert (counts.done, counts.ready) == ((1, 2) if halt.startswith("soon") else (0, 3))
     assert hub.show("long").task.failures == 0
+
+
+def test_what_a_pool_says_when_it_has_enough_of_failures_stays_true(
+    executor: DhubExecutor, hub: dhub.Hub, pool: Pool
+) -> None:
+    worker = pool.workers("-j", 2, "--halt", "soon,fail=3")
+    # So short that its processes are given many at a time.
+    list(executor.map(abs, range(1000)))
+    with executor._courier._changed:
+        for _ in range(400):
+            executor.submit(calls.fail, "at once")
+    assert worker.wait(PATIENCE_S) == 1, pool.log()
+    told = re.search(r"(\d+) tasks failed here .* finishes (\d+) running tasks?, gives", pool.log())
+    assert told is not None, pool.log()
+    failed, running = int(told[1]), int(told[2])
+    counts = hub.status().counts
+    assert running <= 2 and failed <= counts.failed <= failed + running, (counts, pool.log())
 
 
 def test_a_part_of_what_ended_is_enough_from_the_third_failure_on(hub: dhub.Hub, pool: Pool) -> None:

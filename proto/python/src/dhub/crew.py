@@ -57,8 +57,8 @@ class Crew:
         self.signals = 0
         self.stuck_at = 0.0
         self.leaving = False
-        self.has_halted = False
-        """So many tasks failed here that it leaves."""
+        self.has_halted = self.has_told = False
+        """So many tasks failed here that it leaves, and has said so."""
         self.is_torn = False
         """Something could not be taken back just now."""
 
@@ -272,6 +272,15 @@ class Crew:
             return
         if not (self.has_halted or pool.draining) and halt.is_due(len(pool.failing), pool.done):
             self.has_halted, pool.draining = True, True
+        if self.has_halted and not self.has_told:
+            # What is said is to stay true: of what its processes have in hand only that goes on which has begun.
+            given = [slot for slot in self.slots.values() if slot.given]
+            if not all([self._settle(slot) for slot in given]):
+                return
+            for slot in given:
+                if not slot.is_closed:
+                    self._hear(slot)
+            self.has_told = True
             running = _count(sum(1 for slot in self.slots.values() if slot.given), "running task")
             failed = f"{_count(len(pool.failing), 'task')} failed here"
             pool.tell(f"{failed}; steals no more")

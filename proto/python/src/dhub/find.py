@@ -163,6 +163,8 @@ def find_now(server: str | None, access: PathLike | None, insecure: bool = False
     if server is None and access is None:
         server, access = os.environ.get("DHUB_HUB") or None, os.environ.get("DHUB_ACCESS") or None
     endpoint = parse(server) if server is not None else None
+    if endpoint is not None:
+        _check_name(endpoint)
     if access is not None:
         file = Access(Path(os.path.abspath(access)))
         return file.at(endpoint) if endpoint is not None else file.target()
@@ -226,6 +228,22 @@ def _addresses(endpoint: str) -> set[str]:
         return {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError):
         return set()
+
+
+def _check_name(endpoint: str) -> None:
+    """Raises `NoHub` if no machine of that name is known."""
+    # What comes before a semicolon is where from.
+    name = endpoint[len("tcp://") :].rpartition(":")[0].rpartition(";")[2].strip("[]")
+    if not endpoint.startswith("tcp://") or name.lower() == socket.gethostname().lower() or name == "*":
+        return
+    try:
+        socket.getaddrinfo(name, None)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise NoHub(
+            f"'{name}' is no name of a machine that can be found here ({why})\n"
+            "  see how it is spelt, or give its address: server='ADDRESS:PORT', or DHUB_HUB      your own hubs are found without"
+        ) from None
 
 
 def with_address(endpoint: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import socket
 import sys
 
@@ -21,6 +22,25 @@ from dhub.halt import Halt
 from dhub.model import Phase
 from dhub.nursery import say
 from dhub.runner import work
+
+
+SAID = (
+    (r"\baccess='([^']*)'", r"--access \1"),
+    (r"\bserver='([^']*)'", r"-s \1"),
+    (r"\bwith access=", "with --access FILE"),
+    (r"\bwithout access=", "without --access"),
+    (r"\bserver= or access=", "-s or --access"),
+    (r"\bserver= and insecure=True", "-s ENDPOINT --insecure"),
+    (r"\binsecure=True", "--insecure"),
+)
+"""How errors mean it in Python, and how it is meant here."""
+
+
+def as_options(error: Exception) -> str:
+    text = str(error)
+    for said, meant in SAID:
+        text = re.sub(said, meant, text)
+    return text
 
 
 def options(words: list[str] | None = None) -> argparse.Namespace:
@@ -49,14 +69,14 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(words: list[str] | None = None) -> int:
-    """The exit codes are those of kworker: 0, 1 some failed or --halt, 2 wrong options, 5 stuck, 7 no hub, 9, 11 denied."""
+    """The exit codes are those of kworker: 0, 1 some failed or --halt, 2 wrong options, 5 stuck, 7 no hub, 11 denied, 26 keys."""
     open_streams()
     chosen = options(words)
     try:
         target = find(chosen.server, chosen.access, chosen.timeout, chosen.insecure)
     except (DhubError, ValueError) as error:
-        say(str(error))
-        code = {NoHub: 7, AccessError: 9, Denied: 11}
+        say(as_options(error))
+        code = {NoHub: 7, AccessError: 26, Denied: 11}
         return next((number for kind, number in code.items() if isinstance(error, kind)), 2)
     name = chosen.name or f"{socket.gethostname()}:{os.getpid()}"
     os.environ.update(DHUB_HUB=target.endpoint, DHUB_WORKER=name)
@@ -73,7 +93,7 @@ def main(words: list[str] | None = None) -> int:
             crew.run()
             crew.leave()
         except Refused as error:
-            say(str(error))
+            say(as_options(error))
             return 11 if isinstance(error, Denied) else 6
         except EOFError:
             return 70
@@ -82,7 +102,7 @@ def main(words: list[str] | None = None) -> int:
         if not chosen.until_done or not crew.pool.finished:
             return 0
         if crew.pool.phase == Phase.EMPTY:
-            say("the hub has no tasks; without --until-done it is waited for the first")
+            say("the hub has no tasks; without --until-done a pool waits for the first")
         return 5 if crew.pool.phase == Phase.STUCK else 1 if crew.pool.not_done else 0
 
     say(f"{name} · {chosen.jobs} processes · hub {target.endpoint}")
