@@ -43,6 +43,12 @@ def test_the_examples_of_joblib() -> None:
         assert joblib.effective_n_jobs() == 2
 
 
+def test_tasks_of_joblib_have_the_name_of_their_function(hub: dhub.Hub) -> None:
+    with parallel_config(backend="dhub"):
+        Parallel(n_jobs=2)(delayed(math.sqrt)(i) for i in range(3))
+    assert {it.name.partition("-")[0] for it in hub.tasks()} == {"sqrt"}
+
+
 def test_a_failure_in_joblib_cancels_the_rest() -> None:
     with parallel_config(backend="dhub", retries=0), pytest.raises(ValueError, match="oops"):
         Parallel(n_jobs=2)(delayed(calls.fail if i == 1 else time.sleep)("oops" if i == 1 else 60) for i in range(6))

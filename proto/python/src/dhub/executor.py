@@ -259,7 +259,7 @@ class DhubExecutor(Executor):
         return (self._submit(chunk, some) for some in iter(lambda: list(itertools.islice(left, chunksize)), []))
 
     def _function(self, fn: Callable[..., Any], kind: int = payload.ONE) -> Function:
-        name = _name(fn)
+        name = name_of_function(fn)
         if self._around.is_needed():
             fn = Prepared(self._around, fn)
         try:
@@ -338,7 +338,7 @@ def _at_least_1(what: str, number: int | None, must: str) -> int | None:
     return number
 
 
-def _name(fn: Callable[..., Any]) -> str:
+def name_of_function(fn: Callable[..., Any]) -> str:
     """For people."""
     while not hasattr(fn, "__name__") and hasattr(fn, "func"):  # a partial
         fn = fn.func

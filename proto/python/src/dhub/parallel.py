@@ -16,7 +16,7 @@ from typing import Any
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase, register_parallel_backend
 
 from dhub.errors import DhubError
-from dhub.executor import DhubExecutor
+from dhub.executor import DhubExecutor, name_of_function
 from dhub.future import DhubFuture
 from dhub.hub import Hub
 
@@ -31,6 +31,9 @@ class Limited:
 
     def __init__(self, env: dict[str, str], calls: Callable[[], Any]) -> None:
         self.env, self.calls = env, calls
+        # A batch of joblib's is called by what it calls first.
+        first = next(iter(getattr(calls, "items", ())), (calls,))
+        self.__name__ = name_of_function(first[0])
 
     def __call__(self) -> Any:
         os.environ.update(self.env)
