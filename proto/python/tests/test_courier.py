@@ -95,19 +95,25 @@ def test_what_the_hub_did_not_take_is_not_waited_for_and_holds_no_result_up(own:
 def test_a_hub_that_is_busy_is_asked_again_and_for_nothing_else(own: OwnHub, home: Path) -> None:
     executor = DhubExecutor(target=Target(f"ipc://{home}/hub.sock"), shared=home / "shared")
     future = executor.submit_task(calls.square, 1, name="one")
+    # Whether it runs is not known here.
+    assert "state=unfinished" in repr(future) and "pending" not in repr(future)
     for _ in range(2):
         own.reply(own.hear(), error=wire.Error(code=wire.ERROR_BUSY, message="later"))
     own.reply(own.hear(), created=wire.Created(added=1))
     own.cancelled(own.hear(), "one")
     executor.shutdown()
-    assert future.cancelled() and own.asked == ["create one"] * 3 + ["wait one"]
+    assert future.cancelled() and "state=cancelled" in repr(future)
+    assert own.asked == ["create one"] * 3 + ["wait one"]
 
 
 def test_what_needs_one_that_cannot_go_is_skipped_in_the_same_batch(server: Server) -> None:
-    with DhubExecutor() as executor:
-        with executor._courier._changed:
-            lost: Any = executor.submit(calls.square, threading.Lock())
-            needs: Any = executor.submit(calls.square, lost)
-            further = executor.submit(calls.square, needs)
+    executor = DhubExecutor()
+    with executor._courier._changed:
+        lost: Any = executor.submit(calls.square, threading.Lock())
+        needs: Any = executor.submit(calls.square, lost)
+        further = executor.submit(calls.square, needs)
+    try:
         for future in (needs, further):
             assert isinstance(future.exception(PATIENCE_S), dhub.TaskSkipped)
+    finally:
+        executor.kill()

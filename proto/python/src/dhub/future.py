@@ -28,7 +28,9 @@ class DhubFuture(Future[T]):
         self._courier = courier
 
     def __repr__(self) -> str:
-        return f"{super().__repr__()[:-1]} task={self.name!r}>"
+        # Whether it runs only the hub knows, and it is not asked for this.
+        text = super().__repr__()[:-1].replace(" state=pending", " state=unfinished", 1)
+        return f"{text} task={self.name!r}>"
 
     def cancel(self) -> bool:
         """Takes the task back, unless it runs or has ended: False."""
