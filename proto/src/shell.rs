@@ -8,6 +8,18 @@ pub fn word(text: &str) -> String {
     shlex::try_quote(text).map_or_else(|_| text.to_owned(), |quoted| quoted.into_owned())
 }
 
+/// The name of a task as the last argument: a name with a dash is no option.
+pub fn name(text: &str) -> String {
+    names(&[text])
+}
+
+/// Names of tasks as the last arguments.
+pub fn names(names: &[&str]) -> String {
+    let dashes = names.iter().any(|name| name.starts_with('-')).then(|| "--".to_owned());
+    let words = dashes.into_iter().chain(names.iter().map(|name| word(name)));
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// A file as an argument: a name with a dash is no option.
 pub fn file(path: impl AsRef<Path>) -> String {
     let text = path.as_ref().display().to_string();
@@ -49,6 +61,15 @@ mod tests {
             assert_eq!(read, format!("{name}\n"), "{script}");
         }
         assert_eq!(file("/scratch/ada/run.db"), "/scratch/ada/run.db", "as it is");
+    }
+
+    #[test]
+    fn a_task_that_is_called_like_an_option_is_none() {
+        assert_eq!(name("a b"), "'a b'");
+        assert_eq!(name("a-b"), "a-b");
+        assert_eq!(name("--failed"), "-- --failed");
+        assert_eq!(name("-f it"), "-- '-f it'");
+        assert_eq!(names(&["a", "-b"]), "-- a -b");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! A person's retry: finished tasks, read from the store, become unfinished ones again.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::Scheduler;
@@ -119,7 +118,6 @@ fn why_not(need: &str, state: State) -> String {
         State::Skipped => "was skipped",
         _ => "has failed",
     };
-    let quoted = shlex::try_quote(need).unwrap_or(Cow::Borrowed(need));
-    let dashes = if need.starts_with('-') { "-- " } else { "" };
-    format!("it needs '{need}', which {what}; first: dquery retry {dashes}{quoted}")
+    let name = dhub_proto::shell::name(need);
+    format!("it needs '{need}', which {what}; first: dquery retry {name}")
 }

@@ -177,5 +177,8 @@ mod tests {
         let expected = "  missing   2 names that nobody added are waited for: a b …
             -> add it: dquery create 'a b'   who waits: dquery show 'a b'";
         assert_eq!(text(&report, Counts { missing: 2, waiting: 2, ..Counts::default() }), expected);
+        let report = StatusReport { missing: vec!["--nope".into()], ..StatusReport::default() };
+        let text = text(&report, Counts { missing: 1, waiting: 1, ..Counts::default() });
+        assert!(text.ends_with("create -- --nope   who waits: dquery show -- --nope"), "{text}");
     }
 }

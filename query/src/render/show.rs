@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use dhub_proto::limits::RECLAIMS_MAX;
+use dhub_proto::shell::{names, word};
 use dhub_proto::wire::{AttemptInfo, Shown, State, TaskInfo};
 use jiff::tz::TimeZone;
 
@@ -87,10 +88,14 @@ fn urgent(task: &TaskInfo) -> String {
     }
 }
 
+/// Of what needs a task that is lost.
+const DAMAGED: &str = "nobody knows what that was to run: add both again under other names";
+
 /// What to do so that it goes on.
 fn advice(task: &TaskInfo, open: &[&TaskInfo]) -> Option<String> {
     let name = quoted(&task.name);
-    let with = |state| open.iter().find(|it| it.state() == state).map(|it| quoted(&it.name));
+    let with = |state| open.iter().find(|it| it.state() == state).map(|it| it.name.as_str());
+    let cause = || with(State::Failed).or_else(|| with(State::Cancelled));
     match task.state() {
         State::Missing => Some(format!("nobody added it: dquery create {}", plain(&name))),
         State::Waiting | State::Running if task.held => {
@@ -104,22 +109,32 @@ fn advice(task: &TaskInfo, open: &[&TaskInfo]) -> Option<String> {
         State::Waiting if task.retry_in_ms > 0 => {
             Some(format!("at once: dquery retry {}", plain(&name)))
         }
-        State::Waiting => with(State::Missing)
-            .map(|missing| format!("nobody added {0}: dquery create {0}", plain(&missing))),
+        State::Waiting => with(State::Missing).map(|name| {
+            format!("nobody added {}: dquery create {}", plain(&word(name)), plain(&quoted(name)))
+        }),
         State::Failed if task.damaged => Some(
             "nobody knows what it was to run: add it again under another name, and what needs it"
                 .to_owned(),
         ),
         State::Failed => Some(format!("dquery logs {0}   dquery retry {0}", plain(&name))),
-        State::Cancelled => Some(format!("dquery retry {}", plain(&name))),
-        State::Skipped if open.iter().any(|it| it.damaged) => {
-            Some("nobody knows what that was to run: add both again under other names".to_owned())
-        }
-        // This one follows.
+        // The hub refuses it without what it needs.
+        State::Cancelled => Some(match (cause(), with(State::Skipped)) {
+            _ if open.iter().any(|it| it.damaged) => DAMAGED.to_owned(),
+            (Some(cause), _) => format!("dquery retry {}", plain(&names(&[cause, &task.name]))),
+            (None, Some(skipped)) => format!("dquery show {}", plain(&quoted(skipped))),
+            (None, None) => format!("dquery retry {}", plain(&name)),
+        }),
+        State::Skipped if open.iter().any(|it| it.damaged) => Some(DAMAGED.to_owned()),
+        // This one follows. What was cancelled may need another one of that kind.
         State::Skipped => with(State::Failed)
-            .or_else(|| with(State::Cancelled))
-            .map(|cause| format!("dquery retry {}", plain(&cause)))
-            .or_else(|| with(State::Skipped).map(|cause| format!("dquery show {}", plain(&cause)))),
+            .map(|cause| format!("dquery retry {}", plain(&quoted(cause))))
+            .or_else(|| {
+                let cause = quoted(with(State::Cancelled)?);
+                Some(format!("dquery retry {0}   what it needs: dquery show {0}", plain(&cause)))
+            })
+            .or_else(|| {
+                with(State::Skipped).map(|it| format!("dquery show {}", plain(&quoted(it))))
+            }),
         State::Unspecified | State::Running | State::Done => None,
     }
 }
@@ -329,6 +344,19 @@ merge-12   waiting   priority 0   retries 2
         let failed = || [task("a", State::Done), task("b c", State::Failed)];
         says(task("x", State::Skipped), &failed(), "dquery retry 'b c'");
         says(task("x", State::Skipped), &[task("y", State::Skipped)], "dquery show y");
+        let cancelled = |name| task(name, State::Cancelled);
+        let shows = "dquery retry y   what it needs: dquery show y";
+        says(task("x", State::Skipped), &[cancelled("y")], shows);
+        says(cancelled("x"), &[], "dquery retry x");
+        says(cancelled("x"), &[cancelled("y")], "dquery retry y x");
+        says(cancelled("x"), &failed(), "dquery retry 'b c' x");
+        says(cancelled("x"), &[cancelled("-y")], "dquery retry -- -y x");
+        says(cancelled("x"), &[task("y", State::Skipped)], "dquery show y");
+        // Pasted without the dashes, this would be for all of them.
+        let option = "dquery logs -- --failed   dquery retry -- --failed";
+        says(task("--failed", State::Failed), &[], option);
+        let held = TaskInfo { held: true, ..task("--held", State::Waiting) };
+        says(held, &[], "it is held, until: dquery unhold -- --held");
         says(task("x", State::Failed), &[], "dquery logs x   dquery retry x");
         let damaged = |name| TaskInfo { damaged: true, ..task(name, State::Failed) };
         let again =

@@ -38,7 +38,7 @@ pub fn failures(text: &mut String, failures: &[FailureGroup], failed: u64) {
     }
 }
 
-pub use dhub_proto::shell::word as quoted;
+pub use dhub_proto::shell::name as quoted;
 
 /// A reason with what it most often means.
 pub fn why(reason: &str) -> String {
