@@ -168,17 +168,10 @@ def fan(_: Any) -> list[int]:
         return [it.result() for it in futures]
 
 
-def meet(directory: str, count: int, index: int) -> int:
-    """Waits for a call that ends when so many are in here."""
-    Path(directory, str(index)).touch()
+def behind_the_gate(index: int) -> int:
+    """Waits for a call that nobody can run before the gate is there."""
     with dhub.DhubExecutor() as executor:
-        return executor.submit_task(all_met, directory, count, index, priority=-1).result()
-
-
-def all_met(directory: str, count: int, index: int) -> int:
-    while len(os.listdir(directory)) < count:
-        time.sleep(0.01)
-    return index
+        return executor.submit_task(same, index, needs=["gate"]).result()
 
 
 class Weak(Exception):

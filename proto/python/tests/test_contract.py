@@ -204,13 +204,14 @@ def test_what_exits_while_it_is_pickled_ends_its_future_only(executor: DhubExecu
     assert executor.submit(calls.square, 3).result(PATIENCE_S) == 9
 
 
-def test_more_calls_wait_for_calls_than_a_pool_has_processes(server: Server, pool: Pool, home: Path) -> None:
+def test_more_calls_wait_for_calls_than_a_pool_has_processes(server: Server, pool: Pool) -> None:
     """The newest of those that wait are ended, with the reason; the others come to their end."""
     few = "import dhub.crew, dhub.worker; dhub.crew.AWAY_MAX = 3; dhub.worker.main(['-j', '2'])"
     pool.start(sys.executable, "-c", few)
-    (home / "met").mkdir()
     with DhubExecutor() as executor:
-        futures = [executor.submit(calls.meet, str(home / "met"), 8, i) for i in range(8)]
+        futures = [executor.submit(calls.behind_the_gate, i) for i in range(8)]
+        eventually(lambda: any(it.done() for it in futures))
+        assert executor.submit_task(calls.square, 3, name="gate").result(PATIENCE_S) == 9
         errors = [it.exception(PATIENCE_S) for it in futures]
         assert [it.result() for it, error in zip(futures, errors) if error is None] == [
             i for i, error in enumerate(errors) if error is None
