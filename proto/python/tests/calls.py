@@ -171,7 +171,8 @@ def fan(_: Any) -> list[int]:
 def behind_the_gate(index: int) -> int:
     """Waits for a call that nobody can run before the gate is there."""
     with dhub.DhubExecutor() as executor:
-        return executor.submit_task(same, index, needs=["gate"]).result()
+        result: int = executor.submit_task(same, index, needs=["gate"]).result()
+        return result
 
 
 class Weak(Exception):

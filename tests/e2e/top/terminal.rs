@@ -154,6 +154,8 @@ fn names_and_outputs_steer_no_terminal() {
     let mut screen = top(&hub, 80, 24);
     screen.shows(r"evil\u{1b}[2");
     screen.shows("数据");
+    // The row, which comes after the line about failures has the name.
+    screen.shows(r"itle\u{7} 数据  failed");
     screen.type_keys("\r");
     screen.shows(r"| a\u{1b}[2Jb\u{7}\rc");
     screen.type_keys("r");
