@@ -399,3 +399,30 @@ fn an_old_file_with_its_logs_gets_checksums_and_loses_nothing() {
     assert_eq!(place.run(), Ok((all, false)));
     assert_eq!(place.check(), [""; 0]);
 }
+
+/// As when a page of the index alone is brought back: each row is in it that is to be, and others too.
+#[test]
+fn rows_that_a_partial_index_has_too_many_are_found() {
+    let dir = TempDir::new().expect("a directory");
+    let file = dir.path().join("run.db");
+    let mut store = Store::open(&file, "now", false).expect("it opens").store;
+    store.commit((1..=9).map(added).collect(), &Counts::default()).expect("a commit");
+    store.close().expect("a clean stop");
+    let open = || dhub_checksum::open(&file, Default::default(), None).expect("a database");
+    let db = open();
+    let hide = "PRAGMA writable_schema = ON; CREATE TABLE hidden AS
+        SELECT * FROM sqlite_schema WHERE name IN ('tasks_undone', 'tasks_skipped');
+        DELETE FROM sqlite_schema WHERE name IN ('tasks_undone', 'tasks_skipped')";
+    db.execute_batch(hide).expect("no indices");
+    drop(db);
+    let db = open();
+    let change = "UPDATE tasks SET state = 5 WHERE id IN (3, 4);
+        UPDATE totals SET count = 2 WHERE state = 5;
+        PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT * FROM hidden;
+        DELETE FROM hidden";
+    db.execute_batch(change).expect("rows");
+    drop(db);
+    let opened = Store::open(&file, "now", false).expect("it opens");
+    let found = opened.store.check().expect("a look");
+    assert_eq!(found, ["2 tasks are otherwise in the index of those that are not done"]);
+}

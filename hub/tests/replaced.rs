@@ -270,3 +270,40 @@ fn a_journal_is_rolled_back_into_no_older_file() {
         "{rescued:?}"
     );
 }
+
+/// The last turn that the tables have.
+fn turn_of(file: &Path) -> u64 {
+    let db = dhub_checksum::open(file, Default::default(), None).expect("a database");
+    let sql = "SELECT value FROM meta WHERE key = 'turn'";
+    db.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a turn") as u64
+}
+
+#[test]
+fn an_older_redo_log_beside_newer_tables_is_refused_and_a_rescue_says_so() {
+    let dir = new_dir();
+    let moments = moments(dir.path());
+    let mut refused = 0;
+    for (at, file) in moments.iter().enumerate().filter(|(_, file)| file.has(2)) {
+        let (_dir, path) = mix(file, Some(file), Some(file));
+        let turn = turn_of(&path);
+        for older in moments[..at].iter().filter(|older| older.has(2)) {
+            let (dir, path) = mix(file, Some(file), Some(older));
+            let what = format!("file of {}, redo log of {}", file.what, older.what);
+            // A log that ends one turn before the tables may be their own.
+            let is_told = older.tasks + 1 < turn && file.tasks > turn;
+            let to = dir.path().join("saved.db");
+            let rescued = rescue(&path, &to, Mode::PRIVATE, "now").expect("a rescue");
+            match started(&path) {
+                Ok(tasks) => assert!(!is_told, "{what}: {tasks} tasks, {} before", file.tasks),
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(text.contains("run.db.redo") && text.contains("dhub rescue"), "{text}");
+                    refused += 1;
+                }
+            }
+            assert!(!is_told || !rescued.is_whole(), "{what}: {rescued:?}");
+        }
+    }
+    println!("{refused} refused");
+    assert!(refused > 50);
+}

@@ -45,6 +45,24 @@ const RULES: [(&str, &str); 5] = [
     ),
 ];
 
+/// Indices of some rows only: SQLite looks for each row in them, and not the other way round.
+const PARTIAL: [(&str, &str, &str); 2] = [
+    (
+        "tasks_undone",
+        "SELECT count(*) FROM tasks i INDEXED BY tasks_undone
+            LEFT JOIN tasks t NOT INDEXED ON t.id = i.id
+         WHERE i.state <> 5 AND t.state IS NOT i.state",
+        "tasks are otherwise in the index of those that are not done",
+    ),
+    (
+        "tasks_skipped",
+        "SELECT count(*) FROM tasks i INDEXED BY tasks_skipped
+            LEFT JOIN tasks t NOT INDEXED ON t.id = i.id
+         WHERE i.blame IS NOT NULL AND t.blame IS NOT i.blame",
+        "tasks are otherwise in the index of those that were skipped",
+    ),
+];
+
 /// The pages of a stopped hub's file that are not as they were written; before anything is done with it, for much of
 /// what is done mends some. Not those that a write cut off, of which SQLite's log or journal has the whole.
 pub struct Scanned {
@@ -203,6 +221,14 @@ pub fn problems(db: &Connection) -> rusqlite::Result<Vec<String>> {
     for table in [TASKS, WORKERS, LEASES, ATTEMPTS, REQUESTS] {
         if !table.columns_in(db)?.is_empty() {
             problems.extend(table.misfits(db)?);
+        }
+    }
+    // The first version had others.
+    let has = "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = ?1";
+    for (index, sql, what) in PARTIAL {
+        if db.prepare(has)?.exists([index])? {
+            let count: i64 = db.query_row(sql, [], |row| row.get(0))?;
+            problems.extend((count > 0).then(|| format!("{count} {what}")));
         }
     }
     for (sql, what) in RULES {

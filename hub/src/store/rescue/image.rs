@@ -188,6 +188,11 @@ impl Originals {
                     "{pages} pages of {} cannot be read: rows in them may be older",
                     wal_path.display()
                 ));
+                // Its pages are of different times, however well they fit: only rows are taken, and
+                // the indices made anew.
+                if let Some(image) = &mut image {
+                    image.tables.is_sound = false;
+                }
             }
         }
         let Some(found) = image else {
