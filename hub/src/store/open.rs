@@ -91,6 +91,8 @@ pub enum OpenError {
         /// The first turn that the tables lack is in it.
         goes_on: bool,
     },
+    #[error("{} is of an older state of {}: it ends with turn {last}, and the tables with turn {turn}; what was acknowledged after that is in a newer one\n  {}", .redo.display(), .file.display(), advice_after("bring back the newest", .file))]
+    RedoOlder { file: PathBuf, redo: PathBuf, last: Turn, turn: Turn },
     #[error("{} was written by another version of dhub; start that version once on the same file and stop it", .redo.display())]
     RedoVersion { redo: PathBuf },
     #[error("{}: turn {turn} was written by another version of dhub; start that version once and stop it", .redo.display())]
@@ -591,6 +593,10 @@ fn open_redo(
             if let Some(gap) = records.gap(turn) {
                 let (file, goes_on) = (file.to_owned(), gap.first > turn + 1);
                 return Err(OpenError::RedoDamaged { file, redo: path, gap, goes_on });
+            }
+            if records.is_older_than(turn) {
+                let (file, last) = (file.to_owned(), records.last());
+                return Err(OpenError::RedoOlder { file, redo: path, last, turn });
             }
             doubt = records.doubt(turn);
             behind = Some(records);

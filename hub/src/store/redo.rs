@@ -145,6 +145,9 @@ impl Redo {
         record::seal(&mut self.record, head);
         let needed = self.record.len() as u64;
         if needed > self.region_bytes {
+            // It goes into the tables, and the log is to end right before it.
+            self.note(turn - 1, folded)?;
+            self.medium.sync()?;
             return Ok(Room::TooLarge);
         }
         if !self.make_room(needed, folded) {
@@ -171,6 +174,13 @@ impl Redo {
         if end <= region.filled {
             return Ok(());
         }
+        if self.regions.iter().all(|region| region.filled == 0) {
+            // The first zeros of a hub may be written over the last turns of the one before: without
+            // this, the log would look older than the tables if the power went here.
+            self.note(safe, folded)?;
+            self.medium.sync()?;
+        }
+        let region = &mut self.regions[self.current];
         let fill = FILL_BYTES.max(needed).min(self.region_bytes - region.filled);
         self.medium.write(region.start + region.filled, &vec![0; fill as usize])?;
         region.filled += fill;

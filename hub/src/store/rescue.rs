@@ -239,6 +239,13 @@ fn read_redo(
                     path.display()
                 ));
             }
+            if needs_one && records.is_older_than(base) {
+                rescued.doubt.push(format!(
+                    "{} is of an older state of the file: it ends with turn {}, and the tables with turn {base}; what came after that may be lost",
+                    path.display(),
+                    records.last()
+                ));
+            }
             if records.folded > base && wal_path(file).exists() {
                 rescued.doubt.push(format!(
                     "the tables had turn {}, and what can be read of them ends with turn {base}",

@@ -163,6 +163,12 @@ impl Records {
         (is_odd || is_cut || self.torn > last).then_some(Doubt { turn: last + 1 })
     }
 
+    /// It was put back beside tables that are newer: those of a hub that was killed have no turn that
+    /// was not in its log first, but for one that no region could hold.
+    pub fn is_older_than(&self, tables: Turn) -> bool {
+        self.last().max(self.torn) + 1 < tables && self.doubt(tables).is_none()
+    }
+
     /// Those after the last turn that the tables have, in order.
     pub fn after(mut self, folded: Turn) -> BTreeMap<Turn, Vec<u8>> {
         self.turns.split_off(&(folded + 1))
