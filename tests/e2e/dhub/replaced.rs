@@ -261,3 +261,24 @@ fn names(dir: &Path) -> Vec<std::ffi::OsString> {
     names.sort();
     names
 }
+
+#[test]
+fn an_older_redo_log_beside_the_file_of_a_killed_hub_is_refused() {
+    let mut hub = Hub::start();
+    add(&hub, "a", 3);
+    fs::copy(hub.path("run.db.redo"), hub.path("old.redo")).expect("a copy");
+    for n in 0..5 {
+        add(&hub, &format!("b{n}"), 1);
+    }
+    hub.kill9();
+    let files = [("run.db", "run.db"), (LOGS[0], LOGS[0]), ("old.redo", LOGS[1])];
+    let space = copy(&hub, &files);
+    is_refused(&space, &["run.db.redo is of an older state of ", "the newest", "dhub rescue "]);
+    let rescued = space.run("dhub", &["rescue", "run.db", "saved.db"]);
+    rescued
+        .exits(Exit::Incomplete as i32)
+        .prints(&["run.db.redo is of an older state of the file"]);
+    // The newest is brought back.
+    fs::copy(hub.path(LOGS[1]), space.path(LOGS[1])).expect("a copy");
+    space.run("dhub", &["check", "run.db"]).exits(0).prints(&["sound", "8 tasks"]);
+}
