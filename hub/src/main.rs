@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use dhub::access::AccessFailure;
 use dhub::args::{Action, Args, Listen};
@@ -38,6 +40,10 @@ macro_rules! say {
 
 /// Without any connection a hub has about 25 files open; the rest is for a few clients.
 const FILES_MIN: u64 = 64;
+
+/// So long a start waits for the hub before it, which may be stopping just now.
+const STOPPING_MAX: Duration = Duration::from_secs(2);
+const STOPPING_POLL: Duration = Duration::from_millis(20);
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -71,7 +77,7 @@ enum Failure {
     Absent { file: String },
     #[error(transparent)]
     Orphans(#[from] Orphans),
-    #[error("{file} is empty, which the file of a hub never is{}: what was in it is gone\n  put the file back, or go on from a backup; for a hub without tasks remove it first: rm {}", .place.as_ref().map_or(String::new(), |place| format!(", and a hub has run on it ({})", place.display())), shell::file(file))]
+    #[error("{file} is empty, which the file of a hub never is{}: what was in it is gone\n  put the file back, or go on from a backup; to begin a new hub without tasks, remove it first: rm {}", .place.as_ref().map_or(String::new(), |place| format!(", and a hub has run on it ({})", place.display())), shell::file(file))]
     Empty { file: String, place: Option<PathBuf> },
     #[error("{file} is not sound:\n  {}\n  {}", .problems.join("\n  "), if *.is_mended { format!("a start mends it, in the background, and nothing is lost: dhub -f {}", shell::file(file)) } else { advice(file.as_ref()) })]
     Unsound { file: String, problems: Vec<String>, is_mended: bool },
@@ -259,9 +265,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     if args.file.is_none() {
         say!("  warning     no file (-f): the tasks are lost when this hub stops");
     }
-    server.run().map_err(stopped)?;
-    home.withdraw();
-    Ok(())
+    server.run(|| home.withdraw()).map_err(stopped)
 }
 
 /// Where the keys of this hub are; by the real name of its file, as a start has found it, if one has.
@@ -442,8 +446,15 @@ fn open(args: &Args) -> Result<Opened, Failure> {
     let (network, without_redo) = (args.network_file, args.without_redo);
     let mode = Some(args.mode.file_mode);
     let access = Access { network, without_redo, mode, mends: true, ..Access::default() };
-    let opened = Store::open_with(file, &since(), access)?;
-    Ok(opened)
+    let began = Instant::now();
+    loop {
+        match Store::open_with(file, &since(), access) {
+            Err(OpenError::Lock(LockError::InUse { .. })) if began.elapsed() < STOPPING_MAX => {
+                thread::sleep(STOPPING_POLL);
+            }
+            opened => return Ok(opened?),
+        }
+    }
 }
 
 /// The endpoint of this hub for its user on this machine; the same again after a restart.

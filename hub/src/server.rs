@@ -234,12 +234,15 @@ impl Server {
     }
 
     /// Until a signal or a Shutdown. If the store fails since its files are gone, what it has is saved.
-    pub fn run(mut self) -> Result<(), Fatal> {
+    /// `withdraw` is called when all has gone well, while no other hub can have the file.
+    pub fn run(mut self, withdraw: impl FnOnce()) -> Result<(), Fatal> {
         // The start has gone well.
         self.store.keep();
         let ended = self.serve().and_then(|()| {
             tracing::info!("stopping; the file is complete");
-            Ok(self.store.finish()?)
+            self.store.finish()?;
+            withdraw();
+            Ok(())
         });
         match ended {
             Err(Fatal::Store(error)) => Err(or_gone(&mut self.store, error)),

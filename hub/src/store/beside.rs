@@ -51,11 +51,11 @@ impl Orphans {
                     _ => format!(", the last of {}", self.saved.len()),
                 };
                 format!(
-                    "{saved} is there, in which a hub saved what it had when the file was gone{last}\n  go on with that: dhub -f {quoted}\n  for a hub without tasks move {saved}{rest} away first"
+                    "{saved} is there, in which a hub saved what it had when the file was gone{last}\n  go on with that: dhub -f {quoted}\n  to begin a new hub without tasks, move {saved}{rest} away first"
                 )
             }
             None => format!(
-                "{logs} {are} there, and what was acknowledged is in {them}\n  put the file back; if it is lost, {}\n  for a hub without tasks move {them} away first",
+                "{logs} {are} there, and what was acknowledged is in {them}\n  put the file back; if it is lost, {}\n  to begin a new hub without tasks, move {them} away first",
                 rescue_it(&self.file)
             ),
         }

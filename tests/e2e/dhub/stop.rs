@@ -73,6 +73,25 @@ fn a_killed_hub_starts_again_by_the_same_command() {
     assert_eq!(check, "ok");
 }
 
+/// As its help says: a new hub on the same file takes over.
+#[test]
+fn a_start_waits_for_the_hub_that_stops() {
+    let mut hub = Hub::start();
+    let start = "dquery shutdown && exec dhub -f run.db --local";
+    for _ in 0..3 {
+        let mut command = hub.command("sh");
+        command.args(["-c", start]);
+        let mut next = Process::start(command);
+        next.hear("access ");
+        hub.end().exits(0);
+        // What the first one said of itself is gone, and not what the second one says.
+        hub.space.run("dquery", &["status"]).exits(0);
+        next.signal(Signal::TERM);
+        next.end().exits(0);
+        hub.restart();
+    }
+}
+
 #[test]
 fn a_stop_answers_parked_requests_or_lets_them_repeat() {
     use dhub_proto::wire::{Steal, request::Body};
