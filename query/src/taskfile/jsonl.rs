@@ -108,9 +108,23 @@ fn without_line(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     match text.strip_suffix(&place) {
-        Some(what) => format!("{what} (column {})", error.column()),
+        Some(what) => format!("{} (column {})", in_words(what), error.column()),
         None => text,
     }
+}
+
+/// Types and ends as people call them.
+fn in_words(what: &str) -> String {
+    let what = match what.strip_prefix("EOF while parsing ") {
+        Some(inside) => format!("the line ends within {inside}"),
+        None => what.to_owned(),
+    };
+    for (of, words) in [(" i32", " a whole number"), (" u32", " a whole number from 0")] {
+        if let Some(what) = what.strip_suffix(&format!("expected{of}")) {
+            return format!("{what}expected{words}");
+        }
+    }
+    what
 }
 
 fn time_limit_ms<'de, D: Deserializer<'de>>(json: D) -> Result<Option<u64>, D::Error> {

@@ -161,7 +161,15 @@ fn json_lines_are_refused_with_line_and_reason() {
              `retries`, `time_limit`, `dir`, `env`, `stdin` (column 20)",
         ),
         ("{\"needs\":[]}", "missing field `name` (column 12)"),
-        ("{\"name\":\"b\"", "EOF while parsing an object (column 11)"),
+        ("{\"name\":\"b\"", "the line ends within an object (column 11)"),
+        (
+            "{\"name\":\"b\",\"priority\":\"high\"}",
+            "invalid type: string \"high\", expected a whole number (column 29)",
+        ),
+        (
+            "{\"name\":\"b\",\"retries\":-1}",
+            "invalid value: integer `-1`, expected a whole number from 0 (column 24)",
+        ),
         ("b,a", "expected value (column 1)"),
         ("{\"name\":\"\"}", "a name is empty"),
         ("{\"name\":\"b\",\"needs\":[\"\"]}", "a name is empty"),

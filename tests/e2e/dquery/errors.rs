@@ -130,6 +130,34 @@ fn a_steal_that_cannot_be_printed_is_given_back() {
     assert_eq!(hub.state("a"), "ready");
 }
 
+/// Whatever parses numbers, people are told in words what they may write.
+#[test]
+fn a_wrong_number_is_told_in_words() {
+    let space = Space::new();
+    for (program, args, told) in [
+        ("dquery", &["create", "--priority", "high", "a"][..], "it takes a whole number\n"),
+        ("dquery", &["create", "--retries=-1", "a"], "it takes a whole number from 0 to "),
+        ("dquery", &["list", "-n", "0"], "it takes a whole number from 1\n"),
+        ("kworker", &["--max-tasks", "0"], "it takes a whole number from 1\n"),
+        ("dhub", &["-p", "99999"], "it takes a whole number from 0 to 65535\n"),
+    ] {
+        let said = space.run(program, args);
+        said.exits(2).says(&["error: invalid value '", told]);
+    }
+}
+
+#[test]
+fn help_that_cannot_be_printed_is_told() {
+    let space = Space::new();
+    for command in
+        ["dquery --help", "dquery --version", "dquery help list", "kworker --help", "dhub --help"]
+    {
+        let said = space.run("sh", &["-c", &format!("{command} > /dev/full")]);
+        said.exits(24).says(&["cannot write to standard output"]);
+    }
+    space.run("sh", &["-c", "dquery --help | true"]).exits(0);
+}
+
 #[test]
 fn standard_error_may_be_closed() {
     let hub = Hub::start();

@@ -33,6 +33,8 @@ fn names_that_look_like_options_are_names_behind_the_dashes() {
     for verb in ["complete", "fail", "release", "heartbeat", "show", "cancel", "retry", "hold"] {
         hub.query(&[verb, "-x"]).exits(2).says(&["to pass '-x' as a value, use '-- -x'"]);
     }
+    let whole = "to pass '-dash' as a value, use '-- -dash'";
+    hub.query(&["show", "-dash"]).exits(2).says(&[whole]);
     hub.sh(LOOP).exits(0);
     assert_eq!(Log::new(hub.path("log")).sorted(), ["--help", "--version", "-x"]);
     assert_eq!(hub.count("done"), 3);
