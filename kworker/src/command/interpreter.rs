@@ -26,7 +26,8 @@ pub fn missing(file: &Path, called: &OsStr) -> Option<String> {
     }
     Some(match name.strip_suffix('\r') {
         Some(name) if Path::new(name).exists() => format!(
-            "{shown} has Windows line ends, so that its first line asks for {name} with a carriage return; mend it with: sed -i 's/\\r$//' {shown}"
+            "{shown} has Windows line ends (mend it: sed -i 's/\\r$//' {}), so that its first line asks for {name} with a carriage return",
+            dhub_proto::shell::file(called)
         ),
         _ => format!("{shown} is a script for {}, which is not here", name.trim_end_matches('\r')),
     })
@@ -47,7 +48,8 @@ mod tests {
         let windows = lacks("#!/bin/sh\r\necho\r\n").unwrap();
         assert!(windows.starts_with("it has Windows line ends"), "{windows}");
         assert!(
-            windows.contains("asks for /bin/sh with") && windows.ends_with("//' it"),
+            windows.contains("asks for /bin/sh with")
+                && windows.contains("(mend it: sed -i 's/\\r$//' it), "),
             "{windows}"
         );
         let absent = "it is a script for /none/python, which is not here";

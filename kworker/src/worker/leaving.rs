@@ -122,7 +122,11 @@ impl Worker {
                     let failed = format!("{} failed here", count(n, "task"));
                     self.note = format!("{failed}; steals no more");
                     self.heartbeat.hurry();
-                    format!("{failed} (--halt {halt}; dquery list --failed)")
+                    // Those that are tried again are not failed any more.
+                    let name = dhub_proto::shell::word(&self.config.name);
+                    format!(
+                        "{failed} (--halt {halt}; dquery list --worker {name} --state failed,waiting,ready)"
+                    )
                 }
                 Reached::Failures(n) => {
                     self.exit = Exit::Failing;

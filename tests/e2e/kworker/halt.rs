@@ -20,12 +20,28 @@ fn pool(halt: &str) -> (Hub, Process) {
 #[test]
 fn soon_lets_what_runs_end_and_gives_the_rest_back() {
     let (hub, mut pool) = pool("soon,fail=1");
-    pool.hear("1 task failed here (--halt soon,fail=1; dquery list --failed); finishes 1 running");
+    pool.hear("1 task failed here (--halt soon,fail=1; dquery list --worker ");
+    pool.hear(" --state failed,waiting,ready); finishes 1 running");
     hub.query(&["status"]).exits(0);
     assert_eq!(hub.state("long"), "running");
     hub.write("gate", "");
     pool.end().exits(1).says(&["left; 2 tasks ran here, 1 failed"]);
     assert_eq!((hub.count("done"), hub.count("failed"), hub.count("ready")), (1, 1, 2));
+}
+
+#[test]
+fn its_hint_shows_also_what_is_tried_again() {
+    let hub = Hub::with(&["--retry-delay", "5m"]);
+    hub.query(&["create", "bad", "--retries", "1"]).ok();
+    hub.query(&["create", "worse"]).ok();
+    let said = hub.worker(&["-j", "2", "--halt", "soon,fail=2", "--shell", "exit 1"]).end();
+    said.exits(1);
+    let (_, hint) = said.stderr.split_once("fail=2; ").expect("a hint");
+    let (hint, _) = hint.split_once(')').expect("its end");
+    let listed = hub.sh(&format!("{hint} --json"));
+    let mut names: Vec<_> = listed.json_lines().iter().map(|it| it["name"].to_string()).collect();
+    names.sort();
+    assert_eq!(names, ["\"bad\"", "\"worse\""], "{listed:?}");
 }
 
 #[test]
