@@ -23,6 +23,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use dhub_proto::span::exact;
 use dhub_proto::wire::{Attempt, Outcome, Result as Verdict};
 use rustix::event::epoll;
 use rustix::process::{
@@ -335,7 +336,7 @@ impl Process {
             Some(Why::Unwanted) => return Ended { name, outcome: None },
             Some(Why::TimeLimit(limit)) => {
                 let goes_on = if self.is_let_go { LET_GO } else { "" };
-                format!("timed out after {}{goes_on}", humantime::format_duration(limit))
+                format!("timed out after {}{goes_on}", exact(limit))
             }
             // The exit code says it.
             None | Some(Why::Left) => String::new(),

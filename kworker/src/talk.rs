@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dhub_proto::span::span;
+
 /// A name can have anything in it; on the terminal it stays on one line.
 pub fn shown(name: &str) -> String {
     match name.chars().any(dhub_proto::steers_terminal) {
@@ -29,8 +31,8 @@ pub fn thousands(n: u64) -> String {
 }
 
 /// In whole seconds.
-pub fn rounded(time: Duration) -> humantime::FormattedDuration {
-    humantime::format_duration(Duration::from_secs(time.as_secs_f64().round() as u64))
+pub fn rounded(time: Duration) -> String {
+    span(Duration::from_secs(time.as_secs_f64().round() as u64))
 }
 
 /// What the clock on the wall showed that long ago.
@@ -51,6 +53,6 @@ mod tests {
         assert_eq!(shown("a b"), "a b");
         assert_eq!(shown("a\nb\x1b[2J"), r#""a\nb\u{1b}[2J""#);
         assert_eq!(shown("a\u{202e}b"), r#""a\u{202e}b""#);
-        assert_eq!(rounded(Duration::from_millis(41_700)).to_string(), "42s");
+        assert_eq!(rounded(Duration::from_millis(41_700)), "42 s");
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use dhub_proto::disk::Fault;
 use dhub_proto::exit::Exit;
+use dhub_proto::span::exact;
 use dhub_proto::{VERSION, say};
 
 use crate::command::Program;
@@ -46,13 +47,10 @@ pub enum WorkerError {
         "the hub at {endpoint} answered something else than was asked; is it a dhub of version {VERSION}?"
     )]
     Unexpected { endpoint: String },
-    #[error(
-        "no task could be started for {}: {source}",
-        humantime::format_duration(start::PATIENCE)
-    )]
+    #[error("no task could be started for {}: {source}", exact(start::PATIENCE))]
     Start { source: io::Error },
     #[error("no hub answers at {endpoint} (waited {}); {unreported} could not be reported\n  \
-             the hub will give those tasks to others", humantime::format_duration(*.waited))]
+             the hub will give those tasks to others", exact(*.waited))]
     Unreported { endpoint: String, waited: Duration, unreported: String },
     #[error("no hub answers at {endpoint} (silent for {}, see --hub-timeout); {killed} killed, \
              {unreported} could not be reported\n  \

@@ -13,6 +13,7 @@ use crate::endpoint;
 use crate::find::Target;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::parts::uninterrupted;
+use crate::span::exact;
 use crate::verb::Verb;
 use crate::watch::{Event, Watched};
 use crate::wire::{self, reply, request};
@@ -28,16 +29,16 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    #[error("no hub answers at {endpoint} (waited {})", humantime::format_duration(*.waited))]
+    #[error("no hub answers at {endpoint} (waited {})", exact(*.waited))]
     NoHub { endpoint: String, waited: Duration },
     #[error(
         "the hub at {endpoint} has no room for another connection (waited {}); its log says more",
-        humantime::format_duration(*.waited)
+        exact(*.waited)
     )]
     Full { endpoint: String, waited: Duration },
     #[error(
         "{endpoint} is unreachable (waited {}): {}",
-        humantime::format_duration(*.waited),
+        exact(*.waited),
         in_its_place(.found)
     )]
     Unreachable { endpoint: String, waited: Duration, found: Found },

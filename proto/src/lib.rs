@@ -24,6 +24,7 @@ mod say;
 pub mod secret;
 pub mod shell;
 pub mod signal;
+pub mod span;
 pub mod verb;
 pub mod watch;
 

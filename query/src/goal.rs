@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::hub::{Hub, ask};
 use crate::patience::Patience;
 use crate::render::progress::{not_done, total};
-use crate::render::words::{plain, some_names};
+use crate::render::words::there_are_no;
 
 /// Fewer than a request may have.
 const NAMES_MAX: usize = 10_000;
@@ -47,19 +47,14 @@ impl Goal {
         let (counts, counted, took) = (Counts::default(), Instant::now(), Duration::ZERO);
         let mut goal = Self { selections, counts, counted, took };
         for selection in goal.selections.clone() {
-            let Counted { counts, unknown: of_these } =
+            let Counted { counts, unknown: of_these, .. } =
                 ask!(hub, Count(Count { selection: Some(selection) }) => Counted);
             add(&mut goal.counts, &counts.unwrap_or_default());
             unknown.extend(of_these);
         }
         goal.took = goal.counted.elapsed();
         if !unknown.is_empty() {
-            let few = &unknown[..unknown.len().min(10)];
-            let message = match few {
-                [name] => format!("no task '{}' in the hub", plain(name)),
-                few => format!("not in the hub: {}", some_names(few, unknown.len() as u64)),
-            };
-            return Err(Failure::new(Exit::Refused, message));
+            return Err(Failure::new(Exit::Refused, there_are_no(&unknown)));
         }
         if total(&goal.counts) == 0 {
             let failure = Failure::new(Exit::Refused, "there is no such task to wait for");
@@ -183,7 +178,7 @@ mod tests {
             reason: reason.into(),
             ..TaskInfo::default()
         };
-        let late = "timed out after 10m";
+        let late = "timed out after 10 m";
         let mut failed = vec![task("a", 143, late)];
         failed.extend(["b", "c", "d", "e"].map(|name| task(name, 3, "")));
         let groups = group(&failed);

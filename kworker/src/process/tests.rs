@@ -255,7 +255,7 @@ fn the_time_limit_stops_the_whole_group() {
     let limit = Duration::from_millis(300);
     let outcome = outcome(&script, Some(limit));
     assert_eq!(outcome.result(), Verdict::Failed);
-    assert_eq!(outcome.reason, "timed out after 300ms");
+    assert_eq!(outcome.reason, "timed out after 0.3 s");
     assert_eq!(outcome.exit_code, 128 + 15);
     assert_eq!(outcome.output, b"started\n");
     assert_dies(&await_file(&file));

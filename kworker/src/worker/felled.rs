@@ -99,7 +99,7 @@ mod tests {
     fn other_ends_are_told_at_once() {
         let (mut felled, now) = (Felled::default(), Instant::now());
         felled.signalled(now);
-        let timed_out = Outcome { reason: "timed out after 1s".into(), ..killed() };
+        let timed_out = Outcome { reason: "timed out after 1 s".into(), ..killed() };
         let failed = Outcome { exit_code: 1, ..killed() };
         let done = Outcome { result: Verdict::Done.into(), exit_code: 0, ..killed() };
         for outcome in [timed_out, failed, done] {

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use dhub_proto::exit::Exit;
+use dhub_proto::span::exact;
 use dhub_proto::wire::Phase;
 
 use signal_hook::consts::SIGTERM;
@@ -112,7 +113,7 @@ impl Worker {
             let what = match reached {
                 Reached::Time => "the time is nearly over".to_owned(),
                 Reached::Idle(time) => {
-                    format!("nothing to run for {}", humantime::format_duration(time))
+                    format!("nothing to run for {}", exact(time))
                 }
                 Reached::Tasks(n) => {
                     format!("{} started", count(usize::try_from(n).unwrap_or(usize::MAX), "task"))
@@ -135,7 +136,7 @@ impl Worker {
                     self.heartbeat.hurry();
                     format!(
                         "{n} tasks in a row failed within {}: is this machine sound? (dquery list --failed)",
-                        humantime::format_duration(AT_ONCE)
+                        exact(AT_ONCE)
                     )
                 }
             };

@@ -1,10 +1,10 @@
 //! Numbers, times, names and states as people read them.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 pub use dhub_proto::plain::plain;
+pub use dhub_proto::span::{span, span_ms};
 use dhub_proto::wire::{Counts, Phase, State, TaskInfo};
 use indicatif::HumanCount;
 use jiff::Timestamp;
@@ -35,34 +35,6 @@ pub fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", number(count), if count == 1 { "" } else { "s" })
 }
 
-/// Two units at most: 0.9 ms, 42 s, 1 m 3 s, 2 h 14 m, 3 d 4 h.
-pub fn span(time: Duration) -> String {
-    let (ms, s) = (time.as_secs_f64() * 1e3, time.as_secs());
-    let two = |large: u64, large_unit: &str, small: u64, small_unit: &str| match small {
-        0 => format!("{large} {large_unit}"),
-        _ => format!("{large} {large_unit} {small} {small_unit}"),
-    };
-    match s {
-        0 if ms < 99.95 => format!("{} ms", decimal(ms)),
-        0..10 => format!("{} s", decimal(ms / 1e3)),
-        10..60 => format!("{s} s"),
-        60..600 => two(s / 60, "m", s % 60, "s"),
-        600..3600 => format!("{} m", s / 60),
-        3600..86_400 => two(s / 3600, "h", s % 3600 / 60, "m"),
-        _ => two(s / 86_400, "d", s % 86_400 / 3600, "h"),
-    }
-}
-
-pub fn span_ms(ms: u64) -> String {
-    span(Duration::from_millis(ms))
-}
-
-/// One digit after the point, and none if it is 0.
-fn decimal(value: f64) -> String {
-    let text = format!("{value:.1}");
-    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
-}
-
 /// 41.3/s; nothing while nothing gets done.
 pub fn rate(per_s: f64) -> Option<String> {
     match per_s {
@@ -90,6 +62,17 @@ pub fn some_names(names: &[String], total: u64) -> String {
         let _ = write!(text, " …");
     }
     text
+}
+
+/// Names that a person has given, and no task has.
+pub fn there_are_no(unknown: &[String]) -> String {
+    match unknown {
+        [name] => format!("there is no task '{}'", plain(name)),
+        _ => {
+            let few = &unknown[..unknown.len().min(10)];
+            format!("there are no tasks {}", some_names(few, unknown.len() as u64))
+        }
+    }
 }
 
 /// "11,992 done", "8 failed": those that there are.
@@ -177,20 +160,6 @@ pub fn fate(task: &TaskInfo) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_two_units_at_most() {
-        let text = |ms| span_ms(ms);
-        assert_eq!(text(0), "0 ms");
-        assert_eq!(text(40), "40 ms");
-        assert_eq!(text(100), "0.1 s");
-        assert_eq!(text(5_000), "5 s");
-        assert_eq!(text(63_000), "1 m 3 s");
-        assert_eq!(text(41 * 60_000), "41 m");
-        assert_eq!(text((2 * 60 + 14) * 60_000), "2 h 14 m");
-        assert_eq!(text(76 * 3_600_000), "3 d 4 h");
-        assert_eq!(span(Duration::from_micros(900)), "0.9 ms");
-    }
 
     #[test]
     fn rates_fit_what_they_measure() {

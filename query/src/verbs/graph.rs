@@ -7,7 +7,7 @@ use crate::failure::{Failure, say};
 use crate::hub::Hub;
 use crate::output::Output;
 use crate::render::dot;
-use crate::render::words::{number, some_names};
+use crate::render::words::{number, there_are_no};
 use crate::run::graph::{Choice, NODES_MAX, picture};
 
 #[derive(clap::Args, Debug)]
@@ -29,10 +29,8 @@ pub fn run(args: Graph, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     let run = hub.run()?;
     let depth = args.depth.unwrap_or(u32::MAX);
     let choice = Choice { names: &args.names, depth, all: args.all };
-    let picture = picture(&run, &choice).map_err(|unknown| {
-        let names = some_names(&unknown, unknown.len() as u64);
-        Failure::new(Exit::Refused, format!("not in the hub: {names}"))
-    })?;
+    let picture = picture(&run, &choice)
+        .map_err(|unknown| Failure::new(Exit::Refused, there_are_no(&unknown)))?;
     match out.json {
         true => out.document(&dot::json(&picture))?,
         false => out.raw(&dot::dot(&picture))?,

@@ -98,7 +98,7 @@ pub fn run(args: List, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     let cut = view.end()?;
     unknown.extend(hub.unknown_names(&selection)?);
     for name in &unknown {
-        say(&format!("no task '{}' in the hub", plain(name)));
+        say(&format!("there is no task '{}'", plain(name)));
     }
     if cut {
         let limit = number(args.look.limit.into());

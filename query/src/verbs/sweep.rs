@@ -14,7 +14,7 @@ use crate::hub::{Hub, ask};
 use crate::output::Output;
 use crate::render::json;
 use crate::render::progress::total;
-use crate::render::words::{by_state, some_names, tasks};
+use crate::render::words::{by_state, some_names, tasks, there_are_no};
 
 /// What can be cancelled, held and the like.
 pub const UNFINISHED: [State; 3] = [State::Waiting, State::Ready, State::Running];
@@ -38,8 +38,7 @@ impl Sweep {
         let selection = self.filter.selection();
         let unknown = hub.unknown_names(&selection)?;
         if !unknown.is_empty() {
-            let few = some_names(&unknown[..unknown.len().min(10)], unknown.len() as u64);
-            let message = format!("not in the hub: {few}\n  (nothing was changed)");
+            let message = format!("{}\n  (nothing was changed)", there_are_no(&unknown));
             return Err(Failure::new(Exit::Refused, message));
         }
         match selection {

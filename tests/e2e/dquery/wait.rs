@@ -248,7 +248,7 @@ fn some_are_waited_for_that_are_so_now() {
 fn what_is_not_there_is_not_waited_for() {
     let hub = Hub::start();
     hub.query(&["create", "a"]).ok();
-    hub.query(&["wait", "a", "nosuch"]).exits(6).says(&["no task 'nosuch' in the hub"]);
+    hub.query(&["wait", "a", "nosuch"]).exits(6).says(&["there is no task 'nosuch'"]);
     hub.query(&["wait", "sim-*"]).exits(6).says(&["there is no such task", "dquery list"]);
     hub.query(&["wait", "--failed"]).exits(6).says(&["there is no such task"]);
 }

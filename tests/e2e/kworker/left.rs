@@ -75,7 +75,7 @@ fn a_task_that_changed_its_user_is_reported_after_the_grace() {
     let Some(pool) = without_kill(&hub, &args) else { return };
     pool.end().exits(1).says(&["a is reported, but goes on: it has changed its user"]);
     let reason = hub.show("a")["task"]["reason"].as_str().expect("a reason").to_owned();
-    assert_eq!(reason, "timed out after 3s, and goes on: it has changed its user");
+    assert_eq!(reason, "timed out after 3 s, and goes on: it has changed its user");
     assert_eq!(hub.state("after"), "done", "its slot is free");
     end(&hub, "pid");
 }

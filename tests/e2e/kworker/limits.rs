@@ -26,7 +26,7 @@ fn after_so_many_tasks() {
 fn when_there_is_nothing_to_run() {
     let hub = Hub::start();
     let pool = hub.worker(&["-j", "2", "--idle-timeout", "500ms", "--shell", "echo {} >>log"]);
-    pool.end().exits(0).says(&["nothing to run for 500ms"]);
+    pool.end().exits(0).says(&["nothing to run for 0.5 s"]);
     hub.query(&["create", "a"]).ok();
     let pool =
         hub.worker(&["-j", "2", "--idle-timeout", "2s", "--shell", "sleep 3; echo {} >>log"]);

@@ -263,7 +263,7 @@ class Crew:
             elif first is not None and first.lease.time_limit_ms:
                 limit = first.lease.time_limit_ms / 1000
                 if now > first.since + limit and self._settle(slot) and slot.is_running(first.key):
-                    self._kill(slot, f"timed out after {limit:g} s")
+                    self._kill(slot, f"timed out after {_exact(limit)}")
 
     def _halt(self) -> None:
         """Leaves when it has enough of failures: says so once, and then ends what runs if that is wanted."""
@@ -327,6 +327,13 @@ class Crew:
 
 def _count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def _exact(seconds: float) -> str:
+    """0.3 s, 1 m 30 s, 2 h: as the other programs say it."""
+    above = [(int(seconds // 86_400), "d"), (int(seconds % 86_400 // 3600), "h"), (int(seconds % 3600 // 60), "m")]
+    parts = [f"{count} {unit}" for count, unit in above if count]
+    return " ".join(parts + ([f"{seconds % 60:g} s"] if seconds % 60 or not parts else []))
 
 
 def _since(slot: Slot) -> float:

@@ -294,7 +294,7 @@ def wait_for(me: Client, names: Iterable[str], timeout: float | None = None) -> 
         seconds = None if until is None else max(0.0, until - time.monotonic())
         it = yield from _wait(me, ask, seconds, lambda it: bool(it.ended or it.unknown))
         if it.unknown:
-            raise NotFound(f"no such task: {', '.join(it.unknown[:10])}", it.unknown)
+            raise NotFound(f"there is no such task: {', '.join(it.unknown[:10])}", it.unknown)
         for ended in it.ended:
             attempt = model.AttemptInfo.of(ended.attempt) if ended.HasField("attempt") else None
             found[ended.task.name] = model.Ended(model.TaskInfo.of(ended.task), attempt)
@@ -330,7 +330,7 @@ def tasks(
     ask = wire.List(selection=model.selection(names, states), limit=page, after=after)
     it = yield Ask(wire.Request(list=ask), "listed")
     if it.unknown:
-        raise NotFound(f"no such task: {', '.join(it.unknown[:10])}", it.unknown)
+        raise NotFound(f"there is no such task: {', '.join(it.unknown[:10])}", it.unknown)
     return [model.TaskInfo.of(task) for task in it.tasks], it.next
 
 
@@ -415,7 +415,7 @@ def export(
     ask = wire.Export(selection=model.selection(names, states), after=task, after_attempt=attempt, brief=brief)
     it = yield Ask(wire.Request(export=ask), "exported")
     if it.unknown:
-        raise NotFound(f"no such task: {', '.join(it.unknown[:10])}", it.unknown)
+        raise NotFound(f"there is no such task: {', '.join(it.unknown[:10])}", it.unknown)
     following = (it.next, it.next_attempt)
     return [model.Exported.of(task) for task in it.tasks], following if any(following) else 0
 

@@ -87,7 +87,7 @@ pub fn draw(state: &mut State, area: Rect, buffer: &mut Buffer) {
 fn nothing(state: &State) -> &'static str {
     match state.window.is_read() {
         false => "asking the hub …",
-        true if !state.window.filter().is_empty() => "no such task      Esc: all tasks",
+        true if !state.window.filter().is_empty() => "there is no such task      Esc: all tasks",
         true => "no task was added yet",
     }
 }

@@ -32,7 +32,7 @@ fn a_filter_is_typed_and_taken_away() {
     assert!(screen.contains("only failed (1)\n"), "{screen}");
     assert_eq!(fixture.state.window.visible()[0].name, "sim-0001");
     fixture.keys("fs");
-    assert!(fixture.screen(80, 24).contains("no such task      Esc: all tasks"));
+    assert!(fixture.screen(80, 24).contains("there is no such task      Esc: all tasks"));
     fixture.keys("fa");
     assert!(fixture.state.window.filter().is_empty());
 }
