@@ -1,8 +1,9 @@
 //! When it goes wrong: what happened, to what, what to do. Never a hang, never silence.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use e2e::{Hub, Space};
+use e2e::{Hub, Process, Space};
 
 #[test]
 fn a_hub_that_is_down_is_named_after_the_time_out() {
@@ -51,6 +52,38 @@ fn a_hub_that_hangs_is_given_up() {
     hub.signal(rustix::process::Signal::CONT);
     hub.query(&["status"]).ok();
     hub.kill9();
+}
+
+#[test]
+fn an_access_file_of_the_environment_that_is_of_no_use_is_told_with_who_named_it() {
+    let hub = Hub::start();
+    std::fs::create_dir(hub.path("dir")).unwrap();
+    hub.write("open", "{}");
+    hub.write("shut", "{}");
+    let mode = |name, bits| {
+        std::fs::set_permissions(hub.path(name), std::fs::Permissions::from_mode(bits)).unwrap();
+    };
+    mode("open", 0o644);
+    mode("shut", 0);
+    let path = |name| hub.path(name).display().to_string();
+    let mut useless = vec![
+        ("/none/x".to_owned(), "no such file or directory"),
+        (path("dir"), "is neither a file nor a pipe"),
+        (path("open"), "can be read by others; mend it with: chmod 600"),
+    ];
+    if !rustix::process::getuid().is_root() {
+        useless.push((path("shut"), "permission denied"));
+    }
+    for (path, why) in useless {
+        for (program, args) in [("dquery", &["status"][..]), ("kworker", &["-j1", "--", "true"])] {
+            let mut command = hub.command(program);
+            command.args(args).env("DHUB_ACCESS", &path);
+            let output = Process::start(command).end();
+            let begin = format!("{program}: the access file of DHUB_ACCESS: {path}");
+            output.exits(26).says(&[&begin, why, "unset DHUB_ACCESS"]).is_one_message();
+            assert!(output.stderr.starts_with(&begin), "{}", output.stderr);
+        }
+    }
 }
 
 #[test]
