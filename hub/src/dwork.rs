@@ -125,6 +125,7 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
                 replaces: 0,
                 // It runs one after the other.
                 slots: 1,
+                waiting: 0,
             };
             Some(Asked::Command(Command::Steal { ticket, who, steal }))
         }

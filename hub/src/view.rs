@@ -118,6 +118,7 @@ pub fn status(
         0 => Vec::new(),
         _ => group_failures(store.failures(FAILURES_MAX)?),
     };
+    let (room_for, room_by) = room(scheduler);
     Ok(wire::StatusReport {
         counts: Some(counts(scheduler.counts(), scheduler.held())),
         phase: convert::phase(scheduler.phase()).into(),
@@ -133,7 +134,18 @@ pub fn status(
         lost: store.lost_count() as u64,
         lost_names: store.lost_names(NAMES_MAX),
         damaged_pages: store.damaged_pages(),
+        room_for,
+        room_by,
     })
+}
+
+/// What waits for a worker that runs nothing, and who makes room for it: their names, which may be empty.
+fn room(scheduler: &Scheduler) -> (String, String) {
+    let Some((task, worker)) = scheduler.room() else {
+        return (String::new(), String::new());
+    };
+    let worker = worker.map(|worker| worker.who.name.to_string());
+    (task.name.to_string(), worker.unwrap_or_default())
 }
 
 /// All about one task; None if there is none of this name.
@@ -169,5 +181,9 @@ pub fn show(roster: &Roster, store: &Store, name: &str) -> Result<Option<wire::S
         let of = scheduler.urgent_for(name);
         task.priority_of = of.map(|task| task.name.to_string()).unwrap_or_default();
     }
-    Ok(Some(wire::Shown { task: Some(task), needs, needed_by, attempts }))
+    let (room_for, room_by) = match task.state() {
+        wire::State::Ready => room(scheduler),
+        _ => Default::default(),
+    };
+    Ok(Some(wire::Shown { task: Some(task), needs, needed_by, attempts, room_for, room_by }))
 }

@@ -9,20 +9,23 @@ use dhub::scheduler::message::*;
 struct Pool {
     who: Who,
     slots: usize,
+    /// Of those held.
+    waiting: u32,
     number: u64,
     held: Vec<(Name, u32)>,
 }
 
 impl Pool {
     fn new(name: &str, slots: usize) -> Self {
-        Self { who: who(name), slots, number: 0, held: Vec::new() }
+        Self { who: who(name), slots, waiting: 0, number: 0, held: Vec::new() }
     }
 
     /// What it wants now.
     fn want(&mut self) -> Steal {
         self.number += 1;
-        let n = self.slots - self.held.len();
-        Steal { slots: self.slots as u32, ..steal(&self.who, self.number, n as u32) }
+        let n = self.slots + self.waiting as usize - self.held.len();
+        let (slots, waiting) = (self.slots as u32, self.waiting);
+        Steal { slots, waiting, ..steal(&self.who, self.number, n as u32) }
     }
 
     fn take(&mut self, stolen: Stolen) -> usize {
@@ -211,4 +214,67 @@ fn who_makes_room_in_vain_goes_on_though_nobody_else_asks() {
     }
     assert_eq!(turns[0], 60);
     assert!(turns[1].abs_diff(120) < 3, "{turns:?}");
+}
+
+fn names(pool: &Pool) -> Vec<&str> {
+    pool.held.iter().map(|(name, _)| &**name).collect()
+}
+
+/// A call that has calls of its own: they may have no other worker.
+#[test]
+fn a_last_try_that_waits_for_others_has_one_of_them_beside_it_at_a_time() {
+    let mut hub = worn_out(1, &mut []);
+    let mut pool = Pool::new("w1", 3);
+    assert_eq!(pool.steal(&mut hub), 1);
+    assert_eq!(pool.steal(&mut hub), 0);
+    let ticket = park(&mut hub, &mut pool);
+    pool.waiting = 1;
+    assert_eq!(pool.steal(&mut hub), 1);
+    assert_eq!((second(&mut hub, &mut pool, ticket), pool.steal(&mut hub)), (0, 0));
+    // One after the other, also those that a parked steal waits for.
+    let (parked, own, who) = (park(&mut hub, &mut pool), hub.ticket(), pool.who.clone());
+    let (name, attempt) = pool.held.pop().expect("the one beside it");
+    let outcomes = vec![outcome(&name, attempt, Verdict::Done)];
+    hub.apply(Command::Complete { ticket: own, who, outcomes, want: None });
+    let told: Vec<Answer> =
+        hub.turn().into_iter().filter(|it| it.0 == parked).map(|it| it.1).collect();
+    let [Answer::Stolen(stolen)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(pool.take(stolen.clone()), 1);
+    assert_eq!(names(&pool), ["pill0", "bulk1"]);
+    // It goes on: nothing comes beside it any more.
+    pool.waiting = 0;
+    pool.held.pop();
+    assert_eq!(pool.steal(&mut hub), 0);
+    assert_eq!(names(&pool), ["pill0"]);
+}
+
+#[test]
+fn a_last_try_beside_what_waits_for_it_is_alone_to_blame() {
+    let mut pools = [Pool::new("w1", 1)];
+    let mut hub = worn_out(1, &mut pools);
+    let [pool] = &mut pools;
+    assert_eq!(names(pool), ["bulk0"]);
+    assert_eq!(pool.steal(&mut hub), 0);
+    pool.waiting = 1;
+    assert_eq!(pool.steal(&mut hub), 1);
+    assert_eq!(names(pool), ["bulk0", "pill0"]);
+    pool.beat(&mut hub);
+    pass(&mut hub, 40);
+    assert!(hub.scheduler.find("pill0").is_none_or(|task| task.state == State::Failed));
+    let waited = hub.scheduler.find("bulk0").expect("an unfinished task");
+    assert_eq!((waited.state, waited.reclaims), (State::Ready, 0));
+}
+
+#[test]
+fn who_waits_is_counted_when_something_else_than_a_last_try_ran_beside_it() {
+    let mut hub = Hub::in_memory();
+    create(&mut hub, ["parent", "child"].map(String::from));
+    let mut pool = Pool::new("w1", 1);
+    assert_eq!(pool.steal(&mut hub), 1);
+    pool.waiting = 1;
+    assert_eq!(pool.steal(&mut hub), 1);
+    // It is killed before it could tell.
+    pass(&mut hub, 40);
+    let reclaims = |name| hub.scheduler.find(name).expect("an unfinished task").reclaims;
+    assert_eq!(["parent", "child"].map(reclaims), [1, 1]);
 }

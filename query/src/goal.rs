@@ -67,6 +67,18 @@ impl Goal {
         self.counts
     }
 
+    /// How many of them run now, and how many of those their workers only have.
+    pub fn at_work(of: &[Selection], hub: &mut Hub) -> Result<(u64, u64), Failure> {
+        let (mut running, mut begun) = (0, 0);
+        for selection in of {
+            let count = Count { selection: Some(selection.clone()) };
+            let counted = ask!(hub, Count(count) => Counted);
+            running += counted.counts.unwrap_or_default().running;
+            begun += counted.begun;
+        }
+        Ok((begun, running.saturating_sub(begun)))
+    }
+
     /// Together they have each of the tasks once.
     pub fn selections(&self) -> &[Selection] {
         &self.selections

@@ -240,6 +240,7 @@ fn decode_steal(ticket: Ticket, steal: wire::Steal) -> Checked<Command> {
         stay: steal.stay,
         replaces: steal.replaces,
         slots: steal.slots,
+        waiting: steal.waiting,
     };
     Ok(Command::Steal { ticket, who, steal })
 }
@@ -262,6 +263,7 @@ fn decode_complete(ticket: Ticket, complete: wire::Complete) -> Checked<Command>
             stay: false,
             replaces: 0,
             slots: complete.slots,
+            waiting: complete.waiting,
         }),
     };
     Ok(Command::Complete { ticket, who, outcomes, want })

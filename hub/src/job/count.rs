@@ -13,6 +13,7 @@ pub struct CountJob {
     walk: Walk,
     counts: Counts,
     held: u64,
+    begun: u64,
     unknown: Vec<String>,
 }
 
@@ -22,6 +23,7 @@ impl CountJob {
             walk: Walk::new(selection, 0, false),
             counts: Counts::default(),
             held: 0,
+            begun: 0,
             unknown: Vec::new(),
         }
     }
@@ -33,6 +35,7 @@ impl CountJob {
             // They are no tasks.
             self.counts.set(State::Missing, 0);
             self.held = scheduler.held();
+            self.begun = scheduler.begun();
             return Ok(self.done());
         }
         if selection.is_only_finished() {
@@ -46,6 +49,7 @@ impl CountJob {
                 Ok(row) => {
                     let state = view::state(scheduler, &row);
                     self.counts.set(state, self.counts.of(state) + 1);
+                    self.begun += u64::from(scheduler.has_begun(&row.name));
                     self.held += u64::from(row.held && state.is_unfinished());
                 }
                 Err(name) => self.unknown.push(name.into()),
@@ -58,6 +62,7 @@ impl CountJob {
         Step::Done(Box::new(reply::Body::Counted(wire::Counted {
             counts: Some(view::counts(&self.counts, self.held)),
             unknown: std::mem::take(&mut self.unknown),
+            begun: self.begun,
         })))
     }
 }

@@ -35,6 +35,7 @@ impl Scheduler {
                 self.workers.check_client(&(who.key.clone(), client)).ok()?;
             }
             let worker = self.see_or_add(now, who).ok()?;
+            self.note_waiting(worker, steal.waiting);
             let repeated = self.repeated(worker, &steal);
             let fresh = repeated.is_none();
             let leases = repeated.unwrap_or_else(|| self.grant(now, worker, &steal));

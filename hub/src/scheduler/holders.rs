@@ -136,6 +136,8 @@ impl Scheduler {
             Some(it) if is_idle(it) => {
                 Standing::Placeless { key: it.who.key.clone(), away_at: away_at(it) }
             }
+            // It has a place already.
+            Some(it) if it.runs_nothing() => Standing::Free,
             Some(it) if it.is_alone || self.makes_room(id) => Standing::Kept,
             Some(it) if it.who.id.is_some() => Standing::Busy,
             _ => Standing::Free,

@@ -145,6 +145,8 @@ pub struct Steal {
     pub replaces: u64,
     /// How many tasks the worker runs at the same time; 0: it does not say.
     pub slots: u32,
+    /// Of what it holds, so many wait for other tasks and take no slot.
+    pub waiting: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]

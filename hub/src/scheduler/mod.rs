@@ -420,6 +420,23 @@ impl Scheduler {
         worker.leases.iter().filter(|&&lease| self.leases.get(lease).started).count() as u64
     }
 
+    /// It runs, and does not wait in its worker for a slot, as far as the hub can know.
+    pub fn has_begun(&self, name: &str) -> bool {
+        let running = self.find(name).filter(|task| task.state == State::Running);
+        running.and_then(|task| self.leases.find(task.lease)).is_some_and(|it| self.began(it))
+    }
+
+    /// How many have.
+    pub fn begun(&self) -> u64 {
+        self.leases.iter().filter(|(_, lease)| self.began(lease)).count() as u64
+    }
+
+    fn began(&self, lease: &Lease) -> bool {
+        let tells = |worker: &Worker| worker.who.id.is_some() && worker.slots > 0;
+        let is_told = self.workers.get(lease.worker).is_some_and(tells);
+        lease.started || lease.has_slot || !is_told
+    }
+
     // --- time ------------------------------------------------------------------------------
 
     /// After a pause of the hub leases are longer by it, before anything else changes them.

@@ -45,12 +45,15 @@ impl Scheduler {
             if let Some(&moved) = worker.leases.get(lease.at as usize) {
                 self.leases.get_mut(moved).at = lease.at;
             }
-            worker.is_alone &= !lease.is_alone;
             worker.late.remove(&(lease.order, index));
-            if worker.leases.is_empty() && worker.who.id.is_some() {
-                if !planted(Bug::PlaceStaysTaken) {
-                    self.holders.remove(&worker.who.key);
-                }
+            let (is_last, waiting) = (worker.leases.is_empty(), worker.waiting);
+            if is_last && worker.who.id.is_some() && !planted(Bug::PlaceStaysTaken) {
+                self.holders.remove(&worker.who.key);
+            }
+            if lease.is_alone {
+                self.note_alone(lease.worker);
+            }
+            if is_last || waiting > 0 || lease.is_alone {
                 self.note_standing(lease.worker);
             }
         }

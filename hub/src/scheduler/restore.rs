@@ -152,6 +152,7 @@ impl Scheduler {
                 order: 0,
                 is_suspect: false,
                 is_alone,
+                is_spared: false,
             },
         );
     }

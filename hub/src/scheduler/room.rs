@@ -13,6 +13,7 @@
 use super::Scheduler;
 use super::message::*;
 use super::ready::Origin;
+use super::task::Task;
 use super::worker::Worker;
 use crate::planted::{Bug, planted};
 
@@ -48,6 +49,13 @@ impl Room {
 }
 
 impl Scheduler {
+    /// What waits for a worker that runs nothing, if it is the first of all, and who makes room for it.
+    pub fn room(&self) -> Option<(&Task, Option<&Worker>)> {
+        let first = self.ready.first_of_all().map(|slot| self.tasks.get(slot));
+        let task = first.filter(|task| task.origin == Origin::Alone)?;
+        Some((task, self.room.maker.and_then(|(id, _)| self.workers.get(id))))
+    }
+
     /// The first of all is to be tried alone.
     pub(super) fn last_try_is_first(&self) -> bool {
         let first = self.ready.first_of_all();
@@ -58,10 +66,10 @@ impl Scheduler {
         self.room.maker.is_some_and(|(maker, _)| maker == id)
     }
 
-    /// It has an id, as only such a worker is tried alone with; and it gets nothing as long as it holds something.
+    /// It has an id, as only such a worker is tried alone with; and it gets nothing as long as it runs something.
     fn may_make_room(&self, id: WorkerId) -> bool {
         let is_one = |it: &Worker| {
-            it.who.id.is_some() && !it.leases.is_empty() && !it.is_alone && it.order == Order::None
+            it.who.id.is_some() && !it.runs_nothing() && !it.is_alone && it.order == Order::None
         };
         self.last_try_is_first() && self.workers.get(id).is_some_and(is_one)
     }

@@ -32,6 +32,7 @@ impl Scheduler {
             if steal.number != 0 && self.parking.number(caller) > Some(steal.number) {
                 return self.answer(ticket, Answer::Replaced);
             }
+            self.note_waiting(worker, steal.waiting);
             // A repeat takes the place of its original, and so does a newer steal.
             let stays = planted(Bug::SupersededStaysParked)
                 && self.parking.number(caller) != Some(steal.number);
@@ -196,6 +197,7 @@ impl Scheduler {
                     order,
                     is_suspect,
                     is_alone,
+                    is_spared: false,
                 },
             );
             if let Some(who) = self.workers.store(worker) {
@@ -225,13 +227,18 @@ impl Scheduler {
             self.room.is_used();
         }
         if let Some(worker) = self.workers.get_mut(id) {
-            worker.is_alone |= is_alone;
             if worker.slots > 0 && order > 0 {
                 worker.late.insert((order, index));
             }
             worker.leases.push(index);
-            if worker.leases.len() == 1 && worker.who.id.is_some() {
+            let (is_first, waiting) = (worker.leases.len() == 1, worker.waiting);
+            if is_first && worker.who.id.is_some() {
                 self.holders.add(&worker.who.key);
+            }
+            if is_alone {
+                self.note_alone(id);
+            }
+            if is_first || waiting > 0 {
                 self.note_standing(id);
             }
         }
@@ -433,9 +440,13 @@ impl Scheduler {
         };
         let task = self.tasks.get_mut(slot);
         task.newest = Newest::Reclaimed;
-        if lease.started || lease.has_slot {
+        if (lease.started || lease.has_slot) && !lease.is_spared {
             task.reclaims += 1;
         }
+        if lease.is_alone {
+            self.spare_older(&lease);
+        }
+        let task = self.tasks.get(slot);
         let worn_out = task.reclaims >= self.config.reclaims_max;
         let (id, name, attempt) = (task.id, task.name.clone(), task.attempt);
         let reason = if worn_out { TOOK_WORKERS_DOWN } else { "its worker went silent" };

@@ -6,10 +6,15 @@
 //! worker is therefore started only when the hub knows what ended before (`Lease.suspect`).
 //!
 //! Who shares a worker with the culprit is counted with it. So the last try of a task is one alone: with a
-//! worker that holds nothing, and gets nothing else meanwhile. What is not to blame ends there, and no task
+//! worker that runs nothing, and gets nothing else meanwhile. What is not to blame ends there, and no task
 //! fails for another. `room.rs` has who makes room for it.
+//!
+//! A task that has said that it waits for others (a call of Python that has calls of its own) runs nothing: they
+//! may have no other worker. So the last try of one of them may be beside it, and is to blame then; and a
+//! last try that waits itself has one task at a time beside it.
 
 use super::Scheduler;
+use super::lease::Lease;
 use super::message::WorkerId;
 use super::ready::Origin;
 use super::task::{Slot, State};
@@ -41,18 +46,54 @@ impl Scheduler {
         let is_kept = self.makes_room(id) && self.last_try_is_first();
         match worker.who.id {
             _ if planted(Bug::LastTryShared) => self.ready.first_of_all(),
+            Some(_) if worker.runs_nothing() => self.ready.first_of_all(),
             Some(_) if worker.is_alone => None,
-            Some(_) if worker.leases.is_empty() => self.ready.first_of_all(),
             Some(_) if is_kept && !planted(Bug::RoomFilled) => None,
             Some(_) => self.ready.first(),
             None => self.ready.first_of_all(),
         }
     }
 
-    /// The oldest leases of a worker have its slots.
+    /// What a worker says of the tasks that it holds.
+    pub(super) fn note_waiting(&mut self, id: WorkerId, waiting: u32) {
+        if let Some(worker) = self.workers.get_mut(id)
+            && worker.waiting != waiting
+        {
+            worker.waiting = waiting;
+            self.fill_slots(id);
+            self.note_standing(id);
+        }
+    }
+
+    /// A task that is tried alone came to this worker, or left it.
+    pub(super) fn note_alone(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(id) else { return };
+        let alone = worker.leases.iter().map(|&it| self.leases.get(it)).filter(|it| it.is_alone);
+        let newest = alone.map(|it| it.order).max();
+        worker.is_alone = newest.is_some();
+        for &index in &worker.leases {
+            let lease = self.leases.get_mut(index);
+            lease.is_spared = newest.is_some_and(|newest| lease.order < newest);
+        }
+    }
+
+    /// This lease, which was tried alone, was lost with its worker: what waited beside it is lost for it.
+    pub(super) fn spare_older(&mut self, lost: &Lease) {
+        let Some(worker) = self.workers.get(lost.worker) else { return };
+        for &index in &worker.leases {
+            let lease = self.leases.get_mut(index);
+            lease.is_spared |= lease.order < lost.order;
+        }
+    }
+
+    /// The oldest leases of a worker have its slots, and what waits for others takes none.
     pub(super) fn fill_slots(&mut self, worker: WorkerId) {
         let Some(worker) = self.workers.get_mut(worker) else { return };
-        let slots = if planted(Bug::AheadForeseen) { usize::MAX } else { worker.slots as usize };
+        let slots = if planted(Bug::AheadForeseen) {
+            usize::MAX
+        } else {
+            worker.slots as usize + worker.waiting as usize
+        };
         while worker.leases.len() - worker.late.len() < slots
             && !planted(Bug::StartsNotForeseen)
             && let Some((_, lease)) = worker.late.pop_first()

@@ -12,7 +12,7 @@ use crate::planted::{Bug, planted};
 /// What keeps a worker from being given something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Nothing: it is known by its name alone, and needs no connection.
+    /// Nothing: it is known by its name alone, and needs no connection; or all that it holds waits for others.
     Free,
     /// Nothing, as it holds some already: but for a task that is tried alone.
     Busy,

@@ -48,6 +48,8 @@ pub struct Worker {
     pub slots: u32,
     /// Leases that wait there for a slot, by the order in which they were given out.
     pub late: BTreeSet<(u64, u32)>,
+    /// Of its leases so many wait for other tasks and take no slot, as it said last.
+    pub waiting: u32,
     /// It holds a task that is tried alone.
     pub is_alone: bool,
 }
@@ -72,6 +74,11 @@ impl Worker {
             true => std::mem::take(&mut self.order),
             false => self.order,
         }
+    }
+
+    /// It has an id, and holds nothing but tasks that wait for others: what it is given has it alone.
+    pub fn runs_nothing(&self) -> bool {
+        self.who.id.is_some() && self.leases.len() <= self.waiting as usize
     }
 
     /// A parked steal of it is to be answered at once. One without an id is another process each
@@ -213,6 +220,7 @@ impl Workers {
             sent_away: None,
             slots: 0,
             late: BTreeSet::new(),
+            waiting: 0,
             is_alone: false,
         };
         self.put(id, worker);

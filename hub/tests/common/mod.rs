@@ -76,7 +76,17 @@ pub fn client(name: &str) -> ClientId {
 }
 
 pub fn steal(who: &Who, number: u64, n: u32) -> Steal {
-    Steal { client: who.id, number, n, wait_ms: 0, lease_ms: 0, stay: false, replaces: 0, slots: 0 }
+    Steal {
+        client: who.id,
+        number,
+        n,
+        wait_ms: 0,
+        lease_ms: 0,
+        stay: false,
+        replaces: 0,
+        slots: 0,
+        waiting: 0,
+    }
 }
 
 pub fn outcome(name: &str, attempt: u32, verdict: Verdict) -> Outcome {

@@ -198,6 +198,7 @@ impl Runner {
                     stay: words.flag("stay"),
                     replaces: words.find("replaces").unwrap_or(0),
                     slots: words.find("slots").unwrap_or(0),
+                    waiting: words.find("waiting").unwrap_or(0),
                 };
                 steal.number = self.number(&who, words.find("number"));
                 let number =

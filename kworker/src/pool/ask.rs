@@ -58,6 +58,7 @@ impl Pool {
             number: if want > 0 { self.next_number() } else { 0 },
             lease_ms: 0,
             slots: self.slots as u32,
+            waiting: 0,
         });
         Some(Ask::now(Asked::Complete(want > 0), body))
     }
@@ -113,6 +114,7 @@ impl Pool {
             stay: self.stay,
             replaces: self.unheard,
             slots: self.slots as u32,
+            waiting: 0,
         });
         let asked = if listen { Asked::Listen } else { Asked::Steal };
         Some(Ask { asked, body, parked, replaces })

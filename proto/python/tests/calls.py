@@ -197,3 +197,22 @@ def say(text: str, error: type[Exception] | None = None) -> str:
 
 def set_variable(name: str, value: str) -> None:
     os.environ[name] = value
+
+
+def kill_pool(path: str) -> None:
+    """Its pool dies of it, each time."""
+    file = Path(path)
+    with file.open("a") as lines:
+        lines.write("x")
+    os.kill(int(file.with_suffix(".pool").read_text()), signal.SIGKILL)
+    time.sleep(60)
+
+
+def survive(path: str) -> str:
+    """Waits for a call that its pool dies of, and goes on without it."""
+    with dhub.DhubExecutor() as executor:
+        try:
+            executor.submit_task(kill_pool, path, name="pill").result()
+        except dhub.DhubError as error:
+            return str(error)
+    return "the pool lives"

@@ -292,6 +292,28 @@ def test_a_pool_is_killed_and_its_task_runs_again(server: Server, pool: Pool, ho
         assert dhub.Hub().show(future.name).task.attempt == 2
 
 
+def test_a_call_on_its_last_try_waits_for_a_call_that_kills_their_only_pool(
+    server: Server, pool: Pool, home: Path
+) -> None:
+    server.stop()
+    server.options = ["--local", "--worker-timeout", "2s"]
+    server.start()
+    path, pools = home / "pill", 0
+    start = f'echo $$ >{path.with_suffix(".pool")}; exec "$0" -m dhub.worker -j 1'
+    with DhubExecutor() as executor, dhub.Hub() as hub:
+        future = executor.submit_task(calls.survive, str(path), name="waits", priority=5)
+        while not future.done():
+            pools += 1
+            assert pools <= 6, hub.show("waits").task
+            process = pool.start("sh", "-c", start, sys.executable)
+            eventually(lambda: future.done() or process.poll() is not None)
+            eventually(lambda: future.done() or hub.status().counts.running == 0)
+        # Both shared four pools. Then the last try of the one was beside that of the other, which waited and is spared.
+        assert "took down 5 workers in a row" in future.result()
+        assert (pools, path.read_text()) == (6, "xxxxx")
+        assert [hub.show(name).task.reclaims for name in ("waits", "pill")] == [4, 5]
+
+
 def test_a_kworker_runs_the_same_tasks(server: Server, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     pool.start(BINARIES / "kworker", "-j", 1)

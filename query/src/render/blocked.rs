@@ -13,6 +13,7 @@ pub fn lines(report: &StatusReport, counts: &Counts) -> Vec<String> {
     lost(&mut lines, report);
     missing(&mut lines, &report.missing, counts.missing);
     idle(&mut lines, report, counts);
+    alone(&mut lines, report);
     held(&mut lines, counts.held);
     retrying(&mut lines, report.retrying);
     lines
@@ -87,6 +88,20 @@ fn idle(lines: &mut Vec<String>, report: &StatusReport, counts: &Counts) {
     lines.push("            -> start one: kworker -j SLOTS".to_owned());
 }
 
+/// The first of what is ready waits for a worker that runs nothing.
+fn alone(lines: &mut Vec<String>, report: &StatusReport) {
+    let (task, by) = (plain(&report.room_for), plain(&report.room_by));
+    if task.is_empty() {
+        return;
+    }
+    let who = if by.is_empty() {
+        "no worker makes room for it yet".into()
+    } else {
+        by + " makes room for it"
+    };
+    lines.push(format!("  alone     {task} waits for a worker that runs nothing else; {who}"));
+}
+
 /// A person wanted that, once.
 fn held(lines: &mut Vec<String>, count: u64) {
     if count > 0 {
@@ -124,6 +139,19 @@ mod tests {
 
     fn worker(lost: bool, order: Order) -> WorkerInfo {
         WorkerInfo { lost, order: order.into(), ..WorkerInfo::default() }
+    }
+
+    #[test]
+    fn what_waits_for_room() {
+        let with = |task: &str, by: &str| {
+            let (room_for, room_by) = (task.into(), by.into());
+            let report = StatusReport { room_for, room_by, ..StatusReport::default() };
+            text(&report, Counts::default())
+        };
+        let waits = "  alone     pill waits for a worker that runs nothing else; ";
+        assert_eq!(with("pill", "w1"), format!("{waits}w1 makes room for it"));
+        assert_eq!(with("pill", ""), format!("{waits}no worker makes room for it yet"));
+        assert_eq!(with("", ""), "");
     }
 
     #[test]

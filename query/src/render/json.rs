@@ -93,6 +93,8 @@ pub fn shown(shown: &Shown) -> Value {
         "needs": list(&shown.needs),
         "needed_by": list(&shown.needed_by),
         "attempts": shown.attempts.iter().map(attempt_info).collect::<Vec<_>>(),
+        "room_for": shown.room_for,
+        "room_by": shown.room_by,
     })
 }
 
@@ -190,6 +192,8 @@ pub fn status(report: &StatusReport) -> Value {
         "lost": report.lost,
         "lost_names": report.lost_names,
         "damaged_pages": report.damaged_pages,
+        "room_for": report.room_for,
+        "room_by": report.room_by,
         "failures": failures(&report.failures),
         "slowest": report.slowest.as_ref().map(task),
         "hub": report.hub.as_ref().map(|hub| json!({

@@ -51,7 +51,7 @@ pub fn show(shown: &Shown, zone: &TimeZone, room: Room) -> String {
         let _ = writeln!(text, "  {:<11} {}", "reads", counted(task.stdin_bytes, "byte"));
     }
     attempts(&mut text, &shown.attempts, zone, room.columns);
-    if let Some(advice) = advice(task, &open) {
+    if let Some(advice) = kept(shown, task).or_else(|| advice(task, &open)) {
         let _ = writeln!(text, "  -> {advice}");
     }
     text
@@ -91,6 +91,27 @@ fn urgent(task: &TaskInfo) -> String {
 /// Of what needs a task that is lost.
 const DAMAGED: &str = "nobody knows what that was to run: add both again under other names";
 
+/// Who is to have it, or may not, because of a task that is tried alone.
+fn kept(shown: &Shown, task: &TaskInfo) -> Option<String> {
+    let (by, lone) = (plain(&shown.room_by), plain(&shown.room_for));
+    if task.state() != State::Ready {
+        return None;
+    }
+    if task.reclaims + 1 < RECLAIMS_MAX {
+        let asks = "the next worker that asks may get it: dquery workers";
+        return (!by.is_empty()).then(|| format!("{asks} (not {by}, which makes room for {lone})"));
+    }
+    let who = match (shown.room_for == task.name, &*by) {
+        (true, "") => "; none makes room for it yet".to_owned(),
+        (true, by) => format!("; {by} makes room for it, and gets nothing until it runs nothing"),
+        (false, _) => String::new(),
+    };
+    let lost = task.reclaims;
+    Some(format!(
+        "{lost} workers in a row were lost with it: the next one tries it alone, when it runs nothing else{who}"
+    ))
+}
+
 /// What to do so that it goes on.
 fn advice(task: &TaskInfo, open: &[&TaskInfo]) -> Option<String> {
     let name = quoted(&task.name);
@@ -101,10 +122,6 @@ fn advice(task: &TaskInfo, open: &[&TaskInfo]) -> Option<String> {
         State::Waiting | State::Running if task.held => {
             Some(format!("it is held, until: dquery unhold {}", plain(&name)))
         }
-        State::Ready if task.reclaims + 1 >= RECLAIMS_MAX => Some(format!(
-            "{} workers in a row were lost with it: the next one tries it alone, when it runs nothing else",
-            task.reclaims
-        )),
         State::Ready => Some("the next worker that asks may get it: dquery workers".to_owned()),
         State::Waiting if task.retry_in_ms > 0 => {
             Some(format!("at once: dquery retry {}", plain(&name)))
@@ -212,7 +229,7 @@ fn attempts(text: &mut String, attempts: &[AttemptInfo], zone: &TimeZone, room: 
     }
 }
 
-/// exit 143: timed out after 10m
+/// exit 143: timed out after 10 m
 fn ending(attempt: &AttemptInfo) -> String {
     let end = match (attempt.exit_code, attempt.reason.as_str()) {
         (0, reason) => plain(reason).into_owned(),
@@ -293,6 +310,7 @@ mod tests {
                 left_behind: 0,
                 key: "lab".into(),
             }],
+            ..Shown::default()
         };
         let text = anstream::adapter::strip_str(&show(&shown, &TimeZone::UTC, Room::default()))
             .to_string();
@@ -326,12 +344,31 @@ merge-12   waiting   priority 0   retries 2
         assert_eq!(of(0, ""), "");
         assert_eq!(of(0, "its worker went silent"), "its worker went silent");
         assert_eq!(of(3, ""), "exit 3");
-        assert_eq!(of(143, "timed out after 10m"), "exit 143: timed out after 10m");
+        assert_eq!(of(143, "timed out after 10 m"), "exit 143: timed out after 10 m");
         let left = |exit_code, left_behind| {
             ending(&AttemptInfo { exit_code, left_behind, ..AttemptInfo::default() })
         };
         assert_eq!(left(0, 1), "1 process that it left behind was ended");
         assert_eq!(left(1, 2), "exit 1; 2 processes that it left behind were ended");
+    }
+
+    #[test]
+    fn who_makes_room_is_named() {
+        let says = |name: &str, reclaims, by: &str| {
+            let task = TaskInfo { reclaims, ..task(name, State::Ready) };
+            let (room_for, room_by) = ("pill".into(), by.into());
+            let shown = Shown { task: Some(task), room_for, room_by, ..Shown::default() };
+            let text = show(&shown, &TimeZone::UTC, Room::default());
+            text.split_once("-> ").expect("advice").1.trim_end().to_owned()
+        };
+        let lost = "4 workers in a row were lost with it: the next one tries it alone, when it runs nothing else";
+        let makes = "; w1 makes room for it, and gets nothing until it runs nothing";
+        assert_eq!(says("pill", 4, "w1"), format!("{lost}{makes}"));
+        assert_eq!(says("pill", 4, ""), format!("{lost}; none makes room for it yet"));
+        assert_eq!(says("other", 4, "w1"), lost);
+        let asks = "the next worker that asks may get it: dquery workers";
+        assert_eq!(says("bulk", 0, "w1"), format!("{asks} (not w1, which makes room for pill)"));
+        assert_eq!(says("bulk", 0, ""), asks);
     }
 
     #[test]

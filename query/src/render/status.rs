@@ -274,12 +274,14 @@ mod tests {
             }),
             failures: vec![
                 group(6, "exit 137", &["sim-0031", "sim-0312"]),
-                group(2, "timed out after 10m", &["sim-1200", "sim 1877"]),
+                group(2, "timed out after 10 m", &["sim-1200", "sim 1877"]),
             ],
             retrying: 0,
             lost: 0,
             lost_names: Vec::new(),
             damaged_pages: 0,
+            room_for: String::new(),
+            room_by: String::new(),
             slowest: Some(TaskInfo {
                 name: "sim-0099".into(),
                 state: State::Running as i32,
@@ -299,7 +301,7 @@ run.db · 127.0.0.1:6125 · ipc on login3 · insecure · up 2 h 14 m since 11:46
   done 9,376   failed 8   skipped 0   running 40   ready 512   waiting 2,064
   workers   1 alive, 1 silent · 40 slots, 40 busy      1 lost 3 m ago: node17:2211
   failures  6 × exit 137 (killed; out of memory?)   sim-0031 sim-0312 …
-            2 × timed out after 10m                 sim-1200 sim 1877
+            2 × timed out after 10 m                sim-1200 sim 1877
             -> dquery list --failed   dquery retry --failed   dquery show sim-0031
   slowest   sim-0099 on node12 for 41 m
   missing   4 names that nobody added are waited for: prep-7 prep-8 prep-9 …

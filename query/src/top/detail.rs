@@ -58,6 +58,8 @@ fn without_output(shown: &Shown) -> Shown {
         task: shown.task.clone(),
         needs: shown.needs.clone(),
         needed_by: shown.needed_by.clone(),
+        room_for: shown.room_for.clone(),
+        room_by: shown.room_by.clone(),
     }
 }
 

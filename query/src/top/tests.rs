@@ -296,5 +296,6 @@ fn shown(task: Option<TaskInfo>) -> Shown {
         needs: vec![self::task(1, "prep", Of::Done)],
         needed_by: vec![self::task(401, "merge", Of::Waiting)],
         attempts: vec![attempt(1, "no\x1b[2J memory"), attempt(2, ""), attempt(3, &lines)],
+        ..Shown::default()
     }
 }

@@ -156,8 +156,9 @@ fn failed(waited: &Waited) -> u64 {
 /// Nothing more is given out of what is waited for; what runs goes on.
 fn hold(waited: &Waited, goal: Option<&Goal>, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
     let all = [Selection::default()];
+    let selections = goal.map_or(&all[..], Goal::selections);
     let mut held = 0;
-    for selection in goal.map_or(&all[..], Goal::selections) {
+    for selection in selections {
         // What waits would be next, when what runs has ended.
         let selection = touched(selection.clone(), &[State::Waiting, State::Ready]);
         if selection.is_some() {
@@ -170,10 +171,8 @@ fn hold(waited: &Waited, goal: Option<&Goal>, hub: &mut Hub, out: Output) -> Res
         None => ask!(hub, Status(wire::Status {}) => Status).failures,
     };
     print(waited, &[], &failures, out)?;
-    let goes_on = match waited.counts.unwrap_or_default().running {
-        0 => String::new(),
-        running => format!(", {} on", runs(running)),
-    };
+    let (running, given) = Goal::at_work(selections, hub)?;
+    let goes_on = goes_on(running, given);
     let message = format!("{} failed: {} held{goes_on}", tasks(failed(waited)), are(held));
     let hint = "dquery retry --failed   go on: dquery unhold --held";
     Err(Failure::new(Exit::SomeFailed, message).hint(hint))
@@ -184,9 +183,18 @@ fn are(count: u64) -> String {
     format!("{} {}", tasks(count), if count == 1 { "is" } else { "are" })
 }
 
-/// 1 runs, 3 run
-fn runs(count: u64) -> String {
-    format!("{} {}", number(count), if count == 1 { "runs" } else { "run" })
+/// What nobody holds up any more.
+fn goes_on(running: u64, given: u64) -> String {
+    let verb =
+        |count, one, many| format!(", {} {}", number(count), if count == 1 { one } else { many });
+    let mut text = String::new();
+    if running > 0 {
+        text += &(verb(running, "runs", "run") + " on");
+    }
+    if given > 0 {
+        text += &(verb(given, "waits", "wait") + " in a worker and will run");
+    }
+    text
 }
 
 fn print(
@@ -221,6 +229,14 @@ fn sentence(counts: &Counts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_on_when_the_rest_is_held() {
+        assert_eq!(goes_on(0, 0), "");
+        assert_eq!(goes_on(1, 0), ", 1 runs on");
+        assert_eq!(goes_on(2, 8), ", 2 run on, 8 wait in a worker and will run");
+        assert_eq!(goes_on(0, 1), ", 1 waits in a worker and will run");
+    }
 
     #[test]
     fn the_end_in_a_sentence() {

@@ -230,6 +230,7 @@ impl Core {
                 stay: true,
                 replaces: 0,
                 slots: 0,
+                waiting: 0,
             };
             self.last_ticket += 1;
             let ticket = self.last_ticket;

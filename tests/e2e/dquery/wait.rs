@@ -1,6 +1,6 @@
 //! wait: its exit code tells how the run ended.
 
-use e2e::{Hub, Terminal};
+use e2e::{Hub, Terminal, eventually};
 
 /// Steals and completes everything.
 const DRAIN: &str = "while t=$(dquery steal -q); do dquery complete \"$t\" || exit; done";
@@ -42,6 +42,28 @@ fn the_first_failure_holds_the_rest() {
     hub.query(&["complete", "b"]).ok();
     hub.sh(DRAIN).exits(0);
     waiting.end().exits(0);
+}
+
+#[test]
+fn what_only_waits_in_a_worker_is_not_said_to_run() {
+    let hub = Hub::start();
+    hub.query(&["create", "bad"]).ok();
+    hub.query(&["steal", "-q"]).ok();
+    for n in 0..12 {
+        let gate = "while test -e run.db && ! test -e gate; do sleep 0.02; done";
+        hub.query(&["create", &format!("t{n}"), "--command", gate]).ok();
+    }
+    let pool = hub.worker(&["-j2", "--ahead", "3", "--until-done"]);
+    eventually("it to have them", || (hub.count("running") == 6).then_some(()));
+    hub.query(&["fail", "bad"]).ok();
+    let rest = ", 2 run on, 3 wait in a worker and will run";
+    let output = hub.query(&["wait", "--hold-on-failure", "t*", "bad"]);
+    output.exits(1).says(&[&format!("1 task failed: 7 tasks are held{rest}")]);
+    let output = hub.query(&["wait", "--hold-on-failure"]);
+    output.exits(1).says(&[&format!("1 task failed: 7 tasks are held{rest}")]);
+    hub.query(&["unhold", "--held"]).ok();
+    hub.write("gate", "");
+    pool.end().exits(1);
 }
 
 #[test]

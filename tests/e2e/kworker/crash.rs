@@ -129,6 +129,45 @@ fn a_task_that_kills_its_pool_at_once_fails_after_the_fifth() {
 }
 
 #[test]
+fn who_makes_room_for_a_last_try_is_told() {
+    let hub = Hub::with(&["--worker-timeout", "2s"]);
+    hub.query(&["create", "pill", "--command", PILL]).ok();
+    for _ in 0..4 {
+        assert_eq!(hub.worker(&["-j1"]).end().code, None);
+        eventually("it to be taken back", || (hub.state("pill") == "ready").then_some(()));
+    }
+    let shown = |name: &str| hub.query(&["show", name]).ok().to_owned();
+    let status = || hub.query(&["status"]).ok().to_owned();
+    assert!(shown("pill").ends_with("when it runs nothing else; none makes room for it yet\n"));
+    assert!(
+        status().contains("pill waits for a worker that runs nothing else; no worker makes room")
+    );
+    hub.query(&["hold", "pill"]).ok();
+    hub.query(&["create", "busy", "--command", GATE]).ok();
+    let pool = hub.worker(&["-j2", "--name", "w1", "--until-done"]);
+    eventually("it to be busy", || (hub.state("busy") == "running").then_some(()));
+    assert!(!status().contains("  alone "), "what is held waits for nobody");
+    hub.query(&["unhold", "pill"]).ok();
+    hub.query(&["create", "bulk", "--command", "true"]).ok();
+    let makes = "runs nothing else; w1 makes room for it, and gets nothing until it runs nothing\n";
+    assert!(shown("pill").ends_with(makes), "{}", shown("pill"));
+    let bulk = shown("bulk");
+    assert!(
+        bulk.contains("may get it: dquery workers (not w1, which makes room for pill)"),
+        "{bulk}"
+    );
+    let line = "  alone     pill waits for a worker that runs nothing else; w1 makes room for it\n";
+    assert!(status().contains(line), "{}", status());
+    let json = hub.query(&["status", "--json"]).json();
+    assert_eq!((&json["room_for"], &json["room_by"]), (&"pill".into(), &"w1".into()));
+    hub.query(&["cancel", "pill"]).ok();
+    eventually("the others to go on", || (hub.state("bulk") == "done").then_some(()));
+    assert!(!status().contains("  alone "));
+    hub.write("gate", "");
+    pool.end().exits(1);
+}
+
+#[test]
 fn those_that_run_beside_it_do_not_fail_for_it() {
     let hub = Hub::with(&["--worker-timeout", "2s"]);
     for name in ["x", "y", "z"] {

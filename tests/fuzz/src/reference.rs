@@ -42,6 +42,7 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
                 stay: false,
                 replaces: 0,
                 slots: 1,
+                waiting: 0,
             };
             Some(Asked::Command(Command::Steal { ticket, who, steal }))
         }

@@ -190,6 +190,7 @@ impl Native {
                     stay: *stay,
                     replaces: u64::from(n / 64),
                     slots: u32::from(n % 3),
+                    waiting: u32::from(n % 4),
                 })
             }
             Native::Complete(Complete { worker, outcomes, want, number }) => {
@@ -203,6 +204,7 @@ impl Native {
                     number: number.value(known),
                     lease_ms: 0,
                     slots: 1,
+                    waiting: 0,
                 })
             }
             Native::Release(worker, told) => Body::Release(wire::Release {

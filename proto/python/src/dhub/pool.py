@@ -93,6 +93,8 @@ class Pool:
         self._releasing: list[wire.Attempt] = []
         self._number = 0
         self._parked: tuple[int, int, float] | None = None  # request, for how many tasks, asked when
+        self._parked_away = 0
+        """How many waited for other tasks when it was asked."""
         self._steal_number = 0
         """Of the parked request, if it steals."""
         self._unheard = 0
@@ -119,7 +121,7 @@ class Pool:
         if not self.queue:
             return None
         taken = len(self.held) - len(self.queue)
-        if self.queue[0].lease.suspect and (self._ended or self._reporting or taken >= self.slots):
+        if self.queue[0].lease.suspect and (self._ended or self._reporting or taken >= self.slots + self.away):
             return None
         return self.queue.popleft()
 
@@ -308,6 +310,7 @@ class Pool:
         complete = wire.Complete(worker=self.me, outcomes=self._reporting, want=want)
         if want:
             complete.client, complete.number, complete.slots = self.me.id, self._next_number(), self.slots
+            complete.waiting = self.away
         self.link.ask(wire.Request(complete=complete), self._completed)
 
     def _completed(self, it: Any) -> None:
@@ -340,10 +343,12 @@ class Pool:
         if self._parked is not None:
             number, parked_n, asked = self._parked
             # One that waits for tasks is good enough; one that only listens makes room for one that steals, and
-            # one that asks for more than can be run at once makes room for a smaller one.
-            if (n == 0 and parked_n == 0) or (n > 0 and 0 < parked_n <= max(n, self.slots)):
+            # one that asks for more than can be run at once makes room for a smaller one. The hub knows how many
+            # wait for others: what is tried alone depends on it.
+            fits = (n == 0 and parked_n == 0) or (n > 0 and 0 < parked_n <= max(n, self.slots))
+            if fits and self._parked_away == self.away:
                 return
-            if n == 0 and now < asked + COLLECT_S:
+            if (n == 0 or fits) and now < asked + COLLECT_S:
                 return
             replaces = number
         if n == 0 and self._ended:
@@ -363,6 +368,7 @@ class Pool:
             stay=self.stay,
             replaces=self._unheard,
             slots=self.slots,
+            waiting=self.away,
         )
         self._steal_number = steal.number if n else 0
         asked = now
@@ -381,7 +387,7 @@ class Pool:
                 self._not_before = time.monotonic() + 0.05
 
         number = self.link.ask(wire.Request(steal=steal), then, wait)
-        self._parked = (number, n, now)
+        self._parked, self._parked_away = (number, n, now), self.away
 
     def _took(self, it: Any) -> None:
         known = self._told_of() if it.leases else set()

@@ -146,8 +146,17 @@ impl Shell {
             (!self.plan.dwork).then(|| client_id(self.seat, self.life, self.calls | 1 << 30));
         let (n, wait_ms, lease_ms) = (self.plan.n, self.plan.wait_ms, self.plan.lease_ms);
         let number = u64::from(client.is_some());
-        let steal =
-            Steal { client, number, n, wait_ms, lease_ms, stay: false, replaces: 0, slots: 1 };
+        let steal = Steal {
+            client,
+            number,
+            n,
+            wait_ms,
+            lease_ms,
+            stay: false,
+            replaces: 0,
+            slots: 1,
+            waiting: 0,
+        };
         self.send(Command::Steal { ticket: 0, who, steal }, wait_ms, at);
     }
 

@@ -284,7 +284,7 @@ class Created(_message.Message):
     def __init__(self, added: _Optional[int] = ..., existing: _Optional[int] = ..., ready: _Optional[int] = ...) -> None: ...
 
 class Steal(_message.Message):
-    __slots__ = ("worker", "client", "number", "n", "wait_ms", "lease_ms", "stay", "replaces", "slots")
+    __slots__ = ("worker", "client", "number", "n", "wait_ms", "lease_ms", "stay", "replaces", "slots", "waiting")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -294,6 +294,7 @@ class Steal(_message.Message):
     STAY_FIELD_NUMBER: _ClassVar[int]
     REPLACES_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
     worker: Worker
     client: bytes
     number: int
@@ -303,7 +304,8 @@ class Steal(_message.Message):
     stay: bool
     replaces: int
     slots: int
-    def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ..., client: _Optional[bytes] = ..., number: _Optional[int] = ..., n: _Optional[int] = ..., wait_ms: _Optional[int] = ..., lease_ms: _Optional[int] = ..., stay: bool = ..., replaces: _Optional[int] = ..., slots: _Optional[int] = ...) -> None: ...
+    waiting: int
+    def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ..., client: _Optional[bytes] = ..., number: _Optional[int] = ..., n: _Optional[int] = ..., wait_ms: _Optional[int] = ..., lease_ms: _Optional[int] = ..., stay: bool = ..., replaces: _Optional[int] = ..., slots: _Optional[int] = ..., waiting: _Optional[int] = ...) -> None: ...
 
 class Stolen(_message.Message):
     __slots__ = ("leases", "phase", "not_done", "lost", "drain", "stop", "away_ms")
@@ -370,7 +372,7 @@ class Outcome(_message.Message):
     def __init__(self, name: _Optional[str] = ..., attempt: _Optional[int] = ..., result: _Optional[_Union[Result, str]] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., output: _Optional[bytes] = ..., final: bool = ..., output_file: _Optional[str] = ..., run_ms: _Optional[int] = ..., left_behind: _Optional[int] = ...) -> None: ...
 
 class Complete(_message.Message):
-    __slots__ = ("worker", "outcomes", "want", "client", "number", "lease_ms", "slots")
+    __slots__ = ("worker", "outcomes", "want", "client", "number", "lease_ms", "slots", "waiting")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     WANT_FIELD_NUMBER: _ClassVar[int]
@@ -378,6 +380,7 @@ class Complete(_message.Message):
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     LEASE_MS_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
     worker: Worker
     outcomes: _containers.RepeatedCompositeFieldContainer[Outcome]
     want: int
@@ -385,7 +388,8 @@ class Complete(_message.Message):
     number: int
     lease_ms: int
     slots: int
-    def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ..., outcomes: _Optional[_Iterable[_Union[Outcome, _Mapping]]] = ..., want: _Optional[int] = ..., client: _Optional[bytes] = ..., number: _Optional[int] = ..., lease_ms: _Optional[int] = ..., slots: _Optional[int] = ...) -> None: ...
+    waiting: int
+    def __init__(self, worker: _Optional[_Union[Worker, _Mapping]] = ..., outcomes: _Optional[_Iterable[_Union[Outcome, _Mapping]]] = ..., want: _Optional[int] = ..., client: _Optional[bytes] = ..., number: _Optional[int] = ..., lease_ms: _Optional[int] = ..., slots: _Optional[int] = ..., waiting: _Optional[int] = ...) -> None: ...
 
 class Completed(_message.Message):
     __slots__ = ("refused", "stolen")
@@ -558,12 +562,14 @@ class Count(_message.Message):
     def __init__(self, selection: _Optional[_Union[Selection, _Mapping]] = ...) -> None: ...
 
 class Counted(_message.Message):
-    __slots__ = ("counts", "unknown")
+    __slots__ = ("counts", "unknown", "begun")
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    BEGUN_FIELD_NUMBER: _ClassVar[int]
     counts: Counts
     unknown: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., unknown: _Optional[_Iterable[str]] = ...) -> None: ...
+    begun: int
+    def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., unknown: _Optional[_Iterable[str]] = ..., begun: _Optional[int] = ...) -> None: ...
 
 class Status(_message.Message):
     __slots__ = ()
@@ -592,7 +598,7 @@ class Counts(_message.Message):
     def __init__(self, waiting: _Optional[int] = ..., ready: _Optional[int] = ..., running: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., skipped: _Optional[int] = ..., cancelled: _Optional[int] = ..., missing: _Optional[int] = ..., held: _Optional[int] = ...) -> None: ...
 
 class StatusReport(_message.Message):
-    __slots__ = ("counts", "phase", "done_per_s", "done_per_s_overall", "workers", "workers_total", "missing", "hub", "failures", "slowest", "retrying", "lost", "lost_names", "damaged_pages")
+    __slots__ = ("counts", "phase", "done_per_s", "done_per_s_overall", "workers", "workers_total", "missing", "hub", "failures", "slowest", "retrying", "lost", "lost_names", "damaged_pages", "room_for", "room_by")
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     DONE_PER_S_FIELD_NUMBER: _ClassVar[int]
@@ -607,6 +613,8 @@ class StatusReport(_message.Message):
     LOST_FIELD_NUMBER: _ClassVar[int]
     LOST_NAMES_FIELD_NUMBER: _ClassVar[int]
     DAMAGED_PAGES_FIELD_NUMBER: _ClassVar[int]
+    ROOM_FOR_FIELD_NUMBER: _ClassVar[int]
+    ROOM_BY_FIELD_NUMBER: _ClassVar[int]
     counts: Counts
     phase: Phase
     done_per_s: float
@@ -621,7 +629,9 @@ class StatusReport(_message.Message):
     lost: int
     lost_names: _containers.RepeatedScalarFieldContainer[str]
     damaged_pages: int
-    def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., phase: _Optional[_Union[Phase, str]] = ..., done_per_s: _Optional[float] = ..., done_per_s_overall: _Optional[float] = ..., workers: _Optional[_Iterable[_Union[WorkerInfo, _Mapping]]] = ..., workers_total: _Optional[int] = ..., missing: _Optional[_Iterable[str]] = ..., hub: _Optional[_Union[HubInfo, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[FailureGroup, _Mapping]]] = ..., slowest: _Optional[_Union[TaskInfo, _Mapping]] = ..., retrying: _Optional[int] = ..., lost: _Optional[int] = ..., lost_names: _Optional[_Iterable[str]] = ..., damaged_pages: _Optional[int] = ...) -> None: ...
+    room_for: str
+    room_by: str
+    def __init__(self, counts: _Optional[_Union[Counts, _Mapping]] = ..., phase: _Optional[_Union[Phase, str]] = ..., done_per_s: _Optional[float] = ..., done_per_s_overall: _Optional[float] = ..., workers: _Optional[_Iterable[_Union[WorkerInfo, _Mapping]]] = ..., workers_total: _Optional[int] = ..., missing: _Optional[_Iterable[str]] = ..., hub: _Optional[_Union[HubInfo, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[FailureGroup, _Mapping]]] = ..., slowest: _Optional[_Union[TaskInfo, _Mapping]] = ..., retrying: _Optional[int] = ..., lost: _Optional[int] = ..., lost_names: _Optional[_Iterable[str]] = ..., damaged_pages: _Optional[int] = ..., room_for: _Optional[str] = ..., room_by: _Optional[str] = ...) -> None: ...
 
 class HubInfo(_message.Message):
     __slots__ = ("version", "file", "endpoints", "uptime_ms", "commit_us", "file_bytes", "insecure", "host", "process", "handshakes_failed", "requests_denied", "long_requests", "parked", "connections_refused", "workers_max", "workers_kept")
@@ -824,16 +834,20 @@ class Show(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class Shown(_message.Message):
-    __slots__ = ("task", "needs", "needed_by", "attempts")
+    __slots__ = ("task", "needs", "needed_by", "attempts", "room_for", "room_by")
     TASK_FIELD_NUMBER: _ClassVar[int]
     NEEDS_FIELD_NUMBER: _ClassVar[int]
     NEEDED_BY_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    ROOM_FOR_FIELD_NUMBER: _ClassVar[int]
+    ROOM_BY_FIELD_NUMBER: _ClassVar[int]
     task: TaskInfo
     needs: _containers.RepeatedCompositeFieldContainer[TaskInfo]
     needed_by: _containers.RepeatedCompositeFieldContainer[TaskInfo]
     attempts: _containers.RepeatedCompositeFieldContainer[AttemptInfo]
-    def __init__(self, task: _Optional[_Union[TaskInfo, _Mapping]] = ..., needs: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., needed_by: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptInfo, _Mapping]]] = ...) -> None: ...
+    room_for: str
+    room_by: str
+    def __init__(self, task: _Optional[_Union[TaskInfo, _Mapping]] = ..., needs: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., needed_by: _Optional[_Iterable[_Union[TaskInfo, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptInfo, _Mapping]]] = ..., room_for: _Optional[str] = ..., room_by: _Optional[str] = ...) -> None: ...
 
 class AttemptInfo(_message.Message):
     __slots__ = ("attempt", "worker", "started_unix_ms", "ended_unix_ms", "outcome", "exit_code", "reason", "output", "host", "output_file", "key", "left_behind")

@@ -60,7 +60,7 @@ impl Pool {
         self.number += 1;
         let (client, number, stay) = (self.who.id, self.number, self.plan.stay);
         let slots = self.plan.slots as u32;
-        Steal { client, number, n, wait_ms, lease_ms: 0, stay, replaces, slots }
+        Steal { client, number, n, wait_ms, lease_ms: 0, stay, replaces, slots, waiting: 0 }
     }
 
     fn ask_release(&mut self, at: &mut Surroundings) {
