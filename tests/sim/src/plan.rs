@@ -186,7 +186,8 @@ impl Plan {
                 needs_max: 65_536,
                 // Two or three leases: steals that get less than they ask for are common.
                 leases_bytes_max: 400,
-                reclaims_max: 5,
+                // With fewer, last tries beside workers that are never idle are common.
+                reclaims_max: *Random::apart(seed, 15).pick(&[5, 5, 3]),
                 skips_max: *random.pick(&[1, 2, 2_000]),
                 retry_delay_ms,
                 inherit_priority: *Random::apart(seed, 14).pick(&[true, true, false]),

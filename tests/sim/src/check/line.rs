@@ -69,11 +69,17 @@ pub struct Line {
     urgency: Urgency,
     stamp: u64,
     retry_delay_ms: u64,
+    reclaims_max: u32,
 }
 
-/// Four times in a row it was taken from a lost worker.
-pub fn is_tried_alone(row: &Row) -> bool {
-    row.reclaims >= 4
+/// One more loss of its worker, and it fails: it is tried alone.
+pub fn is_last_try(row: &Row, reclaims_max: u32) -> bool {
+    row.reclaims + 1 >= reclaims_max
+}
+
+/// One more loss, and its next try is the last one.
+pub fn is_worn(row: &Row, reclaims_max: u32) -> bool {
+    row.reclaims + 2 >= reclaims_max
 }
 
 fn has_id(rows: &Rows, worker: WorkerId) -> bool {
@@ -83,8 +89,10 @@ fn has_id(rows: &Rows, worker: WorkerId) -> bool {
 impl Line {
     /// After a start of the hub: by the order in which they were added.
     pub fn restored(rows: &Rows, config: &Config) -> Self {
+        let reclaims_max = config.reclaims_max;
         let alone = rows.leases.iter().filter(|(id, lease)| {
-            rows.get(**id).is_some_and(is_tried_alone) && has_id(rows, lease.worker)
+            let is_last = |row: &Row| is_last_try(row, reclaims_max);
+            rows.get(**id).is_some_and(is_last) && has_id(rows, lease.worker)
         });
         let mut line = Self {
             places: BTreeMap::new(),
@@ -92,10 +100,11 @@ impl Line {
             later: BTreeMap::new(),
             running: rows.leases.keys().copied().collect(),
             alone: alone.map(|(&id, _)| id).collect(),
-            worn: rows.iter().filter(|row| row.reclaims >= 3).map(|row| row.id).collect(),
+            worn: rows.iter().filter(|it| is_worn(it, reclaims_max)).map(|it| it.id).collect(),
             urgency: Urgency::of(rows, config.inherit_priority),
             stamp: 0,
             retry_delay_ms: config.retry_delay_ms,
+            reclaims_max,
         };
         for row in rows.iter() {
             let origin = if row.attempt > 0 { Origin::GivenBack } else { Origin::New };
@@ -170,7 +179,7 @@ impl Line {
     /// A lease that is over; or only the counters of a task that came back before.
     fn came_back(&mut self, rows: &Rows, id: TaskId, attempt: u32, failures: u32, now: Millis) {
         self.alone.remove(&id);
-        match rows.get(id).is_some_and(|row| row.reclaims >= 3) {
+        match rows.get(id).is_some_and(|row| is_worn(row, self.reclaims_max)) {
             true => self.worn.insert(id),
             false => self.worn.remove(&id),
         };
@@ -228,7 +237,7 @@ impl Line {
         }
         self.origins.insert(id, origin);
         if !row.held && is_sure(rows, row) {
-            let alone = is_tried_alone(row);
+            let alone = is_last_try(row, self.reclaims_max);
             let origin = if alone { Origin::Alone } else { origin };
             let priority = self.urgency.of_task(row);
             self.places.insert(id, Place { priority, origin, stamp, alone });
@@ -264,7 +273,8 @@ impl Line {
             return 0;
         }
         let is_ready = |row: &&Row| row.is_open() && !self.running.contains(&row.id);
-        let others = rows.iter().filter(is_ready).filter(|row| is_tried_alone(row)).count();
+        let others =
+            rows.iter().filter(is_ready).filter(|row| is_last_try(row, self.reclaims_max)).count();
         ready.saturating_sub(others as u64)
     }
 
@@ -281,7 +291,7 @@ impl Line {
         let is_known =
             |row: &Row| self.places.contains_key(&row.id) && self.urgency.is_sure(row.id);
         let mut worn = self.worn.iter().filter_map(|&id| rows.get(id));
-        if worn.any(|row| is_tried_alone(row) && is_ready(&row)) {
+        if worn.any(|row| is_last_try(row, self.reclaims_max) && is_ready(&row)) {
             let are_known = rows.iter().filter(is_ready).all(is_known);
             return are_known.then(|| most(true) >= most(false));
         }

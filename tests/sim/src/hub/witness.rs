@@ -7,11 +7,11 @@ use dhub::scheduler::State;
 use dhub::scheduler::message::*;
 
 use super::{Hub, Machine, Route};
+use crate::check::line::{is_last_try, is_worn};
 use crate::check::parked::Woken;
 use crate::check::places::Holders;
 use crate::check::{self, Cause, Check};
 use crate::message::Ask;
-use crate::store::Row;
 use crate::tally::Met;
 
 impl Hub {
@@ -175,13 +175,14 @@ impl Hub {
     /// these would have been given. What the command under way has changed is not written yet.
     fn may_be_last_try(&self, worker: WorkerId, given: &Stolen, at: &Machine) -> bool {
         let rows = &at.store.current;
-        let tried = |task: Option<&Row>, times| task.is_some_and(|row| row.reclaims >= times);
+        let max = self.scheduler.config().reclaims_max;
         let is_known = |who: &Who| who.id.is_some();
         let has_id = self.scheduler.worker(worker).is_some_and(|it| is_known(&it.who));
         let mut given = given.leases.iter();
-        let is_last = given.any(|lease| tried(rows.get(lease.id), 3));
+        let is_last = given.any(|lease| rows.get(lease.id).is_some_and(|row| is_worn(row, max)));
         let mut held = rows.leases.iter().filter(|(_, lease)| lease.worker == worker);
-        let holds_last = held.clone().any(|(&task, _)| tried(rows.get(task), 4));
+        let holds_last =
+            held.clone().any(|(&task, _)| rows.get(task).is_some_and(|row| is_last_try(row, max)));
         has_id && (holds_last || is_last && held.next().is_some())
     }
 
