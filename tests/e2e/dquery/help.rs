@@ -48,6 +48,9 @@ fn each_verb_has_help_with_examples() {
         assert!(example.contains(&words[0]), "no example of {words:?}: {help}");
         let title = help.matches("\nOptions:\n").count();
         assert!(title <= 1, "{words:?}: {help}");
+        // What is written for a terminal is no Markdown.
+        let escaped = help.split("Examples:\n").next().unwrap_or_default().contains('\\');
+        assert!(!escaped, "{words:?}: {help}");
         for line in help.lines() {
             assert!(line.chars().count() <= 105, "{words:?}: {line}");
         }

@@ -31,6 +31,20 @@ fn retry_of_a_skipped_task_names_the_one_to_retry() {
 }
 
 #[test]
+fn retry_of_what_needs_a_cancelled_task_names_that() {
+    let hub = Hub::start();
+    for task in [&["-a"][..], &["skipped", "-a"], &["b"], &["cancelled", "b"]] {
+        hub.query(&[&["create", "--"], task].concat()).ok();
+    }
+    hub.query(&["cancel", "--", "-a", "cancelled", "b"]).exits(0);
+    let said = hub.query(&["retry", "skipped"]);
+    said.exits(6).says(&["'skipped': it was skipped because of '-a': retry that one"]);
+    let said = hub.query(&["retry", "cancelled"]);
+    said.exits(6).says(&["'cancelled': it needs 'b', which was cancelled; first: dquery retry b"]);
+    hub.query(&["retry", "b", "cancelled"]).exits(0).prints(&["2 tasks to run again"]);
+}
+
+#[test]
 fn a_done_task_runs_again_only_with_done() {
     let hub = Hub::start();
     hub.query(&["create", "a"]).ok();

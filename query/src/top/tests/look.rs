@@ -99,6 +99,18 @@ fn one_task_at_80x24() {
     assert!(fixture.screen(80, 24).contains("TASK  "));
 }
 
+/// What it says by itself has room on a terminal of the usual size, in all views.
+#[test]
+fn no_text_of_its_own_is_cut_at_80_columns() {
+    for keys in ["", "?", "2", "2?", "f", "s", "c", "h", "p", "1/x", "\n"] {
+        let screen = Fixture::new().settle().keys(keys).screen(80, 24);
+        let lines = screen.lines().filter(|line| !line.contains("is very long"));
+        for line in lines {
+            assert!(!line.contains('…'), "{keys:?}: {line}\n{screen}");
+        }
+    }
+}
+
 #[test]
 fn every_size_is_drawn() {
     let mut fixture = Fixture::new();
