@@ -28,6 +28,9 @@ impl Scheduler {
                 refused.push(Refused { name, attempt, code, message: message.into() });
             }
         }
+        if let (Some(own), Some(steal)) = (own, &want) {
+            self.note_waiting(own, steal);
+        }
         // What waits there has slots by now.
         own.into_iter().for_each(|own| self.fill_slots(own));
         let stolen = want.and_then(|steal| {
@@ -35,7 +38,7 @@ impl Scheduler {
                 self.workers.check_client(&(who.key.clone(), client)).ok()?;
             }
             let worker = self.see_or_add(now, who).ok()?;
-            self.note_waiting(worker, steal.waiting);
+            self.note_waiting(worker, &steal);
             let repeated = self.repeated(worker, &steal);
             let fresh = repeated.is_none();
             let leases = repeated.unwrap_or_else(|| self.grant(now, worker, &steal));

@@ -32,7 +32,7 @@ impl Scheduler {
             if steal.number != 0 && self.parking.number(caller) > Some(steal.number) {
                 return self.answer(ticket, Answer::Replaced);
             }
-            self.note_waiting(worker, steal.waiting);
+            self.note_waiting(worker, &steal);
             // A repeat takes the place of its original, and so does a newer steal.
             let stays = planted(Bug::SupersededStaysParked)
                 && self.parking.number(caller) != Some(steal.number);

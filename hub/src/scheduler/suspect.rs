@@ -15,7 +15,7 @@
 
 use super::Scheduler;
 use super::lease::Lease;
-use super::message::WorkerId;
+use super::message::{Steal, WorkerId};
 use super::ready::Origin;
 use super::task::{Slot, State};
 use crate::planted::{Bug, planted};
@@ -54,12 +54,18 @@ impl Scheduler {
         }
     }
 
-    /// What a worker says of the tasks that it holds.
-    pub(super) fn note_waiting(&mut self, id: WorkerId, waiting: u32) {
+    /// What a worker says of the tasks that it holds; a late copy of an older steal says nothing.
+    pub(super) fn note_waiting(&mut self, id: WorkerId, steal: &Steal) {
+        let Some(worker) = self.workers.get(id) else { return };
+        let caller = steal.client.map(|client| (worker.who.key.clone(), client));
+        let newest = caller.and_then(|caller| self.workers.newest_number(&caller));
+        if steal.number != 0 && newest > Some(steal.number) {
+            return;
+        }
         if let Some(worker) = self.workers.get_mut(id)
-            && worker.waiting != waiting
+            && worker.waiting != steal.waiting
         {
-            worker.waiting = waiting;
+            worker.waiting = steal.waiting;
             self.fill_slots(id);
             self.note_standing(id);
         }
