@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -218,3 +219,39 @@ def test_one_that_the_hub_does_not_take_leaves_the_rest_of_its_batch(executor: D
     with pytest.raises(dhub.OverLimit, match="dependencies of 'square"):
         wrong.result(PATIENCE_S)
     assert executor.submit(calls.square, 3).result(PATIENCE_S) == 9
+
+
+NEEDS = """
+import sys
+import dhub
+executor = dhub.DhubExecutor()
+future = executor.submit_task(abs, -3, name="-waits", needs=["prep", "never added", "later"])
+future.add_done_callback(lambda it: print(it.result()))
+"""
+
+
+def test_a_name_that_nobody_adds_is_told(hub: dhub.Hub, pool: Pool) -> None:
+    """At the end of the program, which waits for it."""
+    pool.workers("-j", 1)
+    hub.create("prep", command="true")
+    program = pool.start(sys.executable, "-c", NEEDS)
+    eventually(lambda: "later" in hub.status().missing)
+    hub.create("later", command="true")
+    told = (
+        "dhub: 1 name that nobody added is waited for: never added\n"
+        "  add it: dquery create 'never added'      or give up what waits: dquery cancel -- -waits\n"
+    )
+    eventually(lambda: told in pool.log())
+    hub.create("never added", command="true")
+    assert program.wait(PATIENCE_S) == 0
+    # Once, and nothing of those that came in time.
+    assert (pool.home / "process-1.log").read_text() == told + "3\n"
+
+
+def test_a_name_that_nobody_adds_is_told_while_its_result_is_waited_for(
+    executor: DhubExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    future = executor.submit_task(abs, -3, needs=[f"never-{i}" for i in range(12)])
+    eventually(lambda: caplog.messages)
+    assert "12 names that nobody added are waited for: never-0, never-1, " in caplog.text and ", …\n" in caplog.text
+    assert future.cancel()

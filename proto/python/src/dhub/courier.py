@@ -42,6 +42,7 @@ from dhub.find import Target
 from dhub.future import DhubFuture
 from dhub.hub import Hub
 from dhub.link import Link
+from dhub.missing import SAY_S, Missing
 from dhub.model import State
 from dhub.scatter import Store
 
@@ -65,7 +66,7 @@ NOT_BEGUN = (State.WAITING, State.READY)
 class Job:
     """A task that has not ended."""
 
-    __slots__ = ("task", "name", "futures", "needs", "needed_by", "file", "definition", "is_created")
+    __slots__ = ("task", "name", "futures", "needs", "needed_by", "names", "file", "definition", "is_created")
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class Job:
         needs: list[DhubFuture[Any]],
         file: Path | None,
         is_named: bool = False,
+        names: Collection[str] = (),
     ) -> None:
         self.task: wire.Task | None = task
         """None: it is on its way to the hub, or there."""
@@ -88,6 +90,8 @@ class Job:
         """Kept until it has ended, and with them the files of their results."""
         self.needed_by: list[str] = []
         """Names of tasks that were submitted with it among their needs."""
+        self.names = names
+        """Those of its needs that are no futures; nobody may ever add them."""
         self.file = file
         """Of its arguments; it is removed when the task has ended."""
         self.is_created = False
@@ -133,6 +137,8 @@ class Courier:
         self._order = itertools.count()
         self._loose: list[Job] = []
         """Those in the hub that no request asks for."""
+        self._missing: Missing | None = None
+        """Made with the first task that needs a name."""
         self._seat = contextlib.ExitStack()
         self._pid = os.getpid()
 
@@ -221,8 +227,11 @@ class Courier:
 
     def futures(self) -> list[DhubFuture[Any]]:
         """Those that have not ended."""
+        return [future for job in self._jobs_now() for future in job.futures]
+
+    def _jobs_now(self) -> list[Job]:
         with self._changed:
-            return [future for job in self._jobs.values() for future in job.futures]
+            return list(self._jobs.values())
 
     def _notify(self) -> None:
         if not self._is_woken:
@@ -237,8 +246,13 @@ class Courier:
     def _run(self) -> None:
         link = self._link = Link(self.target)
         try:
+            is_closing = False
             while not (self._closing and not self._jobs and not self._creates):
                 self._poll()
+                if self._closing and not is_closing and self._missing is not None:
+                    is_closing = True
+                    self._missing.again()
+                    self._at(SAY_S, self._ask_missing)
                 now = time.monotonic()
                 link.tick(now)
                 link.receive()
@@ -316,6 +330,18 @@ class Courier:
         # Not before: of a name that the hub has not taken it tells what others have by that name, or that nobody has.
         if not isinstance(it, Refused):
             self._ask_waits(batch)
+            if any(job.names for job in batch):
+                self._missing = self._missing or Missing()
+                self._at(SAY_S, self._ask_missing)
+
+    def _ask_missing(self) -> None:
+        missing = self._missing
+        names = [] if missing is None else missing.names((job.name, job.names) for job in self._jobs_now() if job.is_created)
+        if missing is None or not names:
+            return
+        say = missing.say
+        ask = wire.List(selection=wire.Selection(names=names), limit=len(names))
+        self._link.ask(wire.Request(list=ask), lambda it: None if isinstance(it, Refused) else say(it.unknown))
 
     def _create_again(self, request: wire.Request, some: list[Job]) -> None:
         """Of a request that was refused; not those that have ended here meanwhile."""

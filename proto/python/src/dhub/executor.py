@@ -155,7 +155,8 @@ class DhubExecutor(Executor):
         """As `submit(fn, *args, **kwargs)`, with what can be said of a task; what is not said is the executor's.
 
         `needs` are futures of this executor, or names of tasks, that have to be done before. A task of that `name` may
-        be there already: with this definition its result is this one's, with another the future raises `Conflict`.
+        be there already: with this definition its result is this one's, with another the future raises `Conflict`. A name
+        in `needs` that nobody has added is waited for; standard error tells of it after some seconds.
         Several futures of one task share what becomes of it, so `cancel` cancels them all.
         """
         mine = self._options
@@ -323,7 +324,7 @@ class DhubExecutor(Executor):
             stdin=stdin,
         )
         try:
-            self._courier.submit(Job(task, future, needed, file, bool(name)))
+            self._courier.submit(Job(task, future, needed, file, bool(name), tuple(map(str, names))))
         except BaseException:
             payload.unlink([file] if file else [])
             raise
