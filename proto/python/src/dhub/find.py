@@ -31,6 +31,8 @@ AGAIN_S = 0.05
 """A hub that was started just now is there soon."""
 AWAY = 1
 """The last of `_presence` that may be a hub that runs."""
+_Z85 = re.compile(r"[0-9A-Za-z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
+"""A key."""
 ALL_ROLES = {"observe", "submit", "work", "admin"}
 INSECURE = "DHUB_INSECURE"
 """For scripts: what `insecure` says."""
@@ -77,14 +79,27 @@ class Target(NamedTuple):
 class _Useless(AccessError):
     """A file that is no access file, or one of a newer version."""
 
+    @classmethod
+    def none(cls, path: Path, why: str) -> _Useless:
+        return cls(f"{path} is no access file: {why}; dhub access new makes one")
+
+
+class _NoKey(Exception):
+    """The field of this name has none."""
+
+
+class Unreachable(AccessError):
+    """Nothing in the access file leads to its hub from here."""
+
 
 class Access:
     """What an access file says. Raises `AccessError` for a file that is none, or that others can read."""
 
     def __init__(self, path: Path, *, pipe: bool = True) -> None:
         self.path = path
+        text = private.read(path, pipe=pipe)
         try:
-            said: dict[str, Any] = json.loads(private.read(path, pipe=pipe))
+            said: dict[str, Any] = json.loads(text)
             if int(said["format"]) > ACCESS_FORMAT:
                 raise _Useless(
                     f"{path} is an access file of a newer dhub (format {said['format']}); this is {__version__}"
@@ -94,9 +109,16 @@ class Access:
             self.endpoints = [str(endpoint) for endpoint in said["endpoints"]]
             self.roles = {str(role) for role in said["roles"]}
             self.keys = Keys(*(_key(said, name) for name in ("server_key", "public_key", "secret_key")))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            # What was wrong is not shown: it may be a key.
-            raise _Useless(f"{path} is no access file; dhub access new makes one") from None
+        # What was wrong is not shown: it may be a key.
+        except json.JSONDecodeError as error:
+            raise _Useless.none(path, f"line {error.lineno}") from None
+        except KeyError:
+            # Shown where it ends.
+            raise _Useless.none(path, f"line {len(text.splitlines())}") from None
+        except _NoKey as error:
+            raise _Useless.none(path, f"its {error} is no key") from None
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            raise _Useless.none(path, "something in it is of the wrong kind") from None
 
     @property
     def is_here(self) -> bool:
@@ -135,7 +157,7 @@ class Access:
         for endpoint in self.endpoints:
             if endpoint.startswith("tcp://"):
                 return self.at(endpoint)
-        raise AccessError(f"{self.path} names no encrypted endpoint of the hub, and the hub is not on this machine")
+        raise Unreachable(f"{self.path} names no encrypted endpoint of the hub, and the hub is not on this machine")
 
     def at(self, endpoint: str) -> Target:
         """At this endpoint, which may be a tunnel to where the file says."""
@@ -160,17 +182,35 @@ def find(server: str | None, access: PathLike | None, timeout: float, insecure: 
 
 def find_now(server: str | None, access: PathLike | None, insecure: bool = False) -> Target:
     """As `find`, without waiting."""
+    named = "access=", " leave out access="
     if server is None and access is None:
         server, access = os.environ.get("DHUB_HUB") or None, os.environ.get("DHUB_ACCESS") or None
-    endpoint = parse(server) if server is not None else None
+        named = "DHUB_ACCESS", ": unset DHUB_ACCESS"
+        endpoint = _parse_environment(server)
+    else:
+        endpoint = parse(server) if server is not None else None
     if endpoint is not None:
         _check_name(endpoint)
     if access is not None:
-        file = Access(Path(os.path.abspath(access)))
+        try:
+            file = Access(Path(os.path.abspath(access)))
+        except AccessError as error:
+            by, without = named
+            raise AccessError(
+                f"the access file of {by}: {error}\n"
+                f"  for a hub of yours{without}; for another's, its user makes one: dhub access new"
+            ) from None
         return file.at(endpoint) if endpoint is not None else file.target()
     if endpoint is None:
         return _only()
     return _known(endpoint, insecure or os.environ.get(INSECURE, "") not in ("", "0"))
+
+
+def _parse_environment(server: str | None) -> str | None:
+    try:
+        return None if server is None else parse(server)
+    except ValueError as error:
+        raise ValueError(f"DHUB_HUB: {error}") from None
 
 
 def _known(endpoint: str, insecure: bool) -> Target:
@@ -269,6 +309,8 @@ def _is_own(address: str) -> bool:
 def parse(text: str) -> str:
     """Accepts what people type: `host`, `host:port` or a whole endpoint. Raises `ValueError`."""
     text = text.strip()
+    if not text:
+        raise ValueError("an endpoint is needed, for example tcp://127.0.0.1:6125")
     try:
         return f"tcp://[{ipaddress.IPv6Address(text.strip('[]'))}]:{PORT}"
     except ValueError:
@@ -328,7 +370,7 @@ def hubs() -> list[tuple[Access, str]]:
         return running
     except OSError as error:
         # What cannot be read is not empty.
-        raise AccessError(f"{home}: {error.strerror}") from error
+        raise AccessError(f"{home}: {private.words(error)}") from error
     private.check_dir(home, "set DHUB_DIR to a directory of yours")
     for hub in homes:
         owner = hub / "owner.access"
@@ -370,10 +412,10 @@ def _is_process(path: Path) -> bool:
 
 
 def _key(said: dict[str, Any], name: str) -> bytes:
-    key = said[name].encode("ascii")
-    if len(key) != 40:
-        raise ValueError(name)
-    return bytes(key)
+    key = said[name]
+    if not _Z85.fullmatch(key):
+        raise _NoKey(name)
+    return bytes(key.encode())
 
 
 def _started(hub: Access) -> float:

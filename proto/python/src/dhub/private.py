@@ -24,7 +24,7 @@ def check_dir(path: Path, advice: str) -> None:
         # Not followed: a link in /tmp could point anywhere.
         meta = os.lstat(path)
     except OSError as error:
-        raise AccessError(f"{path}: {error.strerror}") from error
+        raise AccessError(f"{path}: {words(error)}") from error
     if not stat.S_ISDIR(meta.st_mode):
         raise AccessError(f"{path}: not a directory")
     if meta.st_uid != os.getuid():
@@ -39,6 +39,12 @@ def word(path: Path | str) -> str:
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
+def words(error: OSError | UnicodeError) -> str:
+    """What was wrong, as the other tools say it."""
+    said = getattr(error, "strerror", None)
+    return str(said).lower() if said else str(error)
+
+
 def make_dir(path: Path, advice: str) -> None:
     """Makes the directory and its parents if they are missing; nobody else can enter it. Raises `AccessError`."""
     try:
@@ -46,7 +52,7 @@ def make_dir(path: Path, advice: str) -> None:
         for directory in (*reversed(path.parents), path):
             directory.mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
-        raise AccessError(f"{path}: {error.strerror}") from error
+        raise AccessError(f"{path}: {words(error)}") from error
     check_dir(path, advice)
 
 
@@ -55,6 +61,9 @@ def read(path: Path, *, pipe: bool = False) -> str:
     try:
         # Nothing may make this wait: whose it is is not known yet.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):  # of which Python makes no file
+            os.close(descriptor)
+            raise AccessError(f"{path} is neither a file nor a pipe")
         # Of the open file: what is read is what was looked at.
         with open(descriptor, encoding="utf-8") as file:
             meta = os.fstat(descriptor)
@@ -79,7 +88,7 @@ def read(path: Path, *, pipe: bool = False) -> str:
                 os.set_blocking(descriptor, True)
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise AccessError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        raise AccessError(f"{path}: {words(error)}") from error
 
 
 def read_own(directory: Path, name: str) -> bytes:

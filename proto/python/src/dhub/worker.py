@@ -17,7 +17,7 @@ from dhub._version import __version__
 from dhub.baseline import open_streams
 from dhub.crew import Crew
 from dhub.errors import AccessError, Denied, DhubError, NoHub, Refused
-from dhub.find import INSECURE, find
+from dhub.find import INSECURE, Unreachable, find
 from dhub.halt import Halt
 from dhub.model import Phase
 from dhub.nursery import say
@@ -27,6 +27,7 @@ from dhub.runner import work
 SAID = (
     (r"\baccess='([^']*)'", r"--access \1"),
     (r"\bserver='([^']*)'", r"-s \1"),
+    (r"\b(of|leave out) access=", r"\1 --access"),
     (r"\bwith access=", "with --access FILE"),
     (r"\bwithout access=", "without --access"),
     (r"\bserver= or access=", "-s or --access"),
@@ -43,12 +44,18 @@ def as_options(error: Exception) -> str:
     return text
 
 
+def _not_empty(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("a file is needed")
+    return text
+
+
 def options(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m dhub.worker", description=(__doc__ or "").partition("\n\n")[2])
     add = parser.add_argument
     add("-j", "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)")
     add("-s", "--server", metavar="ENDPOINT", help="where the hub is [env: DHUB_HUB]")
-    add("--access", metavar="FILE", help="an access file [env: DHUB_ACCESS]")
+    add("--access", type=_not_empty, metavar="FILE", help="an access file [env: DHUB_ACCESS]")
     add("--insecure", action="store_true", help="talk to a hub at -s that wants no key [env: DHUB_INSECURE=1]")
     add("--name", help="of the pool, for people (default: HOST:PID)")
     add("--until-done", action="store_true", help="leave when every task of the hub is finished, or stuck; at once if it has none")
@@ -69,14 +76,14 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(words: list[str] | None = None) -> int:
-    """The exit codes are those of kworker: 0, 1 some failed or --halt, 2 wrong options, 5 stuck, 7 no hub, 11 denied, 26 keys."""
+    """The exit codes are those of kworker: 0, 1 some failed or --halt, 2 wrong options, 5 stuck, 7 no hub, 9 out of reach, 11 denied, 26 keys."""
     open_streams()
     chosen = options(words)
     try:
         target = find(chosen.server, chosen.access, chosen.timeout, chosen.insecure)
     except (DhubError, ValueError) as error:
         say(as_options(error))
-        code = {NoHub: 7, AccessError: 26, Denied: 11}
+        code = {NoHub: 7, Unreachable: 9, AccessError: 26, Denied: 11}
         return next((number for kind, number in code.items() if isinstance(error, kind)), 2)
     name = chosen.name or f"{socket.gethostname()}:{os.getpid()}"
     os.environ.update(DHUB_HUB=target.endpoint, DHUB_WORKER=name)
