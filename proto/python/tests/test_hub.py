@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
+import re
 import resource
 import signal
 import subprocess
 import threading
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Callable
 
@@ -19,6 +22,7 @@ import dhub
 from dhub import Phase, State, Task, talk
 from dhub._wire import hub_pb2 as wire
 from dhub.find import Target
+from dhub.which import Which
 
 
 def test_a_task_from_its_creation_to_its_end(hub: dhub.Hub) -> None:
@@ -363,6 +367,128 @@ def test_every_verb_of_dquery_is_there() -> None:
         for name in OTHERWISE.get(verb, [verb]):
             assert callable(getattr(dhub.Hub, name, None)), verb
             assert callable(getattr(dhub.AsyncHub, name, None)), verb
+
+
+OPTIONS: dict[str, dict[str, str]] = {
+    "create": {it: it for it in ("command", "stdin", "dir", "env", "priority", "retries")} | {"time-limit": "time_limit"},
+    "steal": {"-n": "n", "wait": "wait", "lease": "lease", "worker": "Hub(worker=)", "hub-timeout": "Hub(hub_timeout=)"},
+    "complete": {"attempt": "lease", "worker": "Hub(worker=)"},
+    "fail": {"attempt": "lease", "worker": "Hub(worker=)", "exit-code": "exit_code", "reason": "reason"},
+    "release": {"attempt": "leases", "worker": "Hub(worker=)"},
+    "heartbeat": {"attempt": "leases", "worker": "Hub(worker=)"},
+    "exit": {"worker": "Hub(worker=)"},
+    "retry": {"done": "done"},
+    "logs": {"attempt": "attempt", "hub-timeout": "Hub(hub_timeout=)"},
+    "graph": {"depth": "depth"},
+    "wait": {"wait-limit": "timeout", "hub-timeout": "Hub(hub_timeout=)"},
+}
+"""What options of dquery are called here."""
+FILTERS = {
+    "state": "states", "failed": "states", "prefix": "patterns", "worker": "workers", "since": "since",
+    "exit-code": "exit_codes", "held": "held", "exact": "patterns",
+}  # fmt: skip
+"""Those that say which tasks; names are exact, and patterns something else."""
+ON_A_TERMINAL = {
+    "*": "color json help yes dry-run quiet",
+    "list": "limit all sort reverse columns no-pager",
+    "show": "output",
+    "logs": "follow file",
+    "wait": "every hold-on-failure",
+    "graph": "all",
+    "status": "watch",
+    "export": "joblog file-mode",
+    "backup": "file-mode",
+    "addfile": "jsonl command dir env priority retries time-limit allow-missing",
+}
+"""What somebody has who looks, or who has shells and files and no Python."""
+
+
+def test_every_option_of_a_verb_is_there() -> None:
+    def of(*verb: str) -> set[str]:
+        said = subprocess.run([BINARIES / "dquery", *verb, "--help"], capture_output=True, text=True, check=True).stdout
+        return set(re.findall(r"^ {2,6}(?:-\w, )?--?([\w-]+)", said.partition("\nHub:")[0], re.MULTILINE))
+
+    left_out = {verb: set(text.split()) for verb, text in ON_A_TERMINAL.items()}
+    looked_at = 0
+    for verb, names in {**{verb: [verb] for verb in OPTIONS}, **OTHERWISE, **{it: [it] for it in SELECTING}}.items():
+        method = {"list": "tasks", "wait": "wait_for"}.get(verb, names[0])
+        parameters = inspect.signature(getattr(dhub.Hub, method)).parameters
+        for option in of(verb) - left_out["*"] - left_out.get(verb, set()):
+            known = {**(FILTERS if "which" in parameters else {}), **OPTIONS.get(verb, {})}
+            name = known.get(option) or known.get(f"-{option}")
+            here = set(parameters) | (set(Which.__annotations__) if "which" in parameters else set())
+            assert name is not None and (name.startswith("Hub(") or name in here), (verb, option, name)
+            looked_at += 1
+    assert looked_at > 60
+
+
+SELECTING = ("cancel", "retry", "hold", "unhold", "priority")
+
+
+def test_which_tasks_is_said_as_in_dquery(hub: dhub.Hub) -> None:
+    hub.create_many([f"sim-{i}" for i in range(4)] + ["plot*", "plot"])
+    begin = time.time()
+    lease = hub.steal(1).leases[0]
+    hub.fail(lease, exit_code=137)
+
+    def names(**which: Any) -> list[str]:
+        return [it.name for it in hub.tasks(**which)]
+
+    assert names(patterns="sim-?") == [f"sim-{i}" for i in range(4)] and names(patterns=["*-2", "pl?t"]) == ["sim-2", "plot"]
+    # Names are no patterns.
+    assert names(names=["plot*"]) == ["plot*"] and names(names=["plot"], patterns=["*3"]) == ["sim-3", "plot"]
+    assert names(exit_codes=137) == names(states="failed") == names(workers=hub.worker) == ["sim-0"]
+    assert names(exit_codes=[1, 2]) == names(workers="nobody*") == names(patterns="none*") == []
+    assert len(names(since=begin - 60)) == len(names(since=timedelta(hours=1))) == 6
+    assert len(names(since=datetime.now() - timedelta(minutes=1))) == 6 and not names(since=time.time() + 60)
+    assert hub.hold(patterns="sim-*").changed == 3 and names(held=True) == ["sim-1", "sim-2", "sim-3"]
+    assert hub.priority(7, patterns="sim-*", held=True).changed == 3 and hub.show("sim-3").task.priority == 7
+    assert hub.unhold(held=True, patterns=["*1", "*2"]).changed == 2
+    assert hub.cancel(patterns="sim-*", held=True).changed == 1 and hub.show("sim-3").task.state == State.CANCELLED
+    assert hub.cancel("plot*").changed == 1 and hub.show("plot").task.state == State.READY
+    assert hub.retry(exit_codes=[137], since=timedelta(hours=1)).changed == 1
+    assert [it.task.name for it in hub.export(patterns="plot*", states=["ready"])] == ["plot"]
+    assert set(hub.wait_for(patterns="*3")) == {"sim-3"} and hub.wait_for(patterns="none*") == {}
+    with pytest.raises(TimeoutError):
+        hub.wait_for(["plot"], 0.1, patterns="*3")
+    for change in (hub.cancel, hub.retry, hub.hold, hub.unhold):
+        with pytest.raises(ValueError, match="which tasks"):
+            change(patterns=[])
+    loose: Callable[..., object] = hub.cancel
+    for wrong, error in (
+        ({"since": "1h"}, "^since is a moment"), ({"exit_codes": ["x"]}, "^exit_codes is a whole"),
+        ({"patterns": [3]}, "^a pattern of names is a str"), ({"pattern": "x"}, "unexpected keyword argument 'pattern'"),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match=error):
+            loose(**wrong)
+    with pytest.raises(ValueError, match="^since must be"):
+        loose(since=-1)
+
+
+def test_leases_by_name(hub: dhub.Hub) -> None:
+    hub.create_many(["a", "b"])
+    assert len(hub.steal(2).leases) == 2
+    assert not hub.heartbeat("a", "b").lost and hub.release("a") == 1
+    assert hub.show("a").task.state == State.READY and hub.show("b").task.state == State.RUNNING
+
+
+def test_a_part_of_the_graph(hub: dhub.Hub) -> None:
+    hub.create_many([Task("a"), Task("b", ["a"]), Task("c", ["b"]), Task("d", ["c"]), Task("other", ["a"])])
+
+    def of(*names: str, depth: int | None = None) -> set[str]:
+        picture = hub.graph(*names, depth=depth)
+        said = subprocess.run(
+            [BINARIES / "dquery", "graph", *names, *([] if depth is None else [f"--depth={depth}"])],
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        nodes = set(re.findall(r'^  "(\w+)" \[', picture, re.MULTILINE))
+        assert nodes == set(re.findall(r'tooltip="(\w+)"', said))
+        return nodes
+
+    assert of("c") == {"a", "b", "c", "d"} and of("c", depth=1) == {"b", "c", "d"} and of("c", depth=0) == {"c"}
+    assert of("other", "d", depth=1) == {"other", "a", "d", "c"} and len(of()) == 5
+    with pytest.raises(dhub.NotFound):
+        hub.graph("nobody")
 
 
 def test_holding_priorities_logs_and_the_graph(hub: dhub.Hub, home: Path) -> None:

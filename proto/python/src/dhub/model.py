@@ -445,19 +445,3 @@ def ms(seconds: float | None) -> int:
 
 def refusals(refused_: Iterable[wire.Refused]) -> list[Refused]:
     return [refused(it.code, it.message, [it.name]) for it in refused_]
-
-
-def selection(names: Iterable[str], states: Iterable[State | str]) -> wire.Selection:
-    names = [names] if isinstance(names, str) else names
-    states = [states] if isinstance(states, (str, int)) else states
-    states_: Any = [_state(state) for state in states]
-    return wire.Selection(names=[text_of(name, "the name of a task") for name in names], states=states_)
-
-
-def _state(state: Any) -> int:
-    """Also by its name, as dquery prints it."""
-    known = [it for it in State if it]
-    for it in known:
-        if state == it or state == str(it):
-            return int(it)
-    raise ValueError(f"there is no state {state!r}: {', '.join(map(str, known))}")

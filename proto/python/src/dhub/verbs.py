@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from dhub import model
 from dhub._version import __version__
@@ -20,6 +20,10 @@ from dhub.find import PathLike, Target, find
 from dhub.model import Lease, Outcome, State, Task
 from dhub.options import PRIORITY, several, text_of, whole
 from dhub.talk import Ask, Talk
+from dhub.which import Which, selection
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 T = TypeVar("T")
 Page = Talk[tuple[list[T], Any]]
@@ -213,19 +217,30 @@ def _one(me: Client, outcome: Outcome) -> Talk[None]:
         raise error
 
 
-def release(me: Client, *leases: Lease) -> Talk[int]:
-    """Gives back tasks that were not started; how many. Those that are somebody else's by now are passed over."""
-    attempts = [wire.Attempt(name=lease.name, attempt=lease.attempt) for lease in leases]
+def release(me: Client, *leases: Lease | str) -> Talk[int]:
+    """Gives back tasks that were not started; how many. Those that are somebody else's by now are passed over.
+
+    With a name instead of a lease it is the newest attempt, if this worker's name holds it.
+    """
+    attempts = [_attempt(lease) for lease in leases]
     it = yield Ask(wire.Request(release=wire.Release(worker=me._me, attempts=attempts)), "released")
     return int(it.released)
 
 
-def heartbeat(me: Client, *leases: Lease, note: str = "") -> Talk[model.Heartbeaten]:
-    """Renews leases of tasks that run, each to its full term. What it tells as lost has to be stopped."""
-    attempts = [wire.Attempt(name=lease.name, attempt=lease.attempt, started=True) for lease in leases]
+def heartbeat(me: Client, *leases: Lease | str, note: str = "") -> Talk[model.Heartbeaten]:
+    """Renews leases of tasks that run, each to its full term. What it tells as lost has to be stopped.
+
+    Names are as in `release`.
+    """
+    attempts = [_attempt(lease, True) for lease in leases]
     beat = wire.Heartbeat(worker=me._me, attempts=attempts, note=note)
     it = yield Ask(wire.Request(heartbeat=beat), "heartbeaten")
     return model.Heartbeaten([(lost.name, lost.attempt) for lost in it.lost], it.drain or it.stop, it.stop)
+
+
+def _attempt(lease: Lease | str, started: bool = False) -> wire.Attempt:
+    name, attempt = (lease, 0) if isinstance(lease, str) else lease[:2]
+    return wire.Attempt(name=name, attempt=attempt, started=started)
 
 
 def exit(me: Client) -> Talk[int]:
@@ -280,14 +295,25 @@ def _wait(me: Client, ask: wire.Wait, timeout: float | None, done: Callable[[wir
             raise TimeoutError(f"not finished within {timeout:g} s")
 
 
-def wait_for(me: Client, names: Iterable[str], timeout: float | None = None) -> Talk[dict[str, model.Ended]]:
+def wait_for(
+    me: Client,
+    names: Iterable[str] = (),
+    timeout: float | None = None,
+    *,
+    states: Sequence[State | str] = (),
+    **which: Unpack[Which],
+) -> Talk[dict[str, model.Ended]]:
     """Waits until all of these tasks are finished: how each ended, and what it wrote (the last 64 KiB).
+
+    States, and what `Which` has, are said of tasks as they are now: those are waited for, however they change.
 
     Goes on through restarts of the hub, as `wait`. Raises `NotFound`, and `TimeoutError` after `timeout` seconds.
     """
     several("names", names, "names of tasks")
     until = None if timeout is None else time.monotonic() + timeout
     left = list(dict.fromkeys(text_of(name, "the name of a task") for name in names))
+    if states or which:
+        left = yield from _names(me, left, states, which)
     found: dict[str, model.Ended] = {}
     while left:
         ask = wire.Wait(names=left[:WAIT_NAMES], output=True)
@@ -300,6 +326,16 @@ def wait_for(me: Client, names: Iterable[str], timeout: float | None = None) -> 
             found[ended.task.name] = model.Ended(model.TaskInfo.of(ended.task), attempt)
         left = [name for name in left if name not in found]
     return found
+
+
+def _names(me: Client, names: Sequence[str], states: Sequence[State | str], which: Which) -> Talk[list[str]]:
+    found: list[str] = []
+    after: Any = 0
+    while True:
+        page, after = yield from tasks(me, after, names, states, **which)
+        found += [it.name for it in page]
+        if not after:
+            return found
 
 
 def status(me: Client) -> Talk[model.Status]:
@@ -321,13 +357,19 @@ def status(me: Client) -> Talk[model.Status]:
 
 
 def tasks(
-    me: Client, after: int, names: Iterable[str] = (), states: Sequence[State | str] = (), *, page: int = PAGE_TASKS
+    me: Client,
+    after: int,
+    names: Iterable[str] = (),
+    states: Sequence[State | str] = (),
+    *,
+    page: int = PAGE_TASKS,
+    **which: Unpack[Which],
 ) -> Page[model.TaskInfo]:
-    """Tasks in the order in which they were added, page by page: all, or those of these names and states.
+    """Tasks in the order in which they were added, page by page: all, or those that `Which`, names and states tell.
 
     Pages are of different moments. Raises `NotFound` for names that the hub does not have.
     """
-    ask = wire.List(selection=model.selection(names, states), limit=page, after=after)
+    ask = wire.List(selection=selection(names, states, **which), limit=page, after=after)
     it = yield Ask(wire.Request(list=ask), "listed")
     if it.unknown:
         raise NotFound(f"there is no such task: {', '.join(it.unknown[:10])}", it.unknown)
@@ -345,37 +387,48 @@ def show(me: Client, name: str) -> Talk[model.Shown]:
     )
 
 
-def cancel(me: Client, *names: str, states: Sequence[State | str] = ()) -> Talk[model.Chosen]:
-    """Cancels tasks by name, by state, or both; what depends on them is skipped, what runs is told to stop.
+def cancel(
+    me: Client, *names: str, states: Sequence[State | str] = (), **which: Unpack[Which]
+) -> Talk[model.Chosen]:
+    """Cancels tasks, by names, states, and what else `Which` has; what depends on them is skipped, what runs is told to
+    stop.
 
     Raises `NotFound`; names that are finished already are in `refused`.
     """
-    ask = wire.Cancel(selection=_chosen(names, states))
+    ask = wire.Cancel(selection=_chosen(names, states, which))
     it = yield Ask(wire.Request(cancel=ask), "cancelled")
     return model.Chosen(it.cancelled, 0, model.refusals(it.refused), it.refused_total)
 
 
-def retry(me: Client, *names: str, states: Sequence[State | str] = (), done: bool = False) -> Talk[model.Chosen]:
+def retry(
+    me: Client, *names: str, states: Sequence[State | str] = (), done: bool = False, **which: Unpack[Which]
+) -> Talk[model.Chosen]:
     """Brings back failed, skipped and cancelled tasks (with `done` also done ones), and what was skipped with them.
 
     Raises `NotFound`; skipped tasks whose failed dependency is not among them are in `refused`.
     """
-    ask = wire.Retry(selection=_chosen(names, states), done=done)
+    ask = wire.Retry(selection=_chosen(names, states, which), done=done)
     it = yield Ask(wire.Request(retry=ask), "retried")
     return model.Chosen(it.retried, it.unskipped, model.refusals(it.refused), it.refused_total)
 
 
-def hold(me: Client, *names: str, states: Sequence[State | str] = ()) -> Talk[model.Chosen]:
+def hold(
+    me: Client, *names: str, states: Sequence[State | str] = (), **which: Unpack[Which]
+) -> Talk[model.Chosen]:
     """Keeps unfinished tasks from being given out; those that run go on."""
-    return (yield from _adjust(wire.Adjust(selection=_chosen(names, states), held=True)))
+    return (yield from _adjust(wire.Adjust(selection=_chosen(names, states, which), held=True)))
 
 
-def unhold(me: Client, *names: str, states: Sequence[State | str] = ()) -> Talk[model.Chosen]:
+def unhold(
+    me: Client, *names: str, states: Sequence[State | str] = (), **which: Unpack[Which]
+) -> Talk[model.Chosen]:
     """Lets tasks that were held be given out again."""
-    return (yield from _adjust(wire.Adjust(selection=_chosen(names, states), held=False)))
+    return (yield from _adjust(wire.Adjust(selection=_chosen(names, states, which), held=False)))
 
 
-def priority(me: Client, priority: int, *names: str, states: Sequence[State | str] = ()) -> Talk[model.Chosen]:
+def priority(
+    me: Client, priority: int, *names: str, states: Sequence[State | str] = (), **which: Unpack[Which]
+) -> Talk[model.Chosen]:
     """Gives unfinished tasks another priority, a whole number; larger first."""
     try:
         number = whole("priority", priority, PRIORITY)
@@ -383,7 +436,7 @@ def priority(me: Client, priority: int, *names: str, states: Sequence[State | st
         raise TypeError(
             f"a priority is a whole number, before the names: priority(5, 'a'), not priority({priority!r})"
         ) from None
-    return (yield from _adjust(wire.Adjust(selection=_chosen(names, states), priority=number)))
+    return (yield from _adjust(wire.Adjust(selection=_chosen(names, states, which), priority=number)))
 
 
 def _adjust(ask: wire.Adjust) -> Generator[Ask, wire.Adjusted, model.Chosen]:
@@ -404,7 +457,13 @@ def logs(me: Client, name: str, attempt: int | None = None) -> Talk[bytes]:
 
 
 def export(
-    me: Client, after: Any, names: Iterable[str] = (), states: Sequence[State | str] = (), *, brief: bool = False
+    me: Client,
+    after: Any,
+    names: Iterable[str] = (),
+    states: Sequence[State | str] = (),
+    *,
+    brief: bool = False,
+    **which: Unpack[Which],
 ) -> Page[model.Exported]:
     """Tasks, each with what it needs and its attempts (without their output), page by page.
 
@@ -412,7 +471,7 @@ def export(
     with the rest of them. Without a selection, names that nobody added are there too.
     """
     task, attempt = after or (0, 0)
-    ask = wire.Export(selection=model.selection(names, states), after=task, after_attempt=attempt, brief=brief)
+    ask = wire.Export(selection=selection(names, states, **which), after=task, after_attempt=attempt, brief=brief)
     it = yield Ask(wire.Request(export=ask), "exported")
     if it.unknown:
         raise NotFound(f"there is no such task: {', '.join(it.unknown[:10])}", it.unknown)
@@ -420,23 +479,46 @@ def export(
     return [model.Exported.of(task) for task in it.tasks], following if any(following) else 0
 
 
-def graph(me: Client) -> Talk[str]:
-    """The graph of all tasks in DOT, the language of graphviz; each with its state."""
-    names: dict[int, str] = {}
-    lines: list[str] = []
-    edges: list[tuple[int, int]] = []
+def graph(me: Client, *names: str, depth: int | None = None) -> Talk[str]:
+    """The graph of all tasks in DOT, the language of graphviz; each with its state.
+
+    With names: of these, what they need and what needs them, up to `depth` steps away, directly or not. Raises
+    `NotFound`.
+    """
+    found: dict[int, model.Exported] = {}
     after: Any = 0
     while True:
         page, after = yield from export(me, after, brief=True)
         for it in page:
-            if it.id not in names:
-                names[it.id] = json.dumps(it.task.name, ensure_ascii=False)
-                lines.append(f"  {names[it.id]} [tooltip={it.task.state}];")
-                edges += [(need, it.id) for need in it.needs]
+            found.setdefault(it.id, it)
         if not after:
             break
-    lines += [f"  {names[need]} -> {names[task]};" for need, task in edges]
+    chosen = _around(found, names, depth) if names else found.keys()
+    label = {id: json.dumps(it.task.name, ensure_ascii=False) for id, it in found.items() if id in chosen}
+    lines = [f"  {name} [tooltip={found[id].task.state}];" for id, name in label.items()]
+    lines += [f"  {label[need]} -> {name};" for id, name in label.items() for need in found[id].needs if need in label]
     return "\n".join(["digraph tasks {", *lines, "}", ""])
+
+
+def _around(tasks: dict[int, model.Exported], names: Sequence[str], depth: int | None) -> set[int]:
+    """Those of these names, and who is within so many steps above and below."""
+    ids = {it.task.name: id for id, it in tasks.items()}
+    if unknown := [name for name in names if name not in ids]:
+        raise NotFound(f"no such task: {', '.join(unknown[:10])}", unknown)
+    above = {id: it.needs for id, it in tasks.items()}
+    below: dict[int, list[int]] = {}
+    for id, needs in above.items():
+        for need in needs:
+            below.setdefault(need, []).append(id)
+    chosen = {ids[name] for name in names}
+    for neighbours in (above, below):
+        seen, edge, steps = {ids[name] for name in names}, {ids[name] for name in names}, 0
+        while edge and (depth is None or steps < depth):
+            edge = {other for id in edge for other in neighbours.get(id, ())} - seen
+            seen |= edge
+            steps += 1
+        chosen |= seen
+    return chosen
 
 
 def backup(me: Client, to: PathLike) -> Talk[int]:
@@ -445,10 +527,11 @@ def backup(me: Client, to: PathLike) -> Talk[int]:
     return int(it.bytes)
 
 
-def _chosen(names: Sequence[str], states: Sequence[State | str]) -> wire.Selection:
-    if not names and not states:
-        raise ValueError("names or states are needed: which tasks?")
-    return model.selection(names, states)
+def _chosen(names: Sequence[str], states: Sequence[State | str], which: Which) -> wire.Selection:
+    chosen = selection(names, states, **which)
+    if not chosen.ByteSize():
+        raise ValueError("names, states, or what else can be said of tasks, are needed: which tasks?")
+    return chosen
 
 
 def workers(me: Client, after: int) -> Page[model.WorkerInfo]:
