@@ -96,7 +96,8 @@ if wants joblib || wants dask; then
     export PYTHONPATH=$home/joblib:$contract/as_dask:$PYTHONPATH
 fi
 if wants loky; then
-    sdist loky 3.7.0
+    # The last one for Python 3.9, else the newest.
+    if [ "$version" = 3.9 ]; then sdist loky 3.5.6; else sdist loky 3.7.0; fi
     printf '\nimport loky_stand_in\n\nloky_stand_in.install()\n' >>"$home/loky/loky/__init__.py"
     export PYTHONPATH=$home/loky:$PYTHONPATH
 fi
