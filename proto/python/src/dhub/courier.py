@@ -54,8 +54,9 @@ WATCH_TASKS = 1000
 """Of one Wait."""
 WAIT_S = 10.0
 """How long the hub keeps it."""
-GATHER_S, GATHER_TASKS = 0.03, 100
-"""Results that come within this time after an answer share the next one, where so many are waited for."""
+GATHER_S, GATHER_EACH_S = 0.03, 30e-6
+"""Results that come within this time after an answer share the next one: so long at most, and so much for each that is
+waited for, which is many times what it costs to ask for it again."""
 CANCEL_NAMES = 20_000
 """Of one Cancel."""
 PAUSE_S = 0.5
@@ -72,7 +73,7 @@ class Job:
         self,
         task: wire.Task,
         future: DhubFuture[Any],
-        needs: list[DhubFuture[Any]],
+        needs: Collection[DhubFuture[Any]],
         file: Path | None,
         is_named: bool = False,
         names: Collection[str] = (),
@@ -88,8 +89,9 @@ class Job:
             self.definition = hashlib.sha256(task.SerializeToString(deterministic=True)).digest()
         self.needs = needs
         """Kept until it has ended, and with them the files of their results."""
-        self.needed_by: list[str] = []
-        """Names of tasks that were submitted with it among their needs."""
+        self.needed_by: list[str] | None = None
+        """Names of tasks that were submitted with it among their needs, if any: an object less for the collector of garbage,
+        which costs as much as all the rest of a `submit`."""
         self.names = names
         """Those of its needs that are no futures; nobody may ever add them."""
         self.file = file
@@ -170,6 +172,7 @@ class Courier:
             self._jobs[job.name] = job
             for need in job.needs:
                 if (needed := self._jobs.get(need.name)) is not None:
+                    needed.needed_by = needed.needed_by or []
                     needed.needed_by.append(job.name)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="dhub", daemon=True)
@@ -378,7 +381,7 @@ class Courier:
         not_there = set(map(id, absent))
         left = deque(lost)
         while left:
-            for name in left.popleft().needed_by:
+            for name in left.popleft().needed_by or ():
                 job = self._jobs.get(name)
                 if job is None or job.task is not None or not any(need.is_lost for need in job.needs):
                     continue
@@ -427,7 +430,7 @@ class Courier:
             if isinstance(it, Refused):
                 pause = PAUSE_S
             else:
-                pause = GATHER_S if it.ended and len(left) >= GATHER_TASKS else 0.0
+                pause = min(GATHER_S, len(left) * GATHER_EACH_S) if it.ended else 0.0
             if left:
                 self._at(pause, lambda: self._loose.extend(left))
 

@@ -40,6 +40,8 @@ class Function(NamedTuple):
     """What is to be called, as it travels."""
 
     name: str
+    label: str
+    """Begins the names of its tasks."""
     kind: int
     data: bytes
     error: BaseException | None
@@ -261,13 +263,14 @@ class DhubExecutor(Executor):
 
     def _function(self, fn: Callable[..., Any], kind: int = payload.ONE) -> Function:
         name = name_of_function(fn)
+        label = re.sub("[^A-Za-z0-9_]+", "", name)[:40] or "call"
         if self._around.is_needed():
             fn = Prepared(self._around, fn)
         try:
             data = payload.dumps(fn, f"the function {name}", reducers=self.reducers)
-            return Function(name, kind, data, None)
+            return Function(name, label, kind, data, None)
         except (Exception, SystemExit) as error:
-            return Function(name, kind, b"", error)
+            return Function(name, label, kind, b"", error)
 
     def _submit(
         self,
@@ -283,8 +286,9 @@ class DhubExecutor(Executor):
             raise RuntimeError("cannot schedule new futures after shutdown")
         if self._pid != os.getpid():
             self._begin()
-        label = f"{re.sub('[^A-Za-z0-9_]+', '', function.name)[:40] or 'call'}-{self._session}-{next(self._number)}"
-        future: DhubFuture[Any] = DhubFuture(name or label, self._courier)
+        future: DhubFuture[Any] = DhubFuture(
+            name or f"{function.label}-{self._session}-{next(self._number)}", self._courier
+        )
         needed: list[DhubFuture[Any]] = []
 
         def remote(item: Any) -> Remote | None:
@@ -316,7 +320,7 @@ class DhubExecutor(Executor):
         options = options or self._options
         task = wire.Task(
             name=future.name,
-            needs=list({str(name): None for name in [*(need.name for need in needed), *names]}),
+            needs=list({str(name): None for name in [*(need.name for need in needed), *names]}) if needed or names else (),
             command=call.COMMAND,
             priority=options.priority,
             retries=options.retries,
@@ -324,7 +328,7 @@ class DhubExecutor(Executor):
             stdin=stdin,
         )
         try:
-            self._courier.submit(Job(task, future, needed, file, bool(name), tuple(map(str, names))))
+            self._courier.submit(Job(task, future, needed or (), file, bool(name), tuple(map(str, names))))
         except BaseException:
             payload.unlink([file] if file else [])
             raise
