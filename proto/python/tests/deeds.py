@@ -124,6 +124,29 @@ def large_error(size: int) -> None:
     raise KeyError("x" * size, size)
 
 
+class Exits(Exception):
+    """It exits when it is pickled, or unpickled."""
+
+    def __init__(self, at_once: bool) -> None:
+        super().__init__("as it says")
+        self.at_once = at_once
+
+    def __reduce__(self) -> Any:
+        return sys.exit(5) if self.at_once else (sys.exit, (7,))
+
+
+def exits(at_once: bool) -> None:
+    raise Exits(at_once)
+
+
+def deep() -> list[Any]:
+    """More than pickle goes into."""
+    found: list[Any] = []
+    for _ in range(100_000):
+        found = [found]
+    return found
+
+
 class NeverBack:
     """It can be pickled, and not be unpickled."""
 

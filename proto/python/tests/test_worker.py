@@ -216,6 +216,26 @@ def test_what_cannot_be_unpickled_fails_that_task_only(executor: DhubExecutor, p
         futures[1].result(PATIENCE_S)
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_exception_that_exits_in_pickle_fails_its_task_only(
+    executor: DhubExecutor, pool: Pool, at_once: bool
+) -> None:
+    pool.workers("-j", 1)
+    pid = executor.submit(calls.pid, 0).result(PATIENCE_S)
+    with pytest.raises(dhub.TaskFailed, match="Exits: as it says") as raised:
+        executor.submit(deeds.exits, at_once).result(PATIENCE_S)
+    assert not isinstance(raised.value, dhub.TaskKilled) and "in exits" in str(raised.value.__cause__)
+    assert executor.submit(calls.pid, 0).result(PATIENCE_S) == pid
+
+
+def test_what_is_too_deep_for_pickle_says_so_as_pickle_does(executor: DhubExecutor, pool: Pool) -> None:
+    pool.workers("-j", 1)
+    for future in (executor.submit(deeds.deep), executor.submit(calls.same, deeds.deep())):
+        with pytest.raises(RecursionError):
+            future.result(PATIENCE_S)
+    assert executor.submit(calls.square, 3).result(PATIENCE_S) == 9
+
+
 def test_the_file_of_a_result_that_nobody_wants_is_removed(executor: DhubExecutor, pool: Pool, home: Path) -> None:
     pool.workers("-j", 1)
     begun = home / "begun"

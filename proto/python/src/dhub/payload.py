@@ -150,11 +150,17 @@ def dumps(
         _RemotePickler(file, remote, reducers or {}).dump(item)
     except Exception as error:
         advice = "" if cloudpickle is not None else "; cloudpickle can do more: pip install 'dhub[executor]'"
-        raise error.with_traceback(None) from CannotPickle(f"{what} cannot be sent to a worker{advice}")
+        raise _as_pickle_says(error).with_traceback(None) from CannotPickle(f"{what} cannot be sent to a worker{advice}")
     data = file.getvalue()
     if cloudpickle is None and b"__main__" in data:
         raise CannotPickle(f"{what} is of the main program; to send that, pip install 'dhub[executor]'")
     return data
+
+
+def _as_pickle_says(error: Exception) -> Exception:
+    """Of what is too deep cloudpickle makes an error of its own."""
+    cause = error.__cause__
+    return cause if isinstance(cause, RecursionError) and isinstance(error, pickle.PicklingError) else error
 
 
 # --- a call -----------------------------------------------------------------------------------
@@ -258,7 +264,12 @@ def _dumps_value(value: Any) -> bytes:
     except Exception:  # whatever a class of somebody else's raises here, the slow way tells
         pass
     file = io.BytesIO()
-    _Pickler(file, protocol=PROTOCOL).dump(value)
+    try:
+        _Pickler(file, protocol=PROTOCOL).dump(value)
+    except pickle.PicklingError as error:
+        if (told := _as_pickle_says(error)) is error:
+            raise
+        raise told from None
     data = file.getvalue()
     if cloudpickle is None and b"__main__" in data:
         raise pickle.PicklingError("it is of the main program; to send that, pip install 'dhub[executor]'")
@@ -336,8 +347,8 @@ def _failure(
         if len(pickled) + len(told) > limit and write is not None:
             pickled, file = write(pickled)
             kind = _ERROR_FILE
-    except Exception:
-        pickled = b""
+    except BaseException:  # it may exit when it is pickled, which is told as the failure that it is
+        kind, pickled, file = _ERROR, b"", None
     # What the call had in its hands goes now, and not with the next collection of garbage.
     traceback.clear_frames(error.__traceback__)
     if len(pickled) + len(told) > limit:
