@@ -108,6 +108,47 @@ executor.shutdown(wait=False)
     assert not files(executor)
 
 
+def test_nothing_is_scattered_after_a_shutdown(executor: DhubExecutor) -> None:
+    idle, other = DhubExecutor(), DhubExecutor()
+    for it in (idle, other):
+        kept = it.scatter(list(range(1000)))
+        assert it is idle or it.submit(len, kept).result(PATIENCE_S) == 1000
+        assert files(executor)
+        it.shutdown()
+        # Also of one that never had a task.
+        assert not files(executor)
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            it.scatter([1])
+    done = program("""
+import threading
+blocker = executor.submit(time.sleep, 0.2)
+# As one that waits for its disk while another thread shuts the executor down.
+store, wrote = executor.store, dhub.private.write
+def slow(*args):
+    executor.shutdown()
+    wrote(*args)
+dhub.private.write = slow
+try:
+    store.put("late")
+except RuntimeError as error:
+    print(error)
+""")
+    assert (done.stdout, done.stderr) == ("cannot scatter after shutdown\n", "") and not files(executor)
+
+
+def test_a_child_that_was_forked_scatters_for_itself(executor: DhubExecutor) -> None:
+    done = program("""
+kept = executor.scatter([1, 2])
+if os.fork() == 0:
+    print(executor.submit(len, executor.scatter([1, 2, 3])).result(60), flush=True)
+    executor.shutdown()
+    os._exit(0)
+assert os.wait()[1] == 0
+print(executor.submit(len, kept).result(60))
+""")
+    assert (done.stdout, done.stderr) == ("3\n2\n", "") and not files(executor)
+
+
 def test_a_callback_that_blocks_holds_up_no_result(executor: DhubExecutor) -> None:
     go = threading.Event()
     first = executor.submit(calls.square, 1)

@@ -214,6 +214,8 @@ class Courier:
     def close(self) -> None:
         """Takes nothing more; the thread ends when all has come back."""
         self._closing = True
+        if self._thread is None:
+            self.store.remove()
         self._notify()
 
     def join(self) -> None:

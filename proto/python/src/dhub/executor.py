@@ -175,8 +175,9 @@ class DhubExecutor(Executor):
         """Writes a value once; calls of this executor that have what is returned among their arguments get the value.
 
         An array of numpy is the same memory for all processes of a machine, and read-only. The file is there until the
-        executor was shut down and its tasks have ended.
+        executor was shut down and its tasks have ended. Raises `RuntimeError` after that, and what pickling does.
         """
+        self._check_open()
         return self.store.put(value)
 
     def map(
@@ -272,6 +273,14 @@ class DhubExecutor(Executor):
         except (Exception, SystemExit) as error:
             return Function(name, label, kind, b"", error)
 
+    def _check_open(self) -> None:
+        if _ending:
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        if self._closed:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        if self._pid != os.getpid():
+            self._begin()
+
     def _submit(
         self,
         function: Function,
@@ -280,12 +289,7 @@ class DhubExecutor(Executor):
         name: str | None = None,
         needs: Iterable[DhubFuture[Any] | str] = (),
     ) -> DhubFuture[Any]:
-        if _ending:
-            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
-        if self._closed:
-            raise RuntimeError("cannot schedule new futures after shutdown")
-        if self._pid != os.getpid():
-            self._begin()
+        self._check_open()
         future: DhubFuture[Any] = DhubFuture(
             name or f"{function.label}-{self._session}-{next(self._number)}", self._courier
         )

@@ -29,18 +29,22 @@ class Scattered:
 
 
 class Store:
-    """The values that one executor has scattered. Their files are removed by `remove`, or when nobody has the store."""
+    """The values that one executor has scattered. Their files are removed by `remove`, or when nobody has the store.
+
+    For any thread, without a lock, which a fork could find locked.
+    """
 
     def __init__(self, directory: Path, session: str, stays: bool) -> None:
         self.directory, self.session = directory, session
         self._names: set[str] = set()
-        self.remove: Callable[[], object] = lambda: None
+        self._is_removed = False
+        self._remove: Callable[[], object] = lambda: None
         if not stays:
-            self.remove = weakref.finalize(self, _remove, os.getpid(), directory, self._names)
+            self._remove = weakref.finalize(self, _remove, os.getpid(), directory, self._names)
         self._arrays: dict[int, tuple[weakref.ref[Any], Scattered]] = {}
 
     def put(self, value: Any) -> Scattered:
-        """Equal content is written once. Raises what pickling does, and `OSError`."""
+        """Equal content is written once. Raises what pickling does, `OSError`, and `RuntimeError` after `remove`."""
         if _is_array(value):
             import numpy
 
@@ -54,7 +58,16 @@ class Store:
             private.make_dir(self.directory, "set DHUB_SHARED to a directory of yours")
             private.write(self.directory / name, data)
             self._names.add(name)
+        # Not before: it may be removed meanwhile, and without this file.
+        if self._is_removed:
+            private.remove_own(self.directory, name)
+            raise RuntimeError("cannot scatter after shutdown")
         return Scattered(self.directory / name)
+
+    def remove(self) -> None:
+        """Nothing is needed of it any more, and nothing can be added."""
+        self._is_removed = True
+        self._remove()
 
     def array(self, array: Any, bytes_min: int) -> Any:
         """How an array is pickled: large ones once, for as long as they are there."""
@@ -83,5 +96,5 @@ def _load(directory: str, name: str) -> Any:
 
 def _remove(pid: int, directory: Path, names: set[str]) -> None:
     if pid == os.getpid():
-        for name in names:
+        for name in list(names):
             private.remove_own(directory, name)
