@@ -307,6 +307,19 @@ def test_a_pool_without_a_hub_says_so_in_its_own_words(home: Path) -> None:
     code, told = worker("-s", "no.such.machine.invalid", "--insecure")
     assert code == 7 and "'no.such.machine.invalid' is no name of a machine that can be found here" in told
     assert "-s ADDRESS:PORT, or DHUB_HUB" in told
+    code, told = worker("-s", "127.0.0.1:1", "--insecure")
+    assert code == 7 and "no hub answers at tcp://127.0.0.1:1 (waited 1 s)\n  start it with: dhub -f FILE" in told
+
+
+def test_a_pool_that_had_an_answer_waits_for_its_hub(server: Server, pool: Pool) -> None:
+    worker = pool.workers("-j", "1", "--timeout", "3")
+    with DhubExecutor() as executor:
+        assert executor.submit(calls.square, 3).result(PATIENCE_S) == 9
+        server.kill()
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(4)
+        server.start()
+        assert executor.submit(calls.square, 3).result(PATIENCE_S) == 9
 
 
 def test_nohup_is_respected(executor: DhubExecutor, pool: Pool) -> None:

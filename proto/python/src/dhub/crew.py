@@ -12,8 +12,9 @@ from typing import Any
 
 import zmq
 
-from dhub import nursery
+from dhub import door, nursery
 from dhub._wire import hub_pb2 as wire
+from dhub.errors import NoHub
 from dhub.find import Target
 from dhub.halt import Halt
 from dhub.nursery import say
@@ -47,8 +48,10 @@ class Crew:
         ahead: int | None,
         order: nursery.Order,
         halt: Halt | None = None,
+        patience_s: float = float("inf"),
     ) -> None:
-        self.order, self.jobs, self.halt = order, slots, halt
+        self.order, self.jobs, self.halt, self.target = order, slots, halt, target
+        self.first_answer_by = time.monotonic() + patience_s
         self.pool = Pool(target, name, slots, stay=stay, ahead=ahead)
         self.pool.in_hand = self._in_hand
         self.slots: dict[int, Slot] = {}
@@ -63,7 +66,10 @@ class Crew:
         """Something could not be taken back just now."""
 
     def run(self) -> None:
-        """Until it is told to leave, or, with `--until-done`, nothing is left to do."""
+        """Until it is told to leave, or, with `--until-done`, nothing is left to do.
+
+        Raises `NoHub` if none has answered within its patience; one that has, may come back whenever it likes.
+        """
         pool = self.pool
         wake, wakened = os.pipe()
         os.set_blocking(wake, False)
@@ -74,6 +80,8 @@ class Crew:
         self._staff()
         while not pool.finished:
             pool.step()
+            if not pool.is_welcome and time.monotonic() > self.first_answer_by:
+                raise door.explain(NoHub(f"no hub answers at {self.target.place}"), self.target)
             self._tell()
             self.is_torn = False
             self._halt()
@@ -89,6 +97,8 @@ class Crew:
             self._staff()
             self._give()
             timeout = min(pool.next_step(), self._next_limit())
+            if not pool.is_welcome:
+                timeout = min(timeout, max(0.0, self.first_answer_by - time.monotonic()))
             if self._busy() and timeout > NAP_S:
                 time.sleep(NAP_S)
             self._poll(wake, timeout)

@@ -85,6 +85,8 @@ class Pool:
         self.error: Refused | None = None
         """Why the hub does not want to talk to this worker."""
         self.left = False
+        self.is_welcome = False
+        """The hub has answered."""
         self._files: dict[Key, Path] = {}
         """Of outcomes that the hub may not know yet: removed if it does not want them."""
         self._ended: deque[wire.Outcome] = deque()
@@ -226,6 +228,7 @@ class Pool:
             if isinstance(it, Refused):
                 self.error = it
                 return
+            self.is_welcome = True
             self._term = it.worker_timeout_ms / 1000
             self.link.open_reports(it.report_endpoint, self._term)
 

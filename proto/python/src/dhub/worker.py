@@ -16,7 +16,7 @@ from dhub import nursery
 from dhub._version import __version__
 from dhub.baseline import open_streams
 from dhub.crew import Crew
-from dhub.errors import AccessError, Denied, DhubError, NoHub, Refused
+from dhub.errors import AccessError, Denied, DhubError, HubFull, NoHub, Refused
 from dhub.find import INSECURE, Unreachable, find
 from dhub.halt import Halt
 from dhub.model import Phase
@@ -24,6 +24,9 @@ from dhub.nursery import say
 from dhub.runner import work
 
 
+ANSWER_S = 1.0
+"""A hub that is there may take so long for the first answer, however short the look for one is to be."""
+TO_HAVE_ONE = "start it with: dhub -f FILE      another address: -s or DHUB_HUB      to wait for it: --timeout SECONDS"
 SAID = (
     (r"\baccess='([^']*)'", r"--access \1"),
     (r"\bserver='([^']*)'", r"-s \1"),
@@ -67,7 +70,7 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
         "many percent of those that ended here (at least 3); soon: what runs may end, now: it is ended, and given back",
     )
     add("--ahead", type=int, metavar="N", help="hold so many tasks ahead (default: by measure)")
-    add("--timeout", type=float, default=5.0, metavar="SECONDS", help="how long to look for a hub (default: 5)")
+    add("--timeout", type=float, default=5.0, metavar="SECONDS", help="how long a hub may take to be found, and to answer first (default: 5)")
     add("--version", action="version", version=f"dhub {__version__}")
     chosen = parser.parse_args(words)
     if chosen.jobs < 1:
@@ -95,13 +98,18 @@ def main(words: list[str] | None = None) -> int:
         os.environ[INSECURE] = "1"
 
     def talk(order: nursery.Order) -> int:
-        crew = Crew(target, name, chosen.jobs, not chosen.until_done, chosen.ahead, order, chosen.halt)
+        stay, patience_s = not chosen.until_done, max(chosen.timeout, ANSWER_S)
+        crew = Crew(target, name, chosen.jobs, stay, chosen.ahead, order, chosen.halt, patience_s)
         try:
             crew.run()
             crew.leave()
         except Refused as error:
             say(as_options(error))
             return 11 if isinstance(error, Denied) else 6
+        except NoHub as error:
+            advice = "" if isinstance(error, HubFull) else f" (waited {patience_s:g} s)\n  {TO_HAVE_ONE}"
+            say(f"{error}{advice}")
+            return 7
         except EOFError:
             return 70
         if crew.has_halted:
