@@ -270,7 +270,7 @@ def test_a_directory_of_keys_that_cannot_be_read_is_not_an_empty_one(
 ) -> None:
     (tmp_path / "keys").write_text("no directory")
     monkeypatch.setenv("DHUB_DIR", str(tmp_path / "keys"))
-    with pytest.raises(dhub.AccessError, match="keys: Not a directory"):
+    with pytest.raises(dhub.AccessError, match="keys: not a directory"):
         dhub.Hub("localhost:9", insecure=True)
 
 
