@@ -434,7 +434,8 @@ def test_which_tasks_is_said_as_in_dquery(hub: dhub.Hub) -> None:
     def names(**which: Any) -> list[str]:
         return [it.name for it in hub.tasks(**which)]
 
-    assert names(patterns="sim-?") == [f"sim-{i}" for i in range(4)] and names(patterns=["*-2", "pl?t"]) == ["sim-2", "plot"]
+    assert names(patterns="sim-?") == [f"sim-{i}" for i in range(4)]
+    assert names(patterns=["*-2", "pl?t"]) == ["sim-2", "plot"]
     # Names are no patterns.
     assert names(names=["plot*"]) == ["plot*"] and names(names=["plot"], patterns=["*3"]) == ["sim-3", "plot"]
     assert names(exit_codes=137) == names(states="failed") == names(workers=hub.worker) == ["sim-0"]
@@ -457,7 +458,8 @@ def test_which_tasks_is_said_as_in_dquery(hub: dhub.Hub) -> None:
     loose: Callable[..., object] = hub.cancel
     for wrong, error in (
         ({"since": "1h"}, "^since is a moment"), ({"exit_codes": ["x"]}, "^exit_codes is a whole"),
-        ({"patterns": [3]}, "^a pattern of names is a str"), ({"pattern": "x"}, "unexpected keyword argument 'pattern'"),
+        ({"patterns": [3]}, "^a pattern of names is a str"),
+        ({"pattern": "x"}, "unexpected keyword argument 'pattern'"),
     ):  # fmt: skip
         with pytest.raises(TypeError, match=error):
             loose(**wrong)

@@ -90,8 +90,8 @@ class Job:
         self.needs = needs
         """Kept until it has ended, and with them the files of their results."""
         self.needed_by: list[str] | None = None
-        """Names of tasks that were submitted with it among their needs, if any: an object less for the collector of garbage,
-        which costs as much as all the rest of a `submit`."""
+        """Names of tasks that were submitted with it among their needs, if any: an object less for the collector of
+        garbage, which costs as much as all the rest of a `submit`."""
         self.names = names
         """Those of its needs that are no futures; nobody may ever add them."""
         self.file = file
@@ -341,10 +341,11 @@ class Courier:
 
     def _ask_missing(self) -> None:
         missing = self._missing
-        names = [] if missing is None else missing.names((job.name, job.names) for job in self._jobs_now() if job.is_created)
-        if missing is None or not names:
+        if missing is None:
             return
-        say = missing.say
+        say, names = missing.say, missing.names((it.name, it.names) for it in self._jobs_now() if it.is_created)
+        if not names:
+            return
         ask = wire.List(selection=wire.Selection(names=names), limit=len(names))
         self._link.ask(wire.Request(list=ask), lambda it: None if isinstance(it, Refused) else say(it.unknown))
 

@@ -324,7 +324,7 @@ class DhubExecutor(Executor):
         options = options or self._options
         task = wire.Task(
             name=future.name,
-            needs=list({str(name): None for name in [*(need.name for need in needed), *names]}) if needed or names else (),
+            needs=list({str(name): None for name in [*(it.name for it in needed), *names]}) if needed or names else (),
             command=call.COMMAND,
             priority=options.priority,
             retries=options.retries,

@@ -1,4 +1,5 @@
-"""Names that tasks need and nobody has added: the hub waits for them on purpose, so who waits for such a task is told."""
+"""Names that tasks need and nobody has added: the hub waits for them on purpose, so who waits for such a task is told.
+"""
 
 from __future__ import annotations
 
