@@ -262,12 +262,17 @@ def wait(me: Client, timeout: float | None = None) -> Talk[model.Waited]:
     def done(it: wire.Waited) -> bool:
         return it.phase in (wire.PHASE_STUCK, wire.PHASE_FINISHED)
 
-    it = yield from _wait(me, wire.Wait(), timeout, done)
+    it = yield from _wait(me, wire.Wait(), timeout, _until(timeout), done)
     return model.Waited(model.Phase(it.phase), model.Counts.of(it.counts), it.done_per_s)
 
 
-def _wait(me: Client, ask: wire.Wait, timeout: float | None, done: Callable[[wire.Waited], bool]) -> Talk[wire.Waited]:
-    until = None if timeout is None else time.monotonic() + timeout
+def _until(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _wait(
+    me: Client, ask: wire.Wait, timeout: float | None, until: float | None, done: Callable[[wire.Waited], bool]
+) -> Talk[wire.Waited]:
     reached, silent_since, doubt = False, 0.0, True
     while True:
         left = WAIT_S if until is None else max(0.0, min(WAIT_S, until - time.monotonic()))
@@ -310,15 +315,14 @@ def wait_for(
     Goes on through restarts of the hub, as `wait`. Raises `NotFound`, and `TimeoutError` after `timeout` seconds.
     """
     several("names", names, "names of tasks")
-    until = None if timeout is None else time.monotonic() + timeout
+    until = _until(timeout)
     left = list(dict.fromkeys(text_of(name, "the name of a task") for name in names))
     if states or which:
         left = yield from _names(me, left, states, which)
     found: dict[str, model.Ended] = {}
     while left:
         ask = wire.Wait(names=left[:WAIT_NAMES], output=True)
-        seconds = None if until is None else max(0.0, until - time.monotonic())
-        it = yield from _wait(me, ask, seconds, lambda it: bool(it.ended or it.unknown))
+        it = yield from _wait(me, ask, timeout, until, lambda it: bool(it.ended or it.unknown))
         if it.unknown:
             raise NotFound(f"there is no such task: {', '.join(it.unknown[:10])}", it.unknown)
         for ended in it.ended:
