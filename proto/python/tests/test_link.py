@@ -198,7 +198,7 @@ def test_a_stranger_at_the_socket_of_our_hub_is_not_served(
         for way in ways:
             with pytest.raises(dhub.Denied, match="another hub than"):
                 dhub.Hub(**way, timeout=1).steal()
-        fresh = pool.workers("-j", "1", "--timeout", "1")
+        fresh = pool.workers("-j", "1", "--timeout", "20")
         # It waits for its hub, or leaves; the one that was there before waits in any case.
         if not encrypted:
             assert fresh.wait(30) == 11, pool.log()

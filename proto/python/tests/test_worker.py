@@ -312,12 +312,12 @@ def test_a_pool_without_a_hub_says_so_in_its_own_words(home: Path) -> None:
 
 
 def test_a_pool_that_had_an_answer_waits_for_its_hub(server: Server, pool: Pool) -> None:
-    worker = pool.workers("-j", "1", "--timeout", "3")
+    worker = pool.workers("-j", "1", "--timeout", "8")
     with DhubExecutor() as executor:
         assert executor.submit(calls.square, 3).result(PATIENCE_S) == 9
         server.kill()
         with pytest.raises(subprocess.TimeoutExpired):
-            worker.wait(4)
+            worker.wait(9)
         server.start()
         assert executor.submit(calls.square, 3).result(PATIENCE_S) == 9
 
