@@ -15,7 +15,9 @@ mod replay;
 mod rows;
 mod schema;
 mod table;
+mod turned;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -75,6 +77,8 @@ pub struct Rescued {
     pub used: Vec<PathBuf>,
     /// Those that it does without, each with the reason; but for those that something is lost by.
     pub unused: Vec<String>,
+    /// Tasks whose rows are older than the rest, by number: see `turned.rs`.
+    turned_back: BTreeSet<i64>,
     /// What a hub saved when the file was gone.
     pub saved: Option<Newer>,
 }

@@ -10,10 +10,16 @@ use crate::scheduler::message::TaskId;
 use crate::store::sum::GIVEN_UP;
 use crate::store::{OPEN, unix_ms};
 
-/// Names that are told of those that are saved without their definition.
+/// Names that a line has.
 const NAMES_MAX: usize = 5;
 
 const BLAMES: &str = "SELECT id, blame FROM tasks INDEXED BY tasks_skipped WHERE blame IS NOT NULL";
+
+/// The first of them, for a line.
+pub fn first(names: &[String]) -> String {
+    let more = if names.len() > NAMES_MAX { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(NAMES_MAX)].join(", "))
+}
 
 /// Notes in a table of its own what the indices have and the tasks that could be read have not. True if all names
 /// could be read.
@@ -99,13 +105,11 @@ pub fn save(db: &Connection, rescued: &mut Rescued) -> rusqlite::Result<()> {
     )?;
     let names = select.query_map([GIVEN_UP, OPEN], |row| row.get(0))?;
     let names = names.collect::<rusqlite::Result<Vec<String>>>()?;
-    if !names.is_empty() {
-        let more = if names.len() > NAMES_MAX { ", …" } else { "" };
-        let (count, first) = (names.len(), &names[..names.len().min(NAMES_MAX)]);
+    if let count @ 1.. = names.len() {
         let tasks = if count == 1 { "task" } else { "tasks" };
         rescued.lost.push(format!(
-            "what {count} finished {tasks} had run; saved with name and state: {}{more}",
-            first.join(", ")
+            "what {count} finished {tasks} had run; saved with name and state: {}",
+            first(&names)
         ));
     }
     let mut select = db.prepare(

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{Rescued, known};
+use super::{Rescued, known, turned};
 use crate::scheduler::message::Ended;
 use crate::scheduler::{DAMAGED, State};
 use crate::store::read::damaged_rows;
@@ -17,6 +17,7 @@ const ATTEMPTS_UNKNOWN: i64 = 100;
 pub fn mend(db: &Connection, rescued: &mut Rescued) -> rusqlite::Result<()> {
     let transaction = db.unchecked_transaction()?;
     known::save(db, rescued)?;
+    turned::tell(db, rescued)?;
     fail_damaged(db, rescued)?;
     let mut drop = |sql: &str, what: &str| -> rusqlite::Result<()> {
         match db.execute(sql, [])? {

@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::table::{Lost, copy, fit};
-use super::{Rescued, known, leaves};
+use super::{Rescued, known, leaves, turned};
 use crate::store::columns::{ATTEMPTS, Kind, LEASES, TASKS, Table, WORKERS};
 
 const OTHERS: [Table; 3] = [WORKERS, LEASES, ATTEMPTS];
@@ -58,6 +58,7 @@ pub fn save(
             rescued.lost.push(format!("{} of {}, which make no sense", lost.refused, table.what));
         }
     }
+    rescued.turned_back = turned::find(from, to)?;
     transaction.commit()
 }
 
@@ -130,10 +131,11 @@ fn name_lost(
     lost: &Lost,
     rescued: &mut Rescued,
 ) -> rusqlite::Result<()> {
+    // A page of the table that is older than the index lacks rows, and can be read.
+    let is_whole = known::note(from, to)?;
     if lost.ranges.is_empty() && lost.refused == 0 {
         return Ok(());
     }
-    let is_whole = known::note(from, to)?;
     if !is_whole && lost.ranges.is_empty() {
         rescued.lost.push(format!(
             "{} tasks that make no sense, not all of whose names are known",
