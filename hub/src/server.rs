@@ -353,7 +353,7 @@ impl Server {
         if now >= self.checked + CHECK_MS {
             self.checked = now;
             self.disk.check(self.store.file());
-            self.heap.look();
+            self.heap.look(self.scheduler.counts().unfinished(), !self.busy);
             self.told.forget_old(now);
             let scheduler = &self.scheduler;
             self.monitor.keep_loads(|id| scheduler.worker(id).is_some());

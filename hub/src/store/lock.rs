@@ -32,12 +32,22 @@ pub enum LockError {
     InUse { file: String, owner: String },
     #[error(transparent)]
     Private(#[from] PrivateError),
+    #[error("cannot make {}: {}", .file.display(), why_not(.source))]
+    NotMade { file: PathBuf, source: io::Error },
     #[error("{path} cannot be locked, as you may not write beside it; copy it to a place of yours first, with its logs, {path}-wal and {path}.redo", path = .file.display())]
     Denied { file: PathBuf },
     #[error("{path} cannot be locked, nor its logs be moved into it: the file system is read-only\n  copy it to another place first, with its logs, {path}-wal and {path}.redo", path = .file.display())]
     ReadOnly { file: PathBuf, source: PrivateError },
     #[error("cannot lock {}: {}", .path.display(), words(.source))]
     Io { path: PathBuf, source: io::Error },
+}
+
+/// Not each directory takes files.
+fn why_not(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no file can be made there".into(),
+        _ => words(error),
+    }
 }
 
 impl FileLock {
@@ -72,10 +82,15 @@ impl FileLock {
 
     fn open(file: &Path, path: &Path) -> Result<Self, LockError> {
         // Others need not know: it is for their user that hubs tell of each other.
+        let is_new = !file.exists() && !path.exists();
         match private::keep_unread(path) {
             Ok(kept) => {
                 let (file, path) = (file.to_owned(), path.to_owned());
                 Ok(Self { file, path, is_new: kept.made, lock: kept.file })
+            }
+            // Of a file that is to be made, nobody asked for its lock.
+            Err(PrivateError::Io { source, .. }) if is_new => {
+                Err(LockError::NotMade { file: file.to_owned(), source })
             }
             Err(PrivateError::Io { source, .. })
                 if source.kind() == io::ErrorKind::PermissionDenied =>

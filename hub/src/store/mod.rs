@@ -4,6 +4,7 @@
 //! `commit` either holds all changes when it returns, or the hub must stop: there is no undo. The
 //! tables' connection is lent to a thread that folds; whoever wants to read gets it back first.
 
+mod absent;
 mod alone;
 mod beside;
 mod check;

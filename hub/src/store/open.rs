@@ -17,6 +17,7 @@ use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
+use super::absent::no_directory;
 use super::alone::{Alone, Replaced, fits_clean};
 use super::beside::{Found, Orphans, names, them};
 use super::damage::{advice, advice_after, told};
@@ -55,7 +56,7 @@ pub enum OpenError {
     Network { file: PathBuf, kind: &'static str },
     #[error("cannot use {}: page 1 is damaged, or another program wrote the file anew, for its pages had checksums; it was left as it is\n  {}", .file.display(), advice(.file))]
     Header { file: PathBuf },
-    #[error("cannot make {}: there is no directory {}", .file.display(), no_directory(.dir))]
+    #[error("cannot make {}: {}", .file.display(), no_directory(.dir))]
     NoDirectory { file: PathBuf, dir: PathBuf },
     #[error("{} is a link that leads to nothing: {}; name that file itself once, so that it is made, or remove the link", .file.display(), .to.display())]
     Nowhere { file: PathBuf, to: PathBuf },
@@ -116,14 +117,6 @@ fn what_to_do(file: &Path, error: &rusqlite::Error) -> String {
     match is_busy(error) {
         true => "another program has it open; end that, and do it again".into(),
         false => advice(file),
-    }
-}
-
-fn no_directory(dir: &Path) -> String {
-    let name = dir.display();
-    match dir.exists() {
-        true => format!("{name}, that is a file"),
-        false => format!("{name}\n  make it first: mkdir -p {}", dhub_proto::shell::file(dir)),
     }
 }
 

@@ -1,17 +1,18 @@
 //! A file that grows beside the place where it is to be, in a directory of its own: nobody else can put
 //! something beside it that SQLite would take for its log, or take it away.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::ops::Deref;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use dhub_proto::private::Mode;
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
-use tempfile::{Builder, TempDir, TempPath};
+use tempfile::{Builder, TempPath};
 
+use super::absent::no_directory;
 use super::open::beside;
 
 /// Its name in its directory.
@@ -23,8 +24,36 @@ pub struct Part {
     path: PathBuf,
     /// As it was made: what has its name may be another one by now, where others may write.
     file: File,
-    /// Removed, with all that is in it, when this goes.
-    dir: TempDir,
+    dir: OwnDir,
+}
+
+/// Its user's alone. Removed, with all that is in it, when this goes, unless it stays.
+struct OwnDir {
+    path: PathBuf,
+    stays: bool,
+}
+
+impl OwnDir {
+    fn make(beside: &Path, name: &Builder) -> io::Result<Self> {
+        // What the system says, not tempfile: its errors hide that it is the disk, and name what nobody asked for.
+        let mut why = None;
+        let new = |path: &Path| {
+            let made = DirBuilder::new().mode(Mode::PRIVATE.of_dir()).create(path);
+            made.inspect_err(|error| why = error.raw_os_error())
+        };
+        let made = name.make_in(beside, new);
+        let made = made.map_err(|error| why.map_or(error, io::Error::from_raw_os_error))?;
+        let ((), path) = made.keep().map_err(|error| error.error)?;
+        Ok(Self { path, stays: false })
+    }
+}
+
+impl Drop for OwnDir {
+    fn drop(&mut self) {
+        if !self.stays {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
 }
 
 impl Part {
@@ -45,19 +74,13 @@ impl Part {
         Ok(part)
     }
 
-    fn make(to: &Path, name: &mut Builder) -> io::Result<Self> {
+    fn make(to: &Path, name: &Builder) -> io::Result<Self> {
         let parent = parent(to);
-        let beside = parent.canonicalize().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                let (name, word) = (parent.display(), dhub_proto::shell::file(parent));
-                let why = format!("there is no directory {name}; make it first: mkdir -p {word}");
-                io::Error::new(io::ErrorKind::NotFound, why)
-            }
-            _ => error,
-        })?;
-        let own = Permissions::from_mode(Mode::PRIVATE.of_dir());
-        let dir = name.permissions(own).tempdir_in(beside)?;
-        let path = dir.path().join(PART);
+        if !parent.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, no_directory(parent)));
+        }
+        let dir = OwnDir::make(&parent.canonicalize()?, name)?;
+        let path = dir.path.join(PART);
         let flags = OFlags::NOFOLLOW.bits() as i32;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(Mode::PRIVATE.bits());
@@ -70,7 +93,7 @@ impl Part {
         io::copy(from, &mut self.file).map(drop)
     }
 
-    /// Fails if its name leads to another file.
+    /// Fails if its name leads to another file. Of one mount, so the number of its file system stands still meanwhile.
     pub fn check(&self) -> io::Result<()> {
         let (made, found) = (self.file.metadata()?, fs::symlink_metadata(&self.path)?);
         match (made.dev(), made.ino()) == (found.dev(), found.ino()) {
@@ -116,7 +139,7 @@ impl Part {
                     Ok(()) => replaced,
                     Err(error) => {
                         // It is somebody's.
-                        self.dir.disable_cleanup(true);
+                        self.dir.stays = true;
                         let path = self.path.display();
                         format!("{replaced}, and what was there is {path} now: {error}")
                     }
@@ -163,7 +186,7 @@ pub fn remove_left(dir: &Path) -> io::Result<()> {
     };
     match fs::symlink_metadata(&path) {
         // With nothing in it yet, it is a part whose directory does not say so yet.
-        Ok(meta) if own.lines().any(|it| it == identity(&meta)) || is_empty(&meta) => {
+        Ok(meta) if own.lines().any(|it| is_of(it, &meta)) || is_empty(&meta) => {
             fs::remove_file(&path)?;
         }
         Ok(_) => {
@@ -183,9 +206,16 @@ fn is_empty(meta: &Metadata) -> bool {
     meta.is_file() && meta.len() == 0
 }
 
-/// No other file has it while this one is there.
+/// No other file of its file system has it while this one is there. Both files that may be in the directory are of the
+/// directory's own file system, as nothing is renamed to another one. The number of that is not noted: NFS, Btrfs and
+/// overlays have another one when they are mounted again, and a start after a loss of power would not know its own file.
 fn identity(meta: &Metadata) -> String {
-    format!("{}:{}", meta.dev(), meta.ino())
+    meta.ino().to_string()
+}
+
+/// Earlier versions noted the file system before it.
+fn is_of(noted: &str, meta: &Metadata) -> bool {
+    noted.rsplit(':').next() == Some(identity(meta).as_str())
 }
 
 pub(super) fn parent(to: &Path) -> &Path {
@@ -235,6 +265,10 @@ mod tests {
         fs::write(&part, "all of it").expect("a file");
         swap(&part);
         kill(part);
+        // As earlier versions noted them, and on a file system that has another number since it was mounted again.
+        let own = fs::read_to_string(left.join(OWN)).expect("the note");
+        let own: Vec<_> = own.lines().map(|inode| format!("99:{inode}")).collect();
+        fs::write(left.join(OWN), own.join("\n")).expect("a note");
         remove_left(&left).expect("the end of it");
         assert!(!left.exists());
         remove_left(&left).expect("nothing is there");

@@ -48,6 +48,8 @@ pub enum RescueError {
     Io { path: PathBuf, source: io::Error },
     #[error("{} can be written by others, so what is in it may be theirs; if you trust it, mend it with: chmod go-w {}", .0.display(), dhub_proto::shell::file(.0))]
     Writable(PathBuf),
+    #[error("{} is a link, which is not followed, to {}; name that file itself, or remove the link", .path.display(), .to.display())]
+    Link { path: PathBuf, to: PathBuf },
     #[error("neither {} nor a log of it is there", .0.display())]
     Absent(PathBuf),
     #[error(transparent)]

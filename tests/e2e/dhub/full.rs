@@ -60,7 +60,7 @@ fn a_new_hub_says_that_its_disk_is_full() {
 fn a_file_system_that_cannot_be_written_is_named_with_the_file() {
     let space = Space::new();
     let new = on_small(&space, "ro", "exec dhub -f small/run.db --local");
-    says_so(new, "small/run.db.lock", READ_ONLY);
+    says_so(new, "small/run.db", READ_ONLY);
     let keys = on_small(&space, "ro", "exec dhub -f run.db --local --dir small");
     says_so(keys, "small/run-", "");
     // Whoever may mount is root there.
@@ -178,6 +178,17 @@ fn copies_keys_and_reports_say_it_in_the_same_words() {
         ("dhub backup run.db other.db > /dev/full", "standard output"),
     ] {
         says_so(on_small(&space, "size=16k", &format!("{full}\nexec {verb}")), name, FULL);
+    }
+    // Where nothing can be made at all, not even what a copy grows in.
+    for (options, fault) in [("ro", READ_ONLY), ("nr_inodes=1", FULL)] {
+        for verb in ["dhub backup run.db", "dhub rescue run.db", "exec dhub -f"] {
+            let output = on_small(&space, options, &format!("{verb} small/copy.db"));
+            says_so(output, "small/copy.db", fault);
+        }
+        for verb in ["backup", "report", "export --joblog"] {
+            let script = format!("{start}dquery {verb} small/copy.db\n{stop}");
+            says_so(on_small(&space, options, &script), "small/copy.db", fault);
+        }
     }
 }
 

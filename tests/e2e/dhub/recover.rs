@@ -1,6 +1,7 @@
 //! Copies of the file, and whether a file is sound.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use e2e::{Hub, task};
 
@@ -36,6 +37,23 @@ fn a_directory_that_is_not_there_is_named_with_what_makes_it() {
     hub.terminate();
     hub.space.run("dhub", &copy(&["backup", "run.db"])).exits(9).says(&words);
     hub.space.run("dhub", &copy(&["rescue", "run.db"])).exits(9).says(&words);
+
+    // In the place of a link or a file mkdir makes nothing.
+    symlink(hub.path("nowhere"), hub.path("link")).expect("a link");
+    for (to, words) in [
+        ("link/copy.db", "link is a link that leads to nothing, "),
+        ("link/below/copy.db", "link is a link that leads to nothing, "),
+        ("run.db/copy.db", "run.db is a file"),
+        ("/proc/copy.db", "/proc/copy.db: no such file or directory\n"),
+    ] {
+        for verb in ["backup", "rescue"] {
+            let said = hub.space.run("dhub", &[verb, "run.db", to]);
+            said.exits(9).says(&[to, words]).is_one_message();
+            assert!(!said.stderr.contains("mkdir") && !said.stderr.contains(".part"), "{said:?}");
+        }
+    }
+    let said = hub.space.run("dhub", &["rescue", "link", "copy.db"]);
+    said.exits(22).says(&["link is a link, which is not followed, to "]).is_one_message();
 }
 
 #[test]

@@ -36,7 +36,15 @@ fn of_a_file_that_is_not_there_no_lock_is_left() {
     assert!(said.contains("make it first: mkdir -p nodir/below"), "{said}");
     space.write("file", "");
     let said = leaves_nothing(&space, &["-f", "file/run.db"], Exit::FileUnusable);
-    assert!(said.contains("there is no directory file, that is a file"), "{said}");
+    assert!(said.contains("there is no directory file: file is a file"), "{said}");
+    // Where no file can be made, and for which a lock would be the first.
+    for dir in ["/proc", "/proc/self"] {
+        let said = leaves_nothing(&space, &["-f", &format!("{dir}/b.db")], Exit::FileUnusable);
+        let dir = fs::canonicalize(dir).expect("a directory");
+        let dir = dir.to_str().expect("UTF-8").replace(char::is_numeric, "");
+        let said = said.replace(char::is_numeric, "");
+        assert_eq!(said, format!("dhub: cannot make {dir}/b.db: no file can be made there\n"));
+    }
 }
 
 #[test]

@@ -23,6 +23,10 @@ pub fn open_read(path: &Path) -> Result<Option<File>, RescueError> {
     let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path);
     let file = match file {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(_) if path.is_symlink() => {
+            let to = path.read_link().map_err(io)?;
+            return Err(RescueError::Link { path: path.to_owned(), to });
+        }
         file => file.map_err(io)?,
     };
     let meta = file.metadata().map_err(io)?;
