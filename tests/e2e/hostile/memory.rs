@@ -74,6 +74,24 @@ fn clients_that_never_read_cost_bounded_memory_and_hinder_nobody() {
     assert!(grown < 200 * MIB, "{grown} bytes");
 }
 
+/// Some of them are left, so it is in the middle of the heap: names of a thousand bytes.
+#[test]
+fn what_tasks_took_goes_back_when_they_have_ended() {
+    let mut hub = Hub::start();
+    let id = hub.id();
+    let name =
+        |n: usize| format!("{}{n}.{}\n", if n % 50 == 0 { "kept" } else { "t" }, "x".repeat(1000));
+    hub.write("tasks.txt", (0..40_000).map(name).collect::<String>());
+    hub.query(&["addfile", "tasks.txt"]).ok();
+    let full = rss(id);
+    hub.query(&["cancel", "--yes", "t*"]).ok();
+    let back = eventually("memory goes back", || {
+        full.checked_sub(rss(id)).filter(|back| *back > 20 * MIB)
+    });
+    eprintln!("39,200 tasks: {} of {} MiB go back", back / MIB, full / MIB);
+    assert_eq!(hub.count("ready"), 800);
+}
+
 /// All that one client parked is answered at once: what does not fit is taken back, not lost.
 #[test]
 fn a_client_that_parks_ten_thousand_steals_gets_or_leaves_each_task() {
