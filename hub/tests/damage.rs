@@ -221,7 +221,10 @@ fn flip(files: &Files, part: &'static str, bit: usize, sound: &str, tally: &mut 
     let is_told = !problems.is_empty();
     match Place::with(&files).run() {
         // The start says so, or it does not come to that.
-        Err(_) | Ok((_, true)) => tally.told += 1,
+        Err(_) | Ok((_, true)) if is_told => tally.told += 1,
+        Err(_) | Ok((_, true)) => {
+            tally.silent.push(format!("run.db{part}, bit {bit}: only a start tells of it"));
+        }
         Ok((found, false)) if found != sound => {
             tally
                 .silent

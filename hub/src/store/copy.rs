@@ -12,13 +12,14 @@ use std::rc::Rc;
 use std::thread::JoinHandle;
 
 use dhub_checksum::{Damage, PAGE_BYTES, RESERVED_BYTES, allow_holes, free_pages, holes_read};
+use dhub_proto::disk::Fault;
 use dhub_proto::private::Mode;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use self_cell::{MutBorrow, self_cell};
 
 use super::damage::{comes_from_damage, is_damage, told};
-use super::disk::words;
+use super::disk::{fault_of, words};
 use super::part::Part;
 use super::{Store, StoreError, mark};
 
@@ -40,6 +41,12 @@ pub enum CopyError {
     Io { to: PathBuf, source: io::Error },
     #[error("cannot copy to {}: {}", .to.display(), words(.source))]
     Sqlite { to: PathBuf, source: rusqlite::Error },
+    #[error("cannot copy to {}: {fault}", .to.display())]
+    Disk {
+        to: PathBuf,
+        #[source]
+        fault: Fault,
+    },
 }
 
 impl CopyError {
@@ -137,6 +144,19 @@ impl Copying {
         CopyError::Damaged { file: self.file.clone(), why }
     }
 
+    /// It ends here. Of a copy only its connection knows what the system said.
+    fn failed(&mut self, source: rusqlite::Error) -> CopyError {
+        let to = self.to.clone();
+        let fault = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Pages(pages) => fault_of(&pages.into_owner().to.into_inner(), &source),
+            Stage::Sync(_) | Stage::Over => None,
+        };
+        match fault {
+            Some(fault) => CopyError::Disk { to, fault },
+            None => CopyError::Sqlite { to, source },
+        }
+    }
+
     pub fn is_syncing(&self) -> bool {
         matches!(self.stage, Stage::Sync(_))
     }
@@ -174,7 +194,7 @@ impl Copying {
                     }
                     Ok(_) => Ok(None),
                     Err(source) if is_damage(&source) => Err(self.damaged(told(&source))),
-                    Err(source) => Err(CopyError::Sqlite { to: self.to.clone(), source }),
+                    Err(source) => Err(self.failed(source)),
                 }
             }
             Stage::Sync(thread) if !thread.is_finished() => Ok(None),

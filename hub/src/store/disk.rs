@@ -43,15 +43,19 @@ fn of_sqlite(error: &ffi::Error) -> Option<Fault> {
     }
 }
 
-/// The same with the file, and with what the system said to the connection: SQLite has one word for most of it.
-pub fn disk_error(db: &Connection, file: &Path, error: &rusqlite::Error) -> Option<DiskError> {
+/// The same with what the system said to the connection: SQLite has one word for most of it.
+pub fn fault_of(db: &Connection, error: &rusqlite::Error) -> Option<Fault> {
     let is_of_system = matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen)
     );
     let said = is_of_system.then(|| Fault::of_errno(system_errno(db))).flatten();
-    let fault = said.or_else(|| fault(error))?;
-    Some(DiskError { path: file.to_owned(), fault })
+    said.or_else(|| fault(error))
+}
+
+/// The same with the file.
+pub fn disk_error(db: &Connection, file: &Path, error: &rusqlite::Error) -> Option<DiskError> {
+    fault_of(db, error).map(|fault| DiskError { path: file.to_owned(), fault })
 }
 
 #[allow(unsafe_code, reason = "rusqlite does not hand it through")]

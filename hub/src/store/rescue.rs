@@ -21,13 +21,14 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use dhub_proto::disk::Fault;
 use dhub_proto::private::Mode;
 use rusqlite::Connection;
 
 use super::beside::Orphans;
 use super::check::problems;
 use super::copy::{new_part, open_plain_part};
-use super::disk::words;
+use super::disk::{fault_of, words};
 use super::lock::LOCK;
 use super::open::{beside, redo_path, wal_path};
 use super::part::Part;
@@ -36,7 +37,7 @@ use super::saved::Newer;
 use super::version::{create, migrate};
 use super::{FileLock, LockError, mark};
 use crate::scheduler::message::Turn;
-use image::Originals;
+use image::{Image, Originals};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RescueError {
@@ -62,6 +63,12 @@ pub enum RescueError {
     Newer { file: PathBuf, found: i64 },
     #[error("cannot write {}: {}", .to.display(), words(.source))]
     Write { to: PathBuf, source: rusqlite::Error },
+    #[error("cannot write {}: {fault}", .to.display())]
+    Disk {
+        to: PathBuf,
+        #[source]
+        fault: Fault,
+    },
     #[error("what was saved is not sound:\n  {}\n  nothing was written; please report this", .0.join("\n  "))]
     Unsound(Vec<String>),
 }
@@ -129,47 +136,71 @@ fn save(file: &Path, to: &Path, mode: Mode, since: &str) -> Result<Rescued, Resc
     let is_summed = copied.is_none_or(|image| dhub_checksum::is_summed(&image.db));
     let mut db = open_scratch(&part, is_summed).map_err(write)?;
     part.check().map_err(io)?;
-    let (base, is_sound) = match &image {
-        Some(image) if image.is_sound => {
-            image.copy_to(&mut db).map_err(write)?;
-            let transaction = db.unchecked_transaction().map_err(write)?;
-            migrate(&db).map_err(write)?;
-            transaction.commit().map_err(write)?;
-            (image.turn, true)
+    match fill(&mut db, &real, originals, image, is_summed, &mut rescued) {
+        Err(Unfilled::Sqlite(source)) => {
+            return Err(match fault_of(&db, &source) {
+                Some(fault) => RescueError::Disk { to: to.to_owned(), fault },
+                None => write(source),
+            });
         }
-        image => {
-            create(&mut db).map_err(write)?;
-            let base = image.as_ref().map_or(0, |image| image.turn);
-            if let Some(image) = image {
-                rows::save(&image.db, &image.part, &db, &mut rescued).map_err(write)?;
-            }
-            (base, false)
-        }
-    };
-    drop(image);
-    let turn = read_redo(&real, &originals, &db, base, is_sound, &mut rescued).map_err(write)?;
-    let id = originals.marks.map_or(0, |(id, ..)| id);
-    rescued.saved = Newer::than(&real, id, turn);
-    if !is_sound && is_empty(&db).map_err(write)? {
-        return Err(RescueError::Nothing(real));
-    }
-    mend::mend(&db, &mut rescued).map_err(write)?;
-    let finish = || {
-        mark::mark_copy(&db)?;
-        if !is_summed {
-            mark::mark_no_checksums(&db)?;
-        }
-        super::fold::set(&db, "turn", turn)?;
-        db.pragma_update(None, "journal_mode", "DELETE")
-    };
-    finish().map_err(write)?;
-    let problems = problems(&db).map_err(write)?;
-    if !problems.is_empty() {
-        return Err(RescueError::Unsound(problems));
+        Err(Unfilled::Rescue(error)) => return Err(error),
+        Ok(()) => {}
     }
     db.close().map_err(|(_, source)| write(source))?;
     part.keep(to, mode).map_err(io)?;
     Ok(rescued)
+}
+
+/// Why a new file could not be filled.
+#[derive(Debug, thiserror::Error)]
+enum Unfilled {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Rescue(#[from] RescueError),
+}
+
+/// With the tables as far as they can be read, and the turns of the redo log.
+fn fill(
+    db: &mut Connection,
+    real: &Path,
+    originals: Originals,
+    image: Option<Image>,
+    is_summed: bool,
+    rescued: &mut Rescued,
+) -> Result<(), Unfilled> {
+    let is_sound = image.as_ref().is_some_and(|image| image.is_sound);
+    let base = image.as_ref().map_or(0, |image| image.turn);
+    match &image {
+        Some(image) if is_sound => {
+            image.copy_to(db)?;
+            let transaction = db.unchecked_transaction()?;
+            migrate(db)?;
+            transaction.commit()?;
+        }
+        image => {
+            create(db)?;
+            if let Some(image) = image {
+                rows::save(&image.db, &image.part, db, rescued)?;
+            }
+        }
+    }
+    drop(image);
+    let turn = read_redo(real, &originals, db, base, is_sound, rescued)?;
+    let id = originals.marks.map_or(0, |(id, ..)| id);
+    rescued.saved = Newer::than(real, id, turn);
+    if !is_sound && is_empty(db)? {
+        return Err(RescueError::Nothing(real.to_owned()).into());
+    }
+    mend::mend(db, rescued)?;
+    mark::mark_copy(db)?;
+    if !is_summed {
+        mark::mark_no_checksums(db)?;
+    }
+    super::fold::set(db, "turn", turn)?;
+    db.pragma_update(None, "journal_mode", "DELETE")?;
+    let problems = problems(db)?;
+    if problems.is_empty() { Ok(()) } else { Err(RescueError::Unsound(problems).into()) }
 }
 
 fn is_empty(db: &Connection) -> rusqlite::Result<bool> {

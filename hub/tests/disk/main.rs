@@ -18,11 +18,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use dhub::store::Access;
 use dhub::store::redo::Medium;
+use dhub::store::{Access, OpenError};
 use dhub_proto::disk::Fault as Told;
 use load::{Load, Progress, Stop};
 use model::{Disk, Fault, Image, Kind, Loss, Surface};
+use rusqlite::ErrorCode;
 use tempfile::TempDir;
 
 /// A few commits each: the load is short.
@@ -178,20 +179,59 @@ impl Bench {
         }
     }
 
+    /// What the load comes to with this fault. What is wrong with the disk is told, whatever the load was at.
+    fn strike<'a>(
+        &'a self,
+        file: &'a Path,
+        at: usize,
+        fault: Fault,
+    ) -> (Load<'a>, Result<(), Stop>) {
+        for path in load::companions(file) {
+            let _ = fs::remove_file(path);
+        }
+        self.disk().reset(Some((at, fault)));
+        let mut load = Load::start(file, self.access(), Some(&self.disk), Progress::new());
+        let stop = load.open().and_then(|()| load.run()).and_then(|()| load.close());
+        let told = match fault {
+            Fault::Full => Told::Full,
+            Fault::Quota => Told::Quota,
+            Fault::ReadOnly => Told::ReadOnly,
+            Fault::Gone | Fault::SyncGone => Told::Failing,
+            // What comes after it may be all that is seen of it.
+            Fault::Eio | Fault::Short | Fault::Sync => return (load, stop),
+        };
+        // A hub opens the file, or makes it, before SQLite does; then the system says why not.
+        let is_open = |it: &OpenError| match it {
+            OpenError::Unusable { source, .. } => {
+                source.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+            }
+            _ => false,
+        };
+        if let Err(stop) = &stop
+            && !matches!(stop, Stop::Open(error) if is_open(error))
+        {
+            let when = format!("{fault:?} at I/O {at} of {}", self.vfs);
+            assert_eq!(dhub::store::fault(stop), Some(told), "{when}: {stop}");
+        }
+        (load, stop)
+    }
+
+    /// These differ from a full disk only in what is told.
+    fn every_refusal_is_told(&self) {
+        let file = self.file("fault");
+        for fault in [Fault::Quota, Fault::ReadOnly] {
+            let strikes = self.ios.iter().enumerate().filter(|(_, io)| fault.strikes(**io));
+            let told = strikes.filter(|(at, _)| self.strike(&file, *at, fault).1.is_err()).count();
+            println!("{}: {fault:?}: {told} told", self.vfs);
+            assert!(told > 20);
+        }
+    }
+
     /// The fault at this I/O or the next that it is for. None: the load has no such I/O any more.
     fn fails(&self, at: usize, fault: Fault, seen: &mut Seen) -> Option<Outcome> {
         let when = format!("{fault:?} at I/O {at} of {}", self.vfs);
         let file = self.file("fault");
-        for path in load::companions(&file) {
-            let _ = fs::remove_file(path);
-        }
-        self.disk().reset(Some((at, fault)));
-        let mut load = Load::start(&file, self.access(), Some(&self.disk), Progress::new());
-        let stop = load.open().and_then(|()| load.run()).and_then(|()| load.close());
-        // The first makes the file, which a hub does before SQLite; then the system says why not.
-        if let (Fault::Full, 1.., Err(stop)) = (fault, at, &stop) {
-            assert_eq!(dhub::store::fault(stop), Some(Told::Full), "{when}: {stop}");
-        }
+        let (load, stop) = self.strike(&file, at, fault);
         let heard = load.heard.clone();
         let left = self.disk().surface().clone();
         let at_stop = load.struck_at_stop;
@@ -289,6 +329,12 @@ impl Bench {
             seen.len()
         );
     }
+}
+
+#[test]
+fn every_disk_that_takes_nothing_is_told() {
+    Bench::new("log-refusals", false).every_refusal_is_told();
+    Bench::new("journal-refusals", true).every_refusal_is_told();
 }
 
 #[test]

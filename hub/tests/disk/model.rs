@@ -28,6 +28,10 @@ pub enum Fault {
     Gone,
     /// From it on nothing new finds space.
     Full,
+    /// The same, of its user's share.
+    Quota,
+    /// From it on nothing is taken, as where the system makes a file system read-only that has errors.
+    ReadOnly,
     /// A write that takes half of its bytes.
     Short,
     /// A sync that fails. What it was to make safe counts as written, and is not (as on Linux).
@@ -53,7 +57,8 @@ impl Fault {
     pub fn strikes(self, kind: Kind) -> bool {
         match self {
             Fault::Eio | Fault::Gone => true,
-            Fault::Full => kind == Kind::Write { grows: true },
+            Fault::Full | Fault::Quota => kind == Kind::Write { grows: true },
+            Fault::ReadOnly => matches!(kind, Kind::Write { .. } | Kind::Delete),
             Fault::Short => matches!(kind, Kind::Write { .. }),
             Fault::Sync | Fault::SyncGone => matches!(kind, Kind::Sync | Kind::SyncNames),
         }
@@ -229,7 +234,7 @@ impl Disk {
         self.plan = None;
         self.state = match fault {
             Fault::Gone | Fault::SyncGone => Some(Fault::Gone),
-            Fault::Full => Some(Fault::Full),
+            Fault::Full | Fault::Quota | Fault::ReadOnly => Some(fault),
             Fault::Eio | Fault::Short | Fault::Sync => None,
         };
         Some(fault)
@@ -237,7 +242,12 @@ impl Disk {
 
     /// What the system says where SQLite says only that something failed.
     pub fn errno(&self) -> i32 {
-        if self.state == Some(Fault::Full) { libc::ENOSPC } else { libc::EIO }
+        match self.state {
+            Some(Fault::Full) => libc::ENOSPC,
+            Some(Fault::Quota) => libc::EDQUOT,
+            Some(Fault::ReadOnly) => libc::EROFS,
+            _ => libc::EIO,
+        }
     }
 
     fn look(&mut self, code: i32) -> Result<(), Failed> {

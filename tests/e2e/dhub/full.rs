@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use dhub_proto::exit::Exit;
 use e2e::{Hub, Output, Process, Space, task};
 
+use crate::load::big_task;
 use crate::redo;
 
 const FULL: &str = ": the disk is full; make space there and do it again";
@@ -189,6 +190,22 @@ fn copies_keys_and_reports_say_it_in_the_same_words() {
             let script = format!("{start}dquery {verb} small/copy.db\n{stop}");
             says_so(on_small(&space, options, &script), "small/copy.db", fault);
         }
+    }
+}
+
+/// SQLite has one word for all that is not a full disk, as for a quota.
+#[test]
+fn why_a_copy_takes_no_more_is_told_in_the_words_of_the_system() {
+    let mut hub = Hub::start();
+    let tasks: Vec<_> = (0..300).map(|n| big_task(&format!("t{n}"))).collect();
+    hub.native().create(&tasks);
+    hub.terminate().exits(0);
+    for verb in ["backup", "rescue"] {
+        let script = format!("ulimit -f 1000; exec dhub {verb} run.db copy.db");
+        let said = hub.space.run("sh", &["-c", &script]);
+        said.exits(Exit::Disk as i32).says(&["copy.db: it may not grow any more"]);
+        assert_eq!(said.stderr.lines().count(), 1, "{said:#?}");
+        assert!(!hub.path("copy.db").exists());
     }
 }
 
