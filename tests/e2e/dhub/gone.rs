@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dhub_proto::exit::Exit;
 use e2e::{Hub, Output, Process, Space, task};
@@ -110,6 +110,22 @@ fn a_hub_that_nobody_asks_anything_notices_too() {
     remove(&hub.path("run.db"));
     let end = hub.end();
     goes_on(&saved(&end)).native().create(&[task("a", &[])]);
+}
+
+/// A busy machine may be late; one time in ten it is not.
+#[test]
+fn it_is_noticed_within_a_second() {
+    for end in ["", ".redo"] {
+        let took = |_| {
+            let mut hub = Hub::start();
+            let began = Instant::now();
+            remove(&hub.path(&format!("run.db{end}")));
+            hub.end().exits(Exit::FileGone as i32);
+            began.elapsed()
+        };
+        let all: Vec<_> = (0..10).map(took).take_while(|it| *it > Duration::from_secs(1)).collect();
+        assert!(all.len() < 10, "run.db{end}: {all:?}");
+    }
 }
 
 #[test]
