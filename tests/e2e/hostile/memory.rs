@@ -79,8 +79,9 @@ fn clients_that_never_read_cost_bounded_memory_and_hinder_nobody() {
 fn what_tasks_took_goes_back_when_they_have_ended() {
     let mut hub = Hub::start();
     let id = hub.id();
-    let name =
-        |n: usize| format!("{}{n}.{}\n", if n % 50 == 0 { "kept" } else { "t" }, "x".repeat(1000));
+    let name = |n: usize| {
+        format!("{}{n}.{}\n", if n.is_multiple_of(50) { "kept" } else { "t" }, "x".repeat(1000))
+    };
     hub.write("tasks.txt", (0..40_000).map(name).collect::<String>());
     hub.query(&["addfile", "tasks.txt"]).ok();
     let full = rss(id);
