@@ -9,14 +9,15 @@ use dhub_proto::wire::{self, reply};
 use super::read::Read;
 use super::request_quota::{Amount, Claim};
 use super::{Fatal, Server};
-use crate::convert::{self, Asked, error};
-use crate::dwork;
-use crate::frame::{Shape, is_bounded, request_id};
-use crate::gate::{Denied, Security, User};
-use crate::route::{Dialect, Route};
-use crate::scheduler::message::{Command, Ticket};
-use crate::socket::Received;
-use crate::told::Known;
+use crate::dialect::dwork;
+use crate::dialect::frame::{Shape, is_bounded, request_id};
+use crate::dialect::native;
+use crate::dialect::native::{Asked, error};
+use crate::engine::message::{Command, Ticket};
+use crate::engine::told::Known;
+use crate::net::gate::{Denied, Security, User};
+use crate::net::route::{Dialect, Route};
+use crate::net::socket::Received;
 
 /// A guest's request with more names than this waits its turn.
 const SOON_NAMES_MAX: usize = 4_096;
@@ -157,7 +158,7 @@ impl Server {
                 return self.refuse(&route, error(wire::ErrorCode::ErrorInvalid, why));
             }
         }
-        route.tag = match convert::tag(self.key(&route), &request, frame) {
+        route.tag = match native::tag(self.key(&route), &request, frame) {
             Ok(tag) => tag.map(Box::new),
             Err(why) => return self.refuse(&route, why),
         };
@@ -167,7 +168,7 @@ impl Server {
             return self.refuse(&route, error(wire::ErrorCode::ErrorInvalid, why));
         }
         let ticket = self.next_ticket();
-        let asked = match convert::decode(ticket, request.body) {
+        let asked = match native::decode(ticket, request.body) {
             Ok(asked) => asked,
             Err(why) => return self.refuse(&route, why),
         };
@@ -299,7 +300,7 @@ impl Server {
                 return Ok(());
             }
         };
-        match convert::decode_heartbeat(None, heartbeat) {
+        match native::decode_heartbeat(None, heartbeat) {
             Ok((command, load)) => {
                 let key = self.gate.key(security, received.user);
                 let guest = received.user.filter(|_| !key.is_empty());
@@ -323,7 +324,7 @@ impl Server {
         mut route: Route,
         ticket: Ticket,
         command: Command,
-        load: convert::Load,
+        load: native::Load,
     ) -> Result<(), Fatal> {
         let names = command.attempts();
         if route.guest.is_none() || names <= SOON_NAMES_MAX {
@@ -342,7 +343,7 @@ impl Server {
     pub(super) fn apply_heartbeat(
         &mut self,
         command: Command,
-        load: convert::Load,
+        load: native::Load,
     ) -> Result<(), Fatal> {
         let who = command.who().cloned();
         self.share.excuse();

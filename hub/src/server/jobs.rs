@@ -10,12 +10,12 @@ use dhub_proto::wire;
 use super::request_quota::Amount;
 use super::turns::Turns;
 use super::{Fatal, Server, TURN_MS_MAX};
-use crate::convert::{Long, error};
-use crate::gate::User;
-use crate::job::{EndedJob, Job, Step};
-use crate::route::Route;
-use crate::scheduler::message::{Tag, Ticket};
-use crate::told::Known;
+use crate::dialect::native::{Long, error};
+use crate::engine::job::{EndedJob, Job, Step};
+use crate::engine::message::{Tag, Ticket};
+use crate::engine::told::Known;
+use crate::net::gate::User;
+use crate::net::route::Route;
 
 /// Long requests of one key that are worked on in turn; the others wait until one of these is done, and
 /// hold nothing but what they ask.

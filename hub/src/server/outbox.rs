@@ -11,18 +11,20 @@ use dhub_proto::wire::{self, reply};
 use super::read::Questions;
 use super::turns::Turns;
 use super::{Fatal, Server};
-use crate::convert::{self, error};
-use crate::delivery::{self, Delivery};
-use crate::dwork;
-use crate::envelope::Envelope;
-use crate::gate::Denied;
-use crate::job::EndedJob;
-use crate::route::{Dialect, Route};
-use crate::scheduler::message::{Answer, Command, Leased, Name, Ticket};
-use crate::socket::Socket;
+use crate::dialect::dwork;
+use crate::dialect::native;
+use crate::dialect::native::envelope::Envelope;
+use crate::dialect::native::error;
+use crate::engine::delivery;
+use crate::engine::delivery::Delivery;
+use crate::engine::job::EndedJob;
+use crate::engine::message::{Answer, Command, Leased, Name, Ticket};
+use crate::engine::told::Known;
+use crate::net::gate::Denied;
+use crate::net::route::{Dialect, Route};
+use crate::net::socket::Socket;
+use crate::report::view;
 use crate::store::{StoreError, unix_ms};
-use crate::told::Known;
-use crate::view;
 
 /// Connections over which copies of one parked steal may be answered.
 const COPIES_MAX: usize = 4;
@@ -138,7 +140,7 @@ impl Server {
             let progress = || (wire::Counts::default(), 0.0);
             // It has no leases.
             let details = |_: &Leased| Ok::<_, StoreError>(None);
-            if let Some(body) = convert::encode(answer, progress, details)? {
+            if let Some(body) = native::encode(answer, progress, details)? {
                 self.told.note_reply(now, &tag, &body);
             }
         }
@@ -209,7 +211,7 @@ impl Server {
                     }
                     Ok::<_, StoreError>(details)
                 };
-                let Some(body) = convert::encode(answer, progress, details)? else {
+                let Some(body) = native::encode(answer, progress, details)? else {
                     return Ok(());
                 };
                 let (mut body, mut sent) = (Envelope::new(body), false);

@@ -9,13 +9,13 @@ use dhub_proto::wire::{self, reply};
 use super::request_quota::{Amount, Claim};
 use super::turns::Turns;
 use super::{Fatal, Server};
-use crate::convert::{Load, error};
-use crate::dwork;
-use crate::gate::{Security, User};
-use crate::roster::Roster;
-use crate::route::Route;
-use crate::scheduler::message::{Command, Ticket, WorkerId};
-use crate::view;
+use crate::dialect::dwork;
+use crate::dialect::native::{Load, error};
+use crate::engine::message::{Command, Ticket, WorkerId};
+use crate::net::gate::{Security, User};
+use crate::net::route::Route;
+use crate::report::roster::Roster;
+use crate::report::view;
 
 /// Spent a turn on questions, about; one is answered always.
 const QUESTIONS_TIME: Duration = Duration::from_millis(10);

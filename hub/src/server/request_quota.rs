@@ -12,9 +12,9 @@ use dhub_proto::role::Role;
 use dhub_proto::wire;
 use hashbrown::HashMap;
 
-use crate::convert::error;
-use crate::gate::User;
-use crate::home::Grant;
+use crate::dialect::native::error;
+use crate::net::gate::User;
+use crate::net::home::Grant;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,9 +6,9 @@
 use std::collections::HashSet;
 
 use super::{CHECK_MS, Fatal, Server};
-use crate::gate::{Denied, Security, User};
-use crate::route::Route;
-use crate::scheduler::message::{Command, Ticket};
+use crate::engine::message::{Command, Ticket};
+use crate::net::gate::{Denied, Security, User};
+use crate::net::route::Route;
 
 /// Of those that wait, looked at each time whether they are there.
 const LOOKED_AT_MAX: usize = 20_000;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::gate::User;
+use crate::net::gate::User;
 
 pub struct Turns<T> {
     owner: VecDeque<T>,

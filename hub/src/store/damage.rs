@@ -8,7 +8,7 @@ use dhub_proto::shell;
 use rusqlite::{Error, ErrorCode};
 
 use super::StoreError;
-use crate::scheduler::message::Change;
+use crate::engine::message::Change;
 
 /// The file says something that was never written; not that it cannot be read at all.
 pub fn is_damage(error: &Error) -> bool {

@@ -17,7 +17,7 @@ use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
 
 use super::open::beside;
-use super::part::{Part, parent};
+use crate::store::files::part::{Part, parent};
 use foreign::Foreign;
 
 /// What lies beside the file, as far as it is there.
@@ -302,5 +302,16 @@ impl One {
     }
 }
 
+pub mod alone;
+pub mod beside;
+pub mod journal;
+pub mod lock;
+pub mod made;
+pub mod mark;
+pub mod meta_page;
+pub mod network;
+pub mod part;
 #[cfg(test)]
 mod tests;
+pub mod wal;
+pub mod watch;

@@ -17,24 +17,25 @@ use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
-use super::alone::{Alone, Replaced, fits_clean};
-use super::beside::{Found, Orphans, names, them};
 use super::damage::{advice, advice_after, told};
 use super::disk::{disk_error, fail_in_hook};
 use super::files::{Files, Gone};
-use super::journal::journal_path;
-use super::made::Made;
-use super::mark::{had_checksums, marks, new_id};
-use super::network::network_file_system;
-use super::part::parent;
-use super::redo::{self, Doubt, Gap, Medium, Records, Redo, RedoFile};
 use super::saved::Newer;
-use super::version::{APPLICATION_ID, VERSION, create, version};
 use super::{
     Batch, FINISHED, FileLock, LockError, NewDetails, Store, StoreError, decode, fold, move_wal,
 };
-use crate::scheduler::Counts;
-use crate::scheduler::message::Turn;
+use crate::engine::message::Turn;
+use crate::engine::scheduler::Counts;
+use crate::store::files::alone::{Alone, Replaced, fits_clean};
+use crate::store::files::beside::{Found, Orphans, names, them};
+use crate::store::files::journal::journal_path;
+use crate::store::files::made::Made;
+use crate::store::files::mark::{had_checksums, marks, new_id};
+use crate::store::files::network::network_file_system;
+use crate::store::files::part::parent;
+use crate::store::log;
+use crate::store::log::{Doubt, Gap, Medium, Records, Redo, RedoFile};
+use crate::store::tables::version::{APPLICATION_ID, VERSION, create, version};
 
 /// Pages of SQLite kept in memory, in KiB.
 const CACHE_KIB: i64 = 64 * 1024;
@@ -162,7 +163,7 @@ impl Default for Access<'_> {
             network: false,
             without_redo: false,
             medium: None,
-            region_bytes: redo::REGION_BYTES,
+            region_bytes: log::REGION_BYTES,
             alone: false,
             vfs: None,
             checkpoint_pages: CHECKPOINT_PAGES,
@@ -656,12 +657,12 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::*;
-    use crate::store::read::LOOK_UP;
+    use crate::store::tables::read::LOOK_UP;
 
     #[test]
     fn a_statement_is_compiled_once_whatever_it_is_run_with() {
         let db = Connection::open_in_memory().expect("a database");
-        db.execute_batch(include_str!("schema.sql")).expect("the tables");
+        db.execute_batch(include_str!("tables/schema.sql")).expect("the tables");
         prepare(&db).expect("the settings");
         let select = || db.prepare_cached(LOOK_UP).expect("a statement");
         for name in ["a", "b", "c"] {

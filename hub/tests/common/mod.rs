@@ -2,10 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use dhub::convert::{Selection, definition};
-use dhub::job::{Job, RetryJob, Step};
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Config, Scheduler, State};
+use dhub::dialect::native::{Selection, definition};
+use dhub::engine::job::{Job, RetryJob, Step};
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Config, Scheduler, State};
 use dhub::store::Store;
 use dhub_proto::wire::{self, reply};
 use tempfile::TempDir;
@@ -144,7 +144,7 @@ impl Hub {
     /// As the server's `apply`: with what memory lacks of the command.
     pub fn apply(&mut self, command: Command) {
         let store = self.store.as_ref().expect("no restart in progress");
-        dhub::archive::carry_out(&mut self.scheduler, store, self.now, command)
+        dhub::engine::archive::carry_out(&mut self.scheduler, store, self.now, command)
             .expect("the store reads");
     }
 

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use dhub::store::Access;
-use dhub::store::redo::Medium;
+use dhub::store::log::Medium;
 use dhub_proto::disk::Fault as Told;
 use load::{Load, Progress, Stop};
 use model::{Disk, Fault, Image, Kind, Loss, Surface};

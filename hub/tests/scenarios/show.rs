@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 use crate::common::WORKER_TIMEOUT_MS;
 

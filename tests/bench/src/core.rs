@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use comfy_table::{CellAlignment, Table, presets};
-use dhub::archive::{self, Archive};
-use dhub::convert;
-use dhub::dwork;
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Config, Scheduler};
+use dhub::dialect::dwork;
+use dhub::dialect::native;
+use dhub::engine::archive;
+use dhub::engine::archive::Archive;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Config, Scheduler};
 use dhub::store::{AttemptRow, Page, TaskRow};
 use dhub_proto::limits::*;
 use dhub_proto::{Message, wire};
@@ -291,8 +292,8 @@ impl Core {
             }
         } else {
             let request = wire::Request::decode(frame).expect("a request");
-            match convert::decode(self.last_ticket, request.body) {
-                Ok(convert::Asked::Command(command)) => (Dialect::Native(request.id), command),
+            match native::decode(self.last_ticket, request.body) {
+                Ok(native::Asked::Command(command)) => (Dialect::Native(request.id), command),
                 other => panic!("{other:?}"),
             }
         }
@@ -304,7 +305,7 @@ fn encode(answer: &Answer, dialect: Dialect) -> Option<Vec<u8>> {
         Dialect::Dwork => dwork::encode(answer, "bench", 1),
         Dialect::Native(id) => {
             let details = |_: &_| Ok::<_, Infallible>(Some(Details::default()));
-            let body = convert::encode(answer, Default::default, details).expect("nothing fails");
+            let body = native::encode(answer, Default::default, details).expect("nothing fails");
             Some(wire::Reply { id, body }.encode_to_vec())
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 use crate::message::Ask;
 

@@ -6,9 +6,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::doubts::Doubts;
 use super::{Rescued, known};
-use crate::scheduler::State;
-use crate::scheduler::message::*;
-use crate::store::redo::Records;
+use crate::engine::message::*;
+use crate::engine::scheduler::State;
+use crate::store::log::Records;
 use crate::store::{Batch, OPEN, decode, fold};
 
 /// Adds them to the tables, which end with the turn `base`; the last turn there was.

@@ -1,7 +1,7 @@
 //! Nothing is said that is not committed.
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
 
 use super::Check;
 use crate::message::Ask;

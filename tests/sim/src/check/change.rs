@@ -1,7 +1,7 @@
 //! Each change, before it is written: legal from where the store stands, and with a reason.
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
 
 use super::{Cause, Check, name_of};
 use crate::store::{Moment, Row, Rows};

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use dhub::job::{Job, RetryJob, SteerJob, Step, SweepJob};
+use dhub::engine::job::{Job, RetryJob, SteerJob, Step, SweepJob};
+use dhub::engine::message::{Tag, Ticket, Token};
+use dhub::engine::told::Known;
 use dhub::planted::{Bug, planted};
-use dhub::scheduler::message::{Tag, Ticket, Token};
-use dhub::told::Known;
 use dhub_proto::wire::reply;
 
 use super::{Hub, Machine};

@@ -1,8 +1,8 @@
 //! What the hub reads of the store: only what is committed.
 
-use dhub::archive::Archive;
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
+use dhub::engine::archive::Archive;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
 use dhub::store::{AttemptRow, Matching, Page, TaskRow};
 
 use super::rows::{Row, Rows};

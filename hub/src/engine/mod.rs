@@ -1,0 +1,9 @@
+//! All that decides. Nothing here reads a clock, a socket, a file or a random source.
+
+pub mod archive;
+pub mod delivery;
+pub mod job;
+pub mod keyname;
+pub mod message;
+pub mod scheduler;
+pub mod told;

@@ -1,0 +1,63 @@
+//! Tasks that may have taken their worker down.
+//!
+//! A worker starts its leases in the order in which it got them, as many as it has slots. So those that the
+//! hub takes for started when a worker is gone are the oldest ones, and the culprit is among them: unless it
+//! was started when another had ended whose outcome did not come through. A task that was taken from a lost
+//! worker is therefore started only when the hub knows what ended before (`Lease.suspect`).
+//!
+//! Who shares a worker with the culprit is counted with it. So the last try of a task is one alone: with a
+//! worker that holds nothing, and gets nothing else meanwhile. What is not to blame ends there, and no task
+//! fails for another. `room.rs` has who makes room for it.
+
+use super::Scheduler;
+use crate::engine::message::WorkerId;
+use crate::engine::scheduler::state::ready::Origin;
+use crate::engine::scheduler::state::task::{Slot, State};
+use crate::planted::{Bug, planted};
+
+impl Scheduler {
+    /// How a task that is ready is tried, by how often it was taken from a lost worker.
+    pub(super) fn tried_as(&self, slot: Slot, origin: Origin) -> Origin {
+        let reclaims = self.tasks.get(slot).reclaims;
+        match reclaims > 0 && reclaims + 1 >= self.config.reclaims_max {
+            true => Origin::Alone,
+            false if origin == Origin::Alone => Origin::GivenBack,
+            false => origin,
+        }
+    }
+
+    /// It failed after all, and took nobody down.
+    pub(super) fn not_alone(&mut self, slot: Slot) {
+        let task = self.tasks.get(slot);
+        if task.state == State::Ready && task.origin == Origin::Alone {
+            self.ready.remove(&mut self.tasks, slot);
+            self.ready.insert(&mut self.tasks, slot, Origin::GivenBack);
+        }
+    }
+
+    /// What this worker gets next. Several may be called by one name: who has no id cannot be alone.
+    pub(super) fn next_for(&self, id: WorkerId) -> Option<Slot> {
+        let worker = self.workers.get(id)?;
+        let is_kept = self.makes_room(id) && self.last_try_is_first();
+        match worker.who.id {
+            _ if planted(Bug::LastTryShared) => self.ready.first_of_all(),
+            Some(_) if worker.is_alone => None,
+            Some(_) if worker.leases.is_empty() => self.ready.first_of_all(),
+            Some(_) if is_kept && !planted(Bug::RoomFilled) => None,
+            Some(_) => self.ready.first(),
+            None => self.ready.first_of_all(),
+        }
+    }
+
+    /// The oldest leases of a worker have its slots.
+    pub(super) fn fill_slots(&mut self, worker: WorkerId) {
+        let Some(worker) = self.workers.get_mut(worker) else { return };
+        let slots = if planted(Bug::AheadForeseen) { usize::MAX } else { worker.slots as usize };
+        while worker.leases.len() - worker.late.len() < slots
+            && !planted(Bug::StartsNotForeseen)
+            && let Some((_, lease)) = worker.late.pop_first()
+        {
+            self.leases.get_mut(lease).has_slot = true;
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Requests that wait for some of the tasks that they name.
+
+use std::collections::{BTreeSet, HashSet};
+
+use dhub_proto::limits::AWAITED_NAMES_MAX;
+
+use hashbrown::HashMap;
+
+use crate::engine::message::*;
+use crate::engine::scheduler::Scheduler;
+use crate::engine::scheduler::state::task::{Slot, State};
+
+struct Awaited {
+    ticket: Ticket,
+    until: Millis,
+    output: bool,
+    /// None of them was finished when it came.
+    tasks: Vec<Slot>,
+}
+
+#[derive(Default)]
+pub struct Awaiting {
+    requests: HashMap<u64, Awaited>,
+    /// Of each task those that wait for it.
+    by_task: BTreeSet<(Slot, u64)>,
+    deadlines: BTreeSet<(Millis, u64)>,
+    /// Those of which some task is finished now, in the order of their arrival.
+    met: BTreeSet<u64>,
+    names: usize,
+    sequence: u64,
+}
+
+impl Awaiting {
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    pub fn deadline(&self) -> Option<Millis> {
+        self.deadlines.first().map(|&(until, _)| until)
+    }
+
+    pub fn finished(&mut self, task: Slot) {
+        // Most tasks are waited for by nobody.
+        if !self.by_task.is_empty() {
+            let waiting = self.by_task.range((task, 0)..=(task, u64::MAX));
+            self.met.extend(waiting.map(|&(_, key)| key));
+        }
+    }
+
+    fn insert(&mut self, request: Awaited) {
+        self.sequence += 1;
+        let key = self.sequence;
+        self.by_task.extend(request.tasks.iter().map(|&task| (task, key)));
+        self.names += request.tasks.len();
+        self.deadlines.insert((request.until, key));
+        self.requests.insert(key, request);
+    }
+
+    fn take_met(&mut self) -> Option<Awaited> {
+        let key = self.met.pop_first()?;
+        self.take(key)
+    }
+
+    fn take_due(&mut self, now: Millis) -> Option<Awaited> {
+        let &(until, key) = self.deadlines.first()?;
+        (until <= now).then(|| self.take(key)).flatten()
+    }
+
+    pub fn forget(&mut self, tickets: &HashSet<Ticket>) -> Vec<Ticket> {
+        let forgotten = self.requests.iter().filter(|(_, it)| tickets.contains(&it.ticket));
+        let keys: Vec<u64> = forgotten.map(|(&key, _)| key).collect();
+        keys.into_iter().filter_map(|key| self.take(key)).map(|it| it.ticket).collect()
+    }
+
+    fn take(&mut self, key: u64) -> Option<Awaited> {
+        let request = self.requests.remove(&key)?;
+        self.deadlines.remove(&(request.until, key));
+        self.met.remove(&key);
+        self.names -= request.tasks.len();
+        for &task in &request.tasks {
+            self.by_task.remove(&(task, key));
+        }
+        Some(request)
+    }
+}
+
+impl Scheduler {
+    pub(crate) fn wait_for_tasks(
+        &mut self,
+        now: Millis,
+        ticket: Ticket,
+        names: Vec<Name>,
+        wait_ms: u64,
+        output: bool,
+        past: &Past,
+    ) {
+        let (mut finished, mut unknown, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
+        for name in names {
+            let found = self.tasks.find(&name).map(|slot| (slot, self.tasks.get(slot).state));
+            match (found, past.get(&name).map(|past| past.state)) {
+                (Some((_, State::Missing)), _) => unknown.push(name),
+                (Some((_, state)), _) if state.is_finished() => finished.push(name),
+                (Some((slot, _)), _) => tasks.push(slot),
+                (None, Some(state)) if state.is_finished() => finished.push(name),
+                (None, _) => unknown.push(name),
+            }
+        }
+        if wait_ms == 0 || !finished.is_empty() || !unknown.is_empty() {
+            return self.answer(ticket, Answer::Awaited { finished, unknown, output });
+        }
+        if self.parked() >= self.config.parked_requests_max {
+            return self.answer_busy(ticket);
+        }
+        if self.awaiting.names + tasks.len() > AWAITED_NAMES_MAX {
+            let message = format!(
+                "{AWAITED_NAMES_MAX} names are waited for already, which is the limit; ask again later"
+            );
+            return self
+                .answer(ticket, Answer::Error { code: Code::Busy, message, names: Vec::new() });
+        }
+        self.awaiting.insert(Awaited { ticket, until: now + wait_ms, output, tasks });
+    }
+
+    /// In the command that finishes a task: it is still in memory.
+    pub(crate) fn answer_awaiting(&mut self, now: Millis) {
+        while let Some(request) = self.awaiting.take_met().or_else(|| self.awaiting.take_due(now)) {
+            let tasks = request.tasks.iter().map(|&slot| self.tasks.get(slot));
+            let finished = tasks.filter(|task| task.state.is_finished());
+            let finished = finished.map(|task| task.name.clone()).collect();
+            let (unknown, output) = (Vec::new(), request.output);
+            self.answer(request.ticket, Answer::Awaited { finished, unknown, output });
+        }
+    }
+}

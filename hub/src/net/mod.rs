@@ -1,0 +1,12 @@
+//! Who talks to the hub, and over what: sockets, routes, handshakes, keys, and the files that have these.
+
+pub mod access;
+pub mod descriptors;
+pub mod gate;
+pub mod home;
+pub mod keyfile;
+pub mod leaving;
+pub mod place;
+pub mod promised;
+pub mod route;
+pub mod socket;

@@ -1,0 +1,5 @@
+//! What people look at: reads, and changes nothing.
+
+pub mod monitor;
+pub mod roster;
+pub mod view;
