@@ -3,15 +3,16 @@
 mod answer;
 mod change;
 mod command;
+mod state;
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::scheduler::state::task::State;
 pub use answer::{AWAY_MS, Answer, Code, Leased, Phase, Refused, Stolen};
 pub use change::{Change, Ended};
 pub use command::Command;
+pub use state::State;
 
 /// Milliseconds on the monotonic clock. Only differences mean something.
 pub type Millis = u64;

@@ -3,7 +3,7 @@
 pub mod archive;
 pub mod delivery;
 pub mod job;
-pub mod keyname;
+pub(crate) mod keyname;
 pub mod message;
 pub mod scheduler;
 pub mod told;

@@ -1,5 +1,5 @@
 //! What people look at: reads, and changes nothing.
 
-pub mod monitor;
-pub mod roster;
-pub mod view;
+pub(crate) mod monitor;
+pub(crate) mod roster;
+pub(crate) mod view;

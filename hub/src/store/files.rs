@@ -302,16 +302,16 @@ impl One {
     }
 }
 
-pub mod alone;
-pub mod beside;
-pub mod journal;
-pub mod lock;
-pub mod made;
-pub mod mark;
-pub mod meta_page;
-pub mod network;
-pub mod part;
+pub(crate) mod alone;
+pub(crate) mod beside;
+pub(crate) mod journal;
+pub(crate) mod lock;
+pub(crate) mod made;
+pub(crate) mod mark;
+pub(crate) mod meta_page;
+pub(crate) mod network;
+pub(crate) mod part;
 #[cfg(test)]
 mod tests;
-pub mod wal;
-pub mod watch;
+pub(crate) mod wal;
+pub(crate) mod watch;

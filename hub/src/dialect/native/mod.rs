@@ -2,7 +2,7 @@
 //!
 //! No generated type goes further in. Every field is checked here: prost enforces nothing.
 
-pub mod envelope;
+pub(crate) mod envelope;
 mod reply;
 mod request;
 mod tag;

@@ -10,7 +10,9 @@
 use std::collections::BTreeSet;
 
 use super::Scheduler;
-use crate::engine::scheduler::state::task::{NONE, Slot, State, Task};
+use crate::engine::message::State;
+use crate::engine::scheduler::state::slot::{NONE, Slot};
+use crate::engine::scheduler::state::task::Task;
 use crate::planted::{Bug, planted};
 
 /// Tasks that a command, or a turn, looks at.

@@ -3,8 +3,9 @@
 use super::Scheduler;
 use crate::engine::message::*;
 use crate::engine::scheduler::state::lease::Lease;
-use crate::engine::scheduler::state::ready::Origin;
-use crate::engine::scheduler::state::task::{NONE, Slot, State, Task};
+use crate::engine::scheduler::state::origin::Origin;
+use crate::engine::scheduler::state::slot::{NONE, Slot};
+use crate::engine::scheduler::state::task::Task;
 use crate::planted::{Bug, planted};
 
 impl Scheduler {

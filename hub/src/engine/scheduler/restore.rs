@@ -8,8 +8,9 @@ use hashbrown::HashSet;
 use super::Scheduler;
 use crate::engine::message::*;
 use crate::engine::scheduler::state::lease::Lease;
-use crate::engine::scheduler::state::ready::Origin;
-use crate::engine::scheduler::state::task::{Newest, Slot, State};
+use crate::engine::scheduler::state::origin::Origin;
+use crate::engine::scheduler::state::slot::Slot;
+use crate::engine::scheduler::state::task::Newest;
 use crate::planted::{Bug, planted};
 
 impl Scheduler {

@@ -12,7 +12,7 @@
 
 use super::Scheduler;
 use crate::engine::message::*;
-use crate::engine::scheduler::state::ready::Origin;
+use crate::engine::scheduler::state::origin::Origin;
 use crate::engine::scheduler::state::worker::Worker;
 use crate::planted::{Bug, planted};
 

@@ -10,9 +10,10 @@
 //! fails for another. `room.rs` has who makes room for it.
 
 use super::Scheduler;
+use crate::engine::message::State;
 use crate::engine::message::WorkerId;
-use crate::engine::scheduler::state::ready::Origin;
-use crate::engine::scheduler::state::task::{Slot, State};
+use crate::engine::scheduler::state::origin::Origin;
+use crate::engine::scheduler::state::slot::Slot;
 use crate::planted::{Bug, planted};
 
 impl Scheduler {

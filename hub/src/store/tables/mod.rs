@@ -1,12 +1,12 @@
 //! The tables in SQLite: what each column has, how changes become rows, and how rows are read.
 
-pub mod columns;
-pub mod details;
-pub mod fold;
-pub mod lost;
-pub mod names;
-pub mod read;
-pub mod restore;
-pub mod row;
-pub mod sum;
-pub mod version;
+pub(crate) mod columns;
+pub(crate) mod details;
+pub(crate) mod fold;
+pub(crate) mod lost;
+pub(crate) mod names;
+pub(crate) mod read;
+pub(crate) mod restore;
+pub(crate) mod row;
+pub(crate) mod sum;
+pub(crate) mod version;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use hashbrown::HashMap;
 
-use super::task::Slot;
+use super::slot::Slot;
 use crate::engine::message::Millis;
 
 /// Twice as long after each failure, up to this.

@@ -6,7 +6,8 @@
 use hashbrown::{HashMap, HashSet};
 
 use super::slab::Slab;
-use super::task::{NONE, Slot, Tasks};
+use super::slot::{NONE, Slot};
+use super::task::Tasks;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Edge {

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::slab::Slab;
-use super::task::Slot;
+use super::slot::Slot;
 use crate::engine::message::{ClientId, Millis, WorkerId};
 
 #[derive(Clone, Debug)]

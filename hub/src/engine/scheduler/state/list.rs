@@ -1,6 +1,7 @@
 //! A list of tasks that goes through the tasks themselves; a task is on one list at a time.
 
-use super::task::{NONE, Slot, Tasks};
+use super::slot::{NONE, Slot};
+use super::task::Tasks;
 
 #[derive(Clone, Copy, Debug)]
 pub struct List {

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::task::Slot;
+use super::slot::Slot;
 
 /// A table that grows or shrinks is copied. With one for all, millions of entries at once would stop
 /// the hub for a second; with so many, two milliseconds.

@@ -9,18 +9,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::list::List;
-use super::task::{Slot, Tasks};
+use super::origin::Origin;
+use super::slot::Slot;
+use super::task::Tasks;
 use crate::planted::{Bug, planted};
-
-/// Why a task is ready, which decides its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// Given back, and tried once more where it can take down nobody else's.
-    Alone,
-    GivenBack,
-    Enabled,
-    New,
-}
 
 /// Tasks of one class are on one list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::task::NONE;
+use super::slot::NONE;
 use super::worker_quota::{Full, WorkerQuotas};
 use crate::engine::message::{Caller, ClientId, Millis, Name, Order, Turn, UNKNOWN, Who, WorkerId};
 use crate::planted::{Bug, planted};

@@ -5,8 +5,8 @@
 
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
-use crate::engine::scheduler::state::ready::Origin;
-use crate::engine::scheduler::state::task::{Slot, State};
+use crate::engine::scheduler::state::origin::Origin;
+use crate::engine::scheduler::state::slot::Slot;
 use crate::planted::{Bug, planted};
 
 impl Scheduler {

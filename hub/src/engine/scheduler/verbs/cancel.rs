@@ -2,7 +2,6 @@
 
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
-use crate::engine::scheduler::state::task::State;
 
 impl Scheduler {
     pub(crate) fn cancel(&mut self, ticket: Ticket, names: Vec<Name>, past: &Past) {

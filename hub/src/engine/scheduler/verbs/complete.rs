@@ -4,7 +4,8 @@ use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::scheduler::state::backoff::delay_ms;
 use crate::engine::scheduler::state::lease::Lease;
-use crate::engine::scheduler::state::task::{Newest, Slot, State};
+use crate::engine::scheduler::state::slot::{NONE, Slot};
+use crate::engine::scheduler::state::task::Newest;
 use crate::planted::{Bug, planted};
 
 type Refusal = (Code, &'static str);
@@ -119,6 +120,19 @@ impl Scheduler {
             State::Failed => Err((Code::Stale, "it has failed already")),
             State::Cancelled => Err((Code::Stale, "it was cancelled")),
             _ => Err((Code::Stale, "it was skipped")),
+        }
+    }
+
+    /// A finished task in memory, as the store will have it.
+    fn finished(&self, slot: Slot) -> PastTask {
+        let task = self.tasks.get(slot);
+        PastTask {
+            id: task.id,
+            state: task.state,
+            definition: task.definition,
+            attempt: task.attempt,
+            holder: (task.holder != NONE).then_some(task.holder),
+            blame: self.blame(slot),
         }
     }
 

@@ -12,8 +12,9 @@ use super::complete::Resolved;
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::scheduler::state::graph::{Additions, Node, Walk, find_cycle};
-use crate::engine::scheduler::state::ready::Origin;
-use crate::engine::scheduler::state::task::{NONE, Slot, State, Task};
+use crate::engine::scheduler::state::origin::Origin;
+use crate::engine::scheduler::state::slot::{NONE, Slot};
+use crate::engine::scheduler::state::task::Task;
 use crate::planted::{Bug, planted};
 
 /// Steps of a walk through what waits for what that take no time to speak of.

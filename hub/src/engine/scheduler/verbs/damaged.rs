@@ -2,7 +2,7 @@
 
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
-use crate::engine::scheduler::state::task::{Slot, State};
+use crate::engine::scheduler::state::slot::Slot;
 use crate::planted::{Bug, planted};
 
 pub use dhub_proto::DAMAGED;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
-use crate::engine::scheduler::state::ready::Origin;
-use crate::engine::scheduler::state::task::{NONE, Slot, State};
+use crate::engine::scheduler::state::origin::Origin;
+use crate::engine::scheduler::state::slot::{NONE, Slot};
 use crate::planted::{Bug, planted};
 
 impl Scheduler {

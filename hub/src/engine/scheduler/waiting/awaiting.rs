@@ -2,20 +2,18 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use dhub_proto::limits::AWAITED_NAMES_MAX;
-
 use hashbrown::HashMap;
 
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
-use crate::engine::scheduler::state::task::{Slot, State};
+use crate::engine::scheduler::state::slot::Slot;
 
-struct Awaited {
-    ticket: Ticket,
-    until: Millis,
-    output: bool,
+pub struct Awaited {
+    pub ticket: Ticket,
+    pub until: Millis,
+    pub output: bool,
     /// None of them was finished when it came.
-    tasks: Vec<Slot>,
+    pub tasks: Vec<Slot>,
 }
 
 #[derive(Default)]
@@ -35,6 +33,11 @@ impl Awaiting {
         self.requests.len()
     }
 
+    /// Names that are waited for.
+    pub fn names(&self) -> usize {
+        self.names
+    }
+
     pub fn deadline(&self) -> Option<Millis> {
         self.deadlines.first().map(|&(until, _)| until)
     }
@@ -47,7 +50,7 @@ impl Awaiting {
         }
     }
 
-    fn insert(&mut self, request: Awaited) {
+    pub fn insert(&mut self, request: Awaited) {
         self.sequence += 1;
         let key = self.sequence;
         self.by_task.extend(request.tasks.iter().map(|&task| (task, key)));
@@ -85,42 +88,6 @@ impl Awaiting {
 }
 
 impl Scheduler {
-    pub(crate) fn wait_for_tasks(
-        &mut self,
-        now: Millis,
-        ticket: Ticket,
-        names: Vec<Name>,
-        wait_ms: u64,
-        output: bool,
-        past: &Past,
-    ) {
-        let (mut finished, mut unknown, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
-        for name in names {
-            let found = self.tasks.find(&name).map(|slot| (slot, self.tasks.get(slot).state));
-            match (found, past.get(&name).map(|past| past.state)) {
-                (Some((_, State::Missing)), _) => unknown.push(name),
-                (Some((_, state)), _) if state.is_finished() => finished.push(name),
-                (Some((slot, _)), _) => tasks.push(slot),
-                (None, Some(state)) if state.is_finished() => finished.push(name),
-                (None, _) => unknown.push(name),
-            }
-        }
-        if wait_ms == 0 || !finished.is_empty() || !unknown.is_empty() {
-            return self.answer(ticket, Answer::Awaited { finished, unknown, output });
-        }
-        if self.parked() >= self.config.parked_requests_max {
-            return self.answer_busy(ticket);
-        }
-        if self.awaiting.names + tasks.len() > AWAITED_NAMES_MAX {
-            let message = format!(
-                "{AWAITED_NAMES_MAX} names are waited for already, which is the limit; ask again later"
-            );
-            return self
-                .answer(ticket, Answer::Error { code: Code::Busy, message, names: Vec::new() });
-        }
-        self.awaiting.insert(Awaited { ticket, until: now + wait_ms, output, tasks });
-    }
-
     /// In the command that finishes a task: it is still in memory.
     pub(crate) fn answer_awaiting(&mut self, now: Millis) {
         while let Some(request) = self.awaiting.take_met().or_else(|| self.awaiting.take_due(now)) {

@@ -1,6 +1,6 @@
 //! What waits: parked steals, waits for tasks and for everything, and who may be given something next.
 
-pub mod awaiting;
-pub mod holders;
-pub mod park;
-pub mod waiters;
+pub(super) mod awaiting;
+pub(super) mod holders;
+pub(super) mod park;
+pub(super) mod waiters;
