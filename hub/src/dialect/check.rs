@@ -4,7 +4,8 @@ use dhub_proto::limits::*;
 use dhub_proto::wire;
 use hashbrown::HashSet;
 
-use crate::dialect::native::{Selection, error};
+use crate::dialect::native::error;
+use crate::engine::message::Selection;
 use crate::engine::message::*;
 use crate::engine::scheduler::State;
 

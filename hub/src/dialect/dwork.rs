@@ -336,6 +336,12 @@ pub fn encode(answer: &Answer, host: &str, now_us: i64) -> Option<Vec<u8>> {
         Answer::Replaced | Answer::Joined { .. } | Answer::Forgotten => return None,
         Answer::Heartbeaten { .. }
         | Answer::Steered
+        | Answer::Listed { .. }
+        | Answer::Exported { .. }
+        | Answer::Counted { .. }
+        | Answer::EndedTasks { .. }
+        | Answer::Told { .. }
+        | Answer::BackedUp { .. }
         | Answer::Cancelled { .. }
         | Answer::Revived { .. }
         | Answer::Adjusted { .. }

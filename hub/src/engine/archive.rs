@@ -4,11 +4,13 @@
 //! and passed in; long requests read rows in slices. The store answers in the hub, a model of it
 //! in the simulation.
 
+use std::path::Path;
+
 use hashbrown::HashSet;
 
+use super::row::{AttemptRow, TaskRow};
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
-use crate::store::{AttemptRow, Matching, Page, Store, StoreError, TaskRow};
 
 pub trait Archive {
     type Error;
@@ -72,85 +74,56 @@ pub trait Archive {
     fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, Self::Error>;
 
     fn name(&self, id: TaskId) -> Result<String, Self::Error>;
+
+    /// Begins a copy of all there is in a new file.
+    fn copy_to(&self, to: &Path) -> Result<Copying, Answer>;
 }
 
-impl Archive for Store {
-    type Error = StoreError;
+/// Goes on with a copy for a while, each time that it is called.
+pub type Copying = Box<dyn FnMut() -> Copied>;
 
-    fn task(&self, name: &str) -> Result<Option<PastTask>, StoreError> {
-        self.look_up(name)
-    }
+pub enum Copied {
+    /// There is more.
+    Some,
+    /// All is written, and on its way to the disk.
+    Syncing,
+    /// So many bytes, or what to answer.
+    All(Result<u64, Answer>),
+}
 
-    fn worker(&self, who: &Who) -> Result<Option<(WorkerId, Name)>, StoreError> {
-        self.find_worker(who)
-    }
+/// Which tasks a page is of; each has an index to go along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// With the names that nobody added.
+    Any,
+    All,
+    Open,
+    /// Failed, skipped or cancelled.
+    Dead(State),
+}
 
-    fn row(&self, name: &str) -> Result<Option<TaskRow>, StoreError> {
-        self.task(name)
-    }
-
-    fn row_by_id(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError> {
-        self.task_by_id(id)
-    }
-
-    fn page(&self, which: Page, after: TaskId, most: usize) -> Result<Vec<TaskRow>, StoreError> {
-        self.page(which, after, most)
-    }
-
-    fn page_before(
-        &self,
-        which: Page,
-        before: TaskId,
-        most: usize,
-    ) -> Result<Vec<TaskRow>, StoreError> {
-        self.page_before(which, before, most)
-    }
-
-    fn matching(
-        &self,
-        which: Page,
-        patterns: &[Name],
-        from: TaskId,
-        back: bool,
-        most: usize,
-    ) -> Result<Matching, StoreError> {
-        self.matching(which, patterns, from, back, most)
-    }
-
-    fn last_attempt(&self, task: TaskId, output: bool) -> Result<Option<AttemptRow>, StoreError> {
-        self.last_attempt(task, output)
-    }
-
-    fn skipped_for(
-        &self,
-        blame: TaskId,
-        after: TaskId,
-        most: usize,
-    ) -> Result<Vec<(TaskId, Vec<TaskId>)>, StoreError> {
-        self.skipped_for(blame, after, most)
-    }
-
-    fn needs(&self, id: TaskId) -> Result<Vec<TaskId>, StoreError> {
-        self.needs(id)
-    }
-
-    fn attempts_after(
-        &self,
-        task: TaskId,
-        attempt: u32,
-        most: usize,
-    ) -> Result<Vec<AttemptRow>, StoreError> {
-        self.attempts_after(task, attempt, most)
-    }
-
-    fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, StoreError> {
-        self.revived(id, dependent)
-    }
-
-    fn name(&self, id: TaskId) -> Result<String, StoreError> {
-        self.name(id)
+impl Page {
+    /// One in this state is on it.
+    pub fn has_finished(self, state: Option<State>) -> bool {
+        match self {
+            Page::Any => true,
+            Page::All => state != Some(State::Missing),
+            Page::Open => false,
+            Page::Dead(dead) => state == Some(dead),
+        }
     }
 }
+
+/// Tasks whose names fit.
+#[derive(Debug, Default)]
+pub struct Matching {
+    pub ids: Vec<TaskId>,
+    /// There may be more beyond this one.
+    pub upto: Option<TaskId>,
+}
+
+/// With more patterns, the caller finds those that fit one: each row is compared with each.
+pub const MATCH_PATTERNS_MAX: usize = 8;
 
 /// Hands a command to the scheduler, with what memory lacks of it.
 pub fn carry_out<A: Archive>(

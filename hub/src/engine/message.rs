@@ -3,15 +3,19 @@
 mod answer;
 mod change;
 mod command;
+mod load;
+mod long;
 mod state;
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use answer::{AWAY_MS, Answer, Code, Leased, Phase, Refused, Stolen};
+pub use answer::{AWAY_MS, Answer, Code, Exported, Leased, Phase, Refusals, Refused, Stolen};
 pub use change::{Change, Ended};
 pub use command::Command;
+pub use load::{Load, Sample};
+pub use long::{Deed, Export, List, Long, Selection};
 pub use state::State;
 
 /// Milliseconds on the monotonic clock. Only differences mean something.

@@ -5,5 +5,7 @@ pub mod delivery;
 pub mod job;
 pub(crate) mod keyname;
 pub mod message;
+pub mod row;
 pub mod scheduler;
 pub mod told;
+pub mod view;

@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use dhub_proto::Message;
 use dhub_proto::limits::*;
-use dhub_proto::wire::{Reply, reply};
 use hashbrown::HashMap;
 
 use crate::engine::message::*;
@@ -18,7 +16,8 @@ pub enum Known {
     /// The token was given to another request.
     Another,
     UnderWay(Progress),
-    Answered(Box<reply::Body>),
+    /// With the bytes of that reply.
+    Answered(Box<[u8]>),
 }
 
 #[derive(Clone, Debug)]
@@ -103,11 +102,10 @@ impl Told {
         if kept.tag.sum != tag.sum {
             return Known::Another;
         }
-        let reply = kept.reply.as_deref().map(Reply::decode);
-        match reply {
+        match &kept.reply {
             Some(_) if planted(Bug::CopyDoesAgain) => Known::Nothing,
-            Some(Ok(Reply { body: Some(body), .. })) => Known::Answered(Box::new(body)),
-            _ => Known::UnderWay(kept.progress),
+            Some(reply) => Known::Answered(reply.clone()),
+            None => Known::UnderWay(kept.progress),
         }
     }
 
@@ -120,11 +118,10 @@ impl Told {
     }
 
     /// It is answered with this. One that is too large is not kept.
-    pub fn note_reply(&mut self, now: Millis, tag: &Tag, body: &reply::Body) {
-        let reply = Reply { id: 0, body: Some(body.clone()) };
-        if !matches!(body, reply::Body::Error(_)) && reply.encoded_len() <= TOLD_REPLY_BYTES_MAX {
-            let reply = Some(reply.encode_to_vec().into());
-            self.note(now, Kept { tag: tag.clone(), progress: Progress::default(), reply });
+    pub fn note_reply(&mut self, now: Millis, tag: &Tag, reply: &[u8]) {
+        if reply.len() <= TOLD_REPLY_BYTES_MAX {
+            let (progress, reply) = (Progress::default(), Some(reply.into()));
+            self.note(now, Kept { tag: tag.clone(), progress, reply });
         }
     }
 
@@ -165,8 +162,6 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
-    use dhub_proto::wire::{Cancelled, Created};
-
     use super::*;
 
     fn tag(key: &str, number: u64) -> Tag {
@@ -175,8 +170,8 @@ mod tests {
         Tag { key: key.into(), token, sum: number }
     }
 
-    fn created(added: u64) -> reply::Body {
-        reply::Body::Created(Created { added, ..Created::default() })
+    fn created(added: u64) -> Box<[u8]> {
+        Box::new([added as u8])
     }
 
     /// What a store has that makes these changes.
@@ -204,7 +199,7 @@ mod tests {
         let next = Told::new(0, stored(told.take_changes()));
         for told in [&told, &next] {
             assert_eq!(told.look_up(&tag("", 1)), Known::UnderWay(progress));
-            let answered = Known::Answered(Box::new(created(9)));
+            let answered = Known::Answered(created(9));
             assert_eq!(told.look_up(&tag("ada", 1)), answered);
             assert_eq!(told.look_up(&tag("bob", 1)), Known::Nothing);
             let another = Tag { sum: 2, ..tag("ada", 1) };
@@ -229,12 +224,9 @@ mod tests {
 
     #[test]
     fn large_replies_are_not_kept_and_large_ones_together_are_bounded() {
-        let refused = |bytes: usize| {
-            let why = dhub_proto::wire::Refused { name: "n".repeat(bytes), ..Default::default() };
-            reply::Body::Cancelled(Cancelled { refused: vec![why], ..Cancelled::default() })
-        };
+        let refused = |bytes: usize| vec![7; bytes];
         let mut told = Told::default();
-        told.note_reply(0, &tag("ada", 0), &refused(TOLD_REPLY_BYTES_MAX));
+        told.note_reply(0, &tag("ada", 0), &refused(TOLD_REPLY_BYTES_MAX + 1));
         assert_eq!(told.look_up(&tag("ada", 0)), Known::Nothing);
         for number in 1..=100 {
             told.note_reply(0, &tag("ada", number), &refused(TOLD_REPLY_BYTES_MAX / 2));

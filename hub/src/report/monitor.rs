@@ -4,8 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use dhub_proto::wire;
 
-use crate::dialect::native::Load;
-use crate::engine::message::{Millis, WorkerId};
+use crate::engine::message::{Load, Millis, WorkerId};
 use crate::engine::scheduler::Scheduler;
 
 /// The rate that is shown is that of the last ten seconds.

@@ -3,6 +3,7 @@
 use dhub_proto::limits::PAGE_BYTES_MAX;
 use dhub_proto::{output, wire};
 
+use crate::dialect::native::info;
 use crate::engine::keyname;
 use crate::engine::message::{Millis, Order, Who, WorkerId};
 use crate::engine::scheduler::{Scheduler, Worker};
@@ -89,7 +90,7 @@ impl Roster<'_> {
             last_seen_ago_ms: self.silent_ms(worker),
             lost: self.is_lost(worker),
             away: self.is_away(id, worker),
-            sample: load.sample,
+            sample: load.sample.map(info::sample),
             note: load.note,
             host: worker.who.host.to_string(),
             order: order.into(),

@@ -2,104 +2,19 @@
 
 use dhub_proto::wire;
 
-use crate::dialect::native;
-use crate::engine::scheduler::{Counts, DAMAGED, Scheduler, State};
+use crate::dialect::native::{info, phase};
+use crate::engine::message::State;
+use crate::engine::row::AttemptRow;
+use crate::engine::view::TaskView;
 use crate::report::monitor::group_failures;
 use crate::report::roster::Roster;
-use crate::store::{AttemptRow, Store, StoreError, TaskRow, unix_ms};
+use crate::store::{Store, StoreError};
 
 const WORKERS_MAX: usize = 1_000;
 const NAMES_MAX: usize = 10;
 const FAILURES_MAX: usize = 1_000;
 const NEIGHBOURS_MAX: usize = 1_000;
 const ATTEMPTS_MAX: usize = 100;
-
-pub fn counts(counts: &Counts, held: u64) -> wire::Counts {
-    wire::Counts {
-        waiting: counts.of(State::Waiting),
-        ready: counts.of(State::Ready),
-        running: counts.of(State::Running),
-        done: counts.of(State::Done),
-        failed: counts.of(State::Failed),
-        skipped: counts.of(State::Skipped),
-        cancelled: counts.of(State::Cancelled),
-        missing: counts.of(State::Missing),
-        held,
-    }
-}
-
-/// The scheduler knows the state of open tasks, the store that of the others.
-pub fn state(scheduler: &Scheduler, row: &TaskRow) -> State {
-    match (row.finished, scheduler.find(&row.name)) {
-        (_, Some(task)) => task.state,
-        (Some(state), None) => state,
-        (None, None) => State::Waiting,
-    }
-}
-
-pub fn task(scheduler: &Scheduler, row: TaskRow) -> wire::TaskInfo {
-    let state = state(scheduler, &row);
-    let run_ms = scheduler.running_ms(&row.name).unwrap_or(row.run_ms);
-    let retry_in_ms = scheduler.retry_in_ms(&row.name).unwrap_or(0);
-    let open = scheduler.find(&row.name).filter(|task| task.state.is_unfinished());
-    let effective = open.map(|task| task.effective).filter(|&effective| effective > row.priority);
-    wire::TaskInfo {
-        name: row.name,
-        state: state as i32,
-        priority: row.priority,
-        retries: row.retries,
-        attempt: row.attempt,
-        failures: row.failures,
-        reclaims: row.reclaims,
-        worker: row.worker,
-        run_ms,
-        exit_code: row.exit_code,
-        command: row.command,
-        time_limit_ms: row.time_limit_ms,
-        created_unix_ms: row.created_ms,
-        ended_unix_ms: row.ended_ms,
-        retry_in_ms,
-        dir: row.dir,
-        env: native::environment(Some(&row.env).filter(|env| !env.is_empty()).map(String::as_str)),
-        stdin_bytes: row.stdin_bytes,
-        id: row.id,
-        held: row.held,
-        effective_priority: effective,
-        priority_of: String::new(),
-        left_behind: row.left_behind,
-        damaged: row.is_lost || (state == State::Failed && row.reason == DAMAGED),
-        reason: row.reason,
-    }
-}
-
-/// An attempt that ended.
-pub fn attempt(row: AttemptRow) -> wire::AttemptInfo {
-    wire::AttemptInfo {
-        attempt: row.attempt,
-        worker: row.worker,
-        started_unix_ms: row.started_ms,
-        ended_unix_ms: row.ended_ms,
-        outcome: row.outcome.into(),
-        exit_code: row.exit_code,
-        reason: row.reason,
-        output: row.output,
-        host: row.host,
-        output_file: row.output_file,
-        key: row.key,
-        left_behind: row.left_behind,
-    }
-}
-
-/// The attempt of a task that runs, there.
-pub fn running(row: &TaskRow, there: wire::AttemptInfo) -> wire::AttemptInfo {
-    wire::AttemptInfo {
-        attempt: row.attempt,
-        worker: row.worker.clone(),
-        started_unix_ms: (unix_ms() as u64).saturating_sub(row.run_ms),
-        outcome: "running".into(),
-        ..there
-    }
-}
 
 pub fn status(
     roster: &Roster,
@@ -111,7 +26,9 @@ pub fn status(
     let (workers, workers_total) = roster.first(WORKERS_MAX);
     let longest = scheduler.running(now).max_by_key(|&(_, _, ms, _)| ms);
     let slowest = match longest {
-        Some((running, ..)) => store.task_by_id(running.id)?.map(|row| task(scheduler, row)),
+        Some((running, ..)) => {
+            store.task_by_id(running.id)?.map(|row| info::task(TaskView::new(scheduler, row)))
+        }
         None => None,
     };
     let failures = match scheduler.counts().of(State::Failed) {
@@ -119,8 +36,8 @@ pub fn status(
         _ => group_failures(store.failures(FAILURES_MAX)?),
     };
     Ok(wire::StatusReport {
-        counts: Some(counts(scheduler.counts(), scheduler.held())),
-        phase: native::phase(scheduler.phase()).into(),
+        counts: Some(info::counts(scheduler.counts(), scheduler.held())),
+        phase: phase(scheduler.phase()).into(),
         done_per_s: monitor.rate(now, done),
         done_per_s_overall: monitor.rate_overall(now, done),
         workers,
@@ -144,7 +61,7 @@ pub fn show(roster: &Roster, store: &Store, name: &str) -> Result<Option<wire::S
     };
     // Thousands of commands would not fit into the reply.
     let info = |id| -> Result<Option<wire::TaskInfo>, StoreError> {
-        Ok(store.neighbour(id)?.map(|row| task(scheduler, row)))
+        Ok(store.neighbour(id)?.map(|row| info::task(TaskView::new(scheduler, row))))
     };
     let mut needs = Vec::new();
     for id in store.needs(row.id)?.into_iter().take(NEIGHBOURS_MAX) {
@@ -159,12 +76,19 @@ pub fn show(roster: &Roster, store: &Store, name: &str) -> Result<Option<wire::S
     }
     needed_by.truncate(NEIGHBOURS_MAX);
     let mut attempts: Vec<wire::AttemptInfo> =
-        store.attempts(row.id, ATTEMPTS_MAX)?.into_iter().map(attempt).collect();
+        store.attempts(row.id, ATTEMPTS_MAX)?.into_iter().map(info::attempt).collect();
     if let Some(run_ms) = scheduler.running_ms(name) {
         row.run_ms = run_ms;
-        attempts.push(running(&row, roster.running_at(name)));
+        let there = roster.running_at(name);
+        let running = info::attempt(AttemptRow::running(&row));
+        attempts.push(wire::AttemptInfo {
+            host: there.host,
+            key: there.key,
+            output_file: there.output_file,
+            ..running
+        });
     }
-    let mut task = task(scheduler, row);
+    let mut task = info::task(TaskView::new(scheduler, row));
     if task.effective_priority.is_some() {
         let of = scheduler.urgent_for(name);
         task.priority_of = of.map(|task| task.name.to_string()).unwrap_or_default();

@@ -12,8 +12,9 @@ use super::{Fatal, Server};
 use crate::dialect::dwork;
 use crate::dialect::frame::{Shape, is_bounded, request_id};
 use crate::dialect::native;
+use crate::dialect::native::envelope::Envelope;
 use crate::dialect::native::{Asked, error};
-use crate::engine::message::{Command, Ticket};
+use crate::engine::message::{Command, Load, Ticket};
 use crate::engine::told::Known;
 use crate::net::gate::{Denied, Security, User};
 use crate::net::route::{Dialect, Route};
@@ -202,12 +203,12 @@ impl Server {
                         reply::Body::Error(error(wire::ErrorCode::ErrorInvalid, why.to_string()))
                     }
                 };
-                self.outbox.say(vec![route], body);
+                self.outbox.say(vec![route], Envelope::new(body));
             }
             Asked::Shutdown => {
                 self.stopping = true;
                 let body = reply::Body::ShuttingDown(wire::ShuttingDown {});
-                self.outbox.say(vec![route], body);
+                self.outbox.say(vec![route], Envelope::new(body));
             }
         }
         Ok(())
@@ -324,7 +325,7 @@ impl Server {
         mut route: Route,
         ticket: Ticket,
         command: Command,
-        load: native::Load,
+        load: Load,
     ) -> Result<(), Fatal> {
         let names = command.attempts();
         if route.guest.is_none() || names <= SOON_NAMES_MAX {
@@ -340,11 +341,7 @@ impl Server {
         }
     }
 
-    pub(super) fn apply_heartbeat(
-        &mut self,
-        command: Command,
-        load: native::Load,
-    ) -> Result<(), Fatal> {
+    pub(super) fn apply_heartbeat(&mut self, command: Command, load: Load) -> Result<(), Fatal> {
         let who = command.who().cloned();
         self.share.excuse();
         self.apply(command)?;

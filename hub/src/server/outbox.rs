@@ -23,7 +23,6 @@ use crate::engine::told::Known;
 use crate::net::gate::Denied;
 use crate::net::route::{Dialect, Route};
 use crate::net::socket::Socket;
-use crate::report::view;
 use crate::store::{StoreError, unix_ms};
 
 /// Connections over which copies of one parked steal may be answered.
@@ -54,9 +53,9 @@ impl Outbox {
     }
 
     /// A reply that leaves after the next commit.
-    pub fn say(&mut self, routes: Vec<Route>, body: reply::Body) {
+    pub fn say(&mut self, routes: Vec<Route>, body: Envelope) {
         if let Some(route) = routes.first() {
-            self.finished.push(route.guest, Finished { routes, body: Envelope::new(body) });
+            self.finished.push(route.guest, Finished { routes, body });
         }
     }
 
@@ -127,7 +126,7 @@ impl Server {
         };
         if let Known::Answered(body) = self.told.look_up(&tag) {
             let routes = self.outbox.owed.remove(&ticket).unwrap_or_default();
-            self.outbox.say(routes, *body);
+            self.outbox.say(routes, Envelope::of(&body));
             return Ok(());
         }
         self.apply(command)?;
@@ -140,8 +139,9 @@ impl Server {
             let progress = || (wire::Counts::default(), 0.0);
             // It has no leases.
             let details = |_: &Leased| Ok::<_, StoreError>(None);
-            if let Some(body) = native::encode(answer, progress, details)? {
-                self.told.note_reply(now, &tag, &body);
+            let may_be_kept = !matches!(answer, Answer::Error { .. });
+            if let Some(body) = native::encode(answer, progress, details)?.filter(|_| may_be_kept) {
+                self.told.note_reply(now, &tag, Envelope::new(body).reply());
             }
         }
         Ok(())
@@ -200,7 +200,8 @@ impl Server {
             }
             routes => {
                 let progress = || {
-                    let counts = view::counts(self.scheduler.counts(), self.scheduler.held());
+                    let counts =
+                        native::info::counts(self.scheduler.counts(), self.scheduler.held());
                     let rate = self.monitor.rate(self.now(), counts.done);
                     (counts, rate)
                 };

@@ -48,12 +48,11 @@ pub use open::{Access, OpenError, Opened};
 pub use rescue::{RescueError, Rescued, rescue};
 pub use tables::details::NewDetails;
 use tables::fold::{Batch, fold};
-pub use tables::read::{MATCH_PATTERNS_MAX, Matching, Page};
 
 pub use save::Saved;
 pub use saved::Newer;
 use scrub::Scrubbing;
-pub use tables::row::{AttemptRow, FailureRow, TaskRow};
+pub use tables::row::FailureRow;
 pub use tables::version::VERSION as FILE_VERSION;
 
 use crate::engine::message::*;

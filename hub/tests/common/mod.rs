@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use dhub::dialect::native::{Selection, definition};
+use dhub::dialect::native::{self, definition};
 use dhub::engine::job::{Job, RetryJob, Step};
 use dhub::engine::message::*;
 use dhub::engine::scheduler::{Config, Scheduler, State};
@@ -200,8 +200,8 @@ impl Hub {
             match job.step(ticket, &self.scheduler, self.store()).expect("a slice of the retry") {
                 Step::Again | Step::Later => {}
                 Step::Apply(command) => self.apply(command),
-                Step::Done(body) => match *body {
-                    reply::Body::Retried(retried) => return (retried, others),
+                Step::Done(answer) => match native::told(*answer) {
+                    Some(reply::Body::Retried(retried)) => return (retried, others),
                     body => panic!("a retry was answered with {body:?}"),
                 },
             }

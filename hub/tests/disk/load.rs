@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use dhub::dialect::native::Selection;
 use dhub::engine::job::{Job, RetryJob, Step};
 use dhub::engine::message::*;
 use dhub::engine::scheduler::{Scheduler, State};

@@ -1,8 +1,9 @@
 //! Every kind of change, stored and read back.
 
+use dhub::engine::archive::Page;
 use dhub::engine::message::*;
 use dhub::engine::scheduler::{Counts, Scheduler, State};
-use dhub::store::{Page, Store};
+use dhub::store::Store;
 use tempfile::TempDir;
 
 use crate::common::*;

@@ -13,9 +13,10 @@ use dhub::dialect::dwork;
 use dhub::dialect::native;
 use dhub::engine::archive;
 use dhub::engine::archive::Archive;
+use dhub::engine::archive::Page;
 use dhub::engine::message::*;
+use dhub::engine::row::{AttemptRow, TaskRow};
 use dhub::engine::scheduler::{Config, Scheduler};
-use dhub::store::{AttemptRow, Page, TaskRow};
 use dhub_proto::limits::*;
 use dhub_proto::{Message, wire};
 use rustix::time::{ClockId, clock_gettime};
@@ -124,20 +125,20 @@ impl Archive for Nothing {
 
     fn matching(
         &self,
-        _: dhub::store::Page,
+        _: dhub::engine::archive::Page,
         _: &[Name],
         _: TaskId,
         _: bool,
         _: usize,
-    ) -> Result<dhub::store::Matching, Self::Error> {
-        Ok(dhub::store::Matching::default())
+    ) -> Result<dhub::engine::archive::Matching, Self::Error> {
+        Ok(dhub::engine::archive::Matching::default())
     }
 
     fn last_attempt(
         &self,
         _: TaskId,
         _: bool,
-    ) -> Result<Option<dhub::store::AttemptRow>, Self::Error> {
+    ) -> Result<Option<dhub::engine::row::AttemptRow>, Self::Error> {
         Ok(None)
     }
 
@@ -164,6 +165,10 @@ impl Archive for Nothing {
 
     fn name(&self, _: TaskId) -> Result<String, Infallible> {
         Ok(String::new())
+    }
+
+    fn copy_to(&self, _: &std::path::Path) -> Result<dhub::engine::archive::Copying, Answer> {
+        unreachable!("nobody asks for a copy")
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use dhub::dialect::dwork;
 use dhub::dialect::native;
-use dhub::dialect::native::{Asked, Long};
+use dhub::dialect::native::Asked;
 use dhub::engine::archive;
 use dhub::engine::delivery;
 use dhub::engine::delivery::Delivery;

@@ -3,7 +3,7 @@
 use dhub::dialect::dwork;
 use dhub::dialect::frame::{Shape, is_bounded};
 use dhub::dialect::native;
-use dhub::dialect::native::{Asked, Long, Selection};
+use dhub::dialect::native::Asked;
 use dhub::engine::message::*;
 use dhub_proto::Message;
 use dhub_proto::limits::*;

@@ -5,8 +5,8 @@ mod faults;
 mod tasks;
 mod workers;
 
-use dhub::dialect::native::{Deed, Selection};
 use dhub::engine::message::{Adjustment, Millis, Name, NewTask, Order};
+use dhub::engine::message::{Deed, Selection};
 use dhub::engine::scheduler::Config;
 
 use crate::hub::Lag;

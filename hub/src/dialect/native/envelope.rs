@@ -20,6 +20,18 @@ impl Envelope {
         Self(bytes)
     }
 
+    /// Of a reply without an id, as bytes.
+    pub fn of(reply: &[u8]) -> Self {
+        let mut bytes = vec![0; ID_BYTES_MAX];
+        bytes.extend_from_slice(reply);
+        Self(bytes)
+    }
+
+    /// The reply without its id.
+    pub fn reply(&self) -> &[u8] {
+        &self.0[ID_BYTES_MAX..]
+    }
+
     /// The reply to the request with this id.
     pub fn under(&mut self, id: u64) -> &[u8] {
         let head = wire::Reply { id, body: None }.encode_to_vec();

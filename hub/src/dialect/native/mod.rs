@@ -3,6 +3,7 @@
 //! No generated type goes further in. Every field is checked here: prost enforces nothing.
 
 pub(crate) mod envelope;
+pub(crate) mod info;
 mod reply;
 mod request;
 mod tag;
@@ -10,11 +11,10 @@ mod tag;
 use dhub_proto::wire;
 
 use crate::engine::message::*;
-use crate::engine::scheduler::State;
 
 pub use crate::dialect::check::{name, without_repeats};
 pub use crate::dialect::definition::definition;
-pub use reply::{encode, environment, phase, refused};
+pub use reply::{encode, environment, phase, told};
 pub use request::{decode, decode_heartbeat};
 pub use tag::tag;
 
@@ -40,118 +40,6 @@ impl Asked {
             Asked::Heartbeat(command, load) => Asked::Heartbeat(command.with_key(key), load),
             asked => asked,
         }
-    }
-}
-
-/// What may touch millions of tasks. Equal ones are the same request, sent again.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Long {
-    List(List),
-    Export(Export),
-    Sweep { selection: Selection, deed: Deed },
-    Count(Selection),
-    Retry { selection: Selection, done: bool },
-    Steer { workers: Vec<Name>, order: Order },
-    Backup { to: std::path::PathBuf },
-}
-
-impl Long {
-    /// What is looked at, and nothing changed.
-    pub fn is_reading(&self) -> bool {
-        matches!(self, Long::List(_) | Long::Export(_) | Long::Count(_))
-    }
-
-    /// Of its texts, about as they lie in memory.
-    pub fn bytes(&self) -> usize {
-        let texts = |texts: &[Name]| texts.iter().map(|it| size_of::<Name>() + it.len()).sum();
-        match self {
-            Long::List(List { selection, .. })
-            | Long::Export(Export { list: List { selection, .. }, .. })
-            | Long::Sweep { selection, .. }
-            | Long::Count(selection)
-            | Long::Retry { selection, .. } => {
-                let Selection { names, patterns, workers, .. } = selection;
-                [names, patterns, workers].into_iter().map(|it| -> usize { texts(it) }).sum()
-            }
-            Long::Steer { workers, .. } => texts(workers),
-            Long::Backup { .. } => 0,
-        }
-    }
-}
-
-/// What is done to each task of a selection that is not finished.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Deed {
-    Cancel,
-    Adjust(Adjustment),
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Selection {
-    pub names: Vec<Name>,
-    pub patterns: Vec<Name>,
-    pub states: Vec<State>,
-    /// Patterns.
-    pub workers: Vec<Name>,
-    pub since_unix_ms: u64,
-    pub exit_codes: Vec<i32>,
-    pub held: bool,
-}
-
-impl Selection {
-    /// Those of these names, whatever else is true of them.
-    pub fn is_only_names(&self) -> bool {
-        let Self { names, patterns, states, workers, since_unix_ms, exit_codes, held } = self;
-        let others = patterns.len() + states.len() + workers.len() + exit_codes.len();
-        !names.is_empty() && others == 0 && *since_unix_ms == 0 && !held
-    }
-
-    /// Gone through in the order of the names, not in that of the tasks.
-    pub fn is_by_name(&self) -> bool {
-        !self.names.is_empty() && self.patterns.is_empty()
-    }
-
-    /// All tasks in some of the states that have totals of their own, of which none is held.
-    pub fn is_only_finished(&self) -> bool {
-        let states = self.states.clone();
-        let finished = states.iter().all(|state| state.is_finished());
-        finished && *self == Self { states, ..Self::default() }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct List {
-    pub selection: Selection,
-    pub limit: usize,
-    pub after: TaskId,
-    /// The page that ends there, if it is not 0.
-    pub before: TaskId,
-}
-
-/// A list with all there is to know of each task; the first attempts of the task after `list.after`
-/// may have been told.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Export {
-    pub list: List,
-    pub after_attempt: u32,
-    pub brief: bool,
-}
-
-/// A worker's own words, next to its heartbeat.
-#[derive(Clone, Debug, Default)]
-pub struct Load {
-    pub sample: Option<wire::Sample>,
-    pub note: String,
-    pub output_files: String,
-}
-
-impl Load {
-    pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.note.len() + self.output_files.len()
     }
 }
 

@@ -3,7 +3,10 @@
 use dhub_proto::limits::*;
 use dhub_proto::wire::{self, reply};
 
+use super::info;
 use crate::engine::message::*;
+use crate::engine::row::AttemptRow;
+use crate::engine::view::TaskView;
 use crate::planted::{Bug, planted};
 
 pub fn phase(phase: Phase) -> wire::Phase {
@@ -24,10 +27,13 @@ fn code(code: Code) -> wire::ErrorCode {
         Code::Stale => wire::ErrorCode::ErrorStale,
         Code::State => wire::ErrorCode::ErrorState,
         Code::Busy => wire::ErrorCode::ErrorBusy,
+        Code::Invalid => wire::ErrorCode::ErrorInvalid,
+        Code::Damaged => wire::ErrorCode::ErrorDamaged,
+        Code::Disk => wire::ErrorCode::ErrorDisk,
     }
 }
 
-pub fn refused(refused: &Refused) -> wire::Refused {
+fn refused(refused: &Refused) -> wire::Refused {
     wire::Refused {
         name: refused.name.to_string(),
         attempt: refused.attempt,
@@ -118,19 +124,19 @@ pub fn encode<E>(
         Answer::Exited { released, .. } => Body::Exited(wire::Exited { released: *released }),
         Answer::Cancelled { cancelled, refused } => Body::Cancelled(wire::Cancelled {
             cancelled: *cancelled,
-            refused_total: refused.len() as u64,
-            refused: all_refused(refused),
+            refused_total: refused.total,
+            refused: all_refused(&refused.first),
         }),
         Answer::Revived { retried, unskipped, refused } => Body::Retried(wire::Retried {
             retried: *retried,
             unskipped: *unskipped,
-            refused_total: refused.len() as u64,
-            refused: all_refused(refused),
+            refused_total: refused.total,
+            refused: all_refused(&refused.first),
         }),
         Answer::Adjusted { adjusted, refused } => Body::Adjusted(wire::Adjusted {
             adjusted: *adjusted,
-            refused_total: refused.len() as u64,
-            refused: all_refused(refused),
+            refused_total: refused.total,
+            refused: all_refused(&refused.first),
         }),
         Answer::Waited { phase: at } => {
             let (counts, done_per_s) = progress();
@@ -143,6 +149,13 @@ pub fn encode<E>(
             message: message.clone(),
             names: names.iter().take(ERROR_NAMES_MAX).map(|name| name.to_string()).collect(),
         }),
+        // These are read, and told by `told`.
+        Answer::Listed { .. }
+        | Answer::Exported { .. }
+        | Answer::Counted { .. }
+        | Answer::EndedTasks { .. }
+        | Answer::Told { .. }
+        | Answer::BackedUp { .. } => return Ok(None),
         // The job that asked says it, or one that is made for it.
         Answer::Steered
         | Answer::Awaited { .. }
@@ -152,4 +165,61 @@ pub fn encode<E>(
             return Ok(None);
         }
     }))
+}
+
+/// The reply to a request that took more than one turn.
+pub fn told(answer: Answer) -> Option<reply::Body> {
+    use reply::Body;
+    let texts = |names: Vec<Name>| names.into_iter().map(String::from).collect();
+    Some(match answer {
+        Answer::Listed { tasks, next, unknown } => Body::Listed(wire::Listed {
+            tasks: tasks.into_iter().map(info::task).collect(),
+            next,
+            unknown: texts(unknown),
+        }),
+        Answer::Exported { tasks, next, next_attempt, unknown } => Body::Exported(wire::Exported {
+            tasks: tasks.into_iter().map(exported).collect(),
+            next,
+            next_attempt,
+            unknown: texts(unknown),
+        }),
+        Answer::Counted { counts, held, unknown } => Body::Counted(wire::Counted {
+            counts: Some(info::counts(&counts, held)),
+            unknown: texts(unknown),
+        }),
+        Answer::EndedTasks { phase: at, counts, held, ended: all, unknown } => {
+            let ended = |(task, attempt): (TaskView, Option<AttemptRow>)| wire::EndedTask {
+                task: Some(info::task(task)),
+                attempt: attempt.map(info::attempt),
+            };
+            Body::Waited(wire::Waited {
+                phase: phase(at).into(),
+                counts: Some(info::counts(&counts, held)),
+                done_per_s: 0.0,
+                ended: all.into_iter().map(ended).collect(),
+                unknown: texts(unknown),
+            })
+        }
+        Answer::Told { workers, total, unknown } => Body::Steered(wire::Steered {
+            workers: texts(workers),
+            workers_total: total,
+            unknown: texts(unknown),
+        }),
+        Answer::BackedUp { bytes } => Body::BackedUp(wire::BackedUp { bytes }),
+        answer => {
+            let progress = || (wire::Counts::default(), 0.0);
+            let details = |_: &Leased| Ok::<_, std::convert::Infallible>(None);
+            let Ok(body) = encode(&answer, progress, details);
+            return body;
+        }
+    })
+}
+
+fn exported(task: Exported) -> wire::ExportedTask {
+    wire::ExportedTask {
+        id: task.task.row.id,
+        task: Some(info::task(task.task)),
+        needs: task.needs,
+        attempts: task.attempts.into_iter().map(info::attempt).collect(),
+    }
 }

@@ -1,19 +1,17 @@
 //! Count: how many tasks of a selection are in which state.
 
-use dhub_proto::wire::{self, reply};
-
 use super::walk::Walk;
 use super::{SLICE, Step};
-use crate::dialect::native::Selection;
 use crate::engine::archive::Archive;
-use crate::engine::scheduler::{Counts, Scheduler, State};
-use crate::report::view;
+use crate::engine::message::*;
+use crate::engine::scheduler::{Counts, Scheduler};
+use crate::engine::view;
 
 pub struct CountJob {
     walk: Walk,
     counts: Counts,
     held: u64,
-    unknown: Vec<String>,
+    unknown: Vec<Name>,
 }
 
 impl CountJob {
@@ -48,16 +46,17 @@ impl CountJob {
                     self.counts.set(state, self.counts.of(state) + 1);
                     self.held += u64::from(row.held && state.is_unfinished());
                 }
-                Err(name) => self.unknown.push(name.into()),
+                Err(name) => self.unknown.push(name),
             }
         }
         Ok(if slice.all { self.done() } else { Step::Again })
     }
 
     fn done(&mut self) -> Step {
-        Step::Done(Box::new(reply::Body::Counted(wire::Counted {
-            counts: Some(view::counts(&self.counts, self.held)),
+        Step::Done(Box::new(Answer::Counted {
+            counts: self.counts,
+            held: self.held,
             unknown: std::mem::take(&mut self.unknown),
-        })))
+        }))
     }
 }

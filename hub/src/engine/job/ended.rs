@@ -1,13 +1,12 @@
 //! The answer to a Wait for some tasks: those that are finished, with their last attempts.
 
 use dhub_proto::limits::PAGE_BYTES_MAX;
-use dhub_proto::wire::{self, reply};
 
-use crate::dialect::native;
 use crate::engine::archive::Archive;
-use crate::engine::message::Name;
+use crate::engine::message::*;
+use crate::engine::row::AttemptRow;
 use crate::engine::scheduler::Scheduler;
-use crate::report::view;
+use crate::engine::view::{self, TaskView};
 
 /// Tasks a slice; each may come with its output.
 const SLICE: usize = 100;
@@ -15,7 +14,7 @@ const SLICE: usize = 100;
 pub struct EndedJob {
     names: std::vec::IntoIter<Name>,
     output: bool,
-    ended: Vec<wire::EndedTask>,
+    ended: Vec<(TaskView, Option<AttemptRow>)>,
     unknown: Vec<Name>,
     bytes: usize,
 }
@@ -30,7 +29,7 @@ impl EndedJob {
         &mut self,
         scheduler: &Scheduler,
         store: &A,
-    ) -> Result<Option<reply::Body>, A::Error> {
+    ) -> Result<Option<Answer>, A::Error> {
         for _ in 0..SLICE {
             let Some(name) = self.names.next().filter(|_| self.bytes < PAGE_BYTES_MAX) else {
                 return Ok(Some(self.done(scheduler)));
@@ -42,8 +41,7 @@ impl EndedJob {
             };
             let attempt = store.last_attempt(row.id, self.output)?;
             self.bytes += row.bytes() + attempt.as_ref().map_or(0, |attempt| attempt.output.len());
-            let (attempt, task) = (attempt.map(view::attempt), Some(view::task(scheduler, row)));
-            self.ended.push(wire::EndedTask { task, attempt });
+            self.ended.push((TaskView::new(scheduler, row), attempt));
         }
         Ok(None)
     }
@@ -53,13 +51,13 @@ impl EndedJob {
         self.names.as_slice().is_empty()
     }
 
-    pub fn done(&mut self, scheduler: &Scheduler) -> reply::Body {
-        reply::Body::Waited(wire::Waited {
-            phase: native::phase(scheduler.phase()).into(),
-            counts: Some(view::counts(scheduler.counts(), scheduler.held())),
-            done_per_s: 0.0,
+    pub fn done(&mut self, scheduler: &Scheduler) -> Answer {
+        Answer::EndedTasks {
+            phase: scheduler.phase(),
+            counts: *scheduler.counts(),
+            held: scheduler.held(),
             ended: std::mem::take(&mut self.ended),
-            unknown: self.unknown.drain(..).map(String::from).collect(),
-        })
+            unknown: std::mem::take(&mut self.unknown),
+        }
     }
 }

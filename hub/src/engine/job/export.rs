@@ -3,16 +3,15 @@
 use std::collections::VecDeque;
 
 use dhub_proto::limits::EXPORT_BYTES_MAX;
-use dhub_proto::wire::{self, reply};
 
 use super::Step;
 use super::walk::{Found, Walk};
-use crate::dialect::native::Export;
 use crate::engine::archive::Archive;
 use crate::engine::message::*;
-use crate::engine::scheduler::{Scheduler, State};
-use crate::report::view;
-use crate::store::{AttemptRow, TaskRow};
+use crate::engine::row::AttemptRow;
+use crate::engine::row::TaskRow;
+use crate::engine::scheduler::Scheduler;
+use crate::engine::view::{self, TaskView};
 
 /// Tasks looked up, and attempts read, in a slice.
 const SLICE_TASKS: usize = 200;
@@ -35,10 +34,10 @@ pub struct ExportJob {
     begun: bool,
     /// Attempts of the first of the chosen that are told.
     told: u32,
-    tasks: Vec<wire::ExportedTask>,
+    tasks: Vec<Exported>,
     /// Of all that is on the page.
     bytes: usize,
-    unknown: Vec<String>,
+    unknown: Vec<Name>,
 }
 
 enum Resumed {
@@ -95,7 +94,7 @@ impl ExportJob {
             let row = match task {
                 Ok(row) => row,
                 Err(name) => {
-                    self.unknown.push(name.to_string());
+                    self.unknown.push(name);
                     continue;
                 }
             };
@@ -132,10 +131,10 @@ impl ExportJob {
                 row.dir.clear();
                 row.env.clear();
             }
-            let (id, needs) = (row.id, store.needs(row.id)?);
+            let needs = store.needs(row.id)?;
             self.bytes += row.bytes() + needs.len() * NEED_BYTES;
-            let task = Some(view::task(scheduler, row));
-            self.tasks.push(wire::ExportedTask { id, task, needs, attempts: Vec::new() });
+            let task = TaskView::new(scheduler, row);
+            self.tasks.push(Exported { task, needs, attempts: Vec::new() });
         }
         let Some(page) = self.tasks.last_mut().map(|task| &mut task.attempts) else {
             return Ok(true);
@@ -151,7 +150,7 @@ impl ExportJob {
                 }
                 self.told = attempt.attempt;
                 self.bytes += attempt_bytes(&attempt);
-                page.push(view::attempt(attempt));
+                page.push(attempt);
             }
             if !are_all {
                 return Ok(false);
@@ -161,19 +160,18 @@ impl ExportJob {
             let holder = scheduler.find(&row.name).and_then(|task| scheduler.worker(task.holder));
             let Who { host, key, .. } = holder.map(|it| it.who.clone()).unwrap_or_default();
             let (host, key) = (host.to_string(), key.to_string());
-            let there = wire::AttemptInfo { host, key, ..wire::AttemptInfo::default() };
-            page.push(view::running(row, there));
+            page.push(AttemptRow { host, key, ..AttemptRow::running(row) });
         }
         Ok(true)
     }
 
     fn done(&mut self, next: u64, next_attempt: u32) -> Step {
-        Step::Done(Box::new(reply::Body::Exported(wire::Exported {
+        Step::Done(Box::new(Answer::Exported {
             tasks: std::mem::take(&mut self.tasks),
             next,
             next_attempt,
             unknown: std::mem::take(&mut self.unknown),
-        })))
+        }))
     }
 }
 
@@ -185,12 +183,15 @@ fn attempt_bytes(attempt: &AttemptRow) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use dhub_proto::Message;
+    use dhub_proto::wire::{self, reply};
 
     use super::*;
-    use crate::dialect::native::{List, Selection};
+    use crate::dialect::native;
+    use crate::engine::archive::{Copying, Matching, Page};
     use crate::engine::scheduler::Config;
-    use crate::store::Page;
 
     /// Tasks that are done, each after so many attempts, with reasons of so many bytes.
     struct Past {
@@ -240,7 +241,7 @@ mod tests {
             _: TaskId,
             _: bool,
             _: usize,
-        ) -> Result<crate::store::Matching, Self::Error> {
+        ) -> Result<Matching, Self::Error> {
             unreachable!("nobody asks for patterns")
         }
 
@@ -285,6 +286,10 @@ mod tests {
         fn name(&self, _: TaskId) -> Result<String, Self::Error> {
             unreachable!("nothing is done with the tasks")
         }
+
+        fn copy_to(&self, _: &Path) -> Result<Copying, Answer> {
+            unreachable!("nobody asks for a copy")
+        }
     }
 
     fn pages(past: &Past, selection: &Selection) -> Vec<wire::Exported> {
@@ -308,12 +313,12 @@ mod tests {
             let page = loop {
                 match job.step(&scheduler, past) {
                     Ok(Step::Again) => {}
-                    Ok(Step::Done(body)) => match *body {
-                        reply::Body::Exported(page) => break page,
-                        other => panic!("{other:?}"),
-                    },
+                    Ok(Step::Done(answer)) => break *answer,
                     Ok(_) => panic!("nothing to wait for, and nothing to apply"),
                 }
+            };
+            let Some(reply::Body::Exported(page)) = native::told(page) else {
+                panic!("an export answers with a page")
             };
             (after, after_attempt) = (page.next, page.next_attempt);
             pages.push(page);

@@ -1,18 +1,14 @@
 //! Which rows a selection chooses, once their names are known to fit or need not.
 
-use std::time::{Duration, Instant};
-
 use wildmatch::WildMatch;
 
-use crate::dialect::native::Selection;
-use crate::engine::message::Name;
-use crate::engine::scheduler::{Scheduler, State};
-use crate::report::view;
-use crate::store::{TaskRow, unix_ms};
+use crate::engine::message::*;
+use crate::engine::row::TaskRow;
+use crate::engine::scheduler::Scheduler;
+use crate::engine::view;
 
-/// How long a slice compares texts with patterns, and after how many steps the clock is looked at.
-const COMPARE_TIME: Duration = Duration::from_millis(5);
-const LOOK_STEPS: usize = 200_000;
+/// Steps in which a slice compares texts with patterns: some milliseconds.
+pub const COMPARE_STEPS_MAX: usize = 4_000_000;
 /// Of names, as they mostly are.
 const TEXT_BYTES: usize = 32;
 
@@ -49,7 +45,7 @@ impl Filter {
         }
     }
 
-    /// Whether it is chosen; None: no time is left, go on with it later, at the same place.
+    /// Whether it is chosen; None: that is enough for a slice, go on with it later, at the same place.
     pub fn fits(
         &self,
         scheduler: &Scheduler,
@@ -95,26 +91,15 @@ pub struct Place {
     workers: usize,
 }
 
-/// Time for comparing texts with patterns. One of some hundred bytes can take a hundred thousand steps. The
-/// clock is only looked at after so many: few and short patterns take the same slices at any speed.
-pub struct Pace {
-    until: Instant,
-    steps: usize,
-}
+/// Comparing texts with patterns goes on for so many steps: one of some hundred bytes can take a hundred thousand.
+#[derive(Default)]
+pub struct Pace(usize);
 
 impl Pace {
-    pub fn begin() -> Self {
-        Self { until: Instant::now() + COMPARE_TIME, steps: 0 }
-    }
-
     /// Whether there is time for so many steps more.
     fn allows(&mut self, steps: usize) -> bool {
-        self.steps += steps;
-        if self.steps < LOOK_STEPS {
-            return true;
-        }
-        self.steps = 0;
-        Instant::now() < self.until
+        self.0 += steps;
+        self.0 <= COMPARE_STEPS_MAX
     }
 }
 
@@ -140,7 +125,7 @@ fn has_ended(state: State, row: &TaskRow) -> bool {
 /// When it was added, started or ended.
 fn last_event_ms(state: State, row: &TaskRow) -> u64 {
     let started = match state {
-        State::Running => (unix_ms() as u64).saturating_sub(row.run_ms),
+        State::Running => row.started_ms,
         _ => 0,
     };
     row.created_ms.max(row.ended_ms).max(started)

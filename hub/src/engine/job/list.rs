@@ -1,14 +1,13 @@
 //! List: a page of tasks, or those of given names.
 
 use dhub_proto::limits::PAGE_BYTES_MAX;
-use dhub_proto::wire::{self, reply};
 
 use super::walk::{Found, Walk};
 use super::{SLICE, Step};
-use crate::dialect::native::List;
 use crate::engine::archive::Archive;
+use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
-use crate::report::view;
+use crate::engine::view::TaskView;
 
 pub struct ListJob {
     walk: Walk,
@@ -17,10 +16,10 @@ pub struct ListJob {
     limit: usize,
     /// To look at in a slice: no more than the page has, where all of them are on it.
     rows: usize,
-    tasks: Vec<wire::TaskInfo>,
+    tasks: Vec<TaskView>,
     /// Of all that is on the page.
     bytes: usize,
-    unknown: Vec<String>,
+    unknown: Vec<Name>,
 }
 
 impl ListJob {
@@ -43,9 +42,9 @@ impl ListJob {
             match task {
                 Ok(row) => {
                     self.bytes += row.bytes();
-                    self.tasks.push(view::task(scheduler, row));
+                    self.tasks.push(TaskView::new(scheduler, row));
                 }
-                Err(name) => self.unknown.push(name.to_string()),
+                Err(name) => self.unknown.push(name),
             }
             let is_last = left == 0 && slice.all;
             if !is_last && (self.tasks.len() >= self.limit || self.bytes >= PAGE_BYTES_MAX) {
@@ -59,10 +58,10 @@ impl ListJob {
         if self.back {
             self.tasks.reverse();
         }
-        Step::Done(Box::new(reply::Body::Listed(wire::Listed {
+        Step::Done(Box::new(Answer::Listed {
             tasks: std::mem::take(&mut self.tasks),
             next,
             unknown: std::mem::take(&mut self.unknown),
-        })))
+        }))
     }
 }

@@ -14,14 +14,9 @@ mod steer;
 mod sweep;
 mod walk;
 
-use dhub_proto::wire::{self, reply};
-
-use crate::dialect::native;
-use crate::dialect::native::Long;
-use crate::engine::archive::Archive;
+use crate::engine::archive::{Archive, Copied, Copying};
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
-use crate::store::{CopyError, Copying, Store, fault};
 
 use count::CountJob;
 pub use ended::EndedJob;
@@ -44,8 +39,8 @@ pub enum Step {
     Later,
     /// The scheduler has to carry this out; its answer goes to `answered`.
     Apply(Command),
-    /// The reply; it may leave once everything applied so far is committed.
-    Done(Box<reply::Body>),
+    /// The answer; it may leave once everything applied so far is committed.
+    Done(Box<Answer>),
 }
 
 pub enum Job {
@@ -59,8 +54,8 @@ pub enum Job {
 }
 
 impl Job {
-    /// Fails, with the reply, if it cannot even begin.
-    pub fn new(asked: &Long, store: &Store) -> Result<Self, wire::Error> {
+    /// Fails, with the answer, if it cannot even begin.
+    pub fn new<A: Archive>(asked: &Long, store: &A) -> Result<Self, Answer> {
         Ok(match asked {
             Long::List(list) => Job::List(Box::new(ListJob::new(list.clone()))),
             Long::Export(export) => Job::Export(Box::new(ExportJob::new(export.clone()))),
@@ -72,7 +67,7 @@ impl Job {
                 Job::Retry(Box::new(RetryJob::new(selection.clone(), *done)))
             }
             Long::Steer { workers, order } => Job::Steer(SteerJob::new(workers.clone(), *order)),
-            Long::Backup { to } => Job::Backup(store.copy_to(to).map_err(|error| refusal(&error))?),
+            Long::Backup { to } => Job::Backup(store.copy_to(to)?),
         })
     }
 
@@ -89,13 +84,11 @@ impl Job {
             Job::Count(job) => job.step(scheduler, store),
             Job::Retry(job) => job.step(ticket, scheduler, store),
             Job::Steer(job) => Ok(job.step(ticket, scheduler)),
-            Job::Backup(copying) => Ok(match copying.step() {
-                Ok(Some(bytes)) => {
-                    Step::Done(Box::new(reply::Body::BackedUp(wire::BackedUp { bytes })))
-                }
-                Ok(None) if copying.is_syncing() => Step::Later,
-                Ok(None) => Step::Again,
-                Err(error) => Step::Done(Box::new(reply::Body::Error(refusal(&error)))),
+            Job::Backup(copying) => Ok(match copying() {
+                Copied::Some => Step::Again,
+                Copied::Syncing => Step::Later,
+                Copied::All(Ok(bytes)) => Step::Done(Box::new(Answer::BackedUp { bytes })),
+                Copied::All(Err(why)) => Step::Done(Box::new(why)),
             }),
         }
     }
@@ -137,41 +130,4 @@ impl Job {
             _ => {}
         }
     }
-}
-
-/// Of a selection of millions, millions may be refused: the first are told, the rest counted.
-#[derive(Default)]
-struct Refusals {
-    first: Vec<wire::Refused>,
-    total: u64,
-}
-
-/// Refusals that are told one by one.
-const REFUSALS_MAX: usize = 1000;
-
-impl Refusals {
-    fn add(&mut self, refused: wire::Refused) {
-        self.total += 1;
-        if self.first.len() < REFUSALS_MAX {
-            self.first.push(refused);
-        }
-    }
-
-    fn extend(&mut self, refused: Vec<Refused>) {
-        refused.iter().map(native::refused).for_each(|refused| self.add(refused));
-    }
-}
-
-/// Of a copy.
-fn refusal(error: &CopyError) -> wire::Error {
-    let code = match error {
-        CopyError::Damaged { .. } => wire::ErrorCode::ErrorDamaged,
-        error if fault(error).is_some() => wire::ErrorCode::ErrorDisk,
-        _ => wire::ErrorCode::ErrorInvalid,
-    };
-    let mut why = native::error(code, error.to_string());
-    if let CopyError::Damaged { file, .. } = error {
-        why.names.push(file.display().to_string());
-    }
-    why
 }

@@ -6,17 +6,14 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use dhub_proto::wire::{self, reply};
-
 use super::walk::Walk;
-use super::{Refusals, SLICE, Step};
-use crate::dialect::native::Selection;
+use super::{SLICE, Step};
 use crate::engine::archive::Archive;
 use crate::engine::message::*;
-use crate::engine::scheduler::{DAMAGED, Scheduler, State};
+use crate::engine::row::TaskRow;
+use crate::engine::scheduler::{DAMAGED, Scheduler};
+use crate::engine::view;
 use crate::planted::{Bug, planted};
-use crate::report::view;
-use crate::store::TaskRow;
 
 /// A task with what it needs.
 type Needing = (TaskId, Vec<TaskId>);
@@ -134,7 +131,7 @@ impl RetryJob {
                 let why = format!(
                     "{DAMAGED}, and nobody knows what to run; add it again under another name"
                 );
-                self.refuse(&row.name, wire::ErrorCode::ErrorState, why);
+                self.refuse(&row.name, Code::State, why);
             }
             tasks.extend(found.filter(may_run));
         }
@@ -149,7 +146,7 @@ impl RetryJob {
                 Ok(row) => row,
                 Err(name) => {
                     let why = "there is no such task".into();
-                    self.refuse(&name, wire::ErrorCode::ErrorNotFound, why);
+                    self.refuse(&name, Code::NotFound, why);
                     continue;
                 }
             };
@@ -179,7 +176,7 @@ impl RetryJob {
             State::Done => {
                 self.add_root(row.id);
                 let why = "it is done; --done runs it again".into();
-                self.refuse(&row.name, wire::ErrorCode::ErrorState, why);
+                self.refuse(&row.name, Code::State, why);
             }
             State::Skipped => {
                 self.fetch_left_behind(store, &row)?;
@@ -190,7 +187,7 @@ impl RetryJob {
                 self.add_root(row.id);
                 // A copy of a request finds what that has brought back already.
                 if !self.is_copy && !is_put_off {
-                    self.refuse(&row.name, wire::ErrorCode::ErrorState, still(state, row.held));
+                    self.refuse(&row.name, Code::State, still(state, row.held));
                 }
             }
         }
@@ -286,21 +283,19 @@ impl RetryJob {
             {
                 let blame = row.blame.map(|id| store.name(id)).transpose()?.unwrap_or_default();
                 let why = format!("it was skipped because of '{blame}': retry that one");
-                self.refuse(&name, wire::ErrorCode::ErrorState, why);
+                self.refuse(&name, Code::State, why);
             }
             return Ok(Step::Again);
         }
-        Ok(Step::Done(Box::new(reply::Body::Retried(wire::Retried {
+        Ok(Step::Done(Box::new(Answer::Revived {
             retried: self.retried,
             unskipped: self.unskipped,
-            refused_total: self.refused.total,
-            refused: std::mem::take(&mut self.refused.first),
-        }))))
+            refused: std::mem::take(&mut self.refused),
+        })))
     }
 
-    fn refuse(&mut self, name: &str, code: wire::ErrorCode, message: String) {
-        let code = code.into();
-        self.refused.add(wire::Refused { name: name.into(), attempt: 0, code, message });
+    fn refuse(&mut self, name: &str, code: Code, message: String) {
+        self.refused.add(Refused { name: name.into(), attempt: 0, code, message: message.into() });
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use dhub_proto::limits::PAGE_WORKERS_MAX;
-use dhub_proto::wire::{self, reply};
 use wildmatch::WildMatch;
 
 use super::{SLICE, Step};
@@ -18,7 +17,7 @@ pub struct SteerJob {
     /// Those that stand for many.
     patterns: Vec<(Name, WildMatch)>,
     after: WorkerId,
-    told: Vec<String>,
+    told: Vec<Name>,
     told_total: u64,
 }
 
@@ -57,7 +56,7 @@ impl SteerJob {
                 workers.push(id);
                 self.told_total += 1;
                 if self.told.len() < PAGE_WORKERS_MAX {
-                    self.told.push(name.to_string());
+                    self.told.push(name.clone());
                 }
             }
         }
@@ -70,10 +69,10 @@ impl SteerJob {
 
     fn end(&mut self) -> Step {
         let unknown = self.asked.iter().filter(|name| !self.found.contains(*name));
-        Step::Done(Box::new(reply::Body::Steered(wire::Steered {
+        Step::Done(Box::new(Answer::Told {
             workers: std::mem::take(&mut self.told),
-            workers_total: self.told_total,
-            unknown: unknown.map(Name::to_string).collect(),
-        })))
+            total: self.told_total,
+            unknown: unknown.cloned().collect(),
+        }))
     }
 }

@@ -1,14 +1,11 @@
 //! Cancel, and Adjust, of all tasks of a selection.
 
-use dhub_proto::wire::{self, reply};
-
 use super::walk::Walk;
-use super::{Refusals, SLICE, Step};
-use crate::dialect::native::{Deed, Selection};
+use super::{SLICE, Step};
 use crate::engine::archive::Archive;
 use crate::engine::message::*;
-use crate::engine::scheduler::{Scheduler, State};
-use crate::report::view;
+use crate::engine::scheduler::Scheduler;
+use crate::engine::view;
 
 pub struct SweepJob {
     walk: Walk,
@@ -65,10 +62,10 @@ impl SweepJob {
                     names.push(row.name.into())
                 }
                 Ok(_) => {}
-                Err(name) => self.refused.add(wire::Refused {
-                    name: name.into(),
+                Err(name) => self.refused.add(Refused {
+                    name,
                     attempt: 0,
-                    code: wire::ErrorCode::ErrorNotFound.into(),
+                    code: Code::NotFound,
                     message: "there is no such task".into(),
                 }),
             }
@@ -81,19 +78,10 @@ impl SweepJob {
     }
 
     fn end(&mut self) -> Step {
-        let refused_total = self.refused.total;
-        let refused = std::mem::take(&mut self.refused.first);
+        let refused = std::mem::take(&mut self.refused);
         Step::Done(Box::new(match self.deed {
-            Deed::Cancel => reply::Body::Cancelled(wire::Cancelled {
-                cancelled: self.touched,
-                refused,
-                refused_total,
-            }),
-            Deed::Adjust(_) => reply::Body::Adjusted(wire::Adjusted {
-                adjusted: self.touched,
-                refused,
-                refused_total,
-            }),
+            Deed::Cancel => Answer::Cancelled { cancelled: self.touched, refused },
+            Deed::Adjust(_) => Answer::Adjusted { adjusted: self.touched, refused },
         }))
     }
 }

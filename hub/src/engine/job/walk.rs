@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 
 use super::SLICE_BYTES;
-use super::filter::{Filter, Pace, Place};
-use crate::dialect::native::Selection;
+use super::filter::{COMPARE_STEPS_MAX, Filter, Pace, Place};
 use crate::engine::archive::Archive;
-use crate::engine::message::{Name, TaskId};
-use crate::engine::scheduler::{Scheduler, State};
-use crate::report::view;
-use crate::store::{MATCH_PATTERNS_MAX, Page, TaskRow};
+use crate::engine::archive::MATCH_PATTERNS_MAX;
+use crate::engine::archive::Page;
+use crate::engine::message::*;
+use crate::engine::row::TaskRow;
+use crate::engine::scheduler::Scheduler;
+use crate::engine::view;
 
 pub struct Walk {
     filter: Filter,
@@ -31,9 +32,6 @@ pub struct Walk {
     rows: usize,
 }
 
-/// Steps that the first rows may take to be compared with patterns: some milliseconds.
-const COMPARE_MAX: usize = 4_000_000;
-
 pub struct Found {
     /// Where to go on after it.
     pub after: u64,
@@ -50,7 +48,7 @@ pub struct Slice {
 impl Walk {
     pub fn new(selection: Selection, after: u64, missing: bool) -> Self {
         let filter = Filter::new(selection, missing);
-        let rows = 1 + COMPARE_MAX / (1 + filter.steps());
+        let rows = 1 + COMPARE_STEPS_MAX / (1 + filter.steps());
         Self {
             filter,
             after,
@@ -103,7 +101,7 @@ impl Walk {
             };
             (self.read, self.read_all) = (read.found.into(), read.all);
         }
-        let (mut found, mut pace) = (Vec::new(), Pace::begin());
+        let (mut found, mut pace) = (Vec::new(), Pace::default());
         while let Some(next) = self.read.front() {
             let fits = match &next.task {
                 Ok(row) => self.filter.fits(scheduler, row, &mut self.place, &mut pace),

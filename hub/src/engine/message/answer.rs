@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 
 use super::*;
+use crate::engine::row::AttemptRow;
+use crate::engine::scheduler::Counts;
+use crate::engine::view::TaskView;
 
 /// How long a worker that holds nothing should leave its connection to others.
 pub const AWAY_MS: Millis = 1_000;
@@ -17,6 +20,9 @@ pub enum Code {
     Stale,
     State,
     Busy,
+    Invalid,
+    Damaged,
+    Disk,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +31,45 @@ pub struct Refused {
     pub attempt: u32,
     pub code: Code,
     pub message: Cow<'static, str>,
+}
+
+/// Of a selection of millions, millions may be refused: the first are told, the rest counted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Refusals {
+    pub first: Vec<Refused>,
+    pub total: u64,
+}
+
+/// Refusals that are told one by one.
+const REFUSALS_MAX: usize = 1000;
+
+impl From<Vec<Refused>> for Refusals {
+    fn from(all: Vec<Refused>) -> Self {
+        Self { total: all.len() as u64, first: all }
+    }
+}
+
+impl Refusals {
+    pub fn add(&mut self, refused: Refused) {
+        self.total += 1;
+        if self.first.len() < REFUSALS_MAX {
+            self.first.push(refused);
+        }
+    }
+
+    pub fn extend(&mut self, others: Refusals) {
+        let untold = others.total - others.first.len() as u64;
+        others.first.into_iter().for_each(|refused| self.add(refused));
+        self.total += untold;
+    }
+}
+
+/// One task with all there is to know of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exported {
+    pub task: TaskView,
+    pub needs: Vec<TaskId>,
+    pub attempts: Vec<AttemptRow>,
 }
 
 /// Where the whole graph stands.
@@ -89,16 +134,50 @@ pub enum Answer {
     },
     Cancelled {
         cancelled: u64,
-        refused: Vec<Refused>,
+        refused: Refusals,
     },
     Revived {
         retried: u64,
         unskipped: u64,
-        refused: Vec<Refused>,
+        refused: Refusals,
     },
     Adjusted {
         adjusted: u64,
-        refused: Vec<Refused>,
+        refused: Refusals,
+    },
+    Listed {
+        tasks: Vec<TaskView>,
+        /// Where the next page begins; 0: there is none.
+        next: u64,
+        unknown: Vec<Name>,
+    },
+    Exported {
+        tasks: Vec<Exported>,
+        next: u64,
+        next_attempt: u32,
+        unknown: Vec<Name>,
+    },
+    Counted {
+        counts: Counts,
+        held: u64,
+        unknown: Vec<Name>,
+    },
+    /// Of a Wait for some tasks: those that are finished.
+    EndedTasks {
+        phase: Phase,
+        counts: Counts,
+        held: u64,
+        ended: Vec<(TaskView, Option<AttemptRow>)>,
+        unknown: Vec<Name>,
+    },
+    /// The workers that were told, the first of them by name.
+    Told {
+        workers: Vec<Name>,
+        total: u64,
+        unknown: Vec<Name>,
+    },
+    BackedUp {
+        bytes: u64,
     },
     Waited {
         phase: Phase,

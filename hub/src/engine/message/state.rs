@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::Code;
 
 /// The one enum of states; `may_become` is the one table of moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum State {
     /// Named as a dependency, added by nobody.
     Missing = 1,
+    #[default]
     Waiting = 2,
     Ready = 3,
     Running = 4,

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::read::Page;
+use super::read::filter;
 use super::restore::try_need;
-use super::row::{FailureRow, TASK_LARGE, TASK_ROW, TaskRow, task_row};
+use super::row::{FailureRow, TASK_LARGE, TASK_ROW, task_row};
+use crate::engine::archive::Page;
 use crate::engine::message::*;
+use crate::engine::row::TaskRow;
 use crate::engine::scheduler::{DAMAGED, State};
 use crate::store::damage::unless_damaged;
 use crate::store::{FINISHED, OPEN, Store, StoreError, unix_ms};
@@ -223,7 +225,7 @@ impl Store {
         page: &mut Vec<TaskRow>,
     ) -> Result<(), StoreError> {
         let db = self.db()?;
-        let sql = format!("SELECT {TASK_LARGE}, {TASK_ROW} WHERE t.id = ?2 AND {}", which.filter());
+        let sql = format!("SELECT {TASK_LARGE}, {TASK_ROW} WHERE t.id = ?2 AND {}", filter(which));
         let mut select = db.prepare_cached(&sql)?;
         let last: i64 =
             db.query_row("SELECT coalesce(max(id), 0) FROM tasks", [], |row| row.get(0))?;
@@ -257,7 +259,7 @@ fn next_id(db: &Connection, which: Page, back: bool, id: i64) -> rusqlite::Resul
     let (end, than) = if back { ("max", "<") } else { ("min", ">") };
     let sql = format!(
         "SELECT {end}(t.id) FROM tasks t INDEXED BY tasks_undone WHERE {} AND t.id {than} ?1",
-        which.filter()
+        filter(which)
     );
     let found = db.prepare_cached(&sql)?.query_row([id], |row| row.get::<_, Option<i64>>(0))?;
     Ok(found.unwrap_or(0))

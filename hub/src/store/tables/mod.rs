@@ -1,5 +1,6 @@
 //! The tables in SQLite: what each column has, how changes become rows, and how rows are read.
 
+pub(crate) mod archive;
 pub(crate) mod columns;
 pub(crate) mod details;
 pub(crate) mod fold;

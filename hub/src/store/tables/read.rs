@@ -12,7 +12,9 @@ use super::restore::{DETAILS_BYTES, parse_ids, stored_task, try_need};
 use super::row::*;
 use super::sum::{GIVEN_UP, fits_needs, fits_run, of_run};
 use super::version::version;
+use crate::engine::archive::{MATCH_PATTERNS_MAX, Matching, Page};
 use crate::engine::message::*;
+use crate::engine::row::{AttemptRow, TaskRow};
 use crate::engine::scheduler::State;
 use crate::store::damage::unless_damaged;
 use crate::store::open::wal_path;
@@ -224,7 +226,7 @@ impl Store {
         most: usize,
     ) -> Result<Vec<TaskRow>, StoreError> {
         let db = self.db()?;
-        let filter = which.filter();
+        let filter = filter(which);
         let (ids, order) = if back { ("t.id < ?2", "DESC") } else { ("t.id > ?2", "ASC") };
         let sql = format!(
             "SELECT {TASK_LARGE}, {TASK_ROW} WHERE {ids} AND {filter} ORDER BY t.id {order} LIMIT ?3"
@@ -283,7 +285,7 @@ impl Store {
         let mut select = db.prepare_cached(&format!(
             "SELECT t.id FROM tasks t WHERE t.id >= ?1 AND t.id <= ?2 AND {} AND ({globs})
              ORDER BY t.id {} LIMIT {most}",
-            which.filter(),
+            filter(which),
             if back { "DESC" } else { "ASC" },
         ))?;
         let bytes: usize = patterns.iter().map(|pattern| pattern.len()).sum();
@@ -453,45 +455,14 @@ fn is_as_written(row: &Row, id: TaskId) -> rusqlite::Result<bool> {
     Ok(is_run && needs.is_some_and(|needs| fits_needs(sum, id, &needs)))
 }
 
-/// Which tasks a page is of; each has an index to go along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Page {
-    /// With the names that nobody added.
-    Any,
-    All,
-    Open,
-    /// Failed, skipped or cancelled.
-    Dead(State),
-}
-
-impl Page {
-    /// One in this state is on it.
-    pub(crate) fn has_finished(self, state: Option<State>) -> bool {
-        match self {
-            Page::Any => true,
-            Page::All => state != Some(State::Missing),
-            Page::Open => false,
-            Page::Dead(dead) => state == Some(dead),
-        }
+/// As SQL. What the indices of states are for is said as they say it.
+pub(super) fn filter(page: Page) -> String {
+    match page {
+        Page::Any => "1".into(),
+        Page::All => format!("t.state <> {}", State::Missing as i64),
+        Page::Open => format!("t.state = {OPEN} AND t.state <> 5"),
+        Page::Dead(state) => format!("t.state = {} AND t.state <> 5", state as i64),
     }
-
-    /// As SQL. What the indices of states are for is said as they say it.
-    pub(crate) fn filter(self) -> String {
-        match self {
-            Page::Any => "1".into(),
-            Page::All => format!("t.state <> {}", State::Missing as i64),
-            Page::Open => format!("t.state = {OPEN} AND t.state <> 5"),
-            Page::Dead(state) => format!("t.state = {} AND t.state <> 5", state as i64),
-        }
-    }
-}
-
-/// Tasks whose names fit.
-#[derive(Debug, Default)]
-pub struct Matching {
-    pub ids: Vec<TaskId>,
-    /// There may be more beyond this one.
-    pub upto: Option<TaskId>,
 }
 
 /// How long rows are compared with patterns at a time, and how many until the next look at the clock: a
@@ -500,8 +471,6 @@ const MATCH_TIME: Duration = Duration::from_millis(5);
 const MATCH_WORK: i64 = 20_000;
 const MATCH_ROWS_MIN: i64 = 8;
 const MATCH_ROWS_MAX: i64 = 1_000;
-/// Each row is compared with each.
-pub const MATCH_PATTERNS_MAX: usize = 8;
 /// Tasks that begin alike are looked up by that, if there are no more than these.
 const PREFIXED_MAX: usize = 5_000;
 

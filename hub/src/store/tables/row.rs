@@ -4,63 +4,8 @@ use rusqlite::Row;
 
 use crate::engine::keyname;
 use crate::engine::message::TaskId;
+use crate::engine::row::{AttemptRow, TaskRow};
 use crate::engine::scheduler::State;
-
-/// A task as people see it.
-#[derive(Clone, Debug, Default)]
-pub struct TaskRow {
-    pub id: TaskId,
-    pub name: String,
-    /// None: open; the scheduler knows more.
-    pub finished: Option<State>,
-    pub priority: i32,
-    pub retries: u32,
-    pub attempt: u32,
-    pub failures: u32,
-    pub reclaims: u32,
-    pub worker: String,
-    pub run_ms: u64,
-    pub exit_code: i32,
-    pub reason: String,
-    pub command: String,
-    pub time_limit_ms: u64,
-    pub created_ms: u64,
-    pub ended_ms: u64,
-    pub blame: Option<TaskId>,
-    pub dir: String,
-    /// A JSON array of NAME=VALUE; empty: none.
-    pub env: String,
-    pub stdin_bytes: u64,
-    pub held: bool,
-    pub left_behind: u32,
-    /// It cannot be read; this is what other tables and the indices have of it.
-    pub is_lost: bool,
-}
-
-impl TaskRow {
-    /// What it takes in a message, about.
-    pub fn bytes(&self) -> usize {
-        let texts = [&self.name, &self.worker, &self.reason, &self.command, &self.dir, &self.env];
-        128 + texts.map(String::len).iter().sum::<usize>()
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct AttemptRow {
-    pub attempt: u32,
-    pub worker: String,
-    /// The name of the key of that worker.
-    pub key: String,
-    pub started_ms: u64,
-    pub ended_ms: u64,
-    pub outcome: &'static str,
-    pub exit_code: i32,
-    pub reason: String,
-    pub output: Vec<u8>,
-    pub host: String,
-    pub output_file: String,
-    pub left_behind: u32,
-}
 
 #[derive(Clone, Debug)]
 pub struct FailureRow {
@@ -74,7 +19,8 @@ pub(crate) const TASK_LARGE: &str = "t.command, t.dir, t.env";
 pub(crate) const TASK_BRIEF: &str = "NULL, NULL, NULL";
 pub(crate) const TASK_ROW: &str = "t.id, t.name, t.state, t.priority, t.retries, coalesce(l.attempt, t.attempt),
         t.failures, t.reclaims, w.name, coalesce(?1 - l.started_ms, a.run_ms), a.exit_code, a.reason,
-        t.time_limit_ms, t.created_ms, a.started_ms + a.run_ms, t.blame, octet_length(t.stdin), t.held, coalesce(a.left_behind, 0)
+        t.time_limit_ms, t.created_ms, a.started_ms + a.run_ms, t.blame, octet_length(t.stdin), t.held, coalesce(a.left_behind, 0),
+        l.started_ms
     FROM tasks t
         LEFT JOIN leases l ON l.task = t.id
         LEFT JOIN attempts a ON a.task = t.id
@@ -120,6 +66,7 @@ pub(crate) fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         stdin_bytes: ms(19)?,
         held: row.get(20)?,
         left_behind: row.get(21)?,
+        started_ms: ms(22)?,
         is_lost: false,
     })
 }

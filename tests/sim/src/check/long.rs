@@ -1,6 +1,5 @@
 //! A long request that is told through has done what it was asked for, to all that was there when it came.
 
-use dhub::dialect::native::{Deed, Selection};
 use dhub::engine::message::*;
 use dhub::engine::scheduler::{Scheduler, State};
 

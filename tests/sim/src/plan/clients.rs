@@ -1,7 +1,7 @@
 //! What people and scripts ask for, and when.
 
-use dhub::dialect::native::{Deed, Selection};
 use dhub::engine::message::{Adjustment, Millis, Name, Order};
+use dhub::engine::message::{Deed, Selection};
 use dhub::engine::scheduler::State;
 
 use super::tasks::{batches, name};

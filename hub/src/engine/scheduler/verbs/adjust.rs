@@ -30,7 +30,7 @@ impl Scheduler {
                 }
             }
         }
-        self.answer(ticket, Answer::Adjusted { adjusted, refused });
+        self.answer(ticket, Answer::Adjusted { adjusted, refused: refused.into() });
     }
 
     fn adjust_one(&mut self, slot: Slot, to: Adjustment) {

@@ -24,7 +24,7 @@ impl Scheduler {
             let (code, message) = state.refusal();
             refused.push(Refused { name, attempt: 0, code, message: message.into() });
         }
-        self.answer(ticket, Answer::Cancelled { cancelled, refused });
+        self.answer(ticket, Answer::Cancelled { cancelled, refused: refused.into() });
     }
 
     fn cancel_one(&mut self, name: &str) {

@@ -39,7 +39,7 @@ impl Scheduler {
                 }),
             }
         }
-        self.answer(ticket, Answer::Revived { retried, unskipped, refused });
+        self.answer(ticket, Answer::Revived { retried, unskipped, refused: refused.into() });
     }
 
     pub(crate) fn hasten(&mut self, ticket: Ticket, names: &[Name]) {
@@ -52,7 +52,10 @@ impl Scheduler {
                 retried += 1;
             }
         }
-        self.answer(ticket, Answer::Revived { retried, unskipped: 0, refused: Vec::new() });
+        self.answer(
+            ticket,
+            Answer::Revived { retried, unskipped: 0, refused: Refusals::default() },
+        );
     }
 
     /// What became of a dependency that can not be done, and the one to blame. Memory knows better than the store.
