@@ -9,8 +9,6 @@ mod state;
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-
 pub use answer::{AWAY_MS, Answer, Code, Exported, Leased, Phase, Refusals, Refused, Stolen};
 pub use change::{Change, Ended};
 pub use command::Command;
@@ -43,7 +41,7 @@ pub const UNKNOWN: &str = "?";
 
 /// Who asks. With an id it is known by that and heartbeats; without, by its name. With another key it
 /// is another worker, whatever it calls itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Who {
     pub name: Name,
     pub id: Option<ClientId>,
@@ -65,7 +63,7 @@ impl Who {
 }
 
 /// Which request it is: copies have the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
     /// Of the key that it was asked with: another key's is another request.
     pub key: Name,
@@ -75,7 +73,7 @@ pub struct Tag {
 }
 
 /// How far a long request has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Of those that go through tasks in order: where to go on.
     pub after: u64,
@@ -101,10 +99,9 @@ pub enum Adjustment {
     Priority(i32),
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NewTask {
     pub name: Name,
-    #[serde(skip)]
     pub needs: Vec<Name>,
     /// Hash of all that defines the task; equal definitions make a Create repeatable.
     pub definition: u64,
@@ -114,14 +111,13 @@ pub struct NewTask {
 }
 
 /// What memory does not hold: the store keeps it for the worker.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Details {
     pub command: Option<Name>,
     pub time_limit_ms: u64,
     pub dir: Option<Name>,
     /// A JSON array of NAME=VALUE.
     pub env: Option<Name>,
-    #[serde(with = "serde_bytes")]
     pub stdin: Option<Box<[u8]>>,
 }
 
@@ -177,18 +173,16 @@ pub struct Outcome {
 }
 
 /// What is kept of an attempt besides its outcome.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     pub exit_code: i32,
     pub reason: Option<Name>,
-    #[serde(with = "serde_bytes")]
     pub output: Option<Box<[u8]>>,
     /// The file that has all of it, on the worker's machine.
     pub output_file: Option<Name>,
     /// How long it ran, by a clock that nobody sets; None: only the wall clock tells.
     pub run_ms: Option<u64>,
-    /// Processes that it had left in the background, and that were ended with it: a change of its own.
-    #[serde(skip)]
+    /// Processes that it had left in the background, and that were ended with it.
     pub left_behind: u32,
 }
 

@@ -82,6 +82,5 @@ pub fn can_be_left(change: &Change) -> bool {
             | Change::Reopened { .. }
             | Change::Blamed { .. }
             | Change::Adjusted { .. }
-            | Change::LeftBehind { .. }
     )
 }

@@ -12,6 +12,7 @@
 //! are not synced by themselves, so that nobody waits for them. Whatever was noted and is missing was
 //! damaged: then the hub does not start. What comes after it and cannot be read is in doubt.
 
+mod body;
 mod medium;
 mod record;
 mod records;
@@ -19,6 +20,7 @@ mod records;
 use std::io;
 use std::sync::Arc;
 
+pub use body::{decode, encode};
 pub use medium::{Medium, RedoFile};
 use record::{HEADER, Head, PAGE};
 pub use records::{Doubt, Gap, Records};

@@ -198,7 +198,7 @@ impl Store {
             let Some(redo) = &mut self.redo else {
                 break Room::Taken;
             };
-            let write = |record| encode(at_ms, &changes, counts, record);
+            let write = |record| log::encode(at_ms, &changes, counts, record);
             match redo.append(turn, folded, write).map_err(StoreError::Commit)? {
                 // All that is in it may be written over once it is folded.
                 Room::Full if folded < self.turn => drop(self.settle()?),
@@ -454,14 +454,4 @@ fn move_wal(db: &Connection) -> rusqlite::Result<()> {
 
 fn thread_ended() -> StoreError {
     StoreError::Commit(io::Error::other("the thread that folds has ended"))
-}
-
-/// What a record of the redo log says.
-fn encode(at_ms: i64, changes: &[Change], counts: &Counts, record: Vec<u8>) -> io::Result<Vec<u8>> {
-    postcard::to_extend(&(at_ms, counts, changes), record).map_err(io::Error::other)
-}
-
-fn decode(turn: Turn, body: &[u8]) -> postcard::Result<Batch> {
-    let (at_ms, counts, changes) = postcard::from_bytes(body)?;
-    Ok(Batch { turn, at_ms, changes, counts })
 }

@@ -21,16 +21,14 @@ use super::damage::{advice, advice_after, told};
 use super::disk::{disk_error, fail_in_hook};
 use super::files::{Files, Gone};
 use super::saved::Newer;
-use super::{
-    Batch, FINISHED, FileLock, LockError, NewDetails, Store, StoreError, decode, fold, move_wal,
-};
+use super::{Batch, FINISHED, FileLock, LockError, NewDetails, Store, StoreError, fold, move_wal};
 use crate::engine::message::Turn;
 use crate::engine::scheduler::Counts;
 use crate::store::files::alone::{Alone, Replaced, fits_clean};
 use crate::store::files::beside::{Found, Orphans, names, them};
 use crate::store::files::journal::journal_path;
 use crate::store::files::made::Made;
-use crate::store::files::mark::{had_checksums, marks, new_id};
+use crate::store::files::mark::{had_checksums, mark_clean, marks, new_id};
 use crate::store::files::network::network_file_system;
 use crate::store::files::part::parent;
 use crate::store::log;
@@ -574,7 +572,7 @@ fn open_redo(
         None => Box::new(RedoFile::open(&path, access.mode)?),
         Some(open) => open(&path).map_err(io)?,
     };
-    let (mut doubt, mut behind) = (None, None);
+    let (mut doubt, mut behind, mut is_older) = (None, None, false);
     if is_there && !access.without_redo {
         let records = Records::read(&*medium, access.region_bytes).map_err(io)?;
         if !is_clean && records.of_another_version {
@@ -600,6 +598,7 @@ fn open_redo(
                 return Err(OpenError::RedoOlder { file, redo: path, last, turn });
             }
             doubt = records.doubt(turn);
+            is_older = records.is_of_older_version();
             behind = Some(records);
         } else if is_ours {
             fits_clean(file, turn, &records)?;
@@ -610,11 +609,16 @@ fn open_redo(
     if let Some(records) = behind {
         turn = catch_up(db, records, turn, file, &path)?.unwrap_or(turn);
     }
+    let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
+    if is_older {
+        // That version would not see what this one says: from here on there is another log.
+        mark_clean(db).map_err(unusable)?;
+    }
     if !is_clean {
         // What is left behind its last commit must not be taken for damage later.
-        move_wal(db).map_err(|source| OpenError::Unusable { file: file.to_owned(), source })?;
+        move_wal(db).map_err(unusable)?;
     }
-    let is_new = id == 0 || access.without_redo;
+    let is_new = id == 0 || access.without_redo || is_older;
     if is_new {
         // No record of before can be taken for one of now.
         id = new_id();
@@ -634,8 +638,8 @@ fn catch_up(
     let redo = || redo.to_owned();
     let mut last = None;
     for (turn, body) in records.after(folded) {
-        let batch: Batch =
-            decode(turn, &body).map_err(|_| OpenError::RedoUnknown { redo: redo(), turn })?;
+        let batch: Batch = log::decode(turn, &body)
+            .ok_or_else(|| OpenError::RedoUnknown { redo: redo(), turn })?;
         let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
         fold(db, &[batch]).map_err(unusable)?;
         last = Some(turn);

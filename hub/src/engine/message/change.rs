@@ -1,11 +1,9 @@
 //! What has to be stored.
 
-use serde::{Deserialize, Serialize};
-
 use super::*;
 
 /// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     Done = 1,
     Failed = 2,
@@ -13,8 +11,17 @@ pub enum Ended {
     Cancelled = 4,
 }
 
+impl Ended {
+    /// As the tables have it.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Done, Self::Failed, Self::Reclaimed, Self::Cancelled]
+            .into_iter()
+            .find(|how| *how as u8 == number)
+    }
+}
+
 /// What has to be stored before the answers may leave. In order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// A new task, or the task for a name that was missing.
     Added {
@@ -99,17 +106,10 @@ pub enum Change {
         number: u64,
         tag: Tag,
         progress: Progress,
-        #[serde(with = "serde_bytes")]
         reply: Option<Box<[u8]>>,
     },
     /// Not kept any longer.
     Untold {
         number: u64,
-    },
-    /// Processes that an attempt that ended had left in the background, and that were ended with it.
-    LeftBehind {
-        task: TaskId,
-        attempt: u32,
-        count: u32,
     },
 }

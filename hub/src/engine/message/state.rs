@@ -1,11 +1,9 @@
 //! The states of a task, and its moves.
 
-use serde::{Deserialize, Serialize};
-
 use super::Code;
 
 /// The one enum of states; `may_become` is the one table of moves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum State {
     /// Named as a dependency, added by nobody.
@@ -21,6 +19,22 @@ pub enum State {
 }
 
 impl State {
+    const ALL: [Self; 8] = [
+        Self::Missing,
+        Self::Waiting,
+        Self::Ready,
+        Self::Running,
+        Self::Done,
+        Self::Failed,
+        Self::Skipped,
+        Self::Cancelled,
+    ];
+
+    /// As the tables and the wire have it.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| *state as u8 == number)
+    }
+
     pub fn is_finished(self) -> bool {
         self as u8 >= State::Done as u8
     }

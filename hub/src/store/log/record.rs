@@ -3,14 +3,13 @@
 //! The first page has a header of `HEADER` bytes; each further one begins with a stamp, so that what
 //! is left of a long record that was written over is not taken for the beginning of another one.
 
+use super::body::{Body, VERSION, VERSIONS};
 use crate::engine::message::Turn;
 
 /// Records begin at multiples of this: none is written over by its successor.
 pub const PAGE: usize = 4096;
-/// Changes with the format of a record or of what is in it.
-const MAGIC: [u8; 8] = *b"dhubred5";
-/// What it has in all versions.
-const MAGIC_BYTES: usize = 7;
+/// Before the digit of the version of what is in the record.
+const MAGIC: [u8; 7] = *b"dhubred";
 /// Begins the second page of a record, and those after it.
 const MORE: [u8; 8] = *b"dhubmor4";
 /// The magic and the turn, in each page.
@@ -34,12 +33,12 @@ pub struct Head {
 
 pub struct Record {
     pub head: Head,
-    pub body: Vec<u8>,
+    pub body: Body,
 }
 
 impl Record {
     pub fn pages(&self) -> usize {
-        pages(self.body.len())
+        pages(self.body.bytes.len())
     }
 }
 
@@ -57,9 +56,15 @@ pub enum Remnant {
     Unreadable,
 }
 
-/// The bytes were written by another version.
+/// In which version the bytes of a record speak, if they are of one that is known.
+fn version(bytes: &[u8]) -> Option<u8> {
+    let digit = bytes.strip_prefix(&MAGIC)?.first()?;
+    VERSIONS.into_iter().find(|version| b'0' + version == *digit)
+}
+
+/// The bytes were written by another version, which is not known.
 pub fn is_of_another_version(bytes: &[u8]) -> bool {
-    bytes.starts_with(&MAGIC[..MAGIC_BYTES]) && !bytes.starts_with(&MAGIC)
+    bytes.starts_with(&MAGIC) && version(bytes).is_none()
 }
 
 fn number(bytes: &[u8], at: usize) -> Option<u64> {
@@ -69,9 +74,7 @@ fn number(bytes: &[u8], at: usize) -> Option<u64> {
 /// The record that begins here, if it is sound.
 pub fn parse(bytes: &[u8]) -> Option<Record> {
     let header = bytes.get(..HEADER)?;
-    if header[..8] != MAGIC {
-        return None;
-    }
+    let version = version(header)?;
     let [turn, sum, id, size, safe, folded, long] =
         [8, 16, 24, 32, 40, 48, 56].map(|at| number(header, at));
     let mut left = usize::try_from(size?).ok().filter(|size| *size <= bytes.len())?;
@@ -85,7 +88,8 @@ pub fn parse(bytes: &[u8]) -> Option<Record> {
         (rest, skip) = if left > 0 { (rest.get(PAGE..)?, STAMP) } else { (rest, STAMP) };
     }
     let head = Head { id: id?, turn: turn?, safe: safe?, folded: folded?, bytes: long? };
-    (sum? == checksum(header, &body)).then_some(Record { head, body })
+    (sum? == checksum(header, &body))
+        .then_some(Record { head, body: Body { version, bytes: body } })
 }
 
 /// What this page is, that begins no sound record.
@@ -96,7 +100,7 @@ pub fn remnant(page: &[u8]) -> Remnant {
     match (page.get(..8), number(page, 8), number(page, 40)) {
         (Some(magic), Some(turn), _) if magic == MORE => Remnant::Of(turn),
         // Said twice: a bit that flips cannot make a new one old.
-        (Some(magic), Some(turn), Some(safe)) if magic == MAGIC => {
+        (Some(magic), Some(turn), Some(safe)) if version(magic).is_some() => {
             Remnant::Of(turn.max(safe.saturating_add(1)))
         }
         _ => Remnant::Unreadable,
@@ -105,6 +109,9 @@ pub fn remnant(page: &[u8]) -> Remnant {
 
 fn checksum(header: &[u8], body: &[u8]) -> u64 {
     let mut sum = crc32fast::Hasher::new();
+    // Which version it speaks is part of it since version 6.
+    let version = if header[7] >= b'6' { &header[7..8] } else { &[] };
+    sum.update(version);
     sum.update(&header[8..16]);
     sum.update(&header[24..]);
     sum.update(body);
@@ -114,7 +121,8 @@ fn checksum(header: &[u8], body: &[u8]) -> u64 {
 /// Makes whole pages of a body that stands behind room for a header.
 pub fn seal(record: &mut Vec<u8>, head: Head) {
     let size = record.len() - HEADER;
-    record[..8].copy_from_slice(&MAGIC);
+    record[..7].copy_from_slice(&MAGIC);
+    record[7] = b'0' + VERSION;
     let numbers = [(8, head.turn), (24, head.id), (32, size as u64), (40, head.safe)];
     for (at, number) in numbers.into_iter().chain([(48, head.folded), (56, head.bytes)]) {
         record[at..at + 8].copy_from_slice(&number.to_le_bytes());
@@ -157,7 +165,7 @@ mod tests {
             assert_eq!(record.len() % PAGE, 0);
             let read = parse(&record).expect("a sound record");
             assert_eq!((read.head, read.pages() * PAGE), (head, record.len()), "{size}");
-            assert_eq!(read.body, body, "{size}");
+            assert_eq!(read.body.bytes, body, "{size}");
             for page in record.chunks(PAGE).skip(1) {
                 assert_eq!(remnant(page), Remnant::Of(9));
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
+use super::body::{Body, VERSION};
 use super::record::{self, PAGE, Remnant};
 use super::{FIRST_PAGE, Medium, NOTES, region_starts};
 use crate::engine::message::Turn;
@@ -55,12 +56,14 @@ impl fmt::Display for Doubt {
 /// The records of a file, by turn.
 #[derive(Default)]
 pub struct Records {
-    turns: BTreeMap<Turn, Vec<u8>>,
+    turns: BTreeMap<Turn, Body>,
     /// The page after each.
     ends: BTreeMap<Turn, usize>,
     bytes: Vec<u8>,
     region_bytes: u64,
     owner: Option<u64>,
+    /// The oldest version of its records.
+    version: Option<u8>,
     /// The first page says that another version wrote it.
     pub of_another_version: bool,
     /// Turns that were safe, as far as it was noted.
@@ -98,6 +101,8 @@ impl Records {
             if page == 0 {
                 first_owner = Some(head.id);
             }
+            let version = record.body.version;
+            found.version = Some(found.version.map_or(version, |oldest| oldest.min(version)));
             // Each has the id of the first page, which may be damaged.
             found.owner = Some(head.id);
             found.safe = found.safe.max(head.safe);
@@ -121,6 +126,11 @@ impl Records {
         self.owner
     }
 
+    /// Some of it is in words that are not written any more.
+    pub fn is_of_older_version(&self) -> bool {
+        self.version.is_some_and(|version| version < VERSION)
+    }
+
     /// Some turn is in it.
     pub fn has_turns(&self) -> bool {
         !self.turns.is_empty()
@@ -131,7 +141,7 @@ impl Records {
         self.turns.last_key_value().map_or(0, |(turn, _)| *turn).max(self.safe)
     }
 
-    pub fn turns(&self) -> &BTreeMap<Turn, Vec<u8>> {
+    pub fn turns(&self) -> &BTreeMap<Turn, Body> {
         &self.turns
     }
 
@@ -170,7 +180,7 @@ impl Records {
     }
 
     /// Those after the last turn that the tables have, in order.
-    pub fn after(mut self, folded: Turn) -> BTreeMap<Turn, Vec<u8>> {
+    pub fn after(mut self, folded: Turn) -> BTreeMap<Turn, Body> {
         self.turns.split_off(&(folded + 1))
     }
 }

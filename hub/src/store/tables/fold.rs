@@ -211,6 +211,13 @@ impl<'a, 'db> Rows<'a, 'db> {
                     report.output_file.as_deref(),
                     report.run_ms.map(|ms| ms.min(RUN_MS_MAX) as i64)
                 ])?;
+                // Rare; and a file of an older version has no place for it.
+                if report.left_behind > 0 {
+                    self.change(
+                        "UPDATE attempts SET left_behind = ?3 WHERE task = ?1 AND attempt = ?2",
+                        params![*task as i64, attempt, report.left_behind],
+                    )?;
+                }
             }
             Change::Finished { task, state, attempt, failures, reclaims, blame } => {
                 if *attempt > 0 {
@@ -242,12 +249,6 @@ impl<'a, 'db> Rows<'a, 'db> {
                 self.change(
                     "UPDATE tasks SET blame = ?2 WHERE id = ?1",
                     params![*task as i64, *blame as i64],
-                )?;
-            }
-            Change::LeftBehind { task, attempt, count } => {
-                self.change(
-                    "UPDATE attempts SET left_behind = ?3 WHERE task = ?1 AND attempt = ?2",
-                    params![*task as i64, attempt, count],
                 )?;
             }
             Change::Told { number, .. } => {

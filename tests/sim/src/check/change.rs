@@ -59,9 +59,6 @@ pub fn check(rows: &Rows, change: &Change, cause: Cause, at: Moment) -> Check {
         },
         Change::Reopened { task } => done_is_never_undone(rows, *task, cause),
         Change::Blamed { task, blame } => blame_can_be_retried(rows, *task, *blame),
-        Change::LeftBehind { .. } => {
-            Err("no worker of the simulation leaves anything behind".into())
-        }
         Change::Told { .. } | Change::Untold { .. } => {
             Err("the scheduler keeps no requests".into())
         }

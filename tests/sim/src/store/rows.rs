@@ -219,7 +219,6 @@ impl Rows {
                 self.told.insert(*number, Kept { tag, progress, reply });
             }
             Change::Untold { number } => drop(self.told.remove(number)),
-            Change::LeftBehind { .. } => {}
         }
     }
 

@@ -1,16 +1,25 @@
 //! How many tasks are in which state.
 
-use serde::{Deserialize, Serialize};
-
 use crate::engine::message::State;
 
 /// Tasks by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     counts: [u64; 9],
 }
 
+impl From<[u64; 9]> for Counts {
+    fn from(counts: [u64; 9]) -> Self {
+        Self { counts }
+    }
+}
+
 impl Counts {
+    /// By the numbers of the states.
+    pub fn numbers(&self) -> [u64; 9] {
+        self.counts
+    }
+
     pub fn of(&self, state: State) -> u64 {
         self.counts[state as usize]
     }

@@ -177,11 +177,7 @@ impl Scheduler {
                 Ended::Reclaimed | Ended::Cancelled => {}
             }
         }
-        let count = report.left_behind;
         self.changes.push(Change::Ended { task: id, attempt, worker, how, report });
-        if count > 0 {
-            self.changes.push(Change::LeftBehind { task: id, attempt, count });
-        }
     }
 
     /// How long the attempt ran, as its worker says. No longer than the hub knows of it; and that long, if nobody says.
