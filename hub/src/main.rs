@@ -15,9 +15,10 @@ use dhub::engine::message::Phase;
 use dhub::engine::scheduler::{Scheduler, State};
 use dhub::net::access::AccessFailure;
 use dhub::net::descriptors::Descriptors;
-use dhub::net::gate::{Gate, Security};
+use dhub::net::gate::Gate;
 use dhub::net::home::{Home, HomeError, ServerKeys};
-use dhub::net::place::{PLACE, Place};
+use dhub::net::place::PLACE;
+use dhub::net::security::Security;
 use dhub::net::socket::{BindError, Socket};
 use dhub::server::{Fatal, Options, Server};
 use dhub::store::{
@@ -295,7 +296,7 @@ fn bind_anywhere(
         Err(BindError::Bind { source: zmq::Error::EADDRINUSE, .. }) => None,
         bound => Some(bound),
     };
-    let last = Place::of(home)?.endpoints;
+    let last = home.place()?.endpoints;
     let last = last.first().and_then(|endpoint| endpoint.rsplit_once(':')?.1.parse().ok());
     if let Some(bound) = last.and_then(bind) {
         return Ok(bound?);

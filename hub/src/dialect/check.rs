@@ -4,12 +4,15 @@ use dhub_proto::limits::*;
 use dhub_proto::wire;
 use hashbrown::HashSet;
 
-use crate::dialect::native::error;
 use crate::engine::message::Selection;
 use crate::engine::message::*;
 use crate::engine::scheduler::State;
 
 pub type Checked<T> = Result<T, wire::Error>;
+
+pub fn error(code: wire::ErrorCode, message: impl Into<String>) -> wire::Error {
+    wire::Error { code: code.into(), message: message.into(), names: Vec::new() }
+}
 
 pub fn invalid(message: impl Into<String>) -> wire::Error {
     error(wire::ErrorCode::ErrorInvalid, message)

@@ -190,7 +190,7 @@ impl Which {
 /// Its name, its file, and whether it runs.
 fn about(home: &Home) -> String {
     // Only for people: what cannot be read is told by what is done next.
-    let file = Place::of(home).ok().map(|place| place.file);
+    let file = home.place().ok().map(|place| place.file);
     let file = file.filter(|file| !file.is_empty()).unwrap_or("in memory".into());
     let live = match home.live().ok().flatten() {
         Some(live) => format!("process {} since {}", live.process, live.since),
@@ -201,7 +201,7 @@ fn about(home: &Home) -> String {
 
 fn list(home: &Home, json: bool) -> Result<(), AccessFailure> {
     let grants = home.grants()?;
-    let Place { file: hub_file, endpoints, .. } = Place::of(home)?;
+    let Place { file: hub_file, endpoints, .. } = home.place()?;
     let file = |grant: &Grant| {
         let path = home.access_path(&grant.name);
         (grant.is_valid() && path.exists()).then(|| path.display().to_string())

@@ -15,13 +15,11 @@ use crate::engine::message::UNKNOWN;
 use crate::net::home::{Grant, Home, HomeError};
 use crate::net::keyfile::KeyFile;
 use crate::net::promised::Promised;
+use crate::net::security::{DOMAIN, IPC_DOMAIN, Security, User};
 use crate::net::socket::{Inlet, Socket};
 
 /// Where libzmq asks.
 const ZAP: &str = "inproc://zeromq.zap.01";
-/// Of sockets that let in by key: over TCP, and over ipc.
-pub const DOMAIN: &str = "dhub";
-pub const IPC_DOMAIN: &str = "dhub-ipc";
 /// ZAP's word for 'come back later'. Its connection is closed, and nothing is said.
 const LATER: u32 = 300;
 /// Handshakes answered in one turn, and told of: the requests of those who are in go first.
@@ -30,18 +28,6 @@ const TURN_MAX: usize = 64;
 pub const OWNERS_MORE: i32 = 2;
 /// A line in the log at most this often.
 const TELL: Duration = Duration::from_secs(10);
-
-/// How those who connect to a socket are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// Not at all.
-    Plain,
-    /// By their keys.
-    Curve,
-}
-
-/// The number of a grant, as libzmq has it with each message.
-pub type User = u32;
 
 /// What was found when the keys were read again.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -109,6 +109,19 @@ pub struct Home {
 }
 
 impl Home {
+    /// Where a hub that was started once is found; of one that never was, nothing.
+    pub fn place(&self) -> Result<Place, HomeError> {
+        match read_json(&self.path(PLACE)) {
+            // Hubs of a version before this wrote it into access files only.
+            Err(HomeError::Private(PrivateError::Io { source, .. }))
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(self.owner()?.map(Place::from).unwrap_or_default())
+            }
+            place => place,
+        }
+    }
+
     /// That of a hub on this file: another one on each machine, since the same path may be another
     /// file there, and homes are shared.
     pub fn of(base: &Path, file: Option<&Path>) -> io::Result<Self> {
@@ -268,7 +281,7 @@ impl Home {
             made: today(),
             revoked: None,
         };
-        let Place { file, host, boot_id, ipc, endpoints } = Place::of(self)?;
+        let Place { file, host, boot_id, ipc, endpoints } = self.place()?;
         let access = Access {
             format: access::FORMAT,
             hub: self.name.clone(),

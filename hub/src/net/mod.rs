@@ -9,4 +9,5 @@ pub(crate) mod leaving;
 pub mod place;
 pub(crate) mod promised;
 pub(crate) mod route;
+pub mod security;
 pub mod socket;

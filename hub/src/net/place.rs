@@ -1,14 +1,9 @@
 //! Where a hub is found, kept in its directory also while it does not run: whoever gets a key later,
 //! has to be told, whatever became of the other keys.
 
-use std::io::ErrorKind::NotFound;
-
 pub use dhub_proto::access::PLACE;
 use dhub_proto::access::{self, Access};
-use dhub_proto::private::PrivateError;
 use serde::{Deserialize, Serialize};
-
-use crate::net::home::{Home, HomeError, read_json};
 
 /// What all access files of a hub have in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,19 +21,6 @@ impl Place {
     /// On this machine, as it runs now.
     pub fn here(file: String, ipc: String, endpoints: Vec<String>) -> Self {
         Self { file, host: dhub_proto::host_name(), boot_id: access::boot_id(), ipc, endpoints }
-    }
-
-    /// Of a hub that was started once; of one that never was, nothing.
-    pub fn of(home: &Home) -> Result<Self, HomeError> {
-        match read_json(&home.path(PLACE)) {
-            // Hubs of a version before this wrote it into access files only.
-            Err(HomeError::Private(PrivateError::Io { source, .. }))
-                if source.kind() == NotFound =>
-            {
-                Ok(home.owner()?.map(Self::from).unwrap_or_default())
-            }
-            place => place,
-        }
     }
 
     pub fn tell(&self, access: &mut Access) {

@@ -2,7 +2,7 @@
 
 use crate::dialect::native::envelope::Envelope;
 use crate::engine::message::Tag;
-use crate::net::gate::User;
+use crate::net::security::User;
 use crate::net::socket::{Peer, Socket};
 use crate::server::request_quota::Claim;
 

@@ -24,8 +24,8 @@ use dhub_proto::private::PrivateError;
 use dhub_proto::verb::Way;
 
 use self::adrift::Adrift;
-use crate::net::gate::{DOMAIN, IPC_DOMAIN, Security, User};
 use crate::net::home::ServerKeys;
+use crate::net::security::{DOMAIN, IPC_DOMAIN, Security, User};
 
 /// A peer that has not said who it is by then is dropped.
 const HANDSHAKE_MS: i32 = 5_000;

@@ -16,8 +16,9 @@ use crate::dialect::native::envelope::Envelope;
 use crate::dialect::native::{Asked, error};
 use crate::engine::message::{Command, Load, Ticket};
 use crate::engine::told::Known;
-use crate::net::gate::{Denied, Security, User};
+use crate::net::gate::Denied;
 use crate::net::route::{Dialect, Route};
+use crate::net::security::{Security, User};
 use crate::net::socket::Received;
 
 /// A guest's request with more names than this waits its turn.

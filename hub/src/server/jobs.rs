@@ -15,8 +15,8 @@ use crate::dialect::native::{self, error};
 use crate::engine::job::{EndedJob, Job, Step};
 use crate::engine::message::{Answer, Long, Tag, Ticket};
 use crate::engine::told::Known;
-use crate::net::gate::User;
 use crate::net::route::Route;
+use crate::net::security::User;
 
 /// Long requests of one key that are worked on in turn; the others wait until one of these is done, and
 /// hold nothing but what they ask.

@@ -12,8 +12,8 @@ use super::{Fatal, Server};
 use crate::dialect::dwork;
 use crate::dialect::native::error;
 use crate::engine::message::{Command, Load, Ticket, WorkerId};
-use crate::net::gate::{Security, User};
 use crate::net::route::Route;
+use crate::net::security::{Security, User};
 use crate::report::roster::Roster;
 use crate::report::view;
 

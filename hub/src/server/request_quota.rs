@@ -13,8 +13,8 @@ use dhub_proto::wire;
 use hashbrown::HashMap;
 
 use crate::dialect::native::error;
-use crate::net::gate::User;
 use crate::net::home::Grant;
+use crate::net::security::User;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

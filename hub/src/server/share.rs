@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-use crate::net::gate::User;
+use crate::net::security::User;
 
 /// After so much time spent for guests, so many times as much without.
 const REST: u32 = 5;

@@ -7,8 +7,9 @@ use std::collections::HashSet;
 
 use super::{CHECK_MS, Fatal, Server};
 use crate::engine::message::{Command, Ticket};
-use crate::net::gate::{Denied, Security, User};
+use crate::net::gate::Denied;
 use crate::net::route::Route;
+use crate::net::security::{Security, User};
 
 /// Of those that wait, looked at each time whether they are there.
 const LOOKED_AT_MAX: usize = 20_000;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::net::gate::User;
+use crate::net::security::User;
 
 pub struct Turns<T> {
     owner: VecDeque<T>,

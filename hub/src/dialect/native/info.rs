@@ -2,7 +2,6 @@
 
 use dhub_proto::wire;
 
-use super::reply::environment;
 use crate::engine::message::{Sample, State};
 use crate::engine::row::{AttemptRow, TaskRow};
 use crate::engine::scheduler::Counts;
@@ -81,4 +80,9 @@ pub fn sample(it: Sample) -> wire::Sample {
         load_1m: it.load_1m,
         disk_free_bytes: it.disk_free_bytes,
     }
+}
+
+/// As it is stored: a JSON array of NAME=VALUE.
+pub fn environment(stored: Option<&str>) -> Vec<String> {
+    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }

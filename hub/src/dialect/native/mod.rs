@@ -8,13 +8,12 @@ mod reply;
 mod request;
 mod tag;
 
-use dhub_proto::wire;
-
 use crate::engine::message::*;
 
-pub use crate::dialect::check::{name, without_repeats};
+pub use crate::dialect::check::{error, name, without_repeats};
 pub use crate::dialect::definition::definition;
-pub use reply::{encode, environment, phase, told};
+pub use info::environment;
+pub use reply::{encode, phase, told};
 pub use request::{decode, decode_heartbeat};
 pub use tag::tag;
 
@@ -41,8 +40,4 @@ impl Asked {
             asked => asked,
         }
     }
-}
-
-pub fn error(code: wire::ErrorCode, message: impl Into<String>) -> wire::Error {
-    wire::Error { code: code.into(), message: message.into(), names: Vec::new() }
 }

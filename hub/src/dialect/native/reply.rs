@@ -3,7 +3,7 @@
 use dhub_proto::limits::*;
 use dhub_proto::wire::{self, reply};
 
-use super::info;
+use super::info::{self, environment};
 use crate::engine::message::*;
 use crate::engine::row::AttemptRow;
 use crate::engine::view::TaskView;
@@ -53,11 +53,6 @@ fn lost(lost: &[(Name, u32)]) -> Vec<wire::Attempt> {
         started: false,
     };
     lost.iter().map(attempt).collect()
-}
-
-/// As it is stored: a JSON array of NAME=VALUE.
-pub fn environment(stored: Option<&str>) -> Vec<String> {
-    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// `details` fetches what the store has for a lease. One without them is not told.
