@@ -3,6 +3,7 @@
 mod answer;
 mod change;
 mod command;
+mod guest;
 mod load;
 mod long;
 mod state;
@@ -12,6 +13,7 @@ use std::collections::HashMap;
 pub use answer::{AWAY_MS, Answer, Code, Exported, Leased, Phase, Refusals, Refused, Stolen};
 pub use change::{Change, Ended};
 pub use command::Command;
+pub use guest::{Guest, User};
 pub use load::{Load, Sample};
 pub use long::{Deed, Export, List, Long, Selection};
 pub use state::State;

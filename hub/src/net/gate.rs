@@ -11,11 +11,12 @@ use dhub_proto::role::{Role, Roles};
 use hashbrown::HashMap;
 
 use crate::engine::keyname;
-use crate::engine::message::UNKNOWN;
+use crate::engine::message::User;
+use crate::engine::message::{Guest, UNKNOWN};
 use crate::net::home::{Grant, Home, HomeError};
 use crate::net::keyfile::KeyFile;
 use crate::net::promised::Promised;
-use crate::net::security::{DOMAIN, IPC_DOMAIN, Security, User};
+use crate::net::security::{DOMAIN, IPC_DOMAIN, Security};
 use crate::net::socket::{Inlet, Socket};
 
 /// Where libzmq asks.
@@ -217,6 +218,15 @@ impl Gate {
             }
             grant => Ok(grant),
         }
+    }
+
+    /// As whose its requests are counted, if they are.
+    pub fn guest(&self, security: Security, user: User) -> Result<Option<Guest>, Denied> {
+        let guest = |grant: &Grant| {
+            let may_work = grant.roles.has(Role::Work);
+            Guest { user, name: grant.name.as_str().into(), may_work }
+        };
+        Ok(self.grant(security, Some(user))?.map(guest))
     }
 
     /// Lets in who is known, and takes note of who was not.

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 
 use crate::engine::message::Millis;
-use crate::net::security::User;
+use crate::engine::message::User;
 
 /// For a peer to read why it has to go; what it has not read by then it never will.
 const LEAVE_MS: Millis = 3_000;

@@ -2,9 +2,9 @@
 
 use crate::dialect::native::envelope::Envelope;
 use crate::engine::message::Tag;
-use crate::net::security::User;
+use crate::engine::message::User;
+use crate::engine::quota::Claim;
 use crate::net::socket::{Peer, Socket};
-use crate::server::request_quota::Claim;
 
 /// How the asker speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,3 @@ pub enum Security {
     /// By their keys.
     Curve,
 }
-
-/// The number of a grant, as libzmq has it with each message.
-pub type User = u32;

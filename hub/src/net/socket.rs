@@ -24,8 +24,9 @@ use dhub_proto::private::PrivateError;
 use dhub_proto::verb::Way;
 
 use self::adrift::Adrift;
+use crate::engine::message::User;
 use crate::net::home::ServerKeys;
-use crate::net::security::{DOMAIN, IPC_DOMAIN, Security, User};
+use crate::net::security::{DOMAIN, IPC_DOMAIN, Security};
 
 /// A peer that has not said who it is by then is dropped.
 const HANDSHAKE_MS: i32 = 5_000;

@@ -7,18 +7,19 @@ use dhub_proto::verb::{Verb, Way};
 use dhub_proto::wire::{self, reply};
 
 use super::read::Read;
-use super::request_quota::{Amount, Claim};
 use super::{Fatal, Server};
 use crate::dialect::dwork;
 use crate::dialect::frame::{Shape, is_bounded, request_id};
 use crate::dialect::native;
 use crate::dialect::native::envelope::Envelope;
 use crate::dialect::native::{Asked, error};
+use crate::engine::message::User;
 use crate::engine::message::{Command, Load, Ticket};
+use crate::engine::quota::{Amount, Claim};
 use crate::engine::told::Known;
 use crate::net::gate::Denied;
 use crate::net::route::{Dialect, Route};
-use crate::net::security::{Security, User};
+use crate::net::security::Security;
 use crate::net::socket::Received;
 
 /// A guest's request with more names than this waits its turn.
@@ -278,10 +279,11 @@ impl Server {
         user: User,
         amount: Amount,
     ) -> Result<Option<Claim>, wire::Error> {
-        let grant = self.gate.grant(security, Some(user));
-        let grant =
-            grant.map_err(|denied| error(wire::ErrorCode::ErrorDenied, denied.to_string()))?;
-        grant.map(|grant| self.quotas.claim(user, grant, amount)).transpose()
+        let guest = self.gate.guest(security, user);
+        let guest =
+            guest.map_err(|denied| error(wire::ErrorCode::ErrorDenied, denied.to_string()))?;
+        let claim = guest.map(|guest| self.quotas.claim(&guest, amount)).transpose();
+        claim.map_err(|why| error(wire::ErrorCode::ErrorBusy, why))
     }
 
     /// Reports have no reply: what cannot be read is dropped.

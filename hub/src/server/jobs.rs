@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use dhub_proto::limits::LONG_REQUESTS_MAX;
 use dhub_proto::wire;
 
-use super::request_quota::Amount;
-use super::turns::Turns;
 use super::{Fatal, Server, TURN_MS_MAX};
 use crate::dialect::native::envelope::Envelope;
 use crate::dialect::native::{self, error};
 use crate::engine::job::{EndedJob, Job, Step};
+use crate::engine::message::User;
 use crate::engine::message::{Answer, Long, Tag, Ticket};
+use crate::engine::quota::Amount;
 use crate::engine::told::Known;
+use crate::engine::turns::Turns;
 use crate::net::route::Route;
-use crate::net::security::User;
 
 /// Long requests of one key that are worked on in turn; the others wait until one of these is done, and
 /// hold nothing but what they ask.

@@ -9,7 +9,6 @@ use dhub_proto::dwork::QueryMsg;
 use dhub_proto::wire::{self, reply};
 
 use super::read::Questions;
-use super::turns::Turns;
 use super::{Fatal, Server};
 use crate::dialect::dwork;
 use crate::dialect::native;
@@ -20,6 +19,7 @@ use crate::engine::delivery::Delivery;
 use crate::engine::job::EndedJob;
 use crate::engine::message::{Answer, Command, Leased, Name, Ticket};
 use crate::engine::told::Known;
+use crate::engine::turns::Turns;
 use crate::net::gate::Denied;
 use crate::net::route::{Dialect, Route};
 use crate::net::socket::Socket;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::net::security::User;
+use super::message::User;
 
 pub struct Turns<T> {
     owner: VecDeque<T>,

@@ -8,13 +8,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use dhub_proto::limits::*;
-use dhub_proto::role::Role;
-use dhub_proto::wire;
 use hashbrown::HashMap;
 
-use crate::dialect::native::error;
-use crate::net::home::Grant;
-use crate::net::security::User;
+use super::message::{Guest, User};
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,9 +35,9 @@ const ALL_MAX: Amount = Amount {
 };
 
 /// Of one key. One of workers is that of whole pools.
-fn key_max(grant: &Grant) -> Amount {
+fn key_max(guest: &Guest) -> Amount {
     Amount {
-        parked: match grant.roles.has(Role::Work) {
+        parked: match guest.may_work {
             true => WORK_KEY_PARKED_REQUESTS_MAX,
             false => KEY_PARKED_REQUESTS_MAX,
         },
@@ -73,21 +69,16 @@ impl Drop for Claim {
 }
 
 impl RequestQuotas {
-    /// Fails, with what to answer, if that is more than the key may have.
-    pub fn claim(
-        &mut self,
-        user: User,
-        grant: &Grant,
-        amount: Amount,
-    ) -> Result<Claim, wire::Error> {
-        let key = self.keys.entry(user).or_default();
-        let whose = format!("the key '{}' has", grant.name);
+    /// Fails, with why, if that is more than the key may have.
+    pub fn claim(&mut self, guest: &Guest, amount: Amount) -> Result<Claim, String> {
+        let key = self.keys.entry(guest.user).or_default();
+        let whose = format!("the key '{}' has", guest.name);
         let others = "all keys but the owner's have, together,".to_owned();
-        for (account, most, whose) in [(&*key, key_max(grant), whose), (&self.all, ALL_MAX, others)]
+        for (account, most, whose) in [(&*key, key_max(guest), whose), (&self.all, ALL_MAX, others)]
         {
             if let Some((what, most)) = account.get().more(amount).over(most) {
                 let why = format!("{whose} {most} {what} at most, and has them; ask again later");
-                return Err(error(wire::ErrorCode::ErrorBusy, why));
+                return Err(why);
             }
         }
         let accounts = [key.clone(), self.all.clone()];
@@ -133,43 +124,37 @@ impl Amount {
 
 #[cfg(test)]
 mod tests {
-    use dhub_proto::role::Roles;
-
     use super::*;
 
-    fn grant(name: &str, role: Role) -> Grant {
-        let roles = Roles::from(role);
-        let (public_key, made, revoked) = (name.into(), String::new(), None);
-        Grant { name: name.into(), roles, public_key, made, revoked }
+    fn guest(user: User, name: &str, may_work: bool) -> Guest {
+        Guest { user, name: name.into(), may_work }
     }
 
     const LONG: Amount = Amount { long: 1, ..Amount::NONE };
 
     #[test]
     fn a_key_gets_so_many_and_others_go_on() {
-        let (ada, bob) = (grant("ada", Role::Observe), grant("bob", Role::Observe));
+        let (ada, bob) = (guest(1, "ada", false), guest(2, "bob", false));
         let mut quotas = RequestQuotas::default();
         let mut held: Vec<Claim> =
-            (0..KEY_LONG_REQUESTS_MAX).map_while(|_| quotas.claim(1, &ada, LONG).ok()).collect();
+            (0..KEY_LONG_REQUESTS_MAX).map_while(|_| quotas.claim(&ada, LONG).ok()).collect();
         assert_eq!(held.len(), KEY_LONG_REQUESTS_MAX);
-        let why = quotas.claim(1, &ada, LONG).err().expect("a refusal");
-        assert_eq!(why.code(), wire::ErrorCode::ErrorBusy);
-        assert!(why.message.contains("'ada' has 16 long requests"), "{why:?}");
-        assert!(quotas.claim(2, &bob, LONG).is_ok());
+        let why = quotas.claim(&ada, LONG).err().expect("a refusal");
+        assert!(why.contains("'ada' has 16 long requests"), "{why}");
+        assert!(quotas.claim(&bob, LONG).is_ok());
         held.pop();
-        assert!(quotas.claim(1, &ada, LONG).is_ok());
+        assert!(quotas.claim(&ada, LONG).is_ok());
     }
 
     #[test]
     fn a_key_of_workers_parks_more_and_all_keys_leave_some_to_the_owner() {
         let parked = Amount { parked: KEY_PARKED_REQUESTS_MAX + 1, ..Amount::NONE };
         let mut quotas = RequestQuotas::default();
-        assert!(quotas.claim(1, &grant("look", Role::Observe), parked).is_err());
-        assert!(quotas.claim(2, &grant("work", Role::Work), parked).is_ok());
+        assert!(quotas.claim(&guest(1, "look", false), parked).is_err());
+        assert!(quotas.claim(&guest(2, "work", true), parked).is_ok());
         let most = Amount { parked: WORK_KEY_PARKED_REQUESTS_MAX, ..Amount::NONE };
-        let claims: Vec<_> = (3..10)
-            .map_while(|user| quotas.claim(user, &grant("w", Role::Work), most).ok())
-            .collect();
+        let claims: Vec<_> =
+            (3..10).map_while(|user| quotas.claim(&guest(user, "w", true), most).ok()).collect();
         assert_eq!(claims.len(), 3);
         drop(claims);
         assert_eq!(quotas.all.get(), Amount::NONE);
@@ -177,10 +162,10 @@ mod tests {
 
     #[test]
     fn what_is_refused_takes_nothing() {
-        let ada = grant("ada", Role::Observe);
+        let ada = guest(1, "ada", false);
         let mut quotas = RequestQuotas::default();
         let much = Amount { long: 1, long_bytes: KEY_LONG_BYTES_MAX + 1, ..Amount::NONE };
-        assert!(quotas.claim(1, &ada, much).is_err());
+        assert!(quotas.claim(&ada, much).is_err());
         assert_eq!(quotas.all.get(), Amount::NONE);
         assert_eq!(quotas.keys[&1].get(), Amount::NONE);
     }
