@@ -54,7 +54,7 @@ impl EndedJob {
     pub fn done(&mut self, scheduler: &Scheduler) -> Answer {
         Answer::EndedTasks {
             phase: scheduler.phase(),
-            counts: *scheduler.counts(),
+            counts: Box::new(*scheduler.counts()),
             held: scheduler.held(),
             ended: std::mem::take(&mut self.ended),
             unknown: std::mem::take(&mut self.unknown),

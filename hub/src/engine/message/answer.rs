@@ -165,7 +165,7 @@ pub enum Answer {
     /// Of a Wait for some tasks: those that are finished.
     EndedTasks {
         phase: Phase,
-        counts: Counts,
+        counts: Box<Counts>,
         held: u64,
         ended: Vec<(TaskView, Option<AttemptRow>)>,
         unknown: Vec<Name>,
