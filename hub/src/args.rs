@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use dhub_proto::private::ModeOption;
 use dhub_proto::{cli, endpoint, exit, limits, options};
 
-use crate::scheduler::backoff::DELAY_MS_MAX;
+use crate::engine::scheduler::state::backoff::DELAY_MS_MAX;
 
 /// A persistent task hub.
 ///
@@ -117,7 +117,7 @@ pub enum Action {
   dhub access new node --role work     for workers where your home is not
   dhub access revoke node"
     )]
-    Access(crate::access::Verb),
+    Access(crate::net::access::Verb),
     /// Look whether the file of a stopped hub is sound, and what is in it
     #[command(after_help = "Examples:
   dhub check run.db

@@ -13,7 +13,7 @@ const BUSY_LOOKS_MAX: u32 = 10;
 /// Blocks of so many bytes and more, as the chunks that tasks are held in and the frames of large messages, are
 /// mapped by themselves.
 const MAPPED_BYTES: usize = 128 << 10;
-const _: () = assert!(MAPPED_BYTES <= crate::scheduler::CHUNK_BYTES);
+const _: () = assert!(MAPPED_BYTES <= crate::engine::scheduler::CHUNK_BYTES);
 
 /// They go back to the system when they are freed. Without this, glibc takes the next ones from its heap as soon
 /// as something as large was freed once, and what is freed in the middle of that stays: of 1,300 MB for ten million

@@ -1,31 +1,14 @@
-//! The hub: a scheduler without side effects, a store in SQLite, and a loop between sockets.
+//! The hub: an engine without side effects, a store in SQLite, and a loop between sockets.
 //!
-//! main -> server (the loop) -> convert, dwork -> scheduler -> store. `server.rs` has the flow.
+//! main -> server (the loop) -> net -> dialect -> engine -> store, and what people look at from
+//! report. `server.rs` has the flow.
 
-pub mod access;
-pub mod archive;
 pub mod args;
-pub mod convert;
-pub mod delivery;
-pub mod dwork;
-mod envelope;
-mod fields;
-pub mod frame;
-pub mod gate;
+pub mod dialect;
+pub mod engine;
 pub mod heap;
-pub mod home;
-pub mod job;
-pub mod keyfile;
-mod keyname;
-mod monitor;
-pub mod place;
+pub mod net;
 pub mod planted;
-mod promised;
-mod roster;
-mod route;
-pub mod scheduler;
+pub mod report;
 pub mod server;
-pub mod socket;
 pub mod store;
-pub mod told;
-mod view;

@@ -10,16 +10,17 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dhub::access::AccessFailure;
 use dhub::args::{Action, Args, Listen};
-use dhub::gate::{Gate, Security};
-use dhub::home::{Home, HomeError, ServerKeys};
-use dhub::place::{PLACE, Place};
-use dhub::scheduler::message::Phase;
-use dhub::scheduler::{Scheduler, State};
-use dhub::server::descriptors::Descriptors;
+use dhub::engine::message::Phase;
+use dhub::engine::scheduler::{Scheduler, State};
+use dhub::net::access::AccessFailure;
+use dhub::net::descriptors::Descriptors;
+use dhub::net::gate::Gate;
+use dhub::net::home::{Home, HomeError, ServerKeys};
+use dhub::net::place::PLACE;
+use dhub::net::security::Security;
+use dhub::net::socket::{BindError, Socket};
 use dhub::server::{Fatal, Options, Server};
-use dhub::socket::{BindError, Socket};
 use dhub::store::{
     Access, CopyError, Doubt, FILE_VERSION, LockError, Newer, OpenError, Opened, Orphans,
     RescueError, Scanned, Store, StoreError, advice, copy_file, fault, rescue,
@@ -180,7 +181,7 @@ fn run(args: &Args) -> Result<(), Failure> {
             return backup(file, to, *network_file, mode.file_mode);
         }
         Some(Action::Rescue { file, to, mode }) => return save(file, to, mode.file_mode),
-        Some(Action::Access(verb)) => return Ok(dhub::access::run(verb)?),
+        Some(Action::Access(verb)) => return Ok(dhub::net::access::run(verb)?),
         None => {}
     }
     if zmq::version() < (4, 3, 5) || zmq::has("curve") != Some(true) {
@@ -189,7 +190,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     let (stop, wake) = catch_signals()?;
     let Opened { store, new, was, doubt, newer } = open(args)?;
 
-    dhub::socket::limit_peers();
+    dhub::net::socket::limit_peers();
     let context = zmq::Context::new();
     // Before any socket that asks it.
     let mut gate = Gate::new(&context).map_err(BindError::from)?;
@@ -295,7 +296,7 @@ fn bind_anywhere(
         Err(BindError::Bind { source: zmq::Error::EADDRINUSE, .. }) => None,
         bound => Some(bound),
     };
-    let last = Place::of(home)?.endpoints;
+    let last = home.place()?.endpoints;
     let last = last.first().and_then(|endpoint| endpoint.rsplit_once(':')?.1.parse().ok());
     if let Some(bound) = last.and_then(bind) {
         return Ok(bound?);

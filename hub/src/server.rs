@@ -4,18 +4,14 @@
 //! requests. Nothing is said before the commit that justifies it; requests that arrive together
 //! share one commit. See `Server::run`.
 
-pub mod descriptors;
 mod inbox;
 mod jobs;
-mod leaving;
 mod outbox;
 mod read;
-pub(crate) mod request_quota;
 mod reserve;
 mod rest;
 mod share;
 mod sweep;
-mod turns;
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -26,23 +22,25 @@ use std::time::Instant;
 use dhub_proto::limits::*;
 use dhub_proto::shell;
 
-use self::descriptors::{Descriptors, Shortage};
 use self::jobs::Jobs;
-use self::leaving::Leaving;
 use self::outbox::Outbox;
-use self::request_quota::RequestQuotas;
 use self::reserve::Reserve;
 use self::share::Share;
-use crate::archive;
-use crate::gate::{Gate, User};
+use crate::engine::archive;
+use crate::engine::keyname;
+use crate::engine::message::User;
+use crate::engine::message::*;
+use crate::engine::quota::RequestQuotas;
+use crate::engine::scheduler::{Config, Scheduler, State};
+use crate::engine::told::Told;
 use crate::heap::Heap;
-use crate::keyname;
-use crate::monitor::Monitor;
-use crate::scheduler::message::*;
-use crate::scheduler::{Config, Scheduler, State};
-use crate::socket::{self, Socket};
+use crate::net::descriptors::{Descriptors, Shortage};
+use crate::net::gate::Gate;
+use crate::net::leaving::Leaving;
+use crate::net::socket;
+use crate::net::socket::Socket;
+use crate::report::monitor::Monitor;
 use crate::store::{Saved, Store, StoreError};
-use crate::told::Told;
 
 /// Tasks skipped after one command.
 const SKIPS_MAX: usize = 2_000;
@@ -293,7 +291,7 @@ impl Server {
         let timeout = match (self.busy, self.is_crowded) {
             (true, _) => 0,
             (false, false) => self.patience_ms().min(due),
-            (false, true) => self.patience_ms().min(due).min(descriptors::LOOK_MS),
+            (false, true) => self.patience_ms().min(due).min(crate::net::descriptors::LOOK_MS),
         };
         self.poll(timeout, true).map(drop)
     }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::*;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 fn steals(hub: &mut Hub, names: &[&str]) {
     let tasks = names.iter().map(|name| task(name, &[])).collect();

@@ -13,11 +13,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dhub::convert::definition;
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Counts, State};
+use dhub::dialect::native::definition;
+use dhub::engine::archive::Page;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Counts, State};
 use dhub::server::{Options, restore};
-use dhub::store::{Access, Opened, Page, Scanned, Store, copy_file};
+use dhub::store::{Access, Opened, Scanned, Store, copy_file};
 use dhub_checksum::last_damage;
 use dhub_proto::private::Mode;
 use random::Random;

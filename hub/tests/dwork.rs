@@ -1,7 +1,7 @@
 //! What is a valid request of dwork's dialect, row by row; and which frames are of it at all.
 
-use dhub::dwork::{Asked, decode, is_dwork};
-use dhub::scheduler::message::*;
+use dhub::dialect::dwork::{Asked, decode, is_dwork};
+use dhub::engine::message::*;
 use dhub_proto::Message;
 use dhub_proto::dwork::query_msg::Type;
 use dhub_proto::dwork::{Dep, LogMsg, QueryMsg, TaskMsg, log_msg};
@@ -97,7 +97,7 @@ fn create_is_a_merge_of_tasks_and_their_pred() {
     assert_eq!(short, [("a", String::new()), ("b", "a c".into())]);
     // What a native Create of the same says, so that the two count as the same.
     let needs: Vec<Name> = vec!["c".into(), "a".into()];
-    assert_eq!(tasks[1].definition, dhub::convert::definition(&needs, 0, 0, None));
+    assert_eq!(tasks[1].definition, dhub::dialect::native::definition(&needs, 0, 0, None));
     assert!(tasks.iter().all(|task| (task.priority, task.retries) == (0, 0)));
 }
 

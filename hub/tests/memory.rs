@@ -3,8 +3,8 @@
 mod common;
 
 use common::*;
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Scheduler, State};
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Scheduler, State};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 fn with_tasks(count: usize) -> Hub {
     let mut hub = Hub::in_memory();
@@ -102,7 +102,7 @@ fn after_a_restart_there_is_room_for_those_that_hold_tasks() {
     let other = ask(&mut hub, "w3", 1);
     assert_eq!(answer(&hub.turn(), other), None);
     complete(&mut hub, "w1", "t0", None);
-    assert_eq!(hub.state("t2"), Some(dhub::scheduler::State::Running));
+    assert_eq!(hub.state("t2"), Some(dhub::engine::scheduler::State::Running));
 }
 
 /// So many workers of a key ask.

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 fn numbered(key: &str, number: u32) -> Who {
     let mut id = [7; 16];

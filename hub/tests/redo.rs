@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::*;
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Counts, State};
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Counts, State};
 use dhub::store::{Access, OpenError, Store};
 use tempfile::TempDir;
 
@@ -305,61 +305,33 @@ fn the_log_of_another_version_is_told_and_kept() {
     place.open(Access::default()).expect("it opens").close().expect("a clean stop");
 }
 
-/// Whoever changes what a record says has to raise its version in redo.rs: a hub may find the log
-/// of an older one.
+/// Killed hubs of each version that wrote the log in words of its own, with what their tables did not have yet.
 #[test]
-fn the_format_of_a_record_is_known() {
-    let place = Place::new();
-    let mut store = place.open(Access { alone: true, ..Access::default() }).expect("it opens");
-    let client = Some([7; 16]);
-    let details = Some(Box::new(Details {
-        command: Some("run".into()),
-        time_limit_ms: 9,
-        dir: Some("d".into()),
-        env: Some(r#"["A=1"]"#.into()),
-        stdin: Some([8, 9].into()),
-    }));
-    let task = Box::new(NewTask { priority: -1, retries: 2, details, ..task("ü", &["x"]) });
-    let report = Report {
-        exit_code: -3,
-        reason: Some("why".into()),
-        output: Some([1, 2].into()),
-        output_file: Some("o".into()),
-        left_behind: 0,
-        run_ms: Some(300),
-    };
-    let changes = vec![
-        Change::Missing { id: 1, name: "x".into() },
-        Change::Added { id: 2, task, needs: vec![1], adopted: false },
-        Change::Needs { task: 2, needs: vec![1] },
-        Change::Worker {
-            id: 1,
-            who: Who { name: "w".into(), id: client, key: "k".into(), ..Who::default() },
-        },
-        Change::Host { id: 1, host: "h".into() },
-        Change::Leased { task: 2, attempt: 1, worker: 1, client, number: 4, term_ms: 5 },
-        Change::Ended { task: 2, attempt: 1, worker: 1, how: Ended::Failed, report },
-        Change::Back { task: 2, attempt: 1, failures: 1, reclaims: 0 },
-        Change::Blamed { task: 2, blame: 1 },
-        Change::Reopened { task: 2 },
-        Change::Key { id: 1, key: "k#01".into() },
-        Change::Told {
-            number: 300,
-            tag: Tag { key: "k".into(), token: [6; 16], sum: 7 },
-            progress: Progress { after: 8, counts: [9, 10] },
-            reply: Some([11, 12].into()),
-        },
-        Change::Untold { number: 300 },
-        Change::LeftBehind { task: 2, attempt: 1, count: 3 },
-    ];
-    store.commit(changes, &Counts::default()).expect("a commit");
-    drop(store);
-    let bytes = place.log();
-    let first = &bytes[PAGES_BEFORE * PAGE..];
-    let size = u64::from_le_bytes(first[32..40].try_into().expect("eight bytes")) as usize;
-    assert_eq!((&bytes[..8], &first[..8]), (&b"dhubred5"[..], &b"dhubred5"[..]));
-    // The time of the turn comes first; the name's definition is a hash.
-    let body: String =
-        first[HEADER + 6..HEADER + size].iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(body, include_str!("data/redo.txt").trim());
+fn what_killed_hubs_of_older_versions_left_is_all_there() {
+    for version in [5, 6] {
+        let place = Place::new();
+        let data =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/data/log-{version}"));
+        for end in ["", "-wal", ".redo"] {
+            let to = place.file.with_file_name(format!("run.db{end}"));
+            fs::copy(data.join(format!("run.db{end}")), to).expect("a copy");
+        }
+        let magic = format!("dhubred{version}");
+        assert!(place.log().starts_with(magic.as_bytes()), "version {version}");
+        let mut store = place.open(Access::default()).expect("it opens");
+        let row = |name: &str| store.task(name).expect("it can be read").expect("it is there");
+        let late = row("late-1");
+        assert_eq!((late.priority, late.retries, &*late.command), (3, 2, "echo late"));
+        assert_eq!(row("nobody").finished, Some(State::Missing));
+        assert_eq!(row("a").finished, Some(State::Done));
+        assert_eq!(row("d").finished, Some(State::Cancelled));
+        assert!(row("e").held);
+        // What it says from now on is in words of this version.
+        add(&mut store, 100..=100);
+        drop(store);
+        assert!(place.log().starts_with(b"dhubred6"));
+        assert!(
+            place.open(Access::default()).expect("it opens").task("t100").expect("a row").is_some()
+        );
+    }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
 
-use dhub::scheduler::message::Turn;
-use dhub::store::redo::{Medium, Records, Redo, Room};
+use dhub::engine::message::Turn;
+use dhub::store::log::{Medium, Records, Redo, Room};
 use proptest::prelude::*;
 
 const PAGE: usize = 4096;

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::*;
-use dhub::scheduler::Counts;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::Counts;
 use dhub::store::{Access, OpenError, Rescued, Store, rescue};
 use dhub_proto::private::Mode;
 use tempfile::TempDir;

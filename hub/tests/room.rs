@@ -3,8 +3,8 @@
 mod common;
 
 use common::*;
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
 
 struct Pool {
     who: Who,

@@ -8,8 +8,8 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::*;
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Scheduler, State};
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Scheduler, State};
 
 const BATCH: usize = 1_000;
 const SMALL: usize = 15_000;

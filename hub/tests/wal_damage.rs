@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::*;
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Counts, State};
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Counts, State};
 use dhub::store::{Access, OpenError, Store, rescue};
 use dhub_proto::private::Mode;
 use tempfile::TempDir;

@@ -7,16 +7,20 @@ use dhub_proto::verb::{Verb, Way};
 use dhub_proto::wire::{self, reply};
 
 use super::read::Read;
-use super::request_quota::{Amount, Claim};
 use super::{Fatal, Server};
-use crate::convert::{self, Asked, error};
-use crate::dwork;
-use crate::frame::{Shape, is_bounded, request_id};
-use crate::gate::{Denied, Security, User};
-use crate::route::{Dialect, Route};
-use crate::scheduler::message::{Command, Ticket};
-use crate::socket::Received;
-use crate::told::Known;
+use crate::dialect::dwork;
+use crate::dialect::frame::{Shape, is_bounded, request_id};
+use crate::dialect::native;
+use crate::dialect::native::envelope::Envelope;
+use crate::dialect::native::{Asked, error};
+use crate::engine::message::User;
+use crate::engine::message::{Command, Load, Ticket};
+use crate::engine::quota::{Amount, Claim};
+use crate::engine::told::Known;
+use crate::net::gate::Denied;
+use crate::net::route::{Dialect, Route};
+use crate::net::security::Security;
+use crate::net::socket::Received;
 
 /// A guest's request with more names than this waits its turn.
 const SOON_NAMES_MAX: usize = 4_096;
@@ -157,7 +161,7 @@ impl Server {
                 return self.refuse(&route, error(wire::ErrorCode::ErrorInvalid, why));
             }
         }
-        route.tag = match convert::tag(self.key(&route), &request, frame) {
+        route.tag = match native::tag(self.key(&route), &request, frame) {
             Ok(tag) => tag.map(Box::new),
             Err(why) => return self.refuse(&route, why),
         };
@@ -167,7 +171,7 @@ impl Server {
             return self.refuse(&route, error(wire::ErrorCode::ErrorInvalid, why));
         }
         let ticket = self.next_ticket();
-        let asked = match convert::decode(ticket, request.body) {
+        let asked = match native::decode(ticket, request.body) {
             Ok(asked) => asked,
             Err(why) => return self.refuse(&route, why),
         };
@@ -201,12 +205,12 @@ impl Server {
                         reply::Body::Error(error(wire::ErrorCode::ErrorInvalid, why.to_string()))
                     }
                 };
-                self.outbox.say(vec![route], body);
+                self.outbox.say(vec![route], Envelope::new(body));
             }
             Asked::Shutdown => {
                 self.stopping = true;
                 let body = reply::Body::ShuttingDown(wire::ShuttingDown {});
-                self.outbox.say(vec![route], body);
+                self.outbox.say(vec![route], Envelope::new(body));
             }
         }
         Ok(())
@@ -275,10 +279,11 @@ impl Server {
         user: User,
         amount: Amount,
     ) -> Result<Option<Claim>, wire::Error> {
-        let grant = self.gate.grant(security, Some(user));
-        let grant =
-            grant.map_err(|denied| error(wire::ErrorCode::ErrorDenied, denied.to_string()))?;
-        grant.map(|grant| self.quotas.claim(user, grant, amount)).transpose()
+        let guest = self.gate.guest(security, user);
+        let guest =
+            guest.map_err(|denied| error(wire::ErrorCode::ErrorDenied, denied.to_string()))?;
+        let claim = guest.map(|guest| self.quotas.claim(&guest, amount)).transpose();
+        claim.map_err(|why| error(wire::ErrorCode::ErrorBusy, why))
     }
 
     /// Reports have no reply: what cannot be read is dropped.
@@ -299,7 +304,7 @@ impl Server {
                 return Ok(());
             }
         };
-        match convert::decode_heartbeat(None, heartbeat) {
+        match native::decode_heartbeat(None, heartbeat) {
             Ok((command, load)) => {
                 let key = self.gate.key(security, received.user);
                 let guest = received.user.filter(|_| !key.is_empty());
@@ -323,7 +328,7 @@ impl Server {
         mut route: Route,
         ticket: Ticket,
         command: Command,
-        load: convert::Load,
+        load: Load,
     ) -> Result<(), Fatal> {
         let names = command.attempts();
         if route.guest.is_none() || names <= SOON_NAMES_MAX {
@@ -339,11 +344,7 @@ impl Server {
         }
     }
 
-    pub(super) fn apply_heartbeat(
-        &mut self,
-        command: Command,
-        load: convert::Load,
-    ) -> Result<(), Fatal> {
+    pub(super) fn apply_heartbeat(&mut self, command: Command, load: Load) -> Result<(), Fatal> {
         let who = command.who().cloned();
         self.share.excuse();
         self.apply(command)?;

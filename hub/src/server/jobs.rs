@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 use dhub_proto::limits::LONG_REQUESTS_MAX;
 use dhub_proto::wire;
 
-use super::request_quota::Amount;
-use super::turns::Turns;
 use super::{Fatal, Server, TURN_MS_MAX};
-use crate::convert::{Long, error};
-use crate::gate::User;
-use crate::job::{EndedJob, Job, Step};
-use crate::route::Route;
-use crate::scheduler::message::{Tag, Ticket};
-use crate::told::Known;
+use crate::dialect::native::envelope::Envelope;
+use crate::dialect::native::{self, error};
+use crate::engine::job::{EndedJob, Job, Step};
+use crate::engine::message::User;
+use crate::engine::message::{Answer, Long, Tag, Ticket};
+use crate::engine::quota::Amount;
+use crate::engine::told::Known;
+use crate::engine::turns::Turns;
+use crate::net::route::Route;
 
 /// Long requests of one key that are worked on in turn; the others wait until one of these is done, and
 /// hold nothing but what they ask.
@@ -111,7 +112,7 @@ impl Server {
             return self.refuse(&route, why);
         }
         if let Some(Known::Answered(body)) = tag.as_ref().map(|tag| self.told.look_up(tag)) {
-            self.outbox.say(vec![route], *body);
+            self.outbox.say(vec![route], Envelope::of(&body));
             return Ok(());
         }
         let same = self.jobs.running.of(guest).find(is_same);
@@ -142,8 +143,7 @@ impl Server {
         let job = match begun {
             Ok(job) => running.job.insert(job),
             Err(why) => {
-                self.outbox.say(running.askers, wire::reply::Body::Error(why));
-                self.busy = true;
+                self.tell(running.askers, why);
                 return Ok(());
             }
         };
@@ -166,12 +166,14 @@ impl Server {
                 }
                 self.put_back(guest, running);
             }
-            Step::Done(body) => {
-                if let Some(tag) = &running.tag {
+            Step::Done(answer) => {
+                let may_be_kept = !matches!(*answer, Answer::Error { .. });
+                let Some(reply) = native::told(*answer).map(Envelope::new) else { return Ok(()) };
+                if let Some(tag) = running.tag.as_ref().filter(|_| may_be_kept) {
                     let now = self.now();
-                    self.told.note_reply(now, tag, &body);
+                    self.told.note_reply(now, tag, reply.reply());
                 }
-                self.outbox.say(running.askers, *body);
+                self.outbox.say(running.askers, reply);
                 self.busy = true;
             }
         }
@@ -179,13 +181,20 @@ impl Server {
     }
 
     /// Where a copy of it was when the hub was killed, if there was one.
-    fn begin(&self, running: &Running) -> Result<Job, wire::Error> {
+    fn begin(&self, running: &Running) -> Result<Job, Answer> {
         let mut job = Job::new(&running.asked, &self.store)?;
         let known = running.tag.as_ref().map(|tag| self.told.look_up(tag));
         if let Some(Known::UnderWay(progress)) = known {
             job.resume(progress);
         }
         Ok(job)
+    }
+
+    fn tell(&mut self, routes: Vec<Route>, answer: Answer) {
+        if let Some(body) = native::told(answer) {
+            self.outbox.say(routes, Envelope::new(body));
+            self.busy = true;
+        }
     }
 
     fn put_back(&mut self, guest: Option<User>, running: Running) {
@@ -223,7 +232,7 @@ impl Server {
                 }
             };
             match body {
-                Some(body) => self.outbox.say(ended.routes, body),
+                Some(answer) => self.tell(ended.routes, answer),
                 None => self.jobs.ended.insert(guest, ended, 0),
             }
             // What is said leaves in the next turn.

@@ -9,20 +9,21 @@ use dhub_proto::dwork::QueryMsg;
 use dhub_proto::wire::{self, reply};
 
 use super::read::Questions;
-use super::turns::Turns;
 use super::{Fatal, Server};
-use crate::convert::{self, error};
-use crate::delivery::{self, Delivery};
-use crate::dwork;
-use crate::envelope::Envelope;
-use crate::gate::Denied;
-use crate::job::EndedJob;
-use crate::route::{Dialect, Route};
-use crate::scheduler::message::{Answer, Command, Leased, Name, Ticket};
-use crate::socket::Socket;
+use crate::dialect::dwork;
+use crate::dialect::native;
+use crate::dialect::native::envelope::Envelope;
+use crate::dialect::native::error;
+use crate::engine::delivery;
+use crate::engine::delivery::Delivery;
+use crate::engine::job::EndedJob;
+use crate::engine::message::{Answer, Command, Leased, Name, Ticket};
+use crate::engine::told::Known;
+use crate::engine::turns::Turns;
+use crate::net::gate::Denied;
+use crate::net::route::{Dialect, Route};
+use crate::net::socket::Socket;
 use crate::store::{StoreError, unix_ms};
-use crate::told::Known;
-use crate::view;
 
 /// Connections over which copies of one parked steal may be answered.
 const COPIES_MAX: usize = 4;
@@ -52,9 +53,9 @@ impl Outbox {
     }
 
     /// A reply that leaves after the next commit.
-    pub fn say(&mut self, routes: Vec<Route>, body: reply::Body) {
+    pub fn say(&mut self, routes: Vec<Route>, body: Envelope) {
         if let Some(route) = routes.first() {
-            self.finished.push(route.guest, Finished { routes, body: Envelope::new(body) });
+            self.finished.push(route.guest, Finished { routes, body });
         }
     }
 
@@ -125,7 +126,7 @@ impl Server {
         };
         if let Known::Answered(body) = self.told.look_up(&tag) {
             let routes = self.outbox.owed.remove(&ticket).unwrap_or_default();
-            self.outbox.say(routes, *body);
+            self.outbox.say(routes, Envelope::of(&body));
             return Ok(());
         }
         self.apply(command)?;
@@ -138,8 +139,9 @@ impl Server {
             let progress = || (wire::Counts::default(), 0.0);
             // It has no leases.
             let details = |_: &Leased| Ok::<_, StoreError>(None);
-            if let Some(body) = convert::encode(answer, progress, details)? {
-                self.told.note_reply(now, &tag, &body);
+            let may_be_kept = !matches!(answer, Answer::Error { .. });
+            if let Some(body) = native::encode(answer, progress, details)?.filter(|_| may_be_kept) {
+                self.told.note_reply(now, &tag, Envelope::new(body).reply());
             }
         }
         Ok(())
@@ -198,7 +200,8 @@ impl Server {
             }
             routes => {
                 let progress = || {
-                    let counts = view::counts(self.scheduler.counts(), self.scheduler.held());
+                    let counts =
+                        native::info::counts(self.scheduler.counts(), self.scheduler.held());
                     let rate = self.monitor.rate(self.now(), counts.done);
                     (counts, rate)
                 };
@@ -209,7 +212,7 @@ impl Server {
                     }
                     Ok::<_, StoreError>(details)
                 };
-                let Some(body) = convert::encode(answer, progress, details)? else {
+                let Some(body) = native::encode(answer, progress, details)? else {
                     return Ok(());
                 };
                 let (mut body, mut sent) = (Envelope::new(body), false);

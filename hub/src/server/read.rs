@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 use dhub_proto::limits::*;
 use dhub_proto::wire::{self, reply};
 
-use super::request_quota::{Amount, Claim};
-use super::turns::Turns;
 use super::{Fatal, Server};
-use crate::convert::{Load, error};
-use crate::dwork;
-use crate::gate::{Security, User};
-use crate::roster::Roster;
-use crate::route::Route;
-use crate::scheduler::message::{Command, Ticket, WorkerId};
-use crate::view;
+use crate::dialect::dwork;
+use crate::dialect::native::error;
+use crate::engine::message::User;
+use crate::engine::message::{Command, Load, Ticket, WorkerId};
+use crate::engine::quota::{Amount, Claim};
+use crate::engine::turns::Turns;
+use crate::net::route::Route;
+use crate::net::security::Security;
+use crate::report::roster::Roster;
+use crate::report::view;
 
 /// Spent a turn on questions, about; one is answered always.
 const QUESTIONS_TIME: Duration = Duration::from_millis(10);

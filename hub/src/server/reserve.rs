@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dhub_proto::wire;
 
-use crate::convert::error;
+use crate::dialect::native::error;
 
 pub struct Reserve {
     reserve_bytes: u64,

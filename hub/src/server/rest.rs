@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::Server;
-use crate::socket::Socket;
+use crate::net::socket::Socket;
 
 /// A shorter rest is not worth it: all connections are looked at when it ends.
 const SHORT: Duration = Duration::from_millis(25);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-use crate::gate::User;
+use crate::engine::message::User;
 
 /// After so much time spent for guests, so many times as much without.
 const REST: u32 = 5;

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use dhub_checksum::{Bad, PAGE_BYTES};
 use rusqlite::{Connection, params};
 
-use super::columns::{ATTEMPTS, LEASES, REQUESTS, TASKS, WORKERS};
 use super::damage::unless_damaged;
 use super::open::{OpenError, beside, wal_path};
-use super::read::damaged_rows;
-use super::wal::Wal;
 use super::whose::{Whose, whose};
 use super::{FINISHED, FileLock, Store, StoreError};
+use crate::store::files::wal::Wal;
+use crate::store::tables::columns::{ATTEMPTS, LEASES, REQUESTS, TASKS, WORKERS};
+use crate::store::tables::read::damaged_rows;
 
 /// Problems that are told one by one.
 const PROBLEMS_MAX: usize = 20;

@@ -17,10 +17,10 @@ use rusqlite::Connection;
 use super::check::problems;
 use super::copy::new_part;
 use super::files::Files;
-use super::mark::mark_checksums;
 use super::open::{Access, OpenError, beside, open_connection, wal_path};
-use super::part::{Part, parent, remove_left};
 use super::{Store, StoreError, move_wal, thread_ended};
+use crate::store::files::mark::mark_checksums;
+use crate::store::files::part::{Part, parent, remove_left};
 
 /// The end of the name of the directory that the copy is in.
 const PART: &str = ".checksums";

@@ -20,8 +20,9 @@ use self_cell::{MutBorrow, self_cell};
 
 use super::damage::{comes_from_damage, is_damage, told};
 use super::disk::{fault_of, words};
-use super::part::Part;
-use super::{Store, StoreError, mark};
+use super::{Store, StoreError};
+use crate::store::files::mark;
+use crate::store::files::part::Part;
 
 /// Pages a slice: a megabyte, about a millisecond.
 const PAGES: i32 = 256;

@@ -8,7 +8,7 @@ use dhub_proto::shell;
 use rusqlite::{Error, ErrorCode};
 
 use super::StoreError;
-use crate::scheduler::message::Change;
+use crate::engine::message::Change;
 
 /// The file says something that was never written; not that it cannot be read at all.
 pub fn is_damage(error: &Error) -> bool {
@@ -82,6 +82,5 @@ pub fn can_be_left(change: &Change) -> bool {
             | Change::Reopened { .. }
             | Change::Blamed { .. }
             | Change::Adjusted { .. }
-            | Change::LeftBehind { .. }
     )
 }

@@ -17,7 +17,7 @@ use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
 
 use super::open::beside;
-use super::part::{Part, parent};
+use crate::store::files::part::{Part, parent};
 use foreign::Foreign;
 
 /// What lies beside the file, as far as it is there.
@@ -302,5 +302,16 @@ impl One {
     }
 }
 
+pub(crate) mod alone;
+pub(crate) mod beside;
+pub(crate) mod journal;
+pub(crate) mod lock;
+pub(crate) mod made;
+pub(crate) mod mark;
+pub(crate) mod meta_page;
+pub(crate) mod network;
+pub(crate) mod part;
 #[cfg(test)]
 mod tests;
+pub(crate) mod wal;
+pub(crate) mod watch;

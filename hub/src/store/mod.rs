@@ -5,39 +5,19 @@
 //! tables' connection is lent to a thread that folds; whoever wants to read gets it back first.
 
 mod absent;
-mod alone;
-mod beside;
 mod check;
 mod checksums;
-mod columns;
 mod copy;
 mod damage;
-mod details;
 mod disk;
 mod files;
-mod fold;
-mod journal;
-mod lock;
-mod lost;
-mod made;
-mod mark;
-mod meta_page;
-mod names;
-mod network;
+pub mod log;
 mod open;
-mod part;
-mod read;
-pub mod redo;
 mod rescue;
-mod restore;
-mod row;
 mod save;
 mod saved;
 mod scrub;
-mod sum;
-mod version;
-mod wal;
-mod watch;
+pub mod tables;
 mod whose;
 
 use std::cell::{Cell, RefCell};
@@ -55,30 +35,29 @@ use dhub_proto::private::Mode;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-pub use beside::Orphans;
 pub use check::Scanned;
 pub use copy::{CopyError, Copying, copy_file};
 pub use damage::advice;
-pub use details::NewDetails;
 pub use disk::fault;
+pub use files::beside::Orphans;
+pub use files::lock::{FileLock, LockError};
+use files::made::Made;
 use files::{Files, Gone};
-use fold::{Batch, fold};
-pub use lock::{FileLock, LockError};
-use made::Made;
+pub use log::Doubt;
+use log::{NOTE_MS, Redo, Room};
 pub use open::{Access, OpenError, Opened};
-pub use read::{MATCH_PATTERNS_MAX, Matching, Page};
-pub use redo::Doubt;
-use redo::{NOTE_MS, Redo, Room};
 pub use rescue::{RescueError, Rescued, rescue};
+pub use tables::details::NewDetails;
+use tables::fold::{Batch, fold};
 
-pub use row::{AttemptRow, FailureRow, TaskRow};
 pub use save::Saved;
 pub use saved::Newer;
 use scrub::Scrubbing;
-pub use version::VERSION as FILE_VERSION;
+pub use tables::row::FailureRow;
+pub use tables::version::VERSION as FILE_VERSION;
 
-use crate::scheduler::message::*;
-use crate::scheduler::{Counts, State};
+use crate::engine::message::*;
+use crate::engine::scheduler::{Counts, State};
 
 /// How the store names an open task, whether it waits, is ready or runs.
 const OPEN: i64 = 2;
@@ -122,8 +101,8 @@ pub struct Store {
     /// When it was noted last that all before was safe.
     noted_at: Instant,
     folded: Cell<Turn>,
-    lost: RefCell<lost::Lost>,
-    names: RefCell<names::Names>,
+    lost: RefCell<tables::lost::Lost>,
+    names: RefCell<tables::names::Names>,
     /// Committed turns that the tables did not take.
     unfolded: RefCell<Vec<Batch>>,
     /// None: in memory, or on a disk that a test has made.
@@ -220,7 +199,7 @@ impl Store {
             let Some(redo) = &mut self.redo else {
                 break Room::Taken;
             };
-            let write = |record| encode(at_ms, &changes, counts, record);
+            let write = |record| log::encode(at_ms, &changes, counts, record);
             match redo.append(turn, folded, write).map_err(StoreError::Commit)? {
                 // All that is in it may be written over once it is folded.
                 Room::Full if folded < self.turn => drop(self.settle()?),
@@ -267,7 +246,7 @@ impl Store {
             self.marked = true;
             self.keep();
             let db = self.db()?;
-            mark::mark_in_use(&db, id).map_err(|error| self.failed(&db, error))?;
+            files::mark::mark_in_use(&db, id).map_err(|error| self.failed(&db, error))?;
             // Into the file itself, so that without its log it still says what it lacks.
             move_wal(&db).map_err(|error| self.failed(&db, error))?;
         }
@@ -420,7 +399,7 @@ impl Store {
         if redo.is_some() {
             if self.marked {
                 let db = self.db()?;
-                mark::mark_clean(&db).map_err(|error| self.failed(&db, error))?;
+                files::mark::mark_clean(&db).map_err(|error| self.failed(&db, error))?;
             }
             if let Some(files) = &self.files {
                 files.look()?;
@@ -476,14 +455,4 @@ fn move_wal(db: &Connection) -> rusqlite::Result<()> {
 
 fn thread_ended() -> StoreError {
     StoreError::Commit(io::Error::other("the thread that folds has ended"))
-}
-
-/// What a record of the redo log says.
-fn encode(at_ms: i64, changes: &[Change], counts: &Counts, record: Vec<u8>) -> io::Result<Vec<u8>> {
-    postcard::to_extend(&(at_ms, counts, changes), record).map_err(io::Error::other)
-}
-
-fn decode(turn: Turn, body: &[u8]) -> postcard::Result<Batch> {
-    let (at_ms, counts, changes) = postcard::from_bytes(body)?;
-    Ok(Batch { turn, at_ms, changes, counts })
 }

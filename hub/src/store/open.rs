@@ -18,24 +18,23 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::absent::no_directory;
-use super::alone::{Alone, Replaced, fits_clean};
-use super::beside::{Found, Orphans, names, them};
 use super::damage::{advice, advice_after, told};
 use super::disk::{disk_error, fail_in_hook};
 use super::files::{Files, Gone};
-use super::journal::journal_path;
-use super::made::Made;
-use super::mark::{had_checksums, marks, new_id};
-use super::network::network_file_system;
-use super::part::parent;
-use super::redo::{self, Doubt, Gap, Medium, Records, Redo, RedoFile};
 use super::saved::Newer;
-use super::version::{APPLICATION_ID, VERSION, create, version};
-use super::{
-    Batch, FINISHED, FileLock, LockError, NewDetails, Store, StoreError, decode, fold, move_wal,
-};
-use crate::scheduler::Counts;
-use crate::scheduler::message::Turn;
+use super::{Batch, FINISHED, FileLock, LockError, NewDetails, Store, StoreError, fold, move_wal};
+use crate::engine::message::Turn;
+use crate::engine::scheduler::Counts;
+use crate::store::files::alone::{Alone, Replaced, fits_clean};
+use crate::store::files::beside::{Found, Orphans, names, them};
+use crate::store::files::journal::journal_path;
+use crate::store::files::made::Made;
+use crate::store::files::mark::{had_checksums, mark_clean, marks, new_id};
+use crate::store::files::network::network_file_system;
+use crate::store::files::part::parent;
+use crate::store::log;
+use crate::store::log::{Doubt, Gap, Medium, Records, Redo, RedoFile};
+use crate::store::tables::version::{APPLICATION_ID, VERSION, create, version};
 
 /// Pages of SQLite kept in memory, in KiB.
 const CACHE_KIB: i64 = 64 * 1024;
@@ -155,7 +154,7 @@ impl Default for Access<'_> {
             network: false,
             without_redo: false,
             medium: None,
-            region_bytes: redo::REGION_BYTES,
+            region_bytes: log::REGION_BYTES,
             alone: false,
             vfs: None,
             checkpoint_pages: CHECKPOINT_PAGES,
@@ -566,7 +565,7 @@ fn open_redo(
         None => Box::new(RedoFile::open(&path, access.mode)?),
         Some(open) => open(&path).map_err(io)?,
     };
-    let (mut doubt, mut behind) = (None, None);
+    let (mut doubt, mut behind, mut is_older) = (None, None, false);
     if is_there && !access.without_redo {
         let records = Records::read(&*medium, access.region_bytes).map_err(io)?;
         if !is_clean && records.of_another_version {
@@ -592,6 +591,7 @@ fn open_redo(
                 return Err(OpenError::RedoOlder { file, redo: path, last, turn });
             }
             doubt = records.doubt(turn);
+            is_older = records.is_of_older_version();
             behind = Some(records);
         } else if is_ours {
             fits_clean(file, turn, &records)?;
@@ -602,11 +602,16 @@ fn open_redo(
     if let Some(records) = behind {
         turn = catch_up(db, records, turn, file, &path)?.unwrap_or(turn);
     }
+    let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
+    if is_older {
+        // That version would not see what this one says: from here on there is another log.
+        mark_clean(db).map_err(unusable)?;
+    }
     if !is_clean {
         // What is left behind its last commit must not be taken for damage later.
-        move_wal(db).map_err(|source| OpenError::Unusable { file: file.to_owned(), source })?;
+        move_wal(db).map_err(unusable)?;
     }
-    let is_new = id == 0 || access.without_redo;
+    let is_new = id == 0 || access.without_redo || is_older;
     if is_new {
         // No record of before can be taken for one of now.
         id = new_id();
@@ -626,8 +631,8 @@ fn catch_up(
     let redo = || redo.to_owned();
     let mut last = None;
     for (turn, body) in records.after(folded) {
-        let batch: Batch =
-            decode(turn, &body).map_err(|_| OpenError::RedoUnknown { redo: redo(), turn })?;
+        let batch: Batch = log::decode(turn, &body)
+            .ok_or_else(|| OpenError::RedoUnknown { redo: redo(), turn })?;
         let unusable = |source| OpenError::Unusable { file: file.to_owned(), source };
         fold(db, &[batch]).map_err(unusable)?;
         last = Some(turn);
@@ -649,12 +654,12 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::*;
-    use crate::store::read::LOOK_UP;
+    use crate::store::tables::read::LOOK_UP;
 
     #[test]
     fn a_statement_is_compiled_once_whatever_it_is_run_with() {
         let db = Connection::open_in_memory().expect("a database");
-        db.execute_batch(include_str!("schema.sql")).expect("the tables");
+        db.execute_batch(include_str!("tables/schema.sql")).expect("the tables");
         prepare(&db).expect("the settings");
         let select = || db.prepare_cached(LOOK_UP).expect("a statement");
         for name in ["a", "b", "c"] {

@@ -25,18 +25,19 @@ use dhub_proto::disk::Fault;
 use dhub_proto::private::Mode;
 use rusqlite::Connection;
 
-use super::beside::Orphans;
 use super::check::problems;
 use super::copy::{new_part, open_plain_part};
 use super::disk::{fault_of, words};
-use super::lock::LOCK;
 use super::open::{beside, redo_path, wal_path};
-use super::part::Part;
-use super::redo::{REGION_BYTES, Records};
 use super::saved::Newer;
-use super::version::{create, migrate};
-use super::{FileLock, LockError, mark};
-use crate::scheduler::message::Turn;
+use super::{FileLock, LockError};
+use crate::engine::message::Turn;
+use crate::store::files::beside::Orphans;
+use crate::store::files::lock::LOCK;
+use crate::store::files::mark;
+use crate::store::files::part::Part;
+use crate::store::log::{REGION_BYTES, Records};
+use crate::store::tables::version::{create, migrate};
 use image::{Image, Originals};
 
 #[derive(Debug, thiserror::Error)]
@@ -197,7 +198,7 @@ fn fill(
     if !is_summed {
         mark::mark_no_checksums(db)?;
     }
-    super::fold::set(db, "turn", turn)?;
+    crate::store::tables::fold::set(db, "turn", turn)?;
     db.pragma_update(None, "journal_mode", "DELETE")?;
     let problems = problems(db)?;
     if problems.is_empty() { Ok(()) } else { Err(RescueError::Unsound(problems).into()) }

@@ -16,11 +16,11 @@ use super::check::problems;
 use super::copy::{check_holes, open_part, target};
 use super::disk::words;
 use super::files::{Files, Gone};
-use super::fold::{Batch, fold};
-use super::mark::{mark_copy, mark_saved, marks};
-use super::part::Part;
 use super::saved::SAVED;
-use crate::scheduler::State;
+use crate::engine::scheduler::State;
+use crate::store::files::mark::{mark_copy, mark_saved, marks};
+use crate::store::files::part::Part;
+use crate::store::tables::fold::{Batch, fold};
 
 /// Pages copied at a time.
 const PAGES: i32 = 4096;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use dhub_proto::private;
 
-use super::alone::Alone;
-use super::part::parent;
-use crate::scheduler::message::Turn;
+use crate::engine::message::Turn;
+use crate::store::files::alone::Alone;
+use crate::store::files::part::parent;
 
 /// In the names of such files, between that of the file and the time.
 pub const SAVED: &str = ".saved-";

@@ -2,10 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use dhub::convert::{Selection, definition};
-use dhub::job::{Job, RetryJob, Step};
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Config, Scheduler, State};
+use dhub::dialect::native::{self, definition};
+use dhub::engine::job::{Job, RetryJob, Step};
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Config, Scheduler, State};
 use dhub::store::Store;
 use dhub_proto::wire::{self, reply};
 use tempfile::TempDir;
@@ -154,7 +154,7 @@ impl Hub {
     /// As the server's `apply`: with what memory lacks of the command.
     pub fn apply(&mut self, command: Command) {
         let store = self.store.as_ref().expect("no restart in progress");
-        dhub::archive::carry_out(&mut self.scheduler, store, self.now, command)
+        dhub::engine::archive::carry_out(&mut self.scheduler, store, self.now, command)
             .expect("the store reads");
     }
 
@@ -210,8 +210,8 @@ impl Hub {
             match job.step(ticket, &self.scheduler, self.store()).expect("a slice of the retry") {
                 Step::Again | Step::Later => {}
                 Step::Apply(command) => self.apply(command),
-                Step::Done(body) => match *body {
-                    reply::Body::Retried(retried) => return (retried, others),
+                Step::Done(answer) => match native::told(*answer) {
+                    Some(reply::Body::Retried(retried)) => return (retried, others),
                     body => panic!("a retry was answered with {body:?}"),
                 },
             }

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Scheduler, State};
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Scheduler, State};
 use dhub::store::{Access, Store};
 use tempfile::TempDir;
 
@@ -57,8 +57,10 @@ impl Lagging {
         self.ticket += 1;
         let command = command(self.ticket);
         let (scheduler, store, now) = (&mut self.scheduler, &self.store, self.now);
-        without_tables(&self.gate, || dhub::archive::carry_out(scheduler, store, now, command))
-            .expect("the store reads");
+        without_tables(&self.gate, || {
+            dhub::engine::archive::carry_out(scheduler, store, now, command)
+        })
+        .expect("the store reads");
         let answers = self.turn();
         answers.into_iter().find(|(to, _)| *to == self.ticket).expect("an answer").1
     }

@@ -6,10 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use dhub::convert::Selection;
-use dhub::job::{Job, RetryJob, Step};
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Scheduler, State};
+use dhub::engine::job::{Job, RetryJob, Step};
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Scheduler, State};
 use dhub::store::{Access, OpenError, Store, StoreError};
 
 use crate::common::{LEASE_MS, WORKER_TIMEOUT_MS, outcome, scheduler, steal, task, who};
@@ -369,7 +368,12 @@ impl<'a> Load<'a> {
                 Step::Again | Step::Later => {}
                 Step::Apply(command) => {
                     let store = self.store.as_ref().expect("a hub that runs");
-                    dhub::archive::carry_out(&mut self.scheduler, store, self.now, command)?;
+                    dhub::engine::archive::carry_out(
+                        &mut self.scheduler,
+                        store,
+                        self.now,
+                        command,
+                    )?;
                 }
                 Step::Done(_) => return Ok(()),
             }
@@ -380,7 +384,7 @@ impl<'a> Load<'a> {
         self.ticket += 1;
         let command = command(self.ticket);
         let store = self.store.as_ref().expect("a hub that runs");
-        dhub::archive::carry_out(&mut self.scheduler, store, self.now, command)?;
+        dhub::engine::archive::carry_out(&mut self.scheduler, store, self.now, command)?;
         Ok(self.ticket)
     }
 

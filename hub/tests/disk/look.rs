@@ -5,7 +5,8 @@ use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 
-use dhub::store::{Access, Page, Store};
+use dhub::engine::archive::Page;
+use dhub::store::{Access, Store};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 

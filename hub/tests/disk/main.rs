@@ -18,7 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use dhub::store::redo::Medium;
+use dhub::store::log::Medium;
 use dhub::store::{Access, OpenError};
 use dhub_proto::disk::Fault as Told;
 use load::{Load, Progress, Stop};

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use dhub::store::redo::Medium;
+use dhub::store::log::Medium;
 use rusqlite::ffi::SQLITE_FULL;
 
 use crate::model::{Disk, Failed};

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dhub::convert::definition;
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
+use dhub::dialect::native::definition;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
 
 use crate::common::*;
 use crate::model::{Model, Newest, Task, has_id};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::Phase;
+use dhub::engine::message::Phase;
+use dhub::engine::scheduler::State;
 
 use crate::WORKERS;
 use crate::both::Both;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
 
 use crate::common::{LEASE_MS, WORKER_TIMEOUT_MS, who};
 use crate::{SLOTS, WORKERS, may_act};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dhub::scheduler::message::Verdict;
+use dhub::engine::message::Verdict;
 use proptest::prelude::*;
 
 use crate::{NAMES, WORKERS};

@@ -1,8 +1,8 @@
 //! Room for a task that is tried alone: as long as it is the first of all, one worker at a time that holds something
 //! and asks for more gets nothing.
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
 
 use crate::model::{Model, has_id};
 

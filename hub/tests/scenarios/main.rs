@@ -29,9 +29,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use common::*;
-use dhub::convert::definition;
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
+use dhub::dialect::native::definition;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
 use show::show_answer;
 use words::{Words, attempt, ms};
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 use crate::common::WORKER_TIMEOUT_MS;
 
@@ -77,10 +77,10 @@ pub fn show_answer(answer: &Answer) -> String {
             format!("released {released}{}", if *again { ", again" } else { "" })
         }
         Answer::Cancelled { cancelled, refused } => {
-            format!("cancelled {cancelled}{}", show_refused(refused))
+            format!("cancelled {cancelled}{}", show_refused(&refused.first))
         }
         Answer::Adjusted { adjusted, refused } => {
-            format!("adjusted {adjusted}{}", show_refused(refused))
+            format!("adjusted {adjusted}{}", show_refused(&refused.first))
         }
         Answer::Awaited { finished, unknown, .. } => {
             let mut line = format!("finished {}", show_names(finished));
@@ -89,7 +89,13 @@ pub fn show_answer(answer: &Answer) -> String {
             }
             line
         }
-        Answer::Revived { .. } => panic!("only jobs revive"),
+        Answer::Revived { .. }
+        | Answer::Listed { .. }
+        | Answer::Exported { .. }
+        | Answer::Counted { .. }
+        | Answer::EndedTasks { .. }
+        | Answer::Told { .. }
+        | Answer::BackedUp { .. } => panic!("only jobs answer so"),
         Answer::Waited { phase } => format!("{phase:?}").to_lowercase(),
         Answer::Error { code, message, names } => {
             format!("{code:?}: {message} [{}]", names.join(" "))

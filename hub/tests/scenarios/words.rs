@@ -1,6 +1,6 @@
 //! How a line of a story is read.
 
-use dhub::scheduler::message::{AttemptRef, Name};
+use dhub::engine::message::{AttemptRef, Name};
 
 /// The words of a command; those that were understood are taken out.
 pub struct Words<'a> {

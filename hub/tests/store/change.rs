@@ -1,8 +1,9 @@
 //! Every kind of change, stored and read back.
 
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Counts, Scheduler, State};
-use dhub::store::{Page, Store};
+use dhub::engine::archive::Page;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Counts, Scheduler, State};
+use dhub::store::Store;
 use tempfile::TempDir;
 
 use crate::common::*;
@@ -77,7 +78,7 @@ fn an_added_task_keeps_all_that_defines_it() {
     let row = store.task("a é\n").expect("a row").expect("the task");
     assert_eq!((row.command.as_str(), row.time_limit_ms, row.finished), ("run é $X", 90_000, None));
     assert_eq!((row.dir.as_str(), row.stdin_bytes), ("/scratch/é", 4));
-    assert_eq!(dhub::convert::environment(Some(&row.env)), ["A=1", "B=\n"]);
+    assert_eq!(dhub::dialect::native::environment(Some(&row.env)), ["A=1", "B=\n"]);
     assert!(row.created_ms > 0);
 }
 

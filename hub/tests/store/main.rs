@@ -10,7 +10,7 @@ mod view;
 use std::path::Path;
 
 use common::task;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 use dhub::store::Store;
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use dhub::scheduler::Counts;
+use dhub::engine::scheduler::Counts;
 use dhub::store::{Access, LockError, OpenError, Store};
 use rusqlite::Connection;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 use rusqlite::Connection;
 
 use crate::common::*;

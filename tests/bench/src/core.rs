@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use comfy_table::{CellAlignment, Table, presets};
-use dhub::archive::{self, Archive};
-use dhub::convert;
-use dhub::dwork;
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Config, Scheduler};
-use dhub::store::{AttemptRow, Page, TaskRow};
+use dhub::dialect::dwork;
+use dhub::dialect::native;
+use dhub::engine::archive;
+use dhub::engine::archive::Archive;
+use dhub::engine::archive::Page;
+use dhub::engine::message::*;
+use dhub::engine::row::{AttemptRow, TaskRow};
+use dhub::engine::scheduler::{Config, Scheduler};
 use dhub_proto::limits::*;
 use dhub_proto::{Message, wire};
 use rustix::time::{ClockId, clock_gettime};
@@ -123,20 +125,20 @@ impl Archive for Nothing {
 
     fn matching(
         &self,
-        _: dhub::store::Page,
+        _: dhub::engine::archive::Page,
         _: &[Name],
         _: TaskId,
         _: bool,
         _: usize,
-    ) -> Result<dhub::store::Matching, Self::Error> {
-        Ok(dhub::store::Matching::default())
+    ) -> Result<dhub::engine::archive::Matching, Self::Error> {
+        Ok(dhub::engine::archive::Matching::default())
     }
 
     fn last_attempt(
         &self,
         _: TaskId,
         _: bool,
-    ) -> Result<Option<dhub::store::AttemptRow>, Self::Error> {
+    ) -> Result<Option<dhub::engine::row::AttemptRow>, Self::Error> {
         Ok(None)
     }
 
@@ -163,6 +165,10 @@ impl Archive for Nothing {
 
     fn name(&self, _: TaskId) -> Result<String, Infallible> {
         Ok(String::new())
+    }
+
+    fn copy_to(&self, _: &std::path::Path) -> Result<dhub::engine::archive::Copying, Answer> {
+        unreachable!("nobody asks for a copy")
     }
 }
 
@@ -292,8 +298,8 @@ impl Core {
             }
         } else {
             let request = wire::Request::decode(frame).expect("a request");
-            match convert::decode(self.last_ticket, request.body) {
-                Ok(convert::Asked::Command(command)) => (Dialect::Native(request.id), command),
+            match native::decode(self.last_ticket, request.body) {
+                Ok(native::Asked::Command(command)) => (Dialect::Native(request.id), command),
                 other => panic!("{other:?}"),
             }
         }
@@ -305,7 +311,7 @@ fn encode(answer: &Answer, dialect: Dialect) -> Option<Vec<u8>> {
         Dialect::Dwork => dwork::encode(answer, "bench", 1),
         Dialect::Native(id) => {
             let details = |_: &_| Ok::<_, Infallible>(Some(Details::default()));
-            let body = convert::encode(answer, Default::default, details).expect("nothing fails");
+            let body = native::encode(answer, Default::default, details).expect("nothing fails");
             Some(wire::Reply { id, body }.encode_to_vec())
         }
     }

@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use dhub::archive;
-use dhub::convert::{self, Asked, Long};
-use dhub::delivery::{self, Delivery};
-use dhub::dwork;
-use dhub::job::{Job, Step};
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Scheduler, State, Task};
+use dhub::dialect::dwork;
+use dhub::dialect::native;
+use dhub::dialect::native::Asked;
+use dhub::engine::archive;
+use dhub::engine::delivery;
+use dhub::engine::delivery::Delivery;
+use dhub::engine::job::{Job, Step};
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Scheduler, State, Task};
 use dhub::server::{Options, restore};
 use dhub::store::Store;
 use dhub_proto::limits::RECLAIMS_MAX;
@@ -26,7 +28,7 @@ const OPTIONS: Options = Options {
     retry_delay_ms: 1_000,
     inherit_priority: true,
     disk_reserve_bytes: 0,
-    descriptors: dhub::server::descriptors::Descriptors::UNLIMITED,
+    descriptors: dhub::net::descriptors::Descriptors::UNLIMITED,
 };
 
 struct Core {
@@ -220,7 +222,7 @@ impl Core {
         // The replies themselves: they have to be made, in either dialect.
         dwork::encode(&answer, "host", 1);
         let details = |lease: &Leased| self.store.details(lease.id);
-        convert::encode(&answer, Default::default, details).expect("a reply can be made");
+        native::encode(&answer, Default::default, details).expect("a reply can be made");
         if !unreachable {
             self.acknowledged.note(&command, &answer);
         }

@@ -1,9 +1,10 @@
 //! One frame, on the way that the hub takes it: `Server::take_request` and `take_report`.
 
-use dhub::convert::{self, Asked, Long, Selection};
-use dhub::dwork;
-use dhub::frame::{Shape, is_bounded};
-use dhub::scheduler::message::*;
+use dhub::dialect::dwork;
+use dhub::dialect::frame::{Shape, is_bounded};
+use dhub::dialect::native;
+use dhub::dialect::native::Asked;
+use dhub::engine::message::*;
 use dhub_proto::Message;
 use dhub_proto::limits::*;
 use dhub_proto::wire;
@@ -40,7 +41,7 @@ pub fn hear(frame: &[u8]) -> Heard {
     let Ok(request) = wire::Request::decode(frame) else {
         return Heard::Refused;
     };
-    convert::decode(1, request.body).map_or(Heard::Refused, Heard::Native)
+    native::decode(1, request.body).map_or(Heard::Refused, Heard::Native)
 }
 
 /// As a report.
@@ -49,7 +50,7 @@ pub fn hear_report(frame: &[u8]) -> Option<Command> {
     let Ok(wire::Report { body: Some(wire::report::Body::Heartbeat(heartbeat)) }) = report? else {
         return None;
     };
-    convert::decode_heartbeat(None, heartbeat).ok().map(|(command, _)| command)
+    native::decode_heartbeat(None, heartbeat).ok().map(|(command, _)| command)
 }
 
 /// Nothing in it makes the hub panic or take much memory, and what gets through is within all

@@ -1,8 +1,8 @@
 //! dwork's dialect, read by way of prost: what the hub's own reader has to agree with.
 
-use dhub::convert::{definition, name as check_name, without_repeats};
-use dhub::dwork::Asked;
-use dhub::scheduler::message::*;
+use dhub::dialect::dwork::Asked;
+use dhub::dialect::native::{definition, name as check_name, without_repeats};
+use dhub::engine::message::*;
 use dhub_proto::Message;
 use dhub_proto::dwork::{QueryMsg, TaskMsg, log_msg, query_msg::Type};
 use dhub_proto::limits::*;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use dhub::scheduler::message::Millis;
+use dhub::engine::message::Millis;
 
 pub struct Clock {
     now: Millis,

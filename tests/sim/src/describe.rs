@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 use crate::message::Ask;
 
@@ -133,11 +133,11 @@ impl Display for Brief<'_, Answer> {
             }
             Answer::Cancelled { cancelled, refused } => {
                 write!(f, "cancelled {cancelled}")?;
-                refusals(f, refused)
+                refusals(f, &refused.first)
             }
             Answer::Revived { retried, unskipped, refused } => {
                 write!(f, "revived {retried}, unskipped {unskipped}")?;
-                refusals(f, refused)
+                refusals(f, &refused.first)
             }
             Answer::Error { code, message, .. } => write!(f, "error {code:?}: {message}"),
             other => write!(f, "{other:?}"),

@@ -11,11 +11,11 @@ mod witness;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use dhub::archive;
-use dhub::delivery::Delivery;
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Config, Scheduler};
-use dhub::told::Told;
+use dhub::engine::archive;
+use dhub::engine::delivery::Delivery;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Config, Scheduler};
+use dhub::engine::told::Told;
 
 use crate::check::command::Expected;
 use crate::check::details::Definitions;

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use dhub::convert::{Deed, Selection};
-use dhub::scheduler::message::{Answer, Command, Name, Order, Steal, Tag, Token, Who};
+use dhub::engine::message::{Answer, Command, Name, Order, Steal, Tag, Token, Who};
+use dhub::engine::message::{Deed, Selection};
 
 /// A process that talks to the hub.
 pub type PeerId = usize;

@@ -5,9 +5,9 @@ mod faults;
 mod tasks;
 mod workers;
 
-use dhub::convert::{Deed, Selection};
-use dhub::scheduler::Config;
-use dhub::scheduler::message::{Adjustment, Millis, Name, NewTask, Order};
+use dhub::engine::message::{Adjustment, Millis, Name, NewTask, Order};
+use dhub::engine::message::{Deed, Selection};
+use dhub::engine::scheduler::Config;
 
 use crate::hub::Lag;
 use crate::random::Random;

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::fmt::Arguments;
 
-use dhub::scheduler::message::Millis;
+use dhub::engine::message::Millis;
 
 pub struct Trace {
     lines: VecDeque<String>,

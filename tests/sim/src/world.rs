@@ -1,6 +1,6 @@
 //! Everything together: time, network, hub, peers, and what goes wrong.
 
-use dhub::scheduler::message::Millis;
+use dhub::engine::message::Millis;
 
 use crate::check::Check;
 use crate::check::details::Definitions;

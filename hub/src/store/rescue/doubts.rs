@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use super::rows::words;
-use crate::scheduler::message::{TaskId, Turn};
+use crate::engine::message::{TaskId, Turn};
 
 #[derive(Default)]
 pub struct Doubts {

@@ -14,17 +14,17 @@ use rusqlite::{Connection, ErrorCode};
 use super::original::{has_wal, open_read};
 use super::schema::{RESERVED_AT, replace_schema};
 use super::{RescueError, Rescued};
-use crate::scheduler::message::Turn;
-use crate::store::alone::Alone;
-use crate::store::beside::Orphans;
+use crate::engine::message::Turn;
 use crate::store::check::problems;
 use crate::store::copy::{open_part, open_plain_part};
-use crate::store::journal::journal_path;
-use crate::store::mark::marks;
+use crate::store::files::alone::Alone;
+use crate::store::files::beside::Orphans;
+use crate::store::files::journal::journal_path;
+use crate::store::files::mark::marks;
+use crate::store::files::part::Part;
+use crate::store::files::wal::{Wal, page_size};
 use crate::store::open::{redo_path, wal_path};
-use crate::store::part::Part;
-use crate::store::version::{APPLICATION_ID, VERSION, version};
-use crate::store::wal::{Wal, page_size};
+use crate::store::tables::version::{APPLICATION_ID, VERSION, version};
 
 /// What is there, to be read only.
 pub struct Originals {

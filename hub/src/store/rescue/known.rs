@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::Rescued;
 use super::rows::{NAMES, UNDONE};
-use crate::scheduler::State;
-use crate::scheduler::message::TaskId;
-use crate::store::sum::GIVEN_UP;
+use crate::engine::message::TaskId;
+use crate::engine::scheduler::State;
+use crate::store::tables::sum::GIVEN_UP;
 use crate::store::{OPEN, unix_ms};
 
 /// Names that a line has.

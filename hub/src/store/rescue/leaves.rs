@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rusqlite::types::Value;
 
-use crate::store::wal::page_size;
+use crate::store::files::wal::page_size;
 
 /// Of a page whose rows are all of a table.
 const LEAF: u8 = 13;

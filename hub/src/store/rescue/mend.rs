@@ -3,10 +3,10 @@
 use rusqlite::Connection;
 
 use super::{Rescued, known, turned};
-use crate::scheduler::message::Ended;
-use crate::scheduler::{DAMAGED, State};
-use crate::store::read::damaged_rows;
-use crate::store::sum::GIVEN_UP;
+use crate::engine::message::Ended;
+use crate::engine::scheduler::{DAMAGED, State};
+use crate::store::tables::read::damaged_rows;
+use crate::store::tables::sum::GIVEN_UP;
 use crate::store::{FINISHED, OPEN, unix_ms};
 
 /// Attempts that may have been given out and are known to nobody now: what is given out next has a

@@ -6,10 +6,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::doubts::Doubts;
 use super::{Rescued, known};
-use crate::scheduler::State;
-use crate::scheduler::message::*;
-use crate::store::redo::Records;
-use crate::store::{Batch, OPEN, decode, fold};
+use crate::engine::message::*;
+use crate::engine::scheduler::State;
+use crate::store::log::Records;
+use crate::store::log::decode;
+use crate::store::{Batch, OPEN, fold};
 
 /// Adds them to the tables, which end with the turn `base`; the last turn there was.
 pub fn replay(
@@ -32,7 +33,7 @@ pub fn replay(
             joins = false;
         }
         last = turn;
-        let Ok(batch) = decode(turn, body) else {
+        let Some(batch) = decode(turn, body) else {
             rescued.lost.push(turns(turn, turn));
             joins = false;
             continue;
@@ -80,7 +81,7 @@ fn bring_back(db: &Connection, records: &Records, base: Turn) -> rusqlite::Resul
     }
     let mut brought = HashSet::new();
     for (&turn, body) in records.turns().range(first..base + 1) {
-        let Ok(batch) = decode(turn, body) else { return Ok(()) };
+        let Some(batch) = decode(turn, body) else { return Ok(()) };
         for change in batch.changes.clone() {
             let id = about(&change);
             let is_added = matches!(change, Change::Added { .. } | Change::Missing { .. });
@@ -109,7 +110,6 @@ fn about(change: &Change) -> Option<TaskId> {
         | Change::Finished { task, .. }
         | Change::Reopened { task }
         | Change::Blamed { task, .. }
-        | Change::LeftBehind { task, .. }
         | Change::Adjusted { task, .. } => *task,
     })
 }
@@ -234,6 +234,5 @@ fn what(change: &Change) -> &'static str {
         Change::Reopened { .. } => "the retry",
         Change::Blamed { .. } => "the reason to be skipped",
         Change::Adjusted { .. } => "a hold or priority",
-        Change::LeftBehind { .. } => "what an attempt left behind",
     }
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::table::{Lost, copy, fit};
 use super::{Rescued, known, leaves, turned};
-use crate::store::columns::{ATTEMPTS, Kind, LEASES, TASKS, Table, WORKERS};
+use crate::store::tables::columns::{ATTEMPTS, Kind, LEASES, TASKS, Table, WORKERS};
 
 const OTHERS: [Table; 3] = [WORKERS, LEASES, ATTEMPTS];
 

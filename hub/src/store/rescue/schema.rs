@@ -8,8 +8,8 @@ use std::path::Path;
 use dhub_checksum::{PAGE_BYTES, RESERVED_BYTES, Seen, look, seal};
 
 use crate::store::copy::{new_part, open_plain_part};
-use crate::store::version::create;
-use crate::store::wal::page_size;
+use crate::store::files::wal::page_size;
+use crate::store::tables::version::create;
 
 /// Where the first page says how many bytes SQLite leaves at the end of each.
 pub const RESERVED_AT: usize = 20;

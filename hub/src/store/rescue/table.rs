@@ -7,7 +7,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Statement, params_from_iter};
 
 use super::image::is_damage;
-use crate::store::columns::{Kind, Table};
+use crate::store::tables::columns::{Kind, Table};
 
 /// Keys tried one by one, in all: more would take hours.
 const TRIES_MAX: usize = 4_000_000;

@@ -1,7 +1,7 @@
 //! Nothing is said that is not committed.
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
 
 use super::Check;
 use crate::message::Ask;
@@ -44,14 +44,14 @@ pub fn is_committed(ask: &Ask, answer: &Answer, committed: &Rows) -> Check {
             attempts.iter().try_for_each(|attempt| lease_is_gone(committed, who, attempt))
         }
         (Command::Cancel { names, .. }, Answer::Cancelled { refused, .. }) => {
-            let taken = names.iter().filter(|name| !refused.iter().any(|r| r.name == **name));
+            let taken = names.iter().filter(|name| !refused.first.iter().any(|r| r.name == **name));
             taken.into_iter().try_for_each(|name| match committed.find(name) {
                 Some(row) if row.cancels > 0 => Ok(()),
                 _ => Err(format!("'{name}' is told cancelled and is not")),
             })
         }
         (Command::Adjust { names, to, .. }, Answer::Adjusted { refused, .. }) => {
-            let taken = names.iter().filter(|name| !refused.iter().any(|r| r.name == **name));
+            let taken = names.iter().filter(|name| !refused.first.iter().any(|r| r.name == **name));
             // Or it was so before, and another has changed it since.
             let is_so = |row: &Row| match *to {
                 Adjustment::Held(held) => row.held == held,

@@ -1,7 +1,7 @@
 //! Each change, before it is written: legal from where the store stands, and with a reason.
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
 
 use super::{Cause, Check, name_of};
 use crate::store::{Moment, Row, Rows};
@@ -59,9 +59,6 @@ pub fn check(rows: &Rows, change: &Change, cause: Cause, at: Moment) -> Check {
         },
         Change::Reopened { task } => done_is_never_undone(rows, *task, cause),
         Change::Blamed { task, blame } => blame_can_be_retried(rows, *task, *blame),
-        Change::LeftBehind { .. } => {
-            Err("no worker of the simulation leaves anything behind".into())
-        }
         Change::Told { .. } | Change::Untold { .. } => {
             Err("the scheduler keeps no requests".into())
         }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
 
 use super::{Check, name_of};
 use crate::store::Rows;

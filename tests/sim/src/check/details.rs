@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dhub::convert::environment;
-use dhub::scheduler::message::{Details, Name, NewTask};
+use dhub::dialect::native::environment;
+use dhub::engine::message::{Details, Name, NewTask};
 use dhub_proto::wire::{Lease, Stolen, reply};
 
 use super::Check;

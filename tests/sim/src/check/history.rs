@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
 
 use super::{Check, is_dead_need};
 use crate::message::PeerId;

@@ -13,11 +13,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dhub::scheduler::Config;
+use dhub::engine::scheduler::Config;
 
-use dhub::scheduler::State;
-use dhub::scheduler::backoff::delay_ms;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
+use dhub::engine::scheduler::state::backoff::delay_ms;
 
 use super::urgency::Urgency;
 use super::{Check, name_of};

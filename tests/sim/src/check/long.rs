@@ -1,8 +1,7 @@
 //! A long request that is told through has done what it was asked for, to all that was there when it came.
 
-use dhub::convert::{Deed, Selection};
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Scheduler, State};
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Scheduler, State};
 
 use super::{Check, name_of};
 use crate::message::Ask;

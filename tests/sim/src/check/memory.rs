@@ -1,7 +1,7 @@
 //! The scheduler's memory beside the store, after each command and after each commit.
 
-use dhub::scheduler::message::Millis;
-use dhub::scheduler::{Counts, Scheduler, State};
+use dhub::engine::message::Millis;
+use dhub::engine::scheduler::{Counts, Scheduler, State};
 
 use super::{Check, all_done, is_dead_need};
 use crate::store::{Row, Rows};

@@ -16,8 +16,8 @@ pub mod starts;
 pub mod told;
 pub mod urgency;
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::{Command, TaskId};
+use dhub::engine::message::{Command, TaskId};
+use dhub::engine::scheduler::State;
 
 use crate::store::{Row, Rows};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dhub::scheduler::Scheduler;
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::Scheduler;
 
 use super::Check;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dhub::scheduler::message::{Change, Name, TaskId, Who, WorkerId};
+use dhub::engine::message::{Change, Name, TaskId, Who, WorkerId};
 
 use super::Check;
 use crate::store::Rows;

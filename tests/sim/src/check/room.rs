@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dhub::scheduler::message::{Millis, TaskId, WorkerId};
+use dhub::engine::message::{Millis, TaskId, WorkerId};
 
 use super::line::Line;
 use super::{Check, name_of};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 use super::{Check, name_of};
 use crate::store::Rows;

@@ -1,7 +1,7 @@
 //! Each copy of a request is told all that they did together, and no more.
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::{Answer, Change, Tag};
+use dhub::engine::message::{Answer, Change, Tag};
+use dhub::engine::scheduler::State;
 use dhub_proto::wire::reply;
 
 use super::Check;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::{Change, TaskId};
+use dhub::engine::message::{Change, TaskId};
+use dhub::engine::scheduler::State;
 
 use crate::store::{Row, Rows};
 

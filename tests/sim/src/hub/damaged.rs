@@ -1,6 +1,6 @@
 //! Tasks whose rows are not what was written.
 
-use dhub::scheduler::message::{Command, Name};
+use dhub::engine::message::{Command, Name};
 
 use super::{Hub, Machine};
 use crate::check::Check;

@@ -2,11 +2,13 @@
 
 use std::rc::Rc;
 
-use dhub::job::{Job, RetryJob, SteerJob, Step, SweepJob};
+use dhub::dialect::native;
+use dhub::engine::job::{Job, RetryJob, SteerJob, Step, SweepJob};
+use dhub::engine::message::{Tag, Ticket, Token};
+use dhub::engine::told::Known;
 use dhub::planted::{Bug, planted};
-use dhub::scheduler::message::{Tag, Ticket, Token};
-use dhub::told::Known;
-use dhub_proto::wire::reply;
+use dhub_proto::Message;
+use dhub_proto::wire::{Reply, reply};
 
 use super::{Hub, Machine};
 use crate::check::Check;
@@ -89,7 +91,9 @@ impl Hub {
         match tag.as_ref().map_or(Known::Nothing, |tag| self.told.look_up(tag)) {
             Known::Answered(body) => {
                 at.tally.note(Met::CopyTold);
-                self.finished_jobs.push(Finished { ticket, tag, body: Rc::new(*body) });
+                let body = Reply::decode(&*body).ok().and_then(|reply| reply.body);
+                let body = Rc::new(body.expect("it was a reply"));
+                self.finished_jobs.push(Finished { ticket, tag, body });
                 self.busy = true;
                 return;
             }
@@ -124,12 +128,14 @@ impl Hub {
                 self.carry_out(command, Some(ticket), done, at)?;
                 self.note_progress(ticket, at);
             }
-            Step::Done(body) => {
+            Step::Done(answer) => {
                 let now = self.now(at);
+                let body = native::told(*answer).expect("it is told something");
                 if let Some(tag) = &running.tag {
-                    self.told.note_reply(now, tag, &body);
+                    let reply = Reply { id: 0, body: Some(body.clone()) };
+                    self.told.note_reply(now, tag, &reply.encode_to_vec());
                 }
-                let body = Rc::new(*body);
+                let body = Rc::new(body);
                 let finished = running.askers.into_iter().map(|ticket| Finished {
                     ticket,
                     tag: running.tag.clone(),

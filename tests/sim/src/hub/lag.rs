@@ -1,6 +1,6 @@
 //! How far the tables lag behind what is committed.
 
-use dhub::scheduler::message::{Millis, Turn};
+use dhub::engine::message::{Millis, Turn};
 
 /// However many turns the tables lag, they do not for longer.
 const LAG_MS: u64 = 5 * 60_000;

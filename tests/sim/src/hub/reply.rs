@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use dhub::convert;
-use dhub::delivery;
+use dhub::dialect::native;
+use dhub::engine::delivery;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
 use dhub::planted::{Bug, planted};
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
 use dhub_proto::wire::Counts;
 
 use super::job::Finished;
@@ -205,7 +205,7 @@ fn details_are_told(answer: &Answer, at: &mut Machine) -> Result<Vec<Name>, Stri
         }
         Ok::<_, String>(details)
     };
-    let reply = convert::encode(answer, || (Counts::default(), 0.0), details)?;
+    let reply = native::encode(answer, || (Counts::default(), 0.0), details)?;
     (0..unfolded).for_each(|_| at.tally.note(Met::DetailsUnfolded));
     if let Some(reply) = reply {
         at.definitions.are_told(&reply, &at.store.committed, &damaged)?;

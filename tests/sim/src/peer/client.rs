@@ -1,6 +1,6 @@
 //! A person, or a script: one request after the other, each until it is answered.
 
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 use super::link::{Act, Link};
 use super::{Surroundings, earliest};

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use dhub::scheduler::message::{Millis, Name, NewTask, Outcome};
+use dhub::engine::message::{Millis, Name, NewTask, Outcome};
 
 use crate::message::Ask;
 

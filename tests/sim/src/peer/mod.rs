@@ -5,7 +5,7 @@ mod link;
 mod pool;
 mod shell;
 
-use dhub::scheduler::message::{ClientId, Millis, Name};
+use dhub::engine::message::{ClientId, Millis, Name};
 
 pub use client::Client;
 pub use link::Act;

@@ -7,7 +7,7 @@ mod told;
 
 use std::collections::VecDeque;
 
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 use super::link::Link;
 use super::{Surroundings, client_id, earliest, key};

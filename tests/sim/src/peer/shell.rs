@@ -1,7 +1,7 @@
 //! Who is known by a name alone: programs written for dwork, and shell loops of dquery. One thing
 //! at a time, no heartbeats, long leases.
 
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 use super::link::{Act, Link};
 use super::{Surroundings, client_id, earliest, key};

@@ -1,8 +1,8 @@
 //! What people and scripts ask for, and when.
 
-use dhub::convert::{Deed, Selection};
-use dhub::scheduler::State;
-use dhub::scheduler::message::{Adjustment, Millis, Name, Order};
+use dhub::engine::message::{Adjustment, Millis, Name, Order};
+use dhub::engine::message::{Deed, Selection};
+use dhub::engine::scheduler::State;
 
 use super::tasks::{batches, name};
 use super::{ClientPlan, MINUTE, SECOND, Step};

@@ -1,6 +1,6 @@
 //! What goes wrong, and when.
 
-use dhub::scheduler::message::Millis;
+use dhub::engine::message::Millis;
 
 use super::{Fault, MINUTE, Point, SECOND};
 use crate::random::Random;

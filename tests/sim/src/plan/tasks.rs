@@ -1,7 +1,7 @@
 //! The tasks of a seed, in batches.
 
-use dhub::convert::definition;
-use dhub::scheduler::message::{Details, Name, NewTask};
+use dhub::dialect::native::definition;
+use dhub::engine::message::{Details, Name, NewTask};
 
 use super::{MINUTE, Step};
 use crate::random::Random;

@@ -1,9 +1,10 @@
 //! What the hub reads of the store: only what is committed.
 
-use dhub::archive::Archive;
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
-use dhub::store::{AttemptRow, Matching, Page, TaskRow};
+use dhub::engine::archive::Archive;
+use dhub::engine::archive::{Matching, Page};
+use dhub::engine::message::*;
+use dhub::engine::row::{AttemptRow, TaskRow};
+use dhub::engine::scheduler::State;
 
 use super::rows::{Row, Rows};
 
@@ -188,5 +189,9 @@ impl Archive for Rows {
 
     fn name(&self, id: TaskId) -> Result<String, String> {
         Ok(self.get(id).map(|row| row.name.to_string()).unwrap_or_default())
+    }
+
+    fn copy_to(&self, _: &std::path::Path) -> Result<dhub::engine::archive::Copying, Answer> {
+        unreachable!("nobody asks for a copy")
     }
 }

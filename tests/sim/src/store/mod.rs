@@ -5,10 +5,10 @@ mod rows;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use dhub::scheduler::message::*;
-use dhub::scheduler::{Scheduler, State};
+use dhub::engine::message::*;
+use dhub::engine::scheduler::{Scheduler, State};
+use dhub::engine::told::Told;
 use dhub::store::NewDetails;
-use dhub::told::Told;
 
 pub use rows::{LeaseRow, Moment, Row, Rows};
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use dhub::scheduler::State;
-use dhub::scheduler::message::*;
-use dhub::told::Kept;
+use dhub::engine::message::*;
+use dhub::engine::scheduler::State;
+use dhub::engine::told::Kept;
 
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -219,7 +219,6 @@ impl Rows {
                 self.told.insert(*number, Kept { tag, progress, reply });
             }
             Change::Untold { number } => drop(self.told.remove(number)),
-            Change::LeftBehind { .. } => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a pool asks of the hub.
 
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 use super::super::Surroundings;
 use super::{Parked, Pool, WAIT_MS, attempt};

@@ -1,6 +1,6 @@
 //! The processes of a pool: they start, they end, and sometimes it thinks better of it.
 
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 use super::super::Surroundings;
 use super::super::link::Act;

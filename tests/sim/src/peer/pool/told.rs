@@ -1,6 +1,6 @@
 //! What a pool is told by the hub, and what follows from it.
 
-use dhub::scheduler::message::*;
+use dhub::engine::message::*;
 
 use super::super::Surroundings;
 use super::super::link::Act;

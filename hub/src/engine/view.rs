@@ -1,0 +1,41 @@
+//! One task as people see it: its row, and what memory knows of it.
+
+use super::message::State;
+use super::row::TaskRow;
+use super::scheduler::{DAMAGED, Scheduler};
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskView {
+    pub row: TaskRow,
+    pub state: State,
+    pub run_ms: u64,
+    pub retry_in_ms: u64,
+    /// Its priority by what needs it, if that is more than its own.
+    pub effective: Option<i32>,
+    pub is_damaged: bool,
+}
+
+impl TaskView {
+    pub fn new(scheduler: &Scheduler, row: TaskRow) -> Self {
+        let state = state(scheduler, &row);
+        let open = scheduler.find(&row.name).filter(|task| task.state.is_unfinished());
+        let effective = open.map(|task| task.effective);
+        Self {
+            state,
+            run_ms: scheduler.running_ms(&row.name).unwrap_or(row.run_ms),
+            retry_in_ms: scheduler.retry_in_ms(&row.name).unwrap_or(0),
+            effective: effective.filter(|&effective| effective > row.priority),
+            is_damaged: row.is_lost || (state == State::Failed && row.reason == DAMAGED),
+            row,
+        }
+    }
+}
+
+/// The scheduler knows the state of open tasks, the store that of the others.
+pub fn state(scheduler: &Scheduler, row: &TaskRow) -> State {
+    match (row.finished, scheduler.find(&row.name)) {
+        (_, Some(task)) => task.state,
+        (Some(state), None) => state,
+        (None, None) => State::Waiting,
+    }
+}

@@ -1,0 +1,13 @@
+//! Who talks to the hub, and over what: sockets, routes, handshakes, keys, and the files that have these.
+
+pub mod access;
+pub mod descriptors;
+pub mod gate;
+pub mod home;
+pub mod keyfile;
+pub(crate) mod leaving;
+pub mod place;
+pub(crate) mod promised;
+pub(crate) mod route;
+pub mod security;
+pub mod socket;

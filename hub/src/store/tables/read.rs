@@ -1,0 +1,506 @@
+//! What is read back: by name, in pages.
+
+use std::path::Path;
+
+use std::time::{Duration, Instant};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+use super::lost::{id_by_index, state_by_index};
+use super::restore::{DETAILS_BYTES, parse_ids, stored_task, try_need};
+use super::row::*;
+use super::sum::{GIVEN_UP, fits_needs, fits_run, of_run};
+use super::version::version;
+use crate::engine::archive::{MATCH_PATTERNS_MAX, Matching, Page};
+use crate::engine::message::*;
+use crate::engine::row::{AttemptRow, TaskRow};
+use crate::engine::scheduler::State;
+use crate::store::damage::unless_damaged;
+use crate::store::open::wal_path;
+use crate::store::{OPEN, Store, StoreError, unix_ms};
+
+/// Rows of a page are read until they have so much.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The most frequent of all.
+pub(crate) const LOOK_UP: &str = "SELECT t.id, t.state, t.definition, t.attempt, t.blame, a.worker
+     FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt
+     WHERE t.name = ?1";
+
+impl Store {
+    /// A worker that memory has forgotten or never knew in this life of the hub, and its host.
+    pub fn find_worker(&self, who: &Who) -> Result<Option<(WorkerId, Name)>, StoreError> {
+        let db = self.db()?;
+        let mut select = db.prepare_cached(
+            "SELECT id, host FROM workers WHERE key = ?2 AND coalesce(client, name) = ?1",
+        )?;
+        let known = |row: &Row| {
+            let host: Option<String> = row.get(1)?;
+            Ok((row.get(0)?, host.unwrap_or_default().into()))
+        };
+        let id = match who.id {
+            Some(client) => select.query_row(params![client, &*who.key], known).optional()?,
+            None => select.query_row(params![&*who.name, &*who.key], known).optional()?,
+        };
+        Ok(id)
+    }
+
+    /// A task that memory lacks: finished, or a name that nothing waits for any more.
+    pub fn look_up(&self, name: &str) -> Result<Option<PastTask>, StoreError> {
+        let db = self.db()?;
+        let found = db
+            .prepare_cached(LOOK_UP)?
+            .query_row([name], |row| {
+                let id = row.get::<_, i64>(0)? as TaskId;
+                Ok(PastTask {
+                    id,
+                    // Open ones are in memory and are not asked for.
+                    state: state(row.get(1)?).unwrap_or(State::Missing),
+                    definition: row.get::<_, i64>(2)? as u64,
+                    attempt: row.get(3)?,
+                    blame: row.get::<_, Option<i64>>(4)?.map_or(id, |blame| blame as TaskId),
+                    holder: row.get(5)?,
+                })
+            })
+            .optional();
+        if let Some(past) = unless_damaged(found)? {
+            return Ok(past);
+        }
+        let Some(id) = id_by_index(&db, name)? else { return Ok(None) };
+        let state = state_by_index(&db, id)?;
+        Ok(Some(PastTask { id, state, definition: 0, attempt: 0, blame: id, holder: None }))
+    }
+
+    /// What a worker needs besides the name; None: the row is not the one that was written.
+    pub fn details(&self, id: TaskId) -> Result<Option<Details>, StoreError> {
+        if let Some(details) = self.details.get(id) {
+            return Ok(Some(details.clone()));
+        }
+        let db = self.db()?;
+        let found = db
+            .prepare_cached(
+                "SELECT command, time_limit_ms, dir, env, stdin, name, definition, retries, sum
+                 FROM tasks WHERE id = ?1",
+            )?
+            .query_row([id as i64], |row| {
+                let (details, is_sound) = stored_details(row, id)?;
+                Ok(is_sound.then_some(details))
+            });
+        Ok(unless_damaged(found)?.flatten())
+    }
+
+    pub fn name(&self, id: TaskId) -> Result<String, StoreError> {
+        let db = self.db()?;
+        match unless_damaged(try_need(&db, id).optional())?.flatten() {
+            Some(need) => Ok(need.name.into()),
+            None => Ok(self.name_by_index(&db, id)?),
+        }
+    }
+
+    /// A finished task, with all that its retry needs. None: it is not finished, or its row is not what was
+    /// written, and nobody knows what it would run.
+    pub fn revived(&self, id: TaskId, dependent: bool) -> Result<Option<Revived>, StoreError> {
+        let db = self.db()?;
+        let found = db
+            .prepare_cached(&format!(
+                "SELECT t.id, t.name, t.definition, t.priority, t.retries, t.failures, t.reclaims, t.attempt,
+                    {DETAILS_BYTES}, t.needs, NULL, NULL, t.held, t.state, t.sum
+                 FROM tasks t WHERE t.id = ?1 AND t.state > 2"
+            ))?
+            .query_row([id as i64], |row| {
+                let needs = parse_ids(row.get_ref(9)?.as_str_or_null()?);
+                let sum = row.get::<_, Option<i64>>(14)?;
+                let is_sound = |needs: &Vec<_>| sum.is_none_or(|sum| fits_needs(sum, id, needs));
+                let state = state(row.get(13)?).unwrap_or(State::Done);
+                Ok((stored_task(row, Vec::new())?, needs.filter(is_sound), state))
+            })
+            .optional();
+        let Some((mut task, Some(needs), state)) = unless_damaged(found)?.flatten() else {
+            return Ok(None);
+        };
+        if self.details(id)?.is_none() {
+            return Ok(None);
+        }
+        for need in needs {
+            task.needs.push(self.need_or_lost(&db, need)?);
+        }
+        Ok(Some(Revived { task, state, dependent }))
+    }
+
+    /// Tasks skipped because of `blame`, with what they need, from an id on.
+    pub fn skipped_for(
+        &self,
+        blame: TaskId,
+        after: TaskId,
+        most: usize,
+    ) -> Result<Vec<(TaskId, Vec<TaskId>)>, StoreError> {
+        let db = self.db()?;
+        let mut select = db.prepare_cached(
+            "SELECT id, needs FROM tasks WHERE blame = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        )?;
+        let rows = select.query_map(params![blame as i64, after as i64, most as i64], |row| {
+            let needs = parse_ids(row.get_ref(1)?.as_str_or_null()?);
+            Ok((row.get::<_, i64>(0)? as TaskId, needs.unwrap_or_default()))
+        })?;
+        if let Some(rows) = unless_damaged(rows.collect())? {
+            return Ok(rows);
+        }
+        // By the index alone, and each by itself.
+        let mut select = db.prepare_cached(
+            "SELECT id FROM tasks WHERE blame = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        )?;
+        let values = params![blame as i64, after as i64, most as i64];
+        let ids = select.query_map(values, |row| row.get::<_, i64>(0))?;
+        let needing = |id: rusqlite::Result<i64>| {
+            let id = id? as TaskId;
+            Ok((id, self.needs(id)?))
+        };
+        ids.map(needing).collect()
+    }
+
+    /// One task, whatever its state.
+    pub fn task(&self, name: &str) -> Result<Option<TaskRow>, StoreError> {
+        let db = self.db()?;
+        let mut select =
+            db.prepare_cached(&format!("SELECT {TASK_LARGE}, {TASK_ROW} WHERE t.name = ?2"))?;
+        let found = select.query_row(params![unix_ms(), name], task_row).optional();
+        if let Some(row) = unless_damaged(found)? {
+            return Ok(row);
+        }
+        let Some(id) = id_by_index(&db, name)? else { return Ok(None) };
+        Ok(Some(TaskRow { name: name.into(), ..self.lost_row(&db, id)? }))
+    }
+
+    pub fn task_by_id(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError> {
+        let db = self.db()?;
+        let mut select =
+            db.prepare_cached(&format!("SELECT {TASK_LARGE}, {TASK_ROW} WHERE t.id = ?2"))?;
+        let found = select.query_row(params![unix_ms(), id as i64], task_row).optional();
+        match unless_damaged(found)? {
+            Some(row) => Ok(row),
+            None => Ok(Some(self.lost_row(&db, id)?)),
+        }
+    }
+
+    /// Beside another task: all but what may be large.
+    pub fn neighbour(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError> {
+        let db = self.db()?;
+        let sql = format!("SELECT {TASK_BRIEF}, {TASK_ROW} WHERE t.id = ?2");
+        let mut select = db.prepare_cached(&sql)?;
+        let found = select.query_row(params![unix_ms(), id as i64], task_row).optional();
+        match unless_damaged(found)? {
+            Some(row) => Ok(row),
+            None => Ok(Some(self.lost_row(&db, id)?)),
+        }
+    }
+
+    /// Up to `most` tasks after an id: all of them, the open ones, or those dead in one way. Fewer if
+    /// they are large; none if there are no more.
+    pub fn page(
+        &self,
+        which: Page,
+        after: TaskId,
+        most: usize,
+    ) -> Result<Vec<TaskRow>, StoreError> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        self.page_of(which, false, after, most)
+    }
+
+    /// Up to `most` tasks with smaller ids than `before`, the largest first.
+    pub fn page_before(
+        &self,
+        which: Page,
+        before: TaskId,
+        most: usize,
+    ) -> Result<Vec<TaskRow>, StoreError> {
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
+        self.page_of(which, true, before, most)
+    }
+
+    fn page_of(
+        &self,
+        which: Page,
+        back: bool,
+        end: i64,
+        most: usize,
+    ) -> Result<Vec<TaskRow>, StoreError> {
+        let db = self.db()?;
+        let filter = filter(which);
+        let (ids, order) = if back { ("t.id < ?2", "DESC") } else { ("t.id > ?2", "ASC") };
+        let sql = format!(
+            "SELECT {TASK_LARGE}, {TASK_ROW} WHERE {ids} AND {filter} ORDER BY t.id {order} LIMIT ?3"
+        );
+        let mut select = db.prepare_cached(&sql)?;
+        let rows = select.query_map(params![unix_ms(), end, most as i64], task_row)?;
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        for row in rows {
+            let Some(row) = unless_damaged(row)? else {
+                let from = page.last().map_or(end, |row: &TaskRow| row.id as i64);
+                self.read_one_by_one(which, back, from, most, &mut page)?;
+                break;
+            };
+            bytes += row.bytes();
+            page.push(row);
+            if bytes > PAGE_BYTES {
+                break;
+            }
+        }
+        if which == Page::Dead(State::Failed) {
+            self.add_lost(back, end, most, &mut page)?;
+        }
+        Ok(page)
+    }
+
+    /// Up to `most` tasks after an id, or `back` before it, whose names one of the patterns fits, the nearest ones
+    /// first, and how far has been looked.
+    pub fn matching(
+        &self,
+        which: Page,
+        patterns: &[Name],
+        from: TaskId,
+        back: bool,
+        most: usize,
+    ) -> Result<Matching, StoreError> {
+        let db = self.db()?;
+        let last: i64 = db
+            .prepare_cached("SELECT coalesce(max(id), 0) FROM tasks")?
+            .query_row([], |row| row.get(0))?;
+        let mut from = i64::try_from(from).unwrap_or(i64::MAX).min(last + 1);
+        if let [pattern] = patterns
+            && let Some(mut ids) = prefixed(&db, pattern)?
+        {
+            ids.retain(|&id| if back { (id as i64) < from } else { id as i64 > from });
+            ids.sort_unstable();
+            if back {
+                ids.reverse();
+            }
+            return Ok(Matching { ids, upto: None });
+        }
+        // Those that fit one of many are found by the caller.
+        let patterns = if patterns.len() <= MATCH_PATTERNS_MAX { patterns } else { &[] };
+        let globs: Vec<_> =
+            (1..=patterns.len()).map(|i| format!("t.name GLOB ?{}", i + 2)).collect();
+        let globs = if globs.is_empty() { "1".to_owned() } else { globs.join(" OR ") };
+        let mut select = db.prepare_cached(&format!(
+            "SELECT t.id FROM tasks t WHERE t.id >= ?1 AND t.id <= ?2 AND {} AND ({globs})
+             ORDER BY t.id {} LIMIT {most}",
+            filter(which),
+            if back { "DESC" } else { "ASC" },
+        ))?;
+        let bytes: usize = patterns.iter().map(|pattern| pattern.len()).sum();
+        let rows = (MATCH_WORK / (1 + bytes as i64)).clamp(MATCH_ROWS_MIN, MATCH_ROWS_MAX);
+        let (mut ids, begin) = (Vec::new(), Instant::now());
+        while begin.elapsed() < MATCH_TIME {
+            let (first, end) = if back { (from - rows, from - 1) } else { (from + 1, from + rows) };
+            let mut values: Vec<Value> = vec![first.into(), end.into()];
+            values.extend(patterns.iter().map(|pattern| glob(pattern).into()));
+            let found = select.query_map(params_from_iter(values), |row| row.get::<_, i64>(0))?;
+            let before = ids.len();
+            for id in found {
+                let Some(id) = unless_damaged(id)? else {
+                    // Those that fit are found by the caller; what cannot be read comes along.
+                    ids.truncate(before);
+                    let all = first.max(1)..=end.min(last);
+                    ids.extend(all.map(|id| id as TaskId));
+                    if back {
+                        ids[before..].reverse();
+                    }
+                    break;
+                };
+                ids.push(id as TaskId);
+            }
+            if which == Page::Dead(State::Failed) {
+                ids.extend(self.lost_of(first.max(1), end));
+                ids[before..].sort_unstable();
+                if back {
+                    ids[before..].reverse();
+                }
+                ids.dedup();
+            }
+            // Only the first of those that fit: the next time after the last of them.
+            if ids.len() - before >= most {
+                return Ok(Matching { upto: ids.last().copied(), ids });
+            }
+            from = if back { first } else { end };
+            if (back && from <= 1) || (!back && from >= last) {
+                return Ok(Matching { ids, upto: None });
+            }
+        }
+        Ok(Matching { ids, upto: Some(from as TaskId) })
+    }
+
+    /// Ids of the tasks that a task needs.
+    pub fn needs(&self, id: TaskId) -> Result<Vec<TaskId>, StoreError> {
+        let db = self.db()?;
+        let mut select = db.prepare_cached("SELECT needs FROM tasks WHERE id = ?1")?;
+        let needs =
+            select.query_row([id as i64], |row| Ok(parse_ids(row.get_ref(0)?.as_str_or_null()?)));
+        Ok(unless_damaged(needs)?.flatten().unwrap_or_default())
+    }
+
+    /// The last attempts of a task that ended, the oldest first.
+    pub fn attempts(&self, task: TaskId, most: usize) -> Result<Vec<AttemptRow>, StoreError> {
+        let db = self.db()?;
+        let mut select = db.prepare_cached(&format!(
+            "SELECT a.output, {ATTEMPT_ROW} WHERE a.task = ?1 ORDER BY a.attempt DESC LIMIT ?2"
+        ))?;
+        let rows = select.query_map(params![task as i64, most as i64], attempt_row)?;
+        let attempts = rows.collect::<rusqlite::Result<Vec<_>>>();
+        let mut attempts = unless_damaged(attempts)?.unwrap_or_default();
+        attempts.reverse();
+        Ok(attempts)
+    }
+
+    /// The attempt of a task that ended last.
+    pub fn last_attempt(
+        &self,
+        task: TaskId,
+        output: bool,
+    ) -> Result<Option<AttemptRow>, StoreError> {
+        let db = self.db()?;
+        let output = if output { "a.output" } else { "NULL" };
+        let mut select = db.prepare_cached(&format!(
+            "SELECT {output}, {ATTEMPT_ROW} WHERE a.task = ?1 ORDER BY a.attempt DESC LIMIT 1"
+        ))?;
+        let attempt = select.query_row([task as i64], attempt_row).optional();
+        Ok(unless_damaged(attempt)?.flatten())
+    }
+
+    /// Attempts of a task that ended, from a number on, without their output.
+    pub fn attempts_after(
+        &self,
+        task: TaskId,
+        attempt: u32,
+        most: usize,
+    ) -> Result<Vec<AttemptRow>, StoreError> {
+        let db = self.db()?;
+        let mut select = db.prepare_cached(&format!(
+            "SELECT NULL, {ATTEMPT_ROW} WHERE a.task = ?1 AND a.attempt > ?2 ORDER BY a.attempt LIMIT ?3"
+        ))?;
+        let rows = select.query_map(params![task as i64, attempt, most as i64], attempt_row)?;
+        Ok(unless_damaged(rows.collect::<rusqlite::Result<_>>())?.unwrap_or_default())
+    }
+
+    /// The newest failures, for grouping by reason.
+    pub fn failures(&self, most: usize) -> Result<Vec<FailureRow>, StoreError> {
+        let db = self.db()?;
+        let mut select = db.prepare_cached(
+            "SELECT t.name, a.exit_code, a.reason
+             FROM tasks t LEFT JOIN attempts a ON a.task = t.id AND a.attempt = t.attempt
+             WHERE t.state = 6 AND t.state <> 5 ORDER BY t.id DESC LIMIT ?1",
+        )?;
+        let rows = select.query_map([most as i64], |row| {
+            Ok(FailureRow {
+                name: row.get(0)?,
+                exit_code: row.get::<_, Option<i32>>(1)?.unwrap_or(0),
+                reason: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+            })
+        })?;
+        match unless_damaged(rows.collect::<rusqlite::Result<_>>())? {
+            Some(rows) if self.lost.borrow().is_empty() => Ok(rows),
+            _ => self.failures_or_lost(most),
+        }
+    }
+
+    /// With SQLite's log, where the newest rows are until it is moved into the file.
+    pub fn file_bytes(&self) -> u64 {
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        self.file().map_or(0, |file| bytes(file) + bytes(&wal_path(file)))
+    }
+}
+
+/// What is run, and whether it is what was written.
+fn stored_details(row: &Row, id: TaskId) -> rusqlite::Result<(Details, bool)> {
+    let text =
+        |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<String>>(index)?.map(Name::from));
+    let details = Details {
+        command: text(0)?,
+        time_limit_ms: row.get::<_, i64>(1)?.max(0) as u64,
+        dir: text(2)?,
+        env: text(3)?,
+        stdin: row.get::<_, Option<Vec<u8>>>(4)?.map(Vec::into_boxed_slice),
+    };
+    let (name, definition): (String, i64) = (row.get(5)?, row.get(6)?);
+    let run = of_run(id, &name, definition as u64, row.get(7)?, Some(&details));
+    let is_sound = row.get::<_, Option<i64>>(8)?.is_none_or(|stored| fits_run(stored, run));
+    Ok((details, is_sound))
+}
+
+/// The ids and names of all tasks whose rows do not have their sums, but for those that were given up.
+pub(crate) fn damaged_rows(db: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
+    if version(db)? < 6 {
+        return Ok(Vec::new());
+    }
+    let mut select = db.prepare(
+        "SELECT command, time_limit_ms, dir, env, stdin, name, definition, retries, sum, id, needs
+         FROM tasks WHERE sum IS NOT NULL AND (sum <> ?1 OR state = ?2)",
+    )?;
+    let mut rows = select.query([GIVEN_UP, OPEN])?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = row.get::<_, i64>(9)?;
+        if !unless_damaged(is_as_written(row, id as TaskId))?.unwrap_or(false) {
+            let name = row.get_ref(5)?.as_bytes().unwrap_or(b"?");
+            damaged.push((id, String::from_utf8_lossy(name).into()));
+        }
+    }
+    Ok(damaged)
+}
+
+fn is_as_written(row: &Row, id: TaskId) -> rusqlite::Result<bool> {
+    let (_, is_run) = stored_details(row, id)?;
+    let needs = parse_ids(row.get_ref(10)?.as_str_or_null()?);
+    let sum = row.get(8)?;
+    Ok(is_run && needs.is_some_and(|needs| fits_needs(sum, id, &needs)))
+}
+
+/// As SQL. What the indices of states are for is said as they say it.
+pub(super) fn filter(page: Page) -> String {
+    match page {
+        Page::Any => "1".into(),
+        Page::All => format!("t.state <> {}", State::Missing as i64),
+        Page::Open => format!("t.state = {OPEN} AND t.state <> 5"),
+        Page::Dead(state) => format!("t.state = {} AND t.state <> 5", state as i64),
+    }
+}
+
+/// How long rows are compared with patterns at a time, and how many until the next look at the clock: a
+/// long pattern can take as many steps as it has bytes for each byte of a name.
+const MATCH_TIME: Duration = Duration::from_millis(5);
+const MATCH_WORK: i64 = 20_000;
+const MATCH_ROWS_MIN: i64 = 8;
+const MATCH_ROWS_MAX: i64 = 1_000;
+/// Tasks that begin alike are looked up by that, if there are no more than these.
+const PREFIXED_MAX: usize = 5_000;
+
+/// In SQLite's GLOB brackets have a meaning too, which they have not here.
+fn glob(pattern: &str) -> String {
+    pattern.replace('[', "[[]")
+}
+
+/// By the index of the names, if the pattern begins with what few names begin with.
+fn prefixed(db: &Connection, pattern: &str) -> rusqlite::Result<Option<Vec<TaskId>>> {
+    let prefix = pattern.split(['*', '?']).next().unwrap_or_default();
+    let Some(end) = successor(prefix) else {
+        return Ok(None);
+    };
+    let mut select = db.prepare_cached(
+        "SELECT id, name GLOB ?3 FROM tasks WHERE name >= ?1 AND name < ?2 LIMIT ?4",
+    )?;
+    let most = PREFIXED_MAX as i64 + 1;
+    let rows = select.query_map(params![prefix, end, glob(pattern), most], |row| {
+        Ok((row.get::<_, i64>(0)? as TaskId, row.get::<_, bool>(1)?))
+    })?;
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let fits = |rows: Vec<(TaskId, bool)>| rows.into_iter().filter(|row| row.1).map(|row| row.0);
+    Ok((rows.len() <= PREFIXED_MAX).then(|| fits(rows).collect()))
+}
+
+/// The first text after all that begin with this one; None: there is none, or none is known.
+fn successor(prefix: &str) -> Option<String> {
+    let mut text = prefix.to_owned();
+    let last = text.pop()?;
+    text.push(char::from_u32(last as u32 + 1)?);
+    Some(text)
+}
