@@ -79,8 +79,8 @@ export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 cargo test --locked --workspace
 # The core in virtual time, with lost messages, crashes and pauses; it prints how to replay a failure.
 "${CARGO_TARGET_DIR:-target}/debug/dhub-sim" --seeds 10000 --seconds 30
-# Bugs planted in the hub: the simulation has to find each of them. Named with the whole workspace, so that nothing
-# but the hub and the simulation is built again.
+# Bugs planted in a copy of the hub: the simulation has to find each of them. Named with the whole workspace, so that
+# nothing but the copy and the simulation is built.
 cargo test --quiet --locked --workspace --features simulation/planted --test planted -- --nocapture
 scripts/demo.sh --check
 # What is left waits more than it computes, so it is done at the same time: what the documents show, and the Python

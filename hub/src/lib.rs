@@ -8,7 +8,6 @@ pub mod dialect;
 pub mod engine;
 pub mod heap;
 pub mod net;
-pub mod planted;
 pub mod report;
 pub mod server;
 pub mod store;

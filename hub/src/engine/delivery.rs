@@ -7,7 +7,6 @@
 use std::collections::HashSet;
 
 use crate::engine::message::{Answer, Name, Stolen};
-use crate::planted::{Bug, planted};
 
 pub type Attempt = (Name, u32);
 
@@ -35,8 +34,7 @@ pub fn attempts(stolen: &Stolen) -> impl Iterator<Item = Attempt> {
 impl Delivery {
     /// The answer was sent, or its asker is gone.
     pub fn note(&mut self, handed: &Stolen, sent: bool) {
-        let fresh = handed.fresh || planted(Bug::RepeatTakesBack);
-        match (fresh, sent) {
+        match (handed.fresh, sent) {
             (true, false) => self.failed.extend(attempts(handed)),
             (false, true) => self.told.extend(attempts(handed)),
             (true, true) | (false, false) => {}

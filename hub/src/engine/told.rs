@@ -7,7 +7,6 @@ use dhub_proto::limits::*;
 use hashbrown::HashMap;
 
 use crate::engine::message::*;
-use crate::planted::{Bug, planted};
 
 /// What is known of a request when a copy of it comes.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,7 +102,6 @@ impl Told {
             return Known::Another;
         }
         match &kept.reply {
-            Some(_) if planted(Bug::CopyDoesAgain) => Known::Nothing,
             Some(reply) => Known::Answered(reply.clone()),
             None => Known::UnderWay(kept.progress),
         }
@@ -111,9 +109,6 @@ impl Told {
 
     /// A long one has come so far. To be committed together with what it did.
     pub fn note_progress(&mut self, now: Millis, tag: &Tag, progress: Progress) {
-        if planted(Bug::ProgressNotKept) {
-            return;
-        }
         self.note(now, Kept { tag: tag.clone(), progress, reply: None });
     }
 

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use dhub::planted::Bug;
-use simulation::{Met, Options, Report, planted, run, run_many};
+use simulation::planted::{self, Bug};
+use simulation::{Met, Options, Report, run, run_many};
 
 /// Lines before a violation.
 const TRACE_LINES: usize = 120;
@@ -38,21 +38,21 @@ fn main() -> ExitCode {
     let args = Args::parse();
     // A panic of the hub is a finding like others; it is reported with its seed.
     std::panic::set_hook(Box::new(|_| {}));
+    if args.planted.is_some() && !cfg!(feature = "planted") {
+        eprintln!("dhub-sim: bugs can be planted only with --features planted");
+        return ExitCode::from(2);
+    }
     let bug = match args.planted.as_deref() {
         None => None,
         Some("all") => return find_all(&args),
-        Some(name) => match planted::by_name(name) {
+        Some(name) => match planted::all().find(|&bug| bug == name) {
             Some(bug) => Some(bug),
             None => {
-                Bug::ALL.iter().for_each(|&bug| println!("{}", planted::name(bug)));
+                planted::all().for_each(|bug| println!("{bug}"));
                 return ExitCode::from(u8::from(name != "list") * 2);
             }
         },
     };
-    if bug.is_some() && !cfg!(feature = "planted") {
-        eprintln!("dhub-sim: bugs can be planted only with --features planted");
-        return ExitCode::from(2);
-    }
     planted::plant(bug);
     match args.seed {
         Some(seed) => one(seed, &args),
@@ -101,10 +101,6 @@ fn many(args: &Args, bug: Option<Bug>) -> ExitCode {
 }
 
 fn find_all(args: &Args) -> ExitCode {
-    if !cfg!(feature = "planted") {
-        eprintln!("dhub-sim: bugs can be planted only with --features planted");
-        return ExitCode::from(2);
-    }
     let (table, missed) = planted::find_all(args.seeds.unwrap_or(SEEDS));
     print!("{table}");
     ExitCode::from(u8::from(!missed.is_empty()))

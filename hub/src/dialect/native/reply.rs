@@ -7,7 +7,6 @@ use super::info::{self, environment};
 use crate::engine::message::*;
 use crate::engine::row::AttemptRow;
 use crate::engine::view::TaskView;
-use crate::planted::{Bug, planted};
 
 pub fn phase(phase: Phase) -> wire::Phase {
     match phase {
@@ -66,8 +65,7 @@ fn stolen<E>(
             true => details(lease)?,
             false => Some(Details::default()),
         };
-        let given_out = planted(Bug::DamagedGivenOut).then(Details::default);
-        let Some(details) = details.or(given_out) else { continue };
+        let Some(details) = details else { continue };
         leases.push(wire::Lease {
             name: lease.name.to_string(),
             attempt: lease.attempt,

@@ -13,7 +13,6 @@ use crate::engine::message::*;
 use crate::engine::row::TaskRow;
 use crate::engine::scheduler::{DAMAGED, Scheduler};
 use crate::engine::view;
-use crate::planted::{Bug, planted};
 
 /// A task with what it needs.
 type Needing = (TaskId, Vec<TaskId>);
@@ -251,9 +250,6 @@ impl RetryJob {
         while let Some(&root) = self.roots.front() {
             if looked_at >= SLICE {
                 return Ok(false);
-            }
-            if planted(Bug::RetryForgetsSkipped) {
-                return Ok(true);
             }
             let is_over = self.back > 0 && is_dead(store, root)?;
             let rows = match is_over {

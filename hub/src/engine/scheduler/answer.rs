@@ -3,7 +3,6 @@
 use super::Scheduler;
 use super::state::worker::Worker;
 use crate::engine::message::*;
-use crate::planted::{Bug, planted};
 
 impl Scheduler {
     /// After each command: whoever can be answered now is.
@@ -17,9 +16,7 @@ impl Scheduler {
                 self.answer(parked.ticket, Answer::Stolen(stolen));
             }
         }
-        while !planted(Bug::LostWakeUp)
-            && let Some(parked) = self.next_hungry(now)
-        {
+        while let Some(parked) = self.next_hungry(now) {
             let leases = match self.is_silent(now, parked.worker) {
                 true => Vec::new(),
                 false => self.grant(now, parked.worker, &parked.steal),

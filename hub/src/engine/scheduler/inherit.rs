@@ -13,7 +13,6 @@ use super::Scheduler;
 use crate::engine::message::State;
 use crate::engine::scheduler::state::slot::{NONE, Slot};
 use crate::engine::scheduler::state::task::Task;
-use crate::planted::{Bug, planted};
 
 /// Tasks that a command, or a turn, looks at.
 pub(super) const STEPS_MAX: usize = 100_000;
@@ -45,7 +44,7 @@ impl Scheduler {
     /// `succ` needs `pred` from now on.
     pub(super) fn is_needed(&mut self, pred: Slot, succ: Slot) {
         let rises = self.tasks.get(pred).effective < self.tasks.get(succ).effective;
-        if rises && self.config.inherit_priority && !planted(Bug::UrgencyNotPassedOn) {
+        if rises && self.config.inherit_priority {
             self.urgency.raised.insert(succ);
         }
     }
@@ -54,7 +53,7 @@ impl Scheduler {
     pub(super) fn is_needed_less(&mut self, pred: Slot, effective: i32) {
         let task = self.tasks.get(pred);
         let sinks = task.effective == effective && effective > own(task);
-        if sinks && self.config.inherit_priority && !planted(Bug::UrgencyStays) {
+        if sinks && self.config.inherit_priority {
             self.urgency.lowered.insert(pred);
         }
     }

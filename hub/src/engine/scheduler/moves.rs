@@ -6,7 +6,6 @@ use crate::engine::scheduler::state::lease::Lease;
 use crate::engine::scheduler::state::origin::Origin;
 use crate::engine::scheduler::state::slot::{NONE, Slot};
 use crate::engine::scheduler::state::task::Task;
-use crate::planted::{Bug, planted};
 
 impl Scheduler {
     pub(super) fn set_state(&mut self, slot: Slot, next: State) {
@@ -26,8 +25,7 @@ impl Scheduler {
         let origin = self.tried_as(slot, origin);
         let task = self.tasks.get_mut(slot);
         task.origin = origin;
-        let forgotten = task.state == State::Running && planted(Bug::HoldForgottenByRunning);
-        if task.held && !forgotten {
+        if task.held {
             if task.state != State::Waiting {
                 self.set_state(slot, State::Waiting);
             }
@@ -48,7 +46,7 @@ impl Scheduler {
             }
             worker.late.remove(&(lease.order, index));
             let (is_last, waiting) = (worker.leases.is_empty(), worker.waiting);
-            if is_last && worker.who.id.is_some() && !planted(Bug::PlaceStaysTaken) {
+            if is_last && worker.who.id.is_some() {
                 self.holders.remove(&worker.who.key);
             }
             if lease.is_alone {
@@ -63,8 +61,7 @@ impl Scheduler {
 
     /// A running task is open again, ahead of others of its priority.
     pub(super) fn give_back(&mut self, slot: Slot) {
-        let last = planted(Bug::GivenBackGoesLast);
-        self.make_ready(slot, if last { Origin::New } else { Origin::GivenBack });
+        self.make_ready(slot, Origin::GivenBack);
         self.note_back(slot);
     }
 
@@ -103,9 +100,7 @@ impl Scheduler {
             let (held, priority) = (false, task.priority);
             self.changes.push(Change::Adjusted { task: task.id, held, priority });
         }
-        if state != State::Skipped || !planted(Bug::AwaitedNotTold) {
-            self.awaiting.finished(slot);
-        }
+        self.awaiting.finished(slot);
         let task = self.tasks.get(slot);
         self.changes.push(Change::Finished {
             task: task.id,
@@ -127,9 +122,6 @@ impl Scheduler {
         }
         while let Some(succ) = self.edges.take_succ(&mut self.tasks, slot) {
             let task = self.tasks.get_mut(succ);
-            if state == State::Skipped && planted(Bug::ForgottenSkip) {
-                continue;
-            }
             if state.is_dead() {
                 self.doomed.push_back((succ, task.id, blame));
                 continue;

@@ -5,7 +5,6 @@ use super::state::worker::Worker;
 use super::waiting::park::ParkedSteal;
 use super::waiting::waiters::Standing;
 use crate::engine::message::*;
-use crate::planted::{Bug, planted};
 
 fn is_idle(worker: &Worker) -> bool {
     worker.who.id.is_some() && worker.leases.is_empty()
@@ -33,7 +32,7 @@ impl Scheduler {
 
     pub(super) fn may_hold(&self, id: WorkerId) -> bool {
         let idle = self.workers.get(id).filter(|it| is_idle(it));
-        idle.is_none_or(|it| self.holders.has_place_for(&it.who.key)) || planted(Bug::PlacesIgnored)
+        idle.is_none_or(|it| self.holders.has_place_for(&it.who.key))
     }
 
     /// Is it to come back later? Who asks again before is not told again at once: it may not know the word.

@@ -11,7 +11,6 @@ use crate::engine::scheduler::state::lease::Lease;
 use crate::engine::scheduler::state::origin::Origin;
 use crate::engine::scheduler::state::slot::Slot;
 use crate::engine::scheduler::state::task::Newest;
-use crate::planted::{Bug, planted};
 
 impl Scheduler {
     /// Counts of finished tasks, and the last ids that were given out.
@@ -60,9 +59,8 @@ impl Scheduler {
             let (stored, needs) = stored?;
             let slot = self.insert(stored.id, stored.name.clone(), State::Waiting);
             self.fill(slot, &stored);
-            self.set_held(slot, stored.held && !planted(Bug::HoldLostAtRestart));
+            self.set_held(slot, stored.held);
             let task = self.tasks.get_mut(slot);
-            task.attempt *= u32::from(!planted(Bug::AttemptReset));
             if let Some((worker, ended)) = stored.last {
                 (task.holder, task.newest) = match ended {
                     Ended::Reclaimed => (worker, Newest::Reclaimed),
@@ -94,7 +92,7 @@ impl Scheduler {
             }
             let need = look_up(id)?;
             for slot in slots {
-                if need.state.is_dead() && !planted(Bug::SkipLostAtRestart) {
+                if need.state.is_dead() {
                     // The hub stopped between a failure and the last of its skips.
                     self.doomed.push_back((slot, self.tasks.get(slot).id, need.blame));
                     self.tasks.get_mut(slot).pending += 1;
@@ -113,8 +111,7 @@ impl Scheduler {
         for (_, slot) in open.tasks {
             let task = self.tasks.get(slot);
             if task.state == State::Waiting && task.pending == 0 {
-                let came_back = task.attempt > 0 && !planted(Bug::RestartForgetsWhoCameBack);
-                let origin = if came_back { Origin::GivenBack } else { Origin::New };
+                let origin = if task.attempt > 0 { Origin::GivenBack } else { Origin::New };
                 self.make_ready(slot, origin);
             }
         }
@@ -146,7 +143,8 @@ impl Scheduler {
                 client: stored.client,
                 number: stored.number,
                 term_ms: stored.term_ms,
-                expires: now + stored.term_ms - age(stored),
+                // A new term is a full one: how long the attempt has run does not matter.
+                expires: now + stored.term_ms,
                 began: now as i64 - stored.age_ms as i64,
                 started: false,
                 has_slot: false,
@@ -175,9 +173,4 @@ impl Open {
         let found = self.tasks.binary_search_by_key(&id, |&(id, _)| id).ok()?;
         Some(self.tasks[found].1)
     }
-}
-
-/// A new term is a full one: how long the attempt has run does not matter.
-fn age(stored: &StoredLease) -> u64 {
-    if planted(Bug::WallClockReclaim) { stored.age_ms.min(stored.term_ms) } else { 0 }
 }

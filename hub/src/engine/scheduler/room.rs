@@ -15,7 +15,6 @@ use crate::engine::message::*;
 use crate::engine::scheduler::state::origin::Origin;
 use crate::engine::scheduler::state::task::Task;
 use crate::engine::scheduler::state::worker::Worker;
-use crate::planted::{Bug, planted};
 
 /// So long the first worker makes room at most.
 const TURN_MS: u64 = 60_000;
@@ -85,9 +84,7 @@ impl Scheduler {
 
     /// Nobody makes room any longer than there is a reason to; and of those that wait somebody does, if there is one.
     pub(super) fn review_room(&mut self, now: Millis) {
-        if let Some((id, until)) = self.room.maker
-            && !planted(Bug::RoomForNothing)
-        {
+        if let Some((id, until)) = self.room.maker {
             let is_over = now >= until;
             if is_over {
                 self.room.passed_over = Some((id, now.saturating_add(self.room.turn_ms)));

@@ -18,7 +18,6 @@ use crate::engine::message::{State, Steal, WorkerId};
 use crate::engine::scheduler::state::lease::Lease;
 use crate::engine::scheduler::state::origin::Origin;
 use crate::engine::scheduler::state::slot::Slot;
-use crate::planted::{Bug, planted};
 
 impl Scheduler {
     /// How a task that is ready is tried, by how often it was taken from a lost worker.
@@ -45,10 +44,9 @@ impl Scheduler {
         let worker = self.workers.get(id)?;
         let is_kept = self.makes_room(id) && self.last_try_is_first();
         match worker.who.id {
-            _ if planted(Bug::LastTryShared) => self.ready.first_of_all(),
             Some(_) if worker.runs_nothing() => self.ready.first_of_all(),
             Some(_) if worker.is_alone => None,
-            Some(_) if is_kept && !planted(Bug::RoomFilled) => None,
+            Some(_) if is_kept => None,
             Some(_) => self.ready.first(),
             None => self.ready.first_of_all(),
         }
@@ -95,13 +93,8 @@ impl Scheduler {
     /// The oldest leases of a worker have its slots, and what waits for others takes none.
     pub(super) fn fill_slots(&mut self, worker: WorkerId) {
         let Some(worker) = self.workers.get_mut(worker) else { return };
-        let slots = if planted(Bug::AheadForeseen) {
-            usize::MAX
-        } else {
-            worker.slots as usize + worker.waiting as usize
-        };
+        let slots = worker.slots as usize + worker.waiting as usize;
         while worker.leases.len() - worker.late.len() < slots
-            && !planted(Bug::StartsNotForeseen)
             && let Some((_, lease)) = worker.late.pop_first()
         {
             self.leases.get_mut(lease).has_slot = true;

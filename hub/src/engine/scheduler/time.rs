@@ -5,7 +5,6 @@ use super::state::lease::Lease;
 use super::state::origin::Origin;
 use super::state::worker::Workers;
 use crate::engine::message::*;
-use crate::planted::{Bug, planted};
 
 /// Without a turn for this long the hub itself was stopped or asleep.
 const PAUSE_MS: u64 = 1_250;
@@ -15,7 +14,6 @@ impl Scheduler {
     pub(super) fn notice_pause(&mut self, now: Millis) {
         if let Some(last) = self.last_turn
             && now > last + PAUSE_MS
-            && !planted(Bug::PauseNotAdded)
         {
             self.leases.extend_all(now - last);
             self.workers.woke(now, now - last);
@@ -27,11 +25,8 @@ impl Scheduler {
         while let Some(lease) = self.leases.expired(now) {
             self.reclaim(lease);
         }
-        while !planted(Bug::BackOffForgotten)
-            && let Some(slot) = self.backoff.take_due(now)
-        {
-            let last = planted(Bug::TriedAgainGoesLast);
-            self.make_ready(slot, if last { Origin::New } else { Origin::GivenBack });
+        while let Some(slot) = self.backoff.take_due(now) {
+            self.make_ready(slot, Origin::GivenBack);
         }
         self.send_away();
         while let Some(parked) = self.parking.take_due(now) {

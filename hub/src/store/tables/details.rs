@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use crate::engine::message::{Change, Details, TaskId, Turn};
-use crate::planted::{Bug, planted};
 
 #[derive(Default)]
 pub struct NewDetails {
@@ -24,8 +23,7 @@ impl NewDetails {
 
     /// The tables have all up to this turn.
     pub fn folded(&mut self, upto: Turn) {
-        let early = Turn::from(planted(Bug::DetailsForgottenEarly));
-        self.details.retain(|_, (turn, _)| *turn > upto + early);
+        self.details.retain(|_, (turn, _)| *turn > upto);
     }
 
     pub fn get(&self, id: TaskId) -> Option<&Details> {

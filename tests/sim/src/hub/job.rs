@@ -6,7 +6,6 @@ use dhub::dialect::native;
 use dhub::engine::job::{Job, RetryJob, SteerJob, Step, SweepJob};
 use dhub::engine::message::{Tag, Ticket, Token};
 use dhub::engine::told::Known;
-use dhub::planted::{Bug, planted};
 use dhub_proto::Message;
 use dhub_proto::wire::{Reply, reply};
 
@@ -16,6 +15,7 @@ use crate::check::long::{Noted, note};
 use crate::describe::Brief;
 use crate::message::Ask;
 use crate::note;
+use crate::planted::planted;
 use crate::store::Store;
 use crate::tally::Met;
 
@@ -71,7 +71,7 @@ impl Hub {
         }
         let is_same = |running: &&mut Running| {
             let is_copy = running.ask == ask && running.tag == tag;
-            is_copy || (planted(Bug::JoinsAnother) && is_kin(running))
+            is_copy || (planted("joins-another") && is_kin(running))
         };
         if let Some(same) = self.jobs.iter_mut().find(is_same) {
             same.askers.push(ticket);

@@ -8,7 +8,6 @@ use dhub::dialect::native;
 use dhub::engine::delivery;
 use dhub::engine::message::*;
 use dhub::engine::scheduler::State;
-use dhub::planted::{Bug, planted};
 use dhub_proto::wire::Counts;
 
 use super::job::Finished;
@@ -19,6 +18,7 @@ use crate::check::{self, Check};
 use crate::describe::Brief;
 use crate::message::{Ask, Body, Reply};
 use crate::note;
+use crate::planted::planted;
 use crate::store::{Moment, Rows};
 use crate::tally::Met;
 
@@ -58,7 +58,7 @@ impl Hub {
     /// The tables have what was committed up to this turn.
     pub(super) fn fold(&mut self, turn: Turn, at: &mut Machine) -> Check {
         at.store.fold(turn);
-        self.scheduler.folded(if planted(Bug::FoldToldEarly) { self.turn } else { turn });
+        self.scheduler.folded(if planted("fold-told-early") { self.turn } else { turn });
         check::memory::after_fold(&self.scheduler, &at.store.tables, &at.store.committed)
     }
 

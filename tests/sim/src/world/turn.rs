@@ -1,10 +1,9 @@
 //! A turn of the hub, in the parts between which it can be hit.
 
-use dhub::planted::{Bug, planted};
-
 use super::{Event, Hit, World};
 use crate::check::Check;
 use crate::plan::Point;
+use crate::planted::planted;
 
 /// A turn at least this often, as in server.rs.
 const TURN_MS_MAX: u64 = 1_000;
@@ -71,14 +70,14 @@ impl World {
                 (Part::PassTime, machine.store.has_pending().then_some(Point::AfterReceive))
             }
             Part::PassTime => {
-                if !(planted(Bug::NoTickWhileBusy) && hub.is_behind()) {
+                if !(planted("no-tick-while-busy") && hub.is_behind()) {
                     hub.pass_time(&mut machine)?;
                 }
-                if planted(Bug::LeavesBeforeCommit) {
+                if planted("leaves-before-commit") {
                     hub.forget_finished();
                 }
                 hub.before_commit(&mut machine)?;
-                let next = match planted(Bug::ReplyBeforeCommit) {
+                let next = match planted("reply-before-commit") {
                     true => Part::CollectAnswers,
                     false => Part::Commit,
                 };
@@ -87,7 +86,7 @@ impl World {
             Part::Commit => {
                 let had_pending = machine.store.has_pending();
                 hub.commit(&mut machine)?;
-                let next = match planted(Bug::ReplyBeforeCommit) {
+                let next = match planted("reply-before-commit") {
                     true => Part::Work,
                     false => Part::CollectAnswers,
                 };
@@ -110,7 +109,7 @@ impl World {
                 if let (Some(hub), mut machine) = self.machine() {
                     hub.take_back(&mut machine)?;
                 }
-                let next = match planted(Bug::ReplyBeforeCommit) {
+                let next = match planted("reply-before-commit") {
                     true => Part::Commit,
                     false => Part::Work,
                 };

@@ -114,13 +114,6 @@ impl Leases {
         }
     }
 
-    /// Only for a planted bug: a heartbeat renews what it lists.
-    pub fn renew_all_of(&mut self, worker: WorkerId, now: Millis) {
-        for lease in self.leases.iter_mut().flatten().filter(|lease| lease.worker == worker) {
-            lease.expires = now + lease.term_ms;
-        }
-    }
-
     /// Removed leases leave their deadline behind; with terms of an hour and a thousand tasks a
     /// second these would add up.
     fn forget_old_deadlines(&mut self) {

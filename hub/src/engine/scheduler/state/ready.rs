@@ -12,7 +12,6 @@ use super::list::List;
 use super::origin::Origin;
 use super::slot::Slot;
 use super::task::Tasks;
-use crate::planted::{Bug, planted};
 
 /// Tasks of one class are on one list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,8 +23,7 @@ struct Class {
 impl Class {
     fn of(tasks: &Tasks, slot: Slot) -> Self {
         let task = tasks.get(slot);
-        let priority = if planted(Bug::PriorityIgnored) { 0 } else { task.effective };
-        Self { priority: Reverse(priority), origin: task.origin }
+        Self { priority: Reverse(task.effective), origin: task.origin }
     }
 }
 
@@ -41,8 +39,6 @@ impl ReadySet {
         tasks.get_mut(slot).origin = origin;
         let list = self.classes(origin).entry(Class::of(tasks, slot)).or_default();
         match origin {
-            Origin::Enabled if planted(Bug::OldestEnabledFirst) => list.push_back(tasks, slot),
-            Origin::New if planted(Bug::NewestNewFirst) => list.push_front(tasks, slot),
             Origin::Enabled => list.push_front(tasks, slot),
             Origin::Alone | Origin::GivenBack | Origin::New => list.push_back(tasks, slot),
         }

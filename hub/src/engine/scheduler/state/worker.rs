@@ -8,7 +8,6 @@ use hashbrown::{HashMap, HashSet};
 use super::slot::NONE;
 use super::worker_quota::{Full, WorkerQuotas};
 use crate::engine::message::{Caller, ClientId, Millis, Name, Order, Turn, UNKNOWN, Who, WorkerId};
-use crate::planted::{Bug, planted};
 
 /// A worker that holds nothing and has been silent for this long is forgotten.
 const FORGET_WORKER_MS: u64 = 3_600_000;
@@ -70,10 +69,7 @@ impl Worker {
     /// What it is to do; from now on it has been told.
     pub fn take_order(&mut self) -> Order {
         self.told = self.order;
-        match planted(Bug::OrderForgotten) {
-            true => std::mem::take(&mut self.order),
-            false => self.order,
-        }
+        self.order
     }
 
     /// It has an id, and holds nothing but tasks that wait for others: what it is given has it alone.
@@ -351,9 +347,7 @@ impl Workers {
         self.forget_lost(id);
         if let Some(worker) = self.by_id.get_mut(&id) {
             worker.left = true;
-            if !planted(Bug::OrderOutlivesExit) {
-                (worker.order, worker.told) = (Order::None, Order::None);
-            }
+            (worker.order, worker.told) = (Order::None, Order::None);
         }
     }
 

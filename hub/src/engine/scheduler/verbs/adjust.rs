@@ -5,9 +5,7 @@
 
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
-use crate::engine::scheduler::state::origin::Origin;
 use crate::engine::scheduler::state::slot::Slot;
-use crate::planted::{Bug, planted};
 
 impl Scheduler {
     pub(crate) fn adjust(&mut self, ticket: Ticket, names: Vec<Name>, to: Adjustment, past: &Past) {
@@ -42,9 +40,7 @@ impl Scheduler {
         if (held, priority) == (task.held, task.priority) {
             return;
         }
-        let (id, is_ready, mut origin) = (task.id, task.state == State::Ready, task.origin);
-        let is_lost = (task.held && !held && planted(Bug::UnholdNotStored))
-            || (task.priority != priority && planted(Bug::PriorityNotStored));
+        let (id, is_ready, origin) = (task.id, task.state == State::Ready, task.origin);
         // Its place depends on both.
         if is_ready {
             self.ready.remove(&mut self.tasks, slot);
@@ -54,12 +50,7 @@ impl Scheduler {
         if priority != self.tasks.get(slot).priority {
             self.set_priority(slot, priority);
         }
-        if !is_lost {
-            self.changes.push(Change::Adjusted { task: id, held, priority });
-        }
-        if planted(Bug::AdjustedGoesLast) {
-            origin = Origin::New;
-        }
+        self.changes.push(Change::Adjusted { task: id, held, priority });
         let task = self.tasks.get(slot);
         let waits_for_nothing =
             task.state == State::Waiting && task.pending == 0 && self.backoff.until(slot).is_none();

@@ -6,7 +6,6 @@ use crate::engine::scheduler::state::backoff::delay_ms;
 use crate::engine::scheduler::state::lease::Lease;
 use crate::engine::scheduler::state::slot::{NONE, Slot};
 use crate::engine::scheduler::state::task::Newest;
-use crate::planted::{Bug, planted};
 
 type Refusal = (Code, &'static str);
 
@@ -73,7 +72,6 @@ impl Scheduler {
             _ if outcome.attempt > task.attempt => {
                 return Err((Code::NotFound, "that attempt was never given out"));
             }
-            _ if planted(Bug::NoAttemptCheck) => {}
             _ if outcome.attempt != 0 && outcome.attempt < task.attempt => {
                 return Err((Code::Stale, "it was stolen again meanwhile"));
             }
@@ -82,7 +80,6 @@ impl Scheduler {
             _ if !self.may_act(who, own, task.holder) => {
                 return Err((Code::Stale, "another worker held it last"));
             }
-            _ if planted(Bug::FailureCountedTwice) => {}
             (_, Newest::Failed) if outcome.verdict == Verdict::Failed => return Ok(()),
             (_, Newest::Failed) => return Err((Code::Stale, "it has failed already")),
             (State::Running | State::Ready, Newest::Held | Newest::Reclaimed) => {}
@@ -151,7 +148,6 @@ impl Scheduler {
         task.failures += 1;
         task.reclaims = 0;
         task.newest = Newest::Failed;
-        let is_final = is_final && !planted(Bug::FinalFailureRetried);
         if task.failures > task.retries || is_final {
             let id = task.id;
             return self.finish(slot, State::Failed, id);

@@ -15,7 +15,6 @@ use crate::engine::scheduler::state::graph::{Additions, Node, Walk, find_cycle};
 use crate::engine::scheduler::state::origin::Origin;
 use crate::engine::scheduler::state::slot::{NONE, Slot};
 use crate::engine::scheduler::state::task::Task;
-use crate::planted::{Bug, planted};
 
 /// Steps of a walk through what waits for what that take no time to speak of.
 const NEAR_STEPS: usize = 10_000;
@@ -313,9 +312,6 @@ impl Scheduler {
         known.effective = known.effective.max(task.priority);
         known.retries = task.retries;
         known.details_bytes = task.details.as_ref().map_or(0, |details| details.bytes());
-        if matches!(plan, Plan::Adopt(..)) && planted(Bug::DetailsLostOnAdopt) {
-            known.details_bytes = 0;
-        }
         slot
     }
 

@@ -3,7 +3,6 @@
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::scheduler::state::slot::Slot;
-use crate::planted::{Bug, planted};
 
 pub use dhub_proto::DAMAGED;
 
@@ -21,7 +20,6 @@ impl Scheduler {
         let task = self.tasks.get_mut(slot);
         let (id, name) = (task.id, task.name.clone());
         match task.state {
-            State::Running if planted(Bug::DamagedStaysLeased) => {}
             State::Running => {
                 let (attempt, holder) = (task.attempt, task.holder);
                 self.end_attempt(slot, Ended::Failed, report);

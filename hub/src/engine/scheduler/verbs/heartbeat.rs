@@ -3,7 +3,6 @@
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::scheduler::state::worker::Worker;
-use crate::planted::{Bug, planted};
 
 impl Scheduler {
     pub(crate) fn heartbeat(
@@ -19,11 +18,6 @@ impl Scheduler {
         // One that was on its way when its worker said goodbye.
         if let Some(worker) = gone.and_then(|id| self.workers.get_mut(id)) {
             worker.left = true;
-        }
-        if planted(Bug::HeartbeatRenewsAll)
-            && let Some(id) = own
-        {
-            self.leases.renew_all_of(id, now);
         }
         let mut lost = Vec::new();
         for attempt in attempts {
@@ -57,7 +51,7 @@ impl Scheduler {
     /// The worker should kill what it has lost. What there is no room for is told when a heartbeat
     /// lists it again.
     pub(crate) fn tell_lost(&mut self, id: WorkerId, name: Name, attempt: u32) {
-        if self.workers.add_lost(id, (name, attempt)) && !planted(Bug::LossNotTold) {
+        if self.workers.add_lost(id, (name, attempt)) {
             self.to_tell.push(id);
         }
     }

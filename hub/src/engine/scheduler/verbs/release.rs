@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::scheduler::state::task::Newest;
-use crate::planted::{Bug, planted};
 
 impl Scheduler {
     pub(crate) fn release(
@@ -28,8 +27,7 @@ impl Scheduler {
             return self.answer(ticket, answer);
         }
         for attempt in attempts {
-            let number = if planted(Bug::OlderAttemptReleased) { 0 } else { attempt.attempt };
-            match self.leased_to(who, own, &attempt.name, number) {
+            match self.leased_to(who, own, &attempt.name, attempt.attempt) {
                 Some(slot) => {
                     self.put_back(slot);
                     released += 1;
@@ -41,11 +39,6 @@ impl Scheduler {
                     }
                 }
             }
-        }
-        if planted(Bug::ReleaseTakesAll)
-            && let Some(own) = own
-        {
-            released += self.dismiss(own);
         }
         let not_held: HashSet<&Name> = refused.iter().map(|refused| &refused.name).collect();
         for (name, needs) in further {

@@ -6,7 +6,6 @@ use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::scheduler::state::origin::Origin;
 use crate::engine::scheduler::state::slot::{NONE, Slot};
-use crate::planted::{Bug, planted};
 
 impl Scheduler {
     /// Brings back those whose dependencies can still be done; the others get a new one to blame.
@@ -78,8 +77,7 @@ impl Scheduler {
         let task = self.tasks.get_mut(slot);
         // The two counters start again; the attempts go on, they fence.
         (task.failures, task.reclaims) = (0, 0);
-        task.details_bytes *= u32::from(!planted(Bug::DetailsLostOnRetry));
-        for need in stored.needs.iter().skip(usize::from(planted(Bug::CountOffOnRetry))) {
+        for need in &stored.needs {
             self.wait_for(slot, need);
         }
         if self.tasks.get(slot).pending == 0 {

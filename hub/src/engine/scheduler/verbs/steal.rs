@@ -5,7 +5,6 @@ use crate::engine::scheduler::Scheduler;
 use crate::engine::scheduler::state::lease::Lease;
 use crate::engine::scheduler::state::worker::Worker;
 use crate::engine::scheduler::waiting::park::ParkedSteal;
-use crate::planted::{Bug, planted};
 
 impl Scheduler {
     pub(crate) fn steal(&mut self, now: Millis, ticket: Ticket, who: &Who, steal: Steal) {
@@ -25,17 +24,11 @@ impl Scheduler {
             }
             self.note_waiting(worker, &steal);
             // A repeat takes the place of its original, and so does a newer steal.
-            let stays = planted(Bug::SupersededStaysParked)
-                && self.parking.number(caller) != Some(steal.number);
-            if !stays && let Some(parked) = self.parking.take_caller(caller) {
+            if let Some(parked) = self.parking.take_caller(caller) {
                 let repeat = parked.steal.number == steal.number;
-                let (old, ticket) = match planted(Bug::OriginalStaysParked) {
-                    false => (parked.ticket, ticket),
-                    true => (ticket, parked.ticket),
-                };
                 let replaced =
                     if repeat { Answer::Joined { by: ticket } } else { Answer::Replaced };
-                self.answer(old, replaced);
+                self.answer(parked.ticket, replaced);
                 if repeat {
                     return self.park(now, ticket, worker, Some(caller.clone()), steal);
                 }
@@ -67,7 +60,7 @@ impl Scheduler {
         mut steal: Steal,
     ) {
         let has_order = self.workers.get(worker).is_some_and(|worker| worker.order != Order::None);
-        if has_order && !planted(Bug::DrainedStaysHungry) {
+        if has_order {
             // It gets nothing any more: it only listens.
             steal.n = 0;
         }
@@ -81,13 +74,12 @@ impl Scheduler {
 
     /// What steals whose place this one takes got, and nobody may have heard of.
     fn unheard(&self, worker: WorkerId, steal: &Steal) -> Option<Vec<Leased>> {
-        if steal.replaces == 0 || planted(Bug::UnheardNotTold) {
+        if steal.replaces == 0 {
             return None;
         }
         let worker = self.workers.get(worker)?;
-        let first = if planted(Bug::UnheardTellsAll) { 0 } else { steal.replaces };
         let unheard = |lease: &&Lease| {
-            lease.client == steal.client && (first..steal.number).contains(&lease.number)
+            lease.client == steal.client && (steal.replaces..steal.number).contains(&lease.number)
         };
         let leases = worker.leases.iter().map(|&index| self.leases.get(index)).filter(unheard);
         let leases: Vec<Leased> = leases.map(|lease| self.leased(lease)).collect();
@@ -99,11 +91,7 @@ impl Scheduler {
         let client = steal.client?;
         let worker = self.workers.get(worker)?;
         let newest = self.workers.newest_number(&(worker.who.key.clone(), client))?;
-        if planted(Bug::StealNotIdempotent)
-            || steal.n == 0
-            || steal.number == 0
-            || steal.number > newest
-        {
+        if steal.n == 0 || steal.number == 0 || steal.number > newest {
             return None;
         }
         if steal.number < newest {

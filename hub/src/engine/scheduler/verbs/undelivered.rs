@@ -5,8 +5,6 @@ use std::collections::HashSet;
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
 
-use crate::planted::{Bug, planted};
-
 impl Scheduler {
     /// The replies with these leases did not reach anybody. A copy of the request that is still to
     /// come counts as new, or its client would be told that there is nothing.
@@ -15,7 +13,7 @@ impl Scheduler {
         for (name, attempt) in leases {
             if let Some(slot) = self.tasks.find(name)
                 && self.tasks.get(slot).state == State::Running
-                && (self.tasks.get(slot).attempt == *attempt || planted(Bug::UndeliveredTakesAny))
+                && self.tasks.get(slot).attempt == *attempt
             {
                 let lease = self.leases.get(self.tasks.get(slot).lease);
                 steals.extend(lease.client.map(|client| (lease.worker, client, lease.number)));

@@ -7,7 +7,6 @@ use hashbrown::HashMap;
 
 use super::holders::Holders;
 use crate::engine::message::{Millis, Name, WorkerId};
-use crate::planted::{Bug, planted};
 
 /// What keeps a worker from being given something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,13 +146,11 @@ impl Waiters {
 }
 
 fn first(queue: &Queue) -> Option<u64> {
-    let entry = if planted(Bug::LastParkedFirst) { queue.last() } else { queue.first() };
-    entry.map(|(steal, _)| *steal)
+    queue.first().map(|(steal, _)| *steal)
 }
 
 fn pick<const N: usize>(steals: [Option<u64>; N]) -> Option<u64> {
-    let all = steals.into_iter().flatten();
-    if planted(Bug::LastParkedFirst) { all.max() } else { all.min() }
+    steals.into_iter().flatten().min()
 }
 
 #[cfg(test)]
