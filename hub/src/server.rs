@@ -171,7 +171,7 @@ impl Server {
         // Of those that were taken back meanwhile.
         let keys = scheduler.keys().into_iter().filter(|key| !gate.lets_in(key));
         let keys: Vec<Name> = keys.collect();
-        scheduler.apply(0, Command::Revoked { keys }, &Past::new());
+        scheduler.apply(0, Body::Revoked { keys }.into(), &Past::new());
         // One that cannot be read stays as it is.
         let upgraded = prepare(&mut store, &stop).map_err(|error| or_gone(&mut store, error))?;
         let told = store.told().unwrap_or_else(|why| {
@@ -336,7 +336,7 @@ impl Server {
         tracing::info!("taken back: {}", names.join(", "));
         self.swept = None;
         let keys = keys.into_iter().map(Name::from).collect();
-        self.apply(Command::Revoked { keys })
+        self.apply(Body::Revoked { keys })
     }
 
     fn pass_time(&mut self) {
@@ -344,7 +344,7 @@ impl Server {
         let wanted = zmq_sys::zmq_connections_crowded_out() + self.gate.crowded;
         self.is_crowded = self.shortage.look(now, wanted);
         self.scheduler.set_crowded(self.is_crowded);
-        self.scheduler.apply(now, Command::Tick, &Past::new());
+        self.scheduler.apply(now, Body::Tick.into(), &Past::new());
         self.shortage.note_kept(now, self.scheduler.workers_kept());
         let done = self.scheduler.counts().of(State::Done);
         self.monitor.note_done(now, done);
@@ -377,9 +377,9 @@ impl Server {
         Ok(())
     }
 
-    fn apply(&mut self, command: Command) -> Result<(), Fatal> {
+    fn apply(&mut self, request: impl Into<Request>) -> Result<(), Fatal> {
         let now = self.now();
-        archive::carry_out(&mut self.scheduler, &self.store, now, command)?;
+        archive::carry_out(&mut self.scheduler, &self.store, now, request.into())?;
         Ok(())
     }
 
@@ -416,7 +416,7 @@ fn prepare(store: &mut Store, stop: &Arc<AtomicBool>) -> Result<Option<i64>, Sto
 fn mark_keys(scheduler: &mut Scheduler, gate: &Gate) {
     for old in scheduler.keys().into_iter().filter(|key| keyname::is_unmarked(key)) {
         if let Some(key) = gate.called(&old) {
-            scheduler.apply(0, Command::Marked { old, key: key.into() }, &Past::new());
+            scheduler.apply(0, Body::Marked { old, key: key.into() }.into(), &Past::new());
         }
     }
 }
@@ -439,7 +439,7 @@ pub fn restore(store: &Store, options: &Options) -> Result<Scheduler, StoreError
         for name in &names {
             tracing::warn!("task '{name}' fails: its definition is damaged");
         }
-        scheduler.apply(0, Command::Damaged { names }, &Past::new());
+        scheduler.apply(0, Body::Damaged { names }.into(), &Past::new());
     }
     Ok(scheduler)
 }

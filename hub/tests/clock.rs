@@ -8,17 +8,17 @@ use dhub::engine::message::*;
 
 fn steals(hub: &mut Hub, names: &[&str]) {
     let tasks = names.iter().map(|name| task(name, &[])).collect();
-    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+    hub.ask(Body::Create { tasks, merge: false });
     let (who, n) = (who("w1"), names.len() as u32);
     let steal = steal(&who, 1, n);
-    hub.ask(|ticket| Command::Steal { ticket, who, steal });
+    hub.ask(Request::by(who, Body::Steal(steal)));
 }
 
 fn done(hub: &mut Hub, name: &str, run_ms: Option<u64>) -> u64 {
     let report = Report { run_ms, ..Report::default() };
     let outcomes = vec![Outcome { report, ..outcome(name, 1, Verdict::Done) }];
     let who = who("w1");
-    hub.ask(|ticket| Command::Complete { ticket, who, outcomes, want: None });
+    hub.ask(Request::by(who, Body::Complete { outcomes, want: None }));
     let row = hub.store().task(name).expect("a row").expect("a task");
     let attempts = hub.store().attempts(row.id, 10).expect("its attempts");
     assert_eq!(attempts[0].ended_ms - attempts[0].started_ms, row.run_ms);
@@ -58,7 +58,7 @@ fn a_lost_attempt_ran_until_it_was_taken_back() {
     let mut hub = Hub::on_file();
     steals(&mut hub, &["a"]);
     hub.now += WORKER_TIMEOUT_MS;
-    hub.scheduler.apply(hub.now - 1, Command::Tick, &Past::new());
+    hub.scheduler.apply(hub.now - 1, Body::Tick.into(), &Past::new());
     // In turns, or the hub itself would have been asleep.
     for _ in 0..40 {
         hub.now += TURN_MS;

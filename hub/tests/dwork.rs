@@ -46,12 +46,12 @@ fn with(kind: Type, fields: &str) -> QueryMsg {
 fn asked(query: &QueryMsg) -> Option<Asked> {
     let frame = query.encode_to_vec();
     assert!(is_dwork(&frame), "{query:?}");
-    decode(7, &frame)
+    decode(&frame)
 }
 
-fn command(query: &QueryMsg) -> Command {
+fn request(query: &QueryMsg) -> Request {
     match asked(query) {
-        Some(Asked::Command(command)) => command,
+        Some(Asked::Request(request)) => request,
         other => panic!("{query:?} asks for {other:?}"),
     }
 }
@@ -90,7 +90,7 @@ fn create_is_a_merge_of_tasks_and_their_pred() {
     let mut b = task("b");
     b.pred = vec![dep(Some("a")), dep(Some("c")), dep(Some("a"))];
     let request = QueryMsg { task: vec![task("a"), b], ..query(Type::Create) };
-    let Command::Create { ticket: 7, tasks, merge: true } = command(&request) else {
+    let Body::Create { tasks, merge: true } = self::request(&request).body else {
         panic!("not a create");
     };
     let short: Vec<_> = tasks.iter().map(|task| (&*task.name, task.needs.join(" "))).collect();
@@ -106,7 +106,7 @@ fn steal_takes_one_unless_it_says_more() {
     let n = |n: Option<i32>| {
         let request = QueryMsg { n, ..with(Type::Steal, "l") };
         asked(&request).map(|asked| match asked {
-            Asked::Command(Command::Steal { ticket: 7, who, steal }) => {
+            Asked::Request(Request { ticket: 0, who, body: Body::Steal(steal) }) => {
                 assert_eq!(who, host("host"));
                 assert_eq!((steal.client, steal.wait_ms, steal.lease_ms), (None, 0, 0));
                 steal.n
@@ -125,10 +125,11 @@ fn steal_takes_one_unless_it_says_more() {
 #[test]
 fn complete_is_done_for_the_newest_attempt() {
     let request = QueryMsg { task: vec![task("a"), task("b")], ..with(Type::Complete, "l") };
-    let Command::Complete { ticket: 7, who, outcomes, want: None } = command(&request) else {
+    let request = self::request(&request);
+    let Body::Complete { outcomes, want: None } = request.body else {
         panic!("not a complete");
     };
-    assert_eq!(who, host("host"));
+    assert_eq!(request.who, host("host"));
     let outcomes: Vec<_> = outcomes.iter().map(|o| (&*o.name, o.attempt, o.verdict)).collect();
     assert_eq!(outcomes, [("a", 0, Verdict::Done), ("b", 0, Verdict::Done)]);
 }
@@ -138,10 +139,11 @@ fn transfer_releases_and_adds_dependencies() {
     let mut b = task("b");
     b.pred = vec![dep(Some("c"))];
     let request = QueryMsg { task: vec![task("a"), b], ..with(Type::Transfer, "l") };
-    let Command::Release { ticket: 7, who, attempts, needs } = command(&request) else {
+    let request = self::request(&request);
+    let Body::Release { attempts, needs } = request.body else {
         panic!("not a release");
     };
-    assert_eq!(who, host("host"));
+    assert_eq!(request.who, host("host"));
     assert_eq!(
         attempts.iter().map(|a| (&*a.name, a.attempt)).collect::<Vec<_>>(),
         [("a", 0), ("b", 0)]
@@ -158,10 +160,8 @@ fn a_task_cannot_be_transferred_twice_at_once() {
 
 #[test]
 fn exit_and_status() {
-    let Command::Exit { ticket: 7, who } = command(&with(Type::Exit, "l")) else {
-        panic!("not an exit");
-    };
-    assert_eq!(who, host("host"));
+    let exit = request(&with(Type::Exit, "l"));
+    assert_eq!(exit, Request::by(host("host"), Body::Exit));
     assert!(matches!(asked(&query(Type::Ok)), Some(Asked::Status)));
 }
 
@@ -248,12 +248,12 @@ fn what_cannot_be_read_is_an_error() {
         &[0x00, 0x00],                   // field 0
     ] {
         assert!(is_dwork(frame), "{frame:x?}");
-        assert!(decode(7, frame).is_none(), "{frame:x?}");
+        assert!(decode(frame).is_none(), "{frame:x?}");
     }
     // Fields that nobody knows are passed over, as protobuf has it.
     let mut more = query(Type::Ok).encode_to_vec();
     more.extend([0x7a, 0x01, 0x78]);
-    assert!(decode(7, &more).is_some());
+    assert!(decode(&more).is_some());
 }
 
 /// Groups within groups: a deep stack must not be a way to stop the hub.
@@ -262,7 +262,7 @@ fn deep_nesting_is_refused() {
     for start in [0x0b_u8, 0x43, 0x7b] {
         let frame = vec![start; 1_000_000];
         assert!(is_dwork(&frame));
-        assert!(decode(7, &frame).is_none());
+        assert!(decode(&frame).is_none());
     }
 }
 
@@ -285,8 +285,8 @@ fn groups_nest_as_deep_as_in_prost() {
             [[inner(2, named(vec![])), groups(depth)].concat(), inner(2, task), inner(2, pred)]
         {
             let frame = [vec![0x08, 0x00], tasks].concat();
-            assert_eq!(decode(7, &frame).is_some(), QueryMsg::decode(&*frame).is_ok(), "{depth}");
-            taken += usize::from(decode(7, &frame).is_some());
+            assert_eq!(decode(&frame).is_some(), QueryMsg::decode(&*frame).is_ok(), "{depth}");
+            taken += usize::from(decode(&frame).is_some());
         }
     }
     assert!((20..40).contains(&taken), "{taken}");
@@ -309,7 +309,7 @@ fn recorded_requests_are_read() {
         let reply = QueryMsg::decode(&*field(line, "reply")).expect("a reply");
         assert!(is_dwork(&request), "{line}");
         let is_error = reply.r#type == Some(Type::Error.into());
-        assert_eq!(decode(7, &request).is_none(), is_error, "{line}");
+        assert_eq!(decode(&request).is_none(), is_error, "{line}");
         count += 1;
     }
     assert!(count > 10);

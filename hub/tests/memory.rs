@@ -22,8 +22,8 @@ fn name(i: usize) -> String {
     format!("memory.task.{i:08}")
 }
 
-fn apply(scheduler: &mut Scheduler, turn: Turn, command: Command) -> Answer {
-    scheduler.apply(0, command, &Past::new());
+fn apply(scheduler: &mut Scheduler, turn: Turn, request: impl Into<Request>) -> Answer {
+    scheduler.apply(0, Request { ticket: 1, ..request.into() }, &Past::new());
     drop(scheduler.take_changes());
     scheduler.committed(turn);
     scheduler.folded(turn);
@@ -41,7 +41,7 @@ fn a_task_needs_little_and_leaves_nothing() {
             None => task(&name(i), &[]),
         };
         let tasks = (from..from + BATCH).map(new).collect();
-        apply(&mut scheduler, 1, Command::Create { ticket: 1, tasks, merge: false });
+        apply(&mut scheduler, 1, Body::Create { tasks, merge: false });
     }
     assert_eq!(scheduler.counts().of(State::Waiting), (TASKS - BATCH) as u64);
     assert_eq!(name(0).len(), NAME_BYTES);
@@ -53,13 +53,13 @@ fn a_task_needs_little_and_leaves_nothing() {
         let who = who("h1");
         let all = steal(&who, 0, BATCH as u32);
         let Answer::Stolen(stolen) =
-            apply(&mut scheduler, 2, Command::Steal { ticket: 2, who: who.clone(), steal: all })
+            apply(&mut scheduler, 2, Request::by(who.clone(), Body::Steal(all)))
         else {
             panic!("a steal has another answer");
         };
         let done = |lease: &Leased| outcome(&lease.name, lease.attempt, Verdict::Done);
         let outcomes = stolen.leases.iter().map(done).collect();
-        apply(&mut scheduler, 3, Command::Complete { ticket: 3, who, outcomes, want: None });
+        apply(&mut scheduler, 3, Request::by(who, Body::Complete { outcomes, want: None }));
     }
     assert_eq!(scheduler.counts().of(State::Done), TASKS as u64);
     let rest = ALLOCATED.current_usage() - empty;

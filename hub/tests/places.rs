@@ -8,16 +8,14 @@ use dhub::engine::message::*;
 fn with_tasks(count: usize) -> Hub {
     let mut hub = Hub::in_memory();
     let tasks = (0..count).map(|n| task(&format!("t{n}"), &[])).collect();
-    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+    hub.ask(Body::Create { tasks, merge: false });
     hub
 }
 
 /// A steal that may wait.
 fn ask(hub: &mut Hub, name: &str, number: u64) -> Ticket {
     let steal = Steal { wait_ms: 20_000, stay: true, ..steal(&who(name), number, 1) };
-    let ticket = hub.ticket();
-    hub.apply(Command::Steal { ticket, who: who(name), steal });
-    ticket
+    hub.send(Request::by(who(name), Body::Steal(steal)))
 }
 
 /// What it was given, if it was answered in this turn, and whether it is to come back later.
@@ -30,7 +28,7 @@ fn answer(answers: &[(Ticket, Answer)], ticket: Ticket) -> Option<(Vec<Name>, bo
 
 fn complete(hub: &mut Hub, name: &str, task: &str, want: Option<Steal>) -> Answer {
     let outcomes = vec![outcome(task, 1, Verdict::Done)];
-    hub.ask(|ticket| Command::Complete { ticket, who: who(name), outcomes, want })
+    hub.ask(Request::by(who(name), Body::Complete { outcomes, want }))
 }
 
 #[test]
@@ -50,8 +48,7 @@ fn so_many_hold_tasks_and_the_next_gets_one_when_another_has_ended_its_own() {
     let more = ask(&mut hub, "w1", 2);
     assert_eq!(answer(&hub.turn(), more), Some((vec!["t3".into()], false)));
     complete(&mut hub, "w2", "t1", None);
-    let ticket = hub.ticket();
-    hub.apply(Command::Exit { ticket, who: who("w2") });
+    hub.send(Request::by(who("w2"), Body::Exit));
     let answers = hub.turn();
     assert_eq!(answer(&answers, asked[2]), None, "it was given t4 in the turn of the outcome");
     assert!(hub.scheduler.worker_id(&who("w3")).is_some_and(|id| {
@@ -92,7 +89,7 @@ fn who_holds_nothing_gives_way_when_others_wait_at_the_door() {
 fn after_a_restart_there_is_room_for_those_that_hold_tasks() {
     let mut hub = Hub::on_file();
     let tasks = vec![task("t0", &[]), task("t1", &[]), task("t2", &[])];
-    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+    hub.ask(Body::Create { tasks, merge: false });
     for name in ["w1", "w2"] {
         ask(&mut hub, name, 1);
     }
@@ -141,11 +138,11 @@ fn a_key_that_has_all_its_places_keeps_nobody_else_waiting() {
     let evil = crowd(&mut hub, "evil", 5);
     ask(&mut hub, "good/w", 1);
     let tasks = (0..5).map(|n| task(&format!("t{n}"), &[])).collect();
-    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+    hub.ask(Body::Create { tasks, merge: false });
     assert_eq!(hub.scheduler.workers_kept(), 3);
-    hub.ask(|ticket| Command::Exit { ticket, who: who("evil/w0") });
+    hub.ask(Request::by(who("evil/w0"), Body::Exit));
     assert_eq!(hub.scheduler.workers_kept(), 2, "the next one of the key has its place");
-    hub.apply(Command::Forget { tickets: evil.into_iter().collect() });
+    hub.apply(Body::Forget { tickets: evil.into_iter().collect() });
     assert_eq!(hub.scheduler.workers_kept(), 0);
 }
 
@@ -155,7 +152,7 @@ fn a_place_goes_with_its_worker_to_another_key() {
     let mut hub = with_tasks(9);
     hub.scheduler.set_places(4);
     crowd(&mut hub, "old", 2);
-    hub.apply(Command::Marked { old: "old".into(), key: "new".into() });
+    hub.apply(Body::Marked { old: "old".into(), key: "new".into() });
     let (old, new) = (ask(&mut hub, "old/w7", 1), ask(&mut hub, "new/w7", 1));
     let answers = hub.turn();
     assert_eq!([old, new].map(|it| answer(&answers, it).is_some()), [true, false]);

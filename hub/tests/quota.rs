@@ -13,9 +13,7 @@ fn numbered(key: &str, number: u32) -> Who {
 
 fn ask_steal(hub: &mut Hub, who: &Who, wait_ms: u64) -> Ticket {
     let steal = Steal { wait_ms, ..steal(who, 1, 1) };
-    let (ticket, who) = (hub.ticket(), who.clone());
-    hub.apply(Command::Steal { ticket, who, steal });
-    ticket
+    hub.send(Request::by(who.clone(), Body::Steal(steal)))
 }
 
 /// A hub that is awake all the time.
@@ -39,7 +37,7 @@ fn ids_by_the_thousand_that_are_given_nothing_are_forgotten_and_never_stored() {
     let mut hub = Hub::in_memory();
     for number in 0..60_000 {
         let (who, attempts) = (numbered("evil", number), Vec::new());
-        hub.apply(Command::Heartbeat { ticket: None, who, attempts });
+        hub.apply(Request::by(who, Body::Heartbeat { attempts }));
     }
     assert_eq!(workers(&hub), 0, "a heartbeat makes nobody known");
     for number in 0..60_000 {
@@ -61,19 +59,14 @@ fn ids_by_the_thousand_that_are_given_nothing_are_forgotten_and_never_stored() {
 #[test]
 fn who_waits_is_not_forgotten_for_others_of_its_key() {
     let mut hub = Hub::in_memory();
-    hub.ask(|ticket| {
-        let tasks = vec![task("later", &["never"])];
-        Command::Create { ticket, tasks, merge: false }
-    });
+    hub.ask(Body::Create { tasks: vec![task("later", &["never"])], merge: false });
     let waiting = Steal { wait_ms: 60_000, stay: true, ..steal(&who("lab/w1"), 1, 1) };
-    let parked = hub.ticket();
-    hub.apply(Command::Steal { ticket: parked, who: who("lab/w1"), steal: waiting });
+    let parked = hub.send(Request::by(who("lab/w1"), Body::Steal(waiting)));
     for number in 0..5_000 {
         ask_steal(&mut hub, &numbered("lab", number), 0);
     }
     hub.turn();
-    let ticket = hub.ticket();
-    hub.apply(Command::Create { ticket, tasks: vec![task("a", &[])], merge: false });
+    hub.send(Body::Create { tasks: vec![task("a", &[])], merge: false });
     let answers = hub.turn();
     let answer = answers.iter().find(|(to, _)| *to == parked).expect("an answer");
     assert!(matches!(&answer.1, Answer::Stolen(stolen) if stolen.leases.len() == 1));
@@ -83,7 +76,7 @@ fn who_waits_is_not_forgotten_for_others_of_its_key() {
 fn there_are_twenty_thousand_workers_of_a_key_at_most() {
     let mut hub = Hub::in_memory();
     let tasks = |from: u32| (from..from + 20_050).map(|i| task(&format!("t{i}"), &[])).collect();
-    hub.ask(|ticket| Command::Create { ticket, tasks: tasks(0), merge: false });
+    hub.ask(Body::Create { tasks: tasks(0), merge: false });
     for number in 0..20_000 {
         ask_steal(&mut hub, &numbered("lab", number), 0);
     }
@@ -109,21 +102,20 @@ fn there_are_twenty_thousand_workers_of_a_key_at_most() {
     // Nor by the way of a Complete.
     let who = numbered("lab", 20_001);
     let want = Some(steal(&who, 1, 1));
-    let said = hub.ask(|ticket| Command::Complete { ticket, who, outcomes: Vec::new(), want });
+    let said = hub.ask(Request::by(who, Body::Complete { outcomes: Vec::new(), want }));
     assert!(matches!(said, Answer::Completed { stolen: None, .. }), "{said:?}");
 }
 
 fn comes_and_goes(hub: &mut Hub, who: &Who) {
     ask_steal(hub, who, 0);
-    let (ticket, who) = (hub.ticket(), who.clone());
-    hub.apply(Command::Exit { ticket, who });
+    hub.send(Request::by(who.clone(), Body::Exit));
 }
 
 /// As pools in a shell loop.
 #[test]
 fn those_that_left_make_room_for_others_of_their_key() {
     let mut hub = Hub::in_memory();
-    hub.ask(|ticket| Command::Create { ticket, tasks: vec![task("a", &[])], merge: false });
+    hub.ask(Body::Create { tasks: vec![task("a", &[])], merge: false });
     for number in 0..60_000 {
         comes_and_goes(&mut hub, &numbered("lab", number));
         if number % 100 == 0 {
@@ -146,7 +138,7 @@ fn those_that_left_make_room_for_others_of_their_key() {
 #[test]
 fn nobody_is_forgotten_before_the_tables_have_it() {
     let mut hub = Hub::in_memory();
-    hub.ask(|ticket| Command::Create { ticket, tasks: vec![task("a", &[])], merge: false });
+    hub.ask(Body::Create { tasks: vec![task("a", &[])], merge: false });
     for number in 0..20_000 {
         comes_and_goes(&mut hub, &numbered("lab", number));
     }
@@ -166,20 +158,19 @@ fn nobody_is_forgotten_before_the_tables_have_it() {
 fn who_holds_or_waits_or_has_something_to_be_told_stays() {
     let mut hub = Hub::in_memory();
     let tasks = vec![task("a", &[]), task("b", &[])];
-    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+    hub.ask(Body::Create { tasks, merge: false });
     let (holds, waits, drains) = (who("lab/w1"), who("lab/w2"), who("lab/w3"));
     comes_and_goes(&mut hub, &waits);
     comes_and_goes(&mut hub, &drains);
     ask_steal(&mut hub, &drains, 0);
     let id = hub.scheduler.worker_id(&drains).expect("a worker");
-    hub.ask(|ticket| Command::Steer { ticket, workers: vec![id], order: Order::Drain });
+    hub.ask(Body::Steer { workers: vec![id], order: Order::Drain });
     let attempts = vec![AttemptRef { name: "a".into(), attempt: 0, started: false }];
     let (who, needs) = (drains.clone(), Vec::new());
-    hub.ask(|ticket| Command::Release { ticket, who, attempts, needs });
+    hub.ask(Request::by(who, Body::Release { attempts, needs }));
     ask_steal(&mut hub, &holds, 0);
     let waiting = Steal { wait_ms: 600_000, n: 0, ..steal(&waits, 9, 1) };
-    let (ticket, who) = (hub.ticket(), waits.clone());
-    hub.apply(Command::Steal { ticket, who, steal: waiting });
+    hub.send(Request::by(waits.clone(), Body::Steal(waiting)));
     hub.turn();
     for number in 0..25_000 {
         comes_and_goes(&mut hub, &numbered("lab", number));
@@ -198,12 +189,11 @@ fn who_holds_or_waits_or_has_something_to_be_told_stays() {
 fn names_of_what_was_lost_are_bounded_by_the_key() {
     let mut hub = Hub::in_memory();
     let tasks = (0..200).map(|i| task(&format!("t{i}"), &[])).collect();
-    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+    hub.ask(Body::Create { tasks, merge: false });
     let beat = |key: &str, number: u32| {
         let name = |i: u32| format!("{number} {i} {}", "x".repeat(1_000)).into();
         let attempts = (0..1_000).map(|i| AttemptRef { name: name(i), attempt: 1, started: false });
-        let (ticket, who) = (None, numbered(key, number));
-        Command::Heartbeat { ticket, who, attempts: attempts.collect() }
+        Request::by(numbered(key, number), Body::Heartbeat { attempts: attempts.collect() })
     };
     for key in ["evil", ""] {
         for number in 0..50 {
@@ -227,11 +217,10 @@ fn clients_of_a_key_are_bounded_too() {
         id[..4].copy_from_slice(&client.to_le_bytes());
         let who = Who { name: "h".into(), key: key.into(), ..Who::default() };
         let steal = Steal { client: Some(id), ..steal(&who, 1, 1) };
-        move |ticket| Command::Steal { ticket, who, steal }
+        Request::by(who, Body::Steal(steal))
     };
     for client in 0..100_000 {
-        let ticket = hub.ticket();
-        hub.apply(steal_as(client, "evil")(ticket));
+        hub.send(steal_as(client, "evil"));
     }
     hub.turn();
     let said = hub.ask(steal_as(100_000, "evil"));

@@ -37,7 +37,7 @@ impl Pool {
 
     fn steal(&mut self, hub: &mut Hub) -> usize {
         let (who, steal) = (self.who.clone(), self.want());
-        match hub.ask(|ticket| Command::Steal { ticket, who, steal }) {
+        match hub.ask(Request::by(who, Body::Steal(steal))) {
             Answer::Stolen(stolen) => self.take(stolen),
             answer => panic!("a steal was answered with {answer:?}"),
         }
@@ -51,7 +51,7 @@ impl Pool {
         let (name, attempt) = self.held.remove(0);
         let (who, want) = (self.who.clone(), Some(self.want()));
         let outcomes = vec![outcome(&name, attempt, Verdict::Done)];
-        match hub.ask(|ticket| Command::Complete { ticket, who, outcomes, want }) {
+        match hub.ask(Request::by(who, Body::Complete { outcomes, want })) {
             Answer::Completed { stolen: Some(stolen), .. } => self.take(stolen),
             answer => panic!("an outcome was answered with {answer:?}"),
         }
@@ -64,13 +64,13 @@ impl Pool {
             started: true,
         };
         let (who, attempts) = (self.who.clone(), self.held.iter().map(attempt).collect());
-        hub.ask(|ticket| Command::Heartbeat { ticket: Some(ticket), who, attempts });
+        hub.ask(Request::by(who, Body::Heartbeat { attempts }));
     }
 }
 
 fn create(hub: &mut Hub, names: impl IntoIterator<Item = String>) {
     let tasks = names.into_iter().map(|name| task(&name, &[])).collect();
-    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+    hub.ask(Body::Create { tasks, merge: false });
 }
 
 fn pass(hub: &mut Hub, seconds: u64) {
@@ -135,8 +135,7 @@ fn last_tries_come_to_their_turn_one_after_the_other_where_nobody_is_ever_idle()
 /// Its steal waits; the answers that came to it.
 fn park(hub: &mut Hub, pool: &mut Pool) -> Ticket {
     let steal = Steal { wait_ms: 6_000_000, ..pool.want() };
-    let (ticket, who) = (hub.ticket(), pool.who.clone());
-    hub.apply(Command::Steal { ticket, who, steal });
+    let ticket = hub.send(Request::by(pool.who.clone(), Body::Steal(steal)));
     assert_eq!(hub.turn(), []);
     ticket
 }
@@ -198,9 +197,9 @@ fn who_makes_room_in_vain_goes_on_though_nobody_else_asks() {
         let mut goes_on = 0_u32;
         loop {
             let (name, attempt) = asks.held.remove(0);
-            let (own, who) = (hub.ticket(), asks.who.clone());
+            let who = asks.who.clone();
             let outcomes = vec![outcome(&name, attempt, Verdict::Done)];
-            hub.apply(Command::Complete { ticket: own, who, outcomes, want: None });
+            hub.send(Request::by(who, Body::Complete { outcomes, want: None }));
             hub.turn();
             full.beat(&mut hub);
             if asks.steal(&mut hub) == 0 {
@@ -232,10 +231,10 @@ fn a_last_try_that_waits_for_others_has_one_of_them_beside_it_at_a_time() {
     assert_eq!(pool.steal(&mut hub), 1);
     assert_eq!((second(&mut hub, &mut pool, ticket), pool.steal(&mut hub)), (0, 0));
     // One after the other, also those that a parked steal waits for.
-    let (parked, own, who) = (park(&mut hub, &mut pool), hub.ticket(), pool.who.clone());
+    let (parked, who) = (park(&mut hub, &mut pool), pool.who.clone());
     let (name, attempt) = pool.held.pop().expect("the one beside it");
     let outcomes = vec![outcome(&name, attempt, Verdict::Done)];
-    hub.apply(Command::Complete { ticket: own, who, outcomes, want: None });
+    hub.send(Request::by(who, Body::Complete { outcomes, want: None }));
     let told: Vec<Answer> =
         hub.turn().into_iter().filter(|it| it.0 == parked).map(|it| it.1).collect();
     let [Answer::Stolen(stolen)] = &told[..] else { panic!("{told:?}") };

@@ -37,8 +37,12 @@ fn timed(work: impl FnOnce()) -> Duration {
     begin.elapsed()
 }
 
-fn apply(scheduler: &mut Scheduler, now: Millis, command: Command) -> Vec<(Ticket, Answer)> {
-    scheduler.apply(now, command, &Past::new());
+fn apply(
+    scheduler: &mut Scheduler,
+    now: Millis,
+    request: impl Into<Request>,
+) -> Vec<(Ticket, Answer)> {
+    scheduler.apply(now, Request { ticket: 1, ..request.into() }, &Past::new());
     scheduler.take_answers()
 }
 
@@ -52,7 +56,7 @@ fn commit(scheduler: &mut Scheduler) -> usize {
 
 fn create(scheduler: &mut Scheduler, tasks: Vec<NewTask>) {
     let count = tasks.len() as u64;
-    let answers = apply(scheduler, 0, Command::Create { ticket: 1, tasks, merge: false });
+    let answers = apply(scheduler, 0, Body::Create { tasks, merge: false });
     match &answers[..] {
         [(1, Answer::Created { added, .. })] => assert_eq!(*added, count),
         other => panic!("a create was answered with {other:?}"),
@@ -85,7 +89,7 @@ fn chain(n: usize, reverse: bool) -> Scheduler {
 fn take(scheduler: &mut Scheduler, n: u32) -> Vec<Leased> {
     let who = who("h1");
     let steal = steal(&who, 0, n);
-    match &mut apply(scheduler, 0, Command::Steal { ticket: 1, who, steal })[..] {
+    match &mut apply(scheduler, 0, Request::by(who, Body::Steal(steal)))[..] {
         [(1, Answer::Stolen(stolen))] => std::mem::take(&mut stolen.leases),
         other => panic!("a steal was answered with {other:?}"),
     }
@@ -94,7 +98,7 @@ fn take(scheduler: &mut Scheduler, n: u32) -> Vec<Leased> {
 fn end(scheduler: &mut Scheduler, leases: Vec<Leased>, verdict: Verdict) {
     let outcomes = leases.iter().map(|lease| outcome(&lease.name, lease.attempt, verdict));
     let (who, outcomes) = (who("h1"), outcomes.collect());
-    let complete = Command::Complete { ticket: 1, who, outcomes, want: None };
+    let complete = Request::by(who, Body::Complete { outcomes, want: None });
     match &apply(scheduler, 0, complete)[..] {
         [(1, Answer::Completed { refused, .. })] => assert_eq!(refused.len(), 0),
         other => panic!("an outcome was answered with {other:?}"),
@@ -109,7 +113,7 @@ fn fail_the_first(scheduler: &mut Scheduler, n: usize) {
     end(scheduler, leases, Verdict::Failed);
     let mut turns = 0;
     while scheduler.deadline() == Some(0) {
-        apply(scheduler, 0, Command::Tick);
+        apply(scheduler, 0, Body::Tick);
         let changes = commit(scheduler);
         assert!(changes <= 2_000, "{changes} changes in one turn");
         turns += 1;
@@ -152,7 +156,7 @@ fn a_ring_of_two_hundred_thousand_is_refused() {
         create(&mut scheduler, (from..n.min(from + BATCH)).map(link).collect());
     }
     let tasks = vec![task("last", &[&(n - 1).to_string()])];
-    let answers = apply(&mut scheduler, 0, Command::Create { ticket: 1, tasks, merge: false });
+    let answers = apply(&mut scheduler, 0, Body::Create { tasks, merge: false });
     let [(1, Answer::Error { code: Code::Cycle, message, names })] = &answers[..] else {
         panic!("a ring was answered with {answers:?}");
     };
@@ -227,16 +231,15 @@ fn losing_many_leases_is_not_quadratic() {
         create(&mut scheduler, (0..n).map(|i| task(&i.to_string(), &[])).collect());
         let w1 = who("w1");
         let all = steal(&w1, 1, n as u32);
-        let answers =
-            apply(&mut scheduler, 0, Command::Steal { ticket: 1, who: w1.clone(), steal: all });
+        let answers = apply(&mut scheduler, 0, Request::by(w1.clone(), Body::Steal(all)));
         assert_eq!(answers.len(), 1);
         timed(|| {
             for now in (0..=WORKER_TIMEOUT_MS).step_by(1_000) {
-                apply(&mut scheduler, now, Command::Tick);
+                apply(&mut scheduler, now, Body::Tick);
             }
-            let heartbeat = Command::Heartbeat { ticket: Some(2), who: w1, attempts: Vec::new() };
+            let heartbeat = Request::by(w1, Body::Heartbeat { attempts: Vec::new() });
             match &apply(&mut scheduler, WORKER_TIMEOUT_MS, heartbeat)[..] {
-                [(2, Answer::Heartbeaten { lost, .. })] => assert_eq!(lost.len(), n),
+                [(1, Answer::Heartbeaten { lost, .. })] => assert_eq!(lost.len(), n),
                 other => panic!("a heartbeat was answered with {} answers", other.len()),
             }
         })
@@ -252,7 +255,7 @@ fn refusing_many_transfers_is_not_quadratic() {
         let attempts = (0..n).map(attempt).collect();
         let needs = vec![vec!["x".into()]; n];
         timed(|| {
-            let release = Command::Release { ticket: 1, who: who("h1"), attempts, needs };
+            let release = Request::by(who("h1"), Body::Release { attempts, needs });
             match &apply(&mut scheduler, 0, release)[..] {
                 [(1, Answer::Released { refused, .. })] => assert_eq!(refused.len(), n),
                 other => panic!("a release was answered with {} answers", other.len()),
@@ -266,16 +269,15 @@ fn refusing_many_transfers_is_not_quadratic() {
 fn needs_that_are_done_do_not_make_the_row_grow() {
     let mut hub = Hub::on_file();
     let add = |hub: &mut Hub, name: &str, needs: &[&str]| {
-        let ticket = hub.ticket();
-        hub.apply(Command::Create { ticket, tasks: vec![task(name, needs)], merge: true });
+        hub.send(Body::Create { tasks: vec![task(name, needs)], merge: true });
         hub.turn();
     };
     add(&mut hub, "a", &[]);
-    let (ticket, who) = (hub.ticket(), who("h1"));
+    let who = who("h1");
     let all = steal(&who, 0, 1);
-    hub.apply(Command::Steal { ticket, who: who.clone(), steal: all });
+    hub.send(Request::by(who.clone(), Body::Steal(all)));
     let outcomes = vec![outcome("a", 1, Verdict::Done)];
-    hub.apply(Command::Complete { ticket, who, outcomes, want: None });
+    hub.send(Request::by(who, Body::Complete { outcomes, want: None }));
     hub.turn();
     add(&mut hub, "b", &[]);
     for _ in 0..100 {
@@ -288,10 +290,10 @@ fn needs_that_are_done_do_not_make_the_row_grow() {
 
 fn set_priority(scheduler: &mut Scheduler, name: String, priority: i32) -> usize {
     let (names, to) = (vec![name.into()], Adjustment::Priority(priority));
-    apply(scheduler, 0, Command::Adjust { ticket: 1, names, to });
+    apply(scheduler, 0, Body::Adjust { names, to });
     let mut turns = 1;
     while scheduler.deadline() == Some(0) {
-        apply(scheduler, 0, Command::Tick);
+        apply(scheduler, 0, Body::Tick);
         turns += 1;
     }
     commit(scheduler);
@@ -329,7 +331,7 @@ fn many_that_need_one_and_are_urgent_are_cancelled() {
         timed(|| {
             for from in (0..n).step_by(BATCH) {
                 let names = users(from).map(Name::from).collect();
-                apply(&mut scheduler, 0, Command::Cancel { ticket: 1, names });
+                apply(&mut scheduler, 0, Body::Cancel { names });
                 commit(&mut scheduler);
             }
         })

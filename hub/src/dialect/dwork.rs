@@ -17,7 +17,7 @@ use crate::engine::scheduler::{Counts, State};
 /// What a dwork program asks for.
 #[derive(Debug)]
 pub enum Asked {
-    Command(Command),
+    Request(Request),
     Status,
 }
 
@@ -26,21 +26,15 @@ impl Asked {
     pub fn verb(&self) -> Verb {
         match self {
             Self::Status => Verb::Status,
-            Self::Command(Command::Create { .. }) => Verb::Create,
-            Self::Command(Command::Steal { .. }) => Verb::Steal,
-            Self::Command(Command::Complete { .. }) => Verb::Complete,
-            Self::Command(Command::Release { .. }) => Verb::Release,
-            Self::Command(Command::Exit { .. }) => Verb::Exit,
-            // Nothing else is made of a dwork request.
-            Self::Command(_) => Verb::Shutdown,
-        }
-    }
-
-    /// In the name of the key that it was asked for with.
-    pub fn with_key(self, key: &str) -> Self {
-        match self {
-            Asked::Command(command) => Asked::Command(command.with_key(key)),
-            Asked::Status => Asked::Status,
+            Self::Request(request) => match request.body {
+                Body::Create { .. } => Verb::Create,
+                Body::Steal(_) => Verb::Steal,
+                Body::Complete { .. } => Verb::Complete,
+                Body::Release { .. } => Verb::Release,
+                Body::Exit => Verb::Exit,
+                // Nothing else is made of a dwork request.
+                _ => Verb::Shutdown,
+            },
         }
     }
 }
@@ -93,7 +87,7 @@ fn query(mut fields: Fields<'_>) -> Result<Query<'_>, Malformed> {
 }
 
 /// None: the request is not valid, and the reply is Error.
-pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
+pub fn decode(frame: &[u8]) -> Option<Asked> {
     let fields = Fields::of(frame);
     let query = query(fields).ok()?;
     let kind = Type::try_from(query.kind?).ok()?;
@@ -108,7 +102,7 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
             while let Some(task) = tasks.next().ok()? {
                 new.push(new_task(task)?);
             }
-            Some(Asked::Command(Command::Create { ticket, tasks: new, merge: true }))
+            Some(Asked::Request(Body::Create { tasks: new, merge: true }.into()))
         }
         Type::Steal if !has_tasks && !has_name => {
             let who = who(query.location)?;
@@ -127,7 +121,7 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
                 slots: 1,
                 waiting: 0,
             };
-            Some(Asked::Command(Command::Steal { ticket, who, steal }))
+            Some(Asked::Request(Request::by(who, Body::Steal(steal))))
         }
         Type::Complete if has_tasks && !has_name && !has_n => {
             let who = who(query.location)?;
@@ -144,7 +138,7 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
                 });
             }
             tasks.names_fit().then_some(())?;
-            Some(Asked::Command(Command::Complete { ticket, who, outcomes, want: None }))
+            Some(Asked::Request(Request::by(who, Body::Complete { outcomes, want: None })))
         }
         Type::Transfer if has_tasks && !has_name && !has_n => {
             let who = who(query.location)?;
@@ -160,13 +154,13 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
                 needs.push(task.needs);
             }
             tasks.names_fit().then_some(())?;
-            Some(Asked::Command(Command::Release { ticket, who, attempts, needs }))
+            Some(Asked::Request(Request::by(who, Body::Release { attempts, needs })))
         }
         Type::Ok if !has_tasks && !has_name && !has_n && query.location.is_none() => {
             Some(Asked::Status)
         }
         Type::Exit if !has_tasks && !has_name && !has_n => {
-            Some(Asked::Command(Command::Exit { ticket, who: who(query.location)? }))
+            Some(Asked::Request(Request::by(who(query.location)?, Body::Exit)))
         }
         _ => None,
     }

@@ -1,6 +1,6 @@
 //! What memory lacks: finished tasks and forgotten workers.
 //!
-//! The scheduler is pure, so whatever a command names and memory does not hold is fetched first
+//! The scheduler is pure, so whatever a request names and memory does not hold is fetched first
 //! and passed in; long requests read rows in slices. The store answers in the hub, a model of it
 //! in the simulation.
 
@@ -125,14 +125,14 @@ pub struct Matching {
 /// With more patterns, the caller finds those that fit one: each row is compared with each.
 pub const MATCH_PATTERNS_MAX: usize = 8;
 
-/// Hands a command to the scheduler, with what memory lacks of it.
+/// Hands a request to the scheduler, with what memory lacks of it.
 pub fn carry_out<A: Archive>(
     scheduler: &mut Scheduler,
     archive: &A,
     now: Millis,
-    command: Command,
+    request: Request,
 ) -> Result<(), A::Error> {
-    if let Some(who) = command.who()
+    if let Some(who) = request.worker()
         && scheduler.worker_id(who).is_none()
         && let Some((id, host)) = archive.worker(who)?
     {
@@ -142,7 +142,7 @@ pub fn carry_out<A: Archive>(
     if scheduler.has_past() {
         // Thousands of tasks may need the same finished one, or the same missing one.
         let mut looked_up: HashSet<&Name> = HashSet::new();
-        for name in command.names() {
+        for name in request.body.names() {
             if !scheduler.holds(name)
                 && looked_up.insert(name)
                 && let Some(task) = archive.task(name)?
@@ -151,6 +151,6 @@ pub fn carry_out<A: Archive>(
             }
         }
     }
-    scheduler.apply(now, command, &past);
+    scheduler.apply(now, request, &past);
     Ok(())
 }

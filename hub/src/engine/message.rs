@@ -2,25 +2,25 @@
 
 mod answer;
 mod change;
-mod command;
 mod guest;
 mod load;
 mod long;
+mod request;
 mod state;
 
 use std::collections::HashMap;
 
 pub use answer::{AWAY_MS, Answer, Code, Exported, Leased, Phase, Refusals, Refused, Stolen};
 pub use change::{Change, Ended};
-pub use command::Command;
 pub use guest::{Guest, User};
 pub use load::{Load, Sample};
 pub use long::{Deed, Export, List, Long, Selection};
+pub use request::{Body, Request};
 pub use state::State;
 
 /// Milliseconds on the monotonic clock. Only differences mean something.
 pub type Millis = u64;
-/// Names a request until its reply: the server knows where that goes.
+/// Names a request until its reply: the server knows where that goes. They count from 1.
 pub type Ticket = u64;
 /// Row id of a task; counts from 1 in the order of creation.
 pub type TaskId = u64;
@@ -203,7 +203,7 @@ pub struct PastTask {
     pub blame: TaskId,
 }
 
-/// Tasks named by a command that memory does not hold.
+/// Tasks named by a request that memory does not hold.
 pub type Past = HashMap<Name, PastTask>;
 
 /// A finished task that a person wants to run again, read from the store.

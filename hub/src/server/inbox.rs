@@ -13,8 +13,7 @@ use crate::dialect::frame::{Shape, is_bounded, request_id};
 use crate::dialect::native;
 use crate::dialect::native::envelope::Envelope;
 use crate::dialect::native::{Asked, error};
-use crate::engine::message::User;
-use crate::engine::message::{Command, Load, Ticket};
+use crate::engine::message::{Body, Load, Request, Ticket, User, Who};
 use crate::engine::quota::{Amount, Claim};
 use crate::engine::told::Known;
 use crate::net::gate::Denied;
@@ -120,20 +119,20 @@ impl Server {
     }
 
     fn take_dwork(&mut self, route: Route, frame: &[u8]) -> Result<(), Fatal> {
-        let ticket = self.next_ticket();
         let frame = Some(frame).filter(|frame| is_bounded(frame, Shape::Dwork));
-        let Some(asked) = frame.and_then(|frame| dwork::decode(ticket, frame)) else {
+        let Some(asked) = frame.and_then(dwork::decode) else {
             return self.refuse_dwork(&route);
         };
         if let Err(denied) = self.check(&route, asked.verb()) {
             return self.deny(&route, &denied);
         }
-        let asked = asked.with_key(self.key(&route));
         match asked {
-            dwork::Asked::Command(Command::Create { .. }) if self.disk.is_full() => {
+            dwork::Asked::Request(Request { body: Body::Create { .. }, .. })
+                if self.disk.is_full() =>
+            {
                 self.refuse_dwork(&route)?;
             }
-            dwork::Asked::Command(command) => self.take_command(route, ticket, command)?,
+            dwork::Asked::Request(request) => self.take_asked(route, request)?,
             dwork::Asked::Status => self.read(route, Read::DworkStatus)?,
         }
         Ok(())
@@ -170,23 +169,19 @@ impl Server {
             let why = "the token of this request was given to another one";
             return self.refuse(&route, error(wire::ErrorCode::ErrorInvalid, why));
         }
-        let ticket = self.next_ticket();
-        let asked = match native::decode(ticket, request.body) {
+        let asked = match native::decode(request.body) {
             Ok(asked) => asked,
             Err(why) => return self.refuse(&route, why),
         };
-        let asked = asked.with_key(self.key(&route));
         match asked {
             // But for a copy of one that was carried out.
-            Asked::Command(Command::Create { .. })
+            Asked::Request(Request { body: Body::Create { .. }, .. })
                 if self.disk.is_full() && known == Known::Nothing =>
             {
                 self.refuse(&route, self.disk.refusal())?;
             }
-            Asked::Command(command) => self.take_command(route, ticket, command)?,
-            Asked::Heartbeat(command, load) => {
-                self.take_heartbeat(route, ticket, command, load)?;
-            }
+            Asked::Request(request) => self.take_asked(route, request)?,
+            Asked::Heartbeat(request, load) => self.take_heartbeat(route, request, load)?,
             Asked::Hello => {
                 let body = reply::Body::Welcome(self.welcome(&route));
                 self.send(&route, body)?;
@@ -194,7 +189,10 @@ impl Server {
             Asked::Status => self.read(route, Read::Status)?,
             Asked::Show(name) => self.read(route, Read::Show(name))?,
             Asked::Workers { limit, after } => self.read(route, Read::Workers { limit, after })?,
-            Asked::Long(asked) => self.start_job(ticket, route, asked)?,
+            Asked::Long(asked) => {
+                let ticket = self.next_ticket();
+                self.start_job(ticket, route, asked)?;
+            }
             Asked::Reload => {
                 let body = match self.gate.reload() {
                     Ok(keys) => {
@@ -217,21 +215,17 @@ impl Server {
     }
 
     /// One that may wait in the hub counts until it is answered.
-    fn take_command(
-        &mut self,
-        mut route: Route,
-        ticket: Ticket,
-        command: Command,
-    ) -> Result<(), Fatal> {
-        let names = match &command {
-            Command::Await { names, .. } => names.len(),
-            Command::Steal { steal, .. } if steal.wait_ms > 0 => 0,
-            Command::Wait { .. } => 0,
-            _ if route.guest.is_some() && self.takes_long(&command) => {
-                let names = command.names().count();
+    fn take_asked(&mut self, mut route: Route, request: Request) -> Result<(), Fatal> {
+        let request = self.stamped(&route, request);
+        let names = match &request.body {
+            Body::Await { names, .. } => names.len(),
+            Body::Steal(steal) if steal.wait_ms > 0 => 0,
+            Body::Wait { .. } => 0,
+            body if route.guest.is_some() && self.takes_long(body) => {
+                let names = body.names().count();
                 return match self.claim(&mut route, long(names)) {
                     Ok(()) => {
-                        self.put_off(route, ticket, command, None);
+                        self.put_off(route, request, None);
                         Ok(())
                     }
                     Err(why) => self.refuse(&route, why),
@@ -240,28 +234,28 @@ impl Server {
             _ => {
                 self.share.note_work(Instant::now());
                 let is_told = route.tag.is_some();
-                self.outbox.owe(ticket, route);
+                self.outbox.owe(request.ticket, route);
                 return match is_told {
-                    true => self.apply_once(ticket, command),
-                    false => self.apply(command),
+                    true => self.apply_once(request),
+                    false => self.apply(request),
                 };
             }
         };
         if let Err(why) = self.claim(&mut route, Amount { parked: 1, names, ..Amount::default() }) {
             return self.refuse(&route, why);
         }
-        if route.guest.is_some() && matches!(command, Command::Await { .. }) {
-            self.put_off(route, ticket, command, None);
+        if route.guest.is_some() && matches!(request.body, Body::Await { .. }) {
+            self.put_off(route, request, None);
             return Ok(());
         }
         self.share.note_work(Instant::now());
-        self.outbox.owe(ticket, route);
-        self.apply(command)
+        self.outbox.owe(request.ticket, route);
+        self.apply(request)
     }
 
     /// Each name may have to be looked up, and what waits for what be walked through: in the turn of its key.
-    fn takes_long(&self, command: &Command) -> bool {
-        command.names().nth(SOON_NAMES_MAX).is_some() || self.scheduler.walks_far(command)
+    fn takes_long(&self, body: &Body) -> bool {
+        body.names().nth(SOON_NAMES_MAX).is_some() || self.scheduler.walks_far(body)
     }
 
     /// What this takes of what the key of the asker may have; nothing if that is the owner's.
@@ -304,15 +298,16 @@ impl Server {
                 return Ok(());
             }
         };
-        match native::decode_heartbeat(None, heartbeat) {
-            Ok((command, load)) => {
+        match native::decode_heartbeat(heartbeat) {
+            Ok((mut request, load)) => {
                 let key = self.gate.key(security, received.user);
                 let guest = received.user.filter(|_| !key.is_empty());
-                let command = command.with_key(key);
-                match guest.filter(|_| command.attempts() > SOON_NAMES_MAX) {
-                    None => self.apply_heartbeat(command, load)?,
-                    Some(user) => match self.claim_of(security, user, long(command.attempts())) {
-                        Ok(claim) => self.put_off_report(user, claim, command, load),
+                request.who.key = key.into();
+                let names = request.body.attempts();
+                match guest.filter(|_| names > SOON_NAMES_MAX) {
+                    None => self.apply_heartbeat(request, load)?,
+                    Some(user) => match self.claim_of(security, user, long(names)) {
+                        Ok(claim) => self.put_off_report(user, claim, request, load),
                         Err(why) => tracing::debug!("a heartbeat was dropped: {}", why.message),
                     },
                 }
@@ -326,32 +321,38 @@ impl Server {
     fn take_heartbeat(
         &mut self,
         mut route: Route,
-        ticket: Ticket,
-        command: Command,
+        request: Request,
         load: Load,
     ) -> Result<(), Fatal> {
-        let names = command.attempts();
+        let request = self.stamped(&route, request);
+        let names = request.body.attempts();
         if route.guest.is_none() || names <= SOON_NAMES_MAX {
-            self.outbox.owe(ticket, route);
-            return self.apply_heartbeat(command, load);
+            self.outbox.owe(request.ticket, route);
+            return self.apply_heartbeat(request, load);
         }
         match self.claim(&mut route, long(names)) {
             Ok(()) => {
-                self.put_off(route, ticket, command, Some(load));
+                self.put_off(route, request, Some(load));
                 Ok(())
             }
             Err(why) => self.refuse(&route, why),
         }
     }
 
-    pub(super) fn apply_heartbeat(&mut self, command: Command, load: Load) -> Result<(), Fatal> {
-        let who = command.who().cloned();
+    pub(super) fn apply_heartbeat(&mut self, request: Request, load: Load) -> Result<(), Fatal> {
+        let who = request.who.clone();
         self.share.excuse();
-        self.apply(command)?;
-        if let Some(id) = who.and_then(|who| self.scheduler.worker_id(&who)) {
+        self.apply(request)?;
+        if let Some(id) = self.scheduler.worker_id(&who) {
             self.monitor.note_load(id, load, &self.scheduler);
         }
         Ok(())
+    }
+
+    /// Who asks is known by the key, and the answer finds its way by the ticket.
+    fn stamped(&mut self, route: &Route, request: Request) -> Request {
+        let who = Who { key: self.key(route).into(), ..request.who };
+        Request { ticket: self.next_ticket(), who, ..request }
     }
 
     fn key(&self, route: &Route) -> &str {

@@ -11,8 +11,7 @@ use super::{Fatal, Server, TURN_MS_MAX};
 use crate::dialect::native::envelope::Envelope;
 use crate::dialect::native::{self, error};
 use crate::engine::job::{EndedJob, Job, Step};
-use crate::engine::message::User;
-use crate::engine::message::{Answer, Long, Tag, Ticket};
+use crate::engine::message::{Answer, Long, Request, Tag, Ticket, User};
 use crate::engine::quota::Amount;
 use crate::engine::told::Known;
 use crate::engine::turns::Turns;
@@ -148,15 +147,15 @@ impl Server {
             }
         };
         self.settle()?;
-        let step = job.step(running.ticket, &self.scheduler, &self.store)?;
+        let step = job.step(&self.scheduler, &self.store)?;
         if let Some(guest) = guest {
             self.share.spent_by(guest, begin, Instant::now());
         }
         self.jobs.nap = matches!(step, Step::Later) && self.jobs.running.is_empty();
         match step {
             Step::Again | Step::Later => self.put_back(guest, running),
-            Step::Apply(command) => {
-                self.apply(command)?;
+            Step::Apply(body) => {
+                self.apply(Request { ticket: running.ticket, ..body.into() })?;
                 let (answer, now) = (self.scheduler.take_answer(running.ticket), self.now());
                 if let (Some(job), Some(answer)) = (&mut running.job, answer) {
                     job.answered(answer);

@@ -17,7 +17,7 @@ use crate::dialect::native::error;
 use crate::engine::delivery;
 use crate::engine::delivery::Delivery;
 use crate::engine::job::EndedJob;
-use crate::engine::message::{Answer, Command, Leased, Name, Ticket};
+use crate::engine::message::{Answer, Body, Leased, Name, Request, Ticket};
 use crate::engine::told::Known;
 use crate::engine::turns::Turns;
 use crate::net::gate::Denied;
@@ -111,7 +111,7 @@ impl Server {
         }
         let leases = self.outbox.delivery.undelivered();
         if !leases.is_empty() {
-            self.apply(Command::Undelivered { leases })?;
+            self.apply(Body::Undelivered { leases })?;
             self.busy = true;
         }
         self.tell_finished()?;
@@ -119,17 +119,18 @@ impl Server {
     }
 
     /// Carries it out, unless a copy was before; and notes what it is answered, for those that come.
-    pub(super) fn apply_once(&mut self, ticket: Ticket, command: Command) -> Result<(), Fatal> {
+    pub(super) fn apply_once(&mut self, request: Request) -> Result<(), Fatal> {
+        let ticket = request.ticket;
         let routes = self.outbox.owed.get(&ticket);
         let Some(tag) = routes.and_then(|routes| routes.first()?.tag.clone()) else {
-            return self.apply(command);
+            return self.apply(request);
         };
         if let Known::Answered(body) = self.told.look_up(&tag) {
             let routes = self.outbox.owed.remove(&ticket).unwrap_or_default();
             self.outbox.say(routes, Envelope::of(&body));
             return Ok(());
         }
-        self.apply(command)?;
+        self.apply(request)?;
         let now = self.now();
         // What changed nothing can be asked again; but whoever has left is not known any more.
         let is_kept = |answer: &&Answer| {
@@ -237,7 +238,7 @@ impl Server {
             tracing::warn!("task '{name}' fails: its definition is damaged");
         }
         self.busy = true;
-        self.apply(Command::Damaged { names })
+        self.apply(Body::Damaged { names })
     }
 
     pub(super) fn deny(&mut self, route: &Route, denied: &Denied) -> Result<(), Fatal> {

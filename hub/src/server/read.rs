@@ -9,8 +9,7 @@ use dhub_proto::wire::{self, reply};
 use super::{Fatal, Server};
 use crate::dialect::dwork;
 use crate::dialect::native::error;
-use crate::engine::message::User;
-use crate::engine::message::{Command, Load, Ticket, WorkerId};
+use crate::engine::message::{Load, Request, User, WorkerId};
 use crate::engine::quota::{Amount, Claim};
 use crate::engine::turns::Turns;
 use crate::net::route::Route;
@@ -40,12 +39,12 @@ enum Question {
     Read(Route, Read),
     /// A guest's Wait for tasks, or another request that takes long, of a heartbeat with what it says of its
     /// worker. It is owed an answer.
-    Command(Ticket, Command, Option<Load>),
+    Request(Request, Option<Load>),
     /// A guest's heartbeat with thousands of names, to which there is no answer.
     Report {
         user: User,
         _claim: Option<Claim>,
-        command: Command,
+        request: Request,
         load: Load,
     },
 }
@@ -70,26 +69,20 @@ impl Server {
     }
 
     /// Carried out in the turn of its key.
-    pub(super) fn put_off(
-        &mut self,
-        route: Route,
-        ticket: Ticket,
-        command: Command,
-        load: Option<Load>,
-    ) {
+    pub(super) fn put_off(&mut self, route: Route, request: Request, load: Option<Load>) {
         let guest = route.guest;
-        self.outbox.owe(ticket, route);
-        self.outbox.questions.0.push(guest, Question::Command(ticket, command, load));
+        self.outbox.owe(request.ticket, route);
+        self.outbox.questions.0.push(guest, Question::Request(request, load));
     }
 
     pub(super) fn put_off_report(
         &mut self,
         user: User,
         claim: Option<Claim>,
-        command: Command,
+        request: Request,
         load: Load,
     ) {
-        let report = Question::Report { user, _claim: claim, command, load };
+        let report = Question::Report { user, _claim: claim, request, load };
         self.outbox.questions.0.push(Some(user), report);
     }
 
@@ -103,12 +96,12 @@ impl Server {
             && begin.elapsed() < QUESTIONS_TIME
             && let Some((guest, question)) = self.outbox.questions.0.pop_guest()
         {
-            let is_command = !matches!(question, Question::Read(..));
+            let is_request = !matches!(question, Question::Read(..));
             let asked = Instant::now();
             self.answer_question(question)?;
             self.share.charge(guest, asked, Instant::now());
             // What it changed has to be committed before anybody hears of it.
-            if is_command {
+            if is_request {
                 self.busy = true;
                 break;
             }
@@ -135,16 +128,16 @@ impl Server {
                 }
                 self.answer_read(&route, read)
             }
-            Question::Command(ticket, command, load) => {
-                match (self.outbox.is_awaited(ticket, &mut self.sockets), load) {
-                    (true, Some(load)) => self.apply_heartbeat(command, load),
-                    (true, None) => self.apply_once(ticket, command),
+            Question::Request(request, load) => {
+                match (self.outbox.is_awaited(request.ticket, &mut self.sockets), load) {
+                    (true, Some(load)) => self.apply_heartbeat(request, load),
+                    (true, None) => self.apply_once(request),
                     (false, _) => Ok(()),
                 }
             }
-            Question::Report { user, command, load, .. } => {
+            Question::Report { user, request, load, .. } => {
                 match self.gate.grant(Security::Curve, Some(user)) {
-                    Ok(_) => self.apply_heartbeat(command, load),
+                    Ok(_) => self.apply_heartbeat(request, load),
                     // Its key was taken back meanwhile.
                     Err(_) => Ok(()),
                 }

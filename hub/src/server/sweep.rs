@@ -6,8 +6,7 @@
 use std::collections::HashSet;
 
 use super::{CHECK_MS, Fatal, Server};
-use crate::engine::message::User;
-use crate::engine::message::{Command, Ticket};
+use crate::engine::message::{Body, Ticket, User};
 use crate::net::gate::Denied;
 use crate::net::route::Route;
 use crate::net::security::Security;
@@ -99,6 +98,6 @@ impl Server {
         }
         tracing::debug!("{} requests are dropped: nobody waits for them", tickets.len());
         self.busy = true;
-        self.apply(Command::Forget { tickets })
+        self.apply(Body::Forget { tickets })
     }
 }

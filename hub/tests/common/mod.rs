@@ -151,16 +151,23 @@ impl Hub {
         self.last_ticket
     }
 
-    /// As the server's `apply`: with what memory lacks of the command.
-    pub fn apply(&mut self, command: Command) {
+    /// As the server's `apply`: with what memory lacks of the request.
+    pub fn apply(&mut self, request: impl Into<Request>) {
         let store = self.store.as_ref().expect("no restart in progress");
-        dhub::engine::archive::carry_out(&mut self.scheduler, store, self.now, command)
+        dhub::engine::archive::carry_out(&mut self.scheduler, store, self.now, request.into())
             .expect("the store reads");
+    }
+
+    /// The same, of one that is to be answered.
+    pub fn send(&mut self, request: impl Into<Request>) -> Ticket {
+        let ticket = self.ticket();
+        self.apply(Request { ticket, ..request.into() });
+        ticket
     }
 
     /// The rest of a turn: time passes, changes are committed, answers may leave.
     pub fn turn(&mut self) -> Vec<(Ticket, Answer)> {
-        self.scheduler.apply(self.now, Command::Tick, &Past::new());
+        self.scheduler.apply(self.now, Body::Tick.into(), &Past::new());
         self.commit();
         self.scheduler.take_answers()
     }
@@ -177,10 +184,9 @@ impl Hub {
         }
     }
 
-    /// A command alone in its turn.
-    pub fn ask(&mut self, command: impl FnOnce(Ticket) -> Command) -> Answer {
-        let ticket = self.ticket();
-        self.apply(command(ticket));
+    /// A request alone in its turn.
+    pub fn ask(&mut self, request: impl Into<Request>) -> Answer {
+        let ticket = self.send(request);
         let answers = self.turn();
         answers.into_iter().find(|(to, _)| *to == ticket).expect("an answer at once").1
     }
@@ -207,9 +213,9 @@ impl Hub {
                     others.push((to, answer));
                 }
             }
-            match job.step(ticket, &self.scheduler, self.store()).expect("a slice of the retry") {
+            match job.step(&self.scheduler, self.store()).expect("a slice of the retry") {
                 Step::Again | Step::Later => {}
-                Step::Apply(command) => self.apply(command),
+                Step::Apply(body) => self.apply(Request { ticket, ..body.into() }),
                 Step::Done(answer) => match native::told(*answer) {
                     Some(reply::Body::Retried(retried)) => return (retried, others),
                     body => panic!("a retry was answered with {body:?}"),

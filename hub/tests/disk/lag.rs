@@ -52,13 +52,13 @@ impl Lagging {
         lagging
     }
 
-    /// A command in a turn of its own, as the server has them.
-    fn ask(&mut self, command: impl FnOnce(Ticket) -> Command) -> Answer {
+    /// A request in a turn of its own, as the server has them.
+    fn ask(&mut self, request: impl Into<Request>) -> Answer {
         self.ticket += 1;
-        let command = command(self.ticket);
+        let request = Request { ticket: self.ticket, ..request.into() };
         let (scheduler, store, now) = (&mut self.scheduler, &self.store, self.now);
         without_tables(&self.gate, || {
-            dhub::engine::archive::carry_out(scheduler, store, now, command)
+            dhub::engine::archive::carry_out(scheduler, store, now, request)
         })
         .expect("the store reads");
         let answers = self.turn();
@@ -67,7 +67,7 @@ impl Lagging {
 
     fn turn(&mut self) -> Vec<(Ticket, Answer)> {
         self.now += 1;
-        self.scheduler.apply(self.now, Command::Tick, &Past::new());
+        self.scheduler.apply(self.now, Body::Tick.into(), &Past::new());
         let changes = self.scheduler.take_changes();
         if !changes.is_empty() {
             let turn = self.store.commit(changes, self.scheduler.counts()).expect("a commit");
@@ -121,7 +121,7 @@ impl Lagging {
             stdin: Some(name.as_bytes().into()),
         }));
         let new = NewTask { details, ..task(name, &[]) };
-        let made = self.ask(|ticket| Command::Create { ticket, tasks: vec![new], merge: false });
+        let made = self.ask(Body::Create { tasks: vec![new], merge: false });
         assert!(matches!(made, Answer::Created { .. }), "{made:?}");
         self.scheduler.find(name).expect("a new task").id
     }
@@ -199,26 +199,18 @@ fn a_task_that_ended_is_found_while_the_tables_lag() {
     hub.catch_up(1);
     hub.gate.close();
     let worker = who("w1");
-    let given = hub.ask(|ticket| Command::Steal {
-        ticket,
-        who: worker.clone(),
-        steal: steal(&worker, 1, 1),
-    });
+    let given = hub.ask(Request::by(worker.clone(), Body::Steal(steal(&worker, 1, 1))));
     assert!(matches!(given, Answer::Stolen(_)), "{given:?}");
-    let report = Command::Complete {
-        ticket: 0,
-        who: worker.clone(),
-        outcomes: vec![outcome("a", 1, Verdict::Done)],
-        want: None,
-    };
-    let completed = hub.ask(|ticket| report.clone().with_ticket(ticket));
+    let outcomes = vec![outcome("a", 1, Verdict::Done)];
+    let report = Request::by(worker, Body::Complete { outcomes, want: None });
+    let completed = hub.ask(report.clone());
     assert!(matches!(&completed, Answer::Completed { refused, .. } if refused.is_empty()));
     // Under way, and behind what is under way.
     for _ in 0..3 {
         hub.lend();
         assert_eq!(hub.scheduler.find("a").map(|task| task.state), Some(State::Done));
         // Who reports it again, or adds it again, is told the same.
-        let again = hub.ask(|ticket| report.clone().with_ticket(ticket));
+        let again = hub.ask(report.clone());
         assert!(matches!(&again, Answer::Completed { refused, .. } if refused.is_empty()));
         hub.create("b");
     }
@@ -234,11 +226,11 @@ fn a_task_stays_in_memory_for_its_own_end_not_for_that_of_its_name() {
     let mut hub = Lagging::new("lag-adopted");
     let add = |hub: &mut Lagging, name: &str, needs: &[&str]| {
         let tasks = vec![task(name, needs)];
-        hub.ask(|ticket| Command::Create { ticket, tasks, merge: false })
+        hub.ask(Body::Create { tasks, merge: false })
     };
     let cancel = |hub: &mut Lagging, name: &str| {
         let names = vec![name.into()];
-        hub.ask(|ticket| Command::Cancel { ticket, names })
+        hub.ask(Body::Cancel { names })
     };
     add(&mut hub, "a", &["late"]);
     hub.catch_up(1);

@@ -189,7 +189,7 @@ impl<'a> Load<'a> {
         if self.heard.turn > 0 {
             // A shell loop whose request was not answered knows nothing of what it was given.
             let who = self.clients[1].who.clone();
-            self.ask(|ticket| Command::Exit { ticket, who })?;
+            self.ask(Request::by(who, Body::Exit))?;
             self.clients[1].held.clear();
         }
         while let Some(turn) = script.get(self.heard.turn) {
@@ -223,16 +223,15 @@ impl<'a> Load<'a> {
         // Requests of one turn share its commit.
         let mut asked = Vec::new();
         for action in actions {
-            let command = match action {
+            let (worker, request) = match action {
                 Action::Create(tasks) => {
-                    let tasks = tasks.clone();
-                    (None, Command::Create { ticket: 0, tasks, merge: false })
+                    (None, Body::Create { tasks: tasks.clone(), merge: false }.into())
                 }
                 Action::Steal(worker, n) => {
                     let client = &mut self.clients[*worker];
                     client.number += 1;
                     let (who, steal) = (client.who.clone(), steal(&client.who, client.number, *n));
-                    (Some(*worker), Command::Steal { ticket: 0, who, steal })
+                    (Some(*worker), Request::by(who, Body::Steal(steal)))
                 }
                 Action::Report(worker, n) => (Some(*worker), self.report(*worker, *n)),
                 Action::Release(worker) => {
@@ -242,11 +241,9 @@ impl<'a> Load<'a> {
                         .map(|(name, attempt)| AttemptRef { name, attempt, started: false })
                         .collect();
                     let who = client.who.clone();
-                    (None, Command::Release { ticket: 0, who, attempts, needs: Vec::new() })
+                    (None, Request::by(who, Body::Release { attempts, needs: Vec::new() }))
                 }
-                Action::Cancel(name) => {
-                    (None, Command::Cancel { ticket: 0, names: vec![(*name).into()] })
-                }
+                Action::Cancel(name) => (None, Body::Cancel { names: vec![(*name).into()] }.into()),
                 Action::Silence(ms) => {
                     self.silence(*ms);
                     continue;
@@ -270,8 +267,7 @@ impl<'a> Load<'a> {
                     continue;
                 }
             };
-            let (worker, command) = command;
-            asked.push((worker, self.apply(|ticket| with_ticket(command, ticket))?));
+            asked.push((worker, self.apply(request)?));
         }
         let answers = self.settle()?;
         for (worker, ticket) in asked {
@@ -284,7 +280,7 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
-    fn report(&mut self, worker: usize, n: usize) -> Command {
+    fn report(&mut self, worker: usize, n: usize) -> Request {
         let client = &mut self.clients[worker];
         let outcomes = client.held.drain(..client.held.len().min(n)).map(|(name, attempt)| {
             let fails = &*name == "f" || &*name == "g" && attempt == 1;
@@ -304,7 +300,7 @@ impl<'a> Load<'a> {
         let outcomes = outcomes.collect();
         client.number += 1;
         let want = Some(steal(&client.who, client.number, n as u32));
-        Command::Complete { ticket: 0, who: client.who.clone(), outcomes, want }
+        Request::by(client.who.clone(), Body::Complete { outcomes, want })
     }
 
     /// Which leases a worker learns of.
@@ -326,8 +322,8 @@ impl<'a> Load<'a> {
     fn drain(&mut self) -> Result<(), Stop> {
         for _ in 0..100 {
             let n = self.clients[0].held.len().max(6);
-            let command = self.report(0, n);
-            let answer = self.ask(|ticket| with_ticket(command, ticket))?;
+            let report = self.report(0, n);
+            let answer = self.ask(report)?;
             let taken = self.take(0, &answer);
             self.heard.clients = self.clients.clone();
             if taken > 0 {
@@ -347,7 +343,7 @@ impl<'a> Load<'a> {
     fn silence(&mut self, ms: u64) {
         for _ in 0..ms.div_ceil(1_000) {
             self.now += 1_000;
-            self.scheduler.apply(self.now, Command::Tick, &Past::new());
+            self.scheduler.apply(self.now, Body::Tick.into(), &Past::new());
         }
     }
 
@@ -364,15 +360,15 @@ impl<'a> Load<'a> {
             }
             self.fold()?;
             let store = self.store.as_ref().expect("a hub that runs");
-            match job.step(ticket, &self.scheduler, store)? {
+            match job.step(&self.scheduler, store)? {
                 Step::Again | Step::Later => {}
-                Step::Apply(command) => {
+                Step::Apply(body) => {
                     let store = self.store.as_ref().expect("a hub that runs");
                     dhub::engine::archive::carry_out(
                         &mut self.scheduler,
                         store,
                         self.now,
-                        command,
+                        Request { ticket, ..body.into() },
                     )?;
                 }
                 Step::Done(_) => return Ok(()),
@@ -380,24 +376,24 @@ impl<'a> Load<'a> {
         }
     }
 
-    fn apply(&mut self, command: impl FnOnce(Ticket) -> Command) -> Result<Ticket, Stop> {
+    fn apply(&mut self, request: impl Into<Request>) -> Result<Ticket, Stop> {
         self.ticket += 1;
-        let command = command(self.ticket);
+        let request = Request { ticket: self.ticket, ..request.into() };
         let store = self.store.as_ref().expect("a hub that runs");
-        dhub::engine::archive::carry_out(&mut self.scheduler, store, self.now, command)?;
+        dhub::engine::archive::carry_out(&mut self.scheduler, store, self.now, request)?;
         Ok(self.ticket)
     }
 
-    /// A command alone in its turn.
-    fn ask(&mut self, command: impl FnOnce(Ticket) -> Command) -> Result<Answer, Stop> {
-        let ticket = self.apply(command)?;
+    /// A request alone in its turn.
+    fn ask(&mut self, request: impl Into<Request>) -> Result<Answer, Stop> {
+        let ticket = self.apply(request)?;
         let answers = self.settle()?;
         Ok(answers.into_iter().find(|(to, _)| *to == ticket).expect("an answer at once").1)
     }
 
     /// The rest of a turn, as the server has it.
     fn settle(&mut self) -> Result<Vec<(Ticket, Answer)>, Stop> {
-        self.scheduler.apply(self.now, Command::Tick, &Past::new());
+        self.scheduler.apply(self.now, Body::Tick.into(), &Past::new());
         self.commit()?;
         Ok(self.scheduler.take_answers())
     }
@@ -422,18 +418,6 @@ impl<'a> Load<'a> {
         }
         Ok(())
     }
-}
-
-fn with_ticket(mut command: Command, number: Ticket) -> Command {
-    match &mut command {
-        Command::Create { ticket, .. }
-        | Command::Steal { ticket, .. }
-        | Command::Complete { ticket, .. }
-        | Command::Release { ticket, .. }
-        | Command::Cancel { ticket, .. } => *ticket = number,
-        _ => {}
-    }
-    command
 }
 
 /// The log and the journal that belong to a file.

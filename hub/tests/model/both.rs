@@ -40,10 +40,9 @@ impl Both {
         }
     }
 
-    /// Applies a command, follows all answers, and hands back its own.
-    fn ask(&mut self, command: impl FnOnce(Ticket) -> Command) -> Option<Answer> {
-        let ticket = self.hub.ticket();
-        self.hub.apply(command(ticket));
+    /// Applies a request, follows all answers, and hands back its own.
+    fn ask(&mut self, request: impl Into<Request>) -> Option<Answer> {
+        let ticket = self.hub.send(request);
         self.answers(Some(ticket))
     }
 
@@ -76,7 +75,7 @@ impl Both {
 
     fn tick(&mut self) {
         self.model.tick();
-        self.hub.scheduler.apply(self.hub.now, Command::Tick, &Past::new());
+        self.hub.scheduler.apply(self.hub.now, Body::Tick.into(), &Past::new());
         self.answers(None);
         let now = self.model.now;
         assert!(self.model.parked.values().all(|(.., until)| *until > now), "time is over");
@@ -133,7 +132,7 @@ impl Both {
             None
         };
         let count = tasks.len() as u64;
-        match (self.ask(|ticket| Command::Create { ticket, tasks, merge }), expected) {
+        match (self.ask(Body::Create { tasks, merge }), expected) {
             (Some(Answer::Created { added, existing: said, .. }), None) => {
                 assert_eq!((added, said), (count - existing, existing));
             }
@@ -145,13 +144,12 @@ impl Both {
     fn steal(&mut self, worker: usize, steal: Steal) {
         let who = who(WORKERS[worker]);
         self.model.known[worker] = true;
-        let ticket = self.hub.ticket();
         // Its answer may come at once; until it does it is parked.
         let until = self.model.now + steal.wait_ms;
         let parked = |(of, it, _): &(usize, Steal, _)| *of == worker && it.number == steal.number;
         let joins = who.id.is_some() && self.model.parked.values().any(parked);
-        self.model.parked.insert(ticket, (worker, steal.clone(), until));
-        self.hub.apply(Command::Steal { ticket, who, steal });
+        let ticket = self.hub.send(Request::by(who, Body::Steal(steal.clone())));
+        self.model.parked.insert(ticket, (worker, steal, until));
         self.answers(Some(ticket));
         // It looked for tasks before it was parked.
         if self.model.parked.contains_key(&ticket) && !joins {
@@ -185,8 +183,7 @@ impl Both {
         let outcomes = vec![outcome(name, attempt, verdict)];
         let asked = want.clone();
         // What is stolen along with it comes before parked steals are served.
-        let ticket = self.hub.ticket();
-        self.hub.apply(Command::Complete { ticket, who, outcomes, want });
+        let ticket = self.hub.send(Request::by(who, Body::Complete { outcomes, want }));
         let mut answers = self.hub.scheduler.take_answers();
         let own = answers.iter().position(|(to, _)| *to == ticket).expect("an answer at once");
         let (_, answer) = answers.remove(own);
@@ -266,7 +263,7 @@ impl Both {
                 let attempts =
                     vec![AttemptRef { name: name.as_str().into(), attempt, started: false }];
                 let needs = Vec::new();
-                match self.ask(|ticket| Command::Release { ticket, who, attempts, needs }) {
+                match self.ask(Request::by(who, Body::Release { attempts, needs })) {
                     Some(Answer::Released { released, .. }) => assert_eq!(released == 1, held),
                     answer => panic!("a release was answered with {answer:?}"),
                 }
@@ -284,7 +281,7 @@ impl Both {
                     }
                 }
                 let who = who(WORKERS[worker]);
-                self.ask(|ticket| Command::Heartbeat { ticket: Some(ticket), who, attempts });
+                self.ask(Request::by(who, Body::Heartbeat { attempts }));
             }
             Op::Undelivered { lease } => {
                 let Some((_, name, attempt)) = self.one(lease) else { return };
@@ -293,7 +290,7 @@ impl Both {
                     self.model.lease_ended(&name, Newest::Void);
                 }
                 let leases = vec![(name.as_str().into(), attempt)];
-                self.hub.apply(Command::Undelivered { leases });
+                self.hub.apply(Body::Undelivered { leases });
                 self.answers(None);
             }
             Op::Exit { worker } => {
@@ -310,7 +307,7 @@ impl Both {
                     }
                 }
                 let who = who(WORKERS[asked]);
-                match self.ask(|ticket| Command::Exit { ticket, who }) {
+                match self.ask(Request::by(who, Body::Exit)) {
                     Some(Answer::Exited { released, .. }) => assert_eq!(released, held),
                     Some(Answer::Error { code: Code::NotFound, .. }) => {
                         // The other was forgotten, or one that never held anything.
@@ -331,7 +328,7 @@ impl Both {
                     task.end = Some(State::Cancelled);
                 }
                 let names = vec![name.into()];
-                match self.ask(|ticket| Command::Cancel { ticket, names }) {
+                match self.ask(Body::Cancel { names }) {
                     Some(Answer::Cancelled { cancelled, .. }) => assert_eq!(cancelled == 1, open),
                     answer => panic!("a cancel was answered with {answer:?}"),
                 }

@@ -177,7 +177,7 @@ impl Runner {
             "create" | "merge" => {
                 let tasks: Vec<NewTask> = rest.split(',').map(|task| self.new_task(task)).collect();
                 let merge = verb == "merge";
-                self.ask(verb.into(), |ticket| Command::Create { ticket, tasks, merge });
+                self.ask(verb.into(), Body::Create { tasks, merge });
             }
             "tasks" => {
                 let prefix = words.next();
@@ -185,7 +185,7 @@ impl Runner {
                 let rest = words.words.join(" ");
                 let tasks =
                     (from..=to).map(|i| self.new_task(&format!("{prefix}{i} {rest}"))).collect();
-                self.ask(verb.into(), |ticket| Command::Create { ticket, tasks, merge: false });
+                self.ask(verb.into(), Body::Create { tasks, merge: false });
             }
             "steal" => {
                 let who = who(words.next());
@@ -204,7 +204,7 @@ impl Runner {
                 let number =
                     if steal.number > 0 { format!(" {}", steal.number) } else { "".into() };
                 let label = format!("steal {}{number}", called(&who));
-                self.ask(label, |ticket| Command::Steal { ticket, who, steal });
+                self.ask(label, Request::by(who, Body::Steal(steal)));
             }
             "complete" | "fail" => {
                 let who = who(words.next());
@@ -227,7 +227,7 @@ impl Runner {
                 });
                 let outcomes = outcomes.collect();
                 let label = format!("{verb} {}", called(&who));
-                self.ask(label, |ticket| Command::Complete { ticket, who, outcomes, want });
+                self.ask(label, Request::by(who, Body::Complete { outcomes, want }));
             }
             "release" => {
                 let who = who(words.next());
@@ -236,25 +236,22 @@ impl Runner {
                 let attempts: Vec<_> = words.words.iter().map(|word| attempt(word)).collect();
                 let needs = if needs.is_empty() { Vec::new() } else { vec![needs; attempts.len()] };
                 let label = format!("release {}", called(&who));
-                self.ask(label, |ticket| Command::Release { ticket, who, attempts, needs });
+                self.ask(label, Request::by(who, Body::Release { attempts, needs }));
             }
             "heartbeat" => {
                 let who = who(words.next());
                 let reply = words.flag("reply");
                 let attempts = words.words.iter().map(|word| attempt(word)).collect();
-                if reply {
-                    self.ask(format!("heartbeat {}", called(&who)), |ticket| Command::Heartbeat {
-                        ticket: Some(ticket),
-                        who,
-                        attempts,
-                    });
-                } else {
-                    self.hub.apply(Command::Heartbeat { ticket: None, who, attempts });
+                let label = format!("heartbeat {}", called(&who));
+                let heartbeat = Request::by(who, Body::Heartbeat { attempts });
+                match reply {
+                    true => self.ask(label, heartbeat),
+                    false => self.hub.apply(heartbeat),
                 }
             }
             "exit" => {
                 let who = who(words.next());
-                self.ask(format!("exit {}", called(&who)), |ticket| Command::Exit { ticket, who });
+                self.ask(format!("exit {}", called(&who)), Request::by(who, Body::Exit));
             }
             "steer" => {
                 let order = match words.next() {
@@ -264,26 +261,26 @@ impl Runner {
                 };
                 let find = |name: &&str| self.hub.scheduler.worker_id(&who(name));
                 let workers = words.words.iter().filter_map(find).collect();
-                self.ask("steer".into(), |ticket| Command::Steer { ticket, workers, order });
+                self.ask("steer".into(), Body::Steer { workers, order });
             }
             "revoke" => {
                 let keys = words.words.iter().map(|&key| key.into()).collect();
-                self.hub.apply(Command::Revoked { keys });
+                self.hub.apply(Body::Revoked { keys });
             }
             "undelivered" => {
                 let leases = words.words.iter().map(|word| attempt(word));
                 let leases = leases.map(|lease| (lease.name, lease.attempt)).collect();
-                self.hub.apply(Command::Undelivered { leases });
+                self.hub.apply(Body::Undelivered { leases });
             }
             "forget" => {
                 let beginning = words.words.join(" ");
                 let open = self.open.iter().filter(|(_, label)| label.starts_with(&beginning));
                 let tickets = open.map(|(&ticket, _)| ticket).collect();
-                self.hub.apply(Command::Forget { tickets });
+                self.hub.apply(Body::Forget { tickets });
             }
             "cancel" => {
                 let names = words.words.iter().map(|&name| name.into()).collect();
-                self.ask("cancel".into(), |ticket| Command::Cancel { ticket, names });
+                self.ask("cancel".into(), Body::Cancel { names });
             }
             "hold" | "unhold" => self.adjust(verb, Adjustment::Held(verb == "hold"), &words),
             "priority" => {
@@ -294,7 +291,7 @@ impl Runner {
                 let wait_ms = ms(words.next());
                 let names: Vec<Name> = words.words.iter().map(|&name| name.into()).collect();
                 let label = format!("await {}", names.join(" "));
-                self.ask(label, |ticket| Command::Await { ticket, names, wait_ms, output: false });
+                self.ask(label, Body::Await { names, wait_ms, output: false });
             }
             "retry" => {
                 let done = words.flag("done");
@@ -310,7 +307,7 @@ impl Runner {
             }
             "wait" => {
                 let wait_ms = ms(words.next());
-                self.ask("wait".into(), |ticket| Command::Wait { ticket, wait_ms });
+                self.ask("wait".into(), Body::Wait { wait_ms });
             }
             "advance" => {
                 let mut left = ms(words.next());
@@ -355,13 +352,12 @@ impl Runner {
 
     fn adjust(&mut self, verb: &str, to: Adjustment, words: &Words) {
         let names = words.words.iter().map(|&name| name.into()).collect();
-        self.ask(verb.into(), |ticket| Command::Adjust { ticket, names, to });
+        self.ask(verb.into(), Body::Adjust { names, to });
     }
 
-    fn ask(&mut self, label: String, command: impl FnOnce(Ticket) -> Command) {
-        let ticket = self.hub.ticket();
+    fn ask(&mut self, label: String, request: impl Into<Request>) {
+        let ticket = self.hub.send(request);
         self.open.insert(ticket, label);
-        self.hub.apply(command(ticket));
     }
 
     /// Numbers are counted for clients with an id, unless the line says which.

@@ -170,8 +170,8 @@ fn a_lease_keeps_worker_attempt_client_number_and_term() {
     assert_eq!((row.worker.as_str(), row.attempt), ("w1", 4));
     // The client may repeat its steal.
     let again = Steal { client: Some(client("c")), ..steal(&who("w1"), i64::MAX as u64, 1) };
-    let command = Command::Steal { ticket: 1, who: who("w1"), steal: again };
-    scheduler.apply(0, command, &Past::new());
+    let request = Request { ticket: 1, ..Request::by(who("w1"), Body::Steal(again)) };
+    scheduler.apply(0, request, &Past::new());
     let [(1, Answer::Stolen(stolen))] = &scheduler.take_answers()[..] else {
         panic!("no answer to a repeated steal");
     };
@@ -195,8 +195,8 @@ fn a_task_that_came_back_keeps_its_counters_and_its_place() {
     assert_eq!((known.state, known.attempt), (State::Ready, 3));
     assert_eq!((known.failures, known.reclaims, known.holder), (2, 1, 1));
     // It goes first, with the next attempt.
-    let command = Command::Steal { ticket: 1, who: who("h1"), steal: steal(&who("h1"), 0, 1) };
-    scheduler.apply(0, command, &Past::new());
+    let request = Request::by(who("h1"), Body::Steal(steal(&who("h1"), 0, 1)));
+    scheduler.apply(0, request, &Past::new());
     let known = scheduler.find("b").expect("the task");
     assert_eq!((known.state, known.attempt), (State::Running, 4));
 }

@@ -20,15 +20,15 @@ fn the_views_can_be_read() {
         task("f", &[]),
         task("g", &[]),
     ];
-    hub.ask(|ticket| Command::Create { ticket, tasks, merge: false });
+    hub.ask(Body::Create { tasks, merge: false });
     let w1 = who("w1");
     let steal = steal(&w1, 1, 3);
-    hub.ask(|ticket| Command::Steal { ticket, who: w1.clone(), steal });
+    hub.ask(Request::by(w1.clone(), Body::Steal(steal)));
     let mut failed = outcome("d", 1, Verdict::Failed);
     failed.report = Report { exit_code: 9, reason: Some("no disk".into()), ..Report::default() };
     let outcomes = vec![outcome("a", 1, Verdict::Done), failed];
-    hub.ask(|ticket| Command::Complete { ticket, who: w1, outcomes, want: None });
-    hub.ask(|ticket| Command::Cancel { ticket, names: vec!["g".into()] });
+    hub.ask(Request::by(w1, Body::Complete { outcomes, want: None }));
+    hub.ask(Body::Cancel { names: vec!["g".into()] });
 
     let dir = dir();
     let copy = dir.path().join("copy.db");

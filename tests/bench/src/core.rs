@@ -240,7 +240,8 @@ impl Core {
             };
             self.last_ticket += 1;
             let ticket = self.last_ticket;
-            self.scheduler.apply(0, Command::Steal { ticket, who, steal }, &Past::new());
+            let request = Request { ticket, who, body: Body::Steal(steal) };
+            self.scheduler.apply(0, request, &Past::new());
         }
         assert!(self.scheduler.take_answers().is_empty());
     }
@@ -263,13 +264,13 @@ impl Core {
     #[inline(never)]
     fn turn(&mut self, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let begin = cpu_ns();
-        let asked: Vec<(Dialect, Command)> =
+        let asked: Vec<(Dialect, Request)> =
             frames.iter().map(|frame| self.decode(frame)).collect();
         let decoded = cpu_ns();
         let mut dialects = Vec::with_capacity(asked.len());
-        for (dialect, command) in asked {
+        for (dialect, request) in asked {
             dialects.push(dialect);
-            archive::carry_out(&mut self.scheduler, &Nothing, 0, command).expect("nothing fails");
+            archive::carry_out(&mut self.scheduler, &Nothing, 0, request).expect("nothing fails");
         }
         let applied = cpu_ns();
         drop(self.scheduler.take_changes());
@@ -289,17 +290,22 @@ impl Core {
         replies
     }
 
-    fn decode(&mut self, frame: &[u8]) -> (Dialect, Command) {
+    fn decode(&mut self, frame: &[u8]) -> (Dialect, Request) {
         self.last_ticket += 1;
+        let ticket = self.last_ticket;
         if dwork::is_dwork(frame) {
-            match dwork::decode(self.last_ticket, frame) {
-                Some(dwork::Asked::Command(command)) => (Dialect::Dwork, command),
+            match dwork::decode(frame) {
+                Some(dwork::Asked::Request(request)) => {
+                    (Dialect::Dwork, Request { ticket, ..request })
+                }
                 other => panic!("{other:?}"),
             }
         } else {
             let request = wire::Request::decode(frame).expect("a request");
-            match native::decode(self.last_ticket, request.body) {
-                Ok(native::Asked::Command(command)) => (Dialect::Native(request.id), command),
+            match native::decode(request.body) {
+                Ok(native::Asked::Request(asked)) => {
+                    (Dialect::Native(request.id), Request { ticket, ..asked })
+                }
                 other => panic!("{other:?}"),
             }
         }

@@ -36,8 +36,8 @@ struct Core {
     store: Store,
     now: Millis,
     last_ticket: Ticket,
-    /// Commands whose answers are to come.
-    asked: BTreeMap<Ticket, Command>,
+    /// Requests whose answers are to come.
+    asked: BTreeMap<Ticket, Request>,
     delivery: Delivery,
     unreachable: bool,
     known: Known,
@@ -106,8 +106,8 @@ impl Core {
                 self.last = Some(frame);
             }
             Some(Sent::Report(frame)) => {
-                if let Some(command) = hear_report(&frame) {
-                    self.apply(command);
+                if let Some(request) = hear_report(&frame) {
+                    self.apply(request);
                 }
             }
             None => match event {
@@ -141,9 +141,9 @@ impl Core {
     }
 
     fn request(&mut self, frame: &[u8]) {
-        let command = match hear(frame) {
-            Heard::Native(Asked::Command(command) | Asked::Heartbeat(command, _)) => command,
-            Heard::Dwork(dwork::Asked::Command(command)) => command,
+        let mut request = match hear(frame) {
+            Heard::Native(Asked::Request(request) | Asked::Heartbeat(request, _)) => request,
+            Heard::Dwork(dwork::Asked::Request(request)) => request,
             Heard::Native(Asked::Long(asked)) => return self.work(&asked),
             _ => return,
         };
@@ -151,15 +151,16 @@ impl Core {
         // Some ask with another key than the owner's, which is taken back now and then.
         let key = if ticket.is_multiple_of(3) { "guest" } else { "" };
         if ticket.is_multiple_of(32) {
-            self.apply(Command::Revoked { keys: vec!["guest".into()] });
+            self.apply(Body::Revoked { keys: vec!["guest".into()] });
         }
-        let command = command.with_ticket(ticket).with_key(key);
-        self.asked.insert(ticket, command.clone());
-        self.apply(command);
+        request.ticket = ticket;
+        request.who.key = key.into();
+        self.asked.insert(ticket, request.clone());
+        self.apply(request);
     }
 
-    fn apply(&mut self, command: Command) {
-        archive::carry_out(&mut self.scheduler, &self.store, self.now, command)
+    fn apply(&mut self, request: impl Into<Request>) {
+        archive::carry_out(&mut self.scheduler, &self.store, self.now, request.into())
             .expect("the store reads");
     }
 
@@ -169,7 +170,7 @@ impl Core {
 
     /// Time passes, changes are committed, answers leave. `job` gets its own.
     fn turn_with(&mut self, mut job: Option<(Ticket, &mut Job)>) {
-        self.scheduler.apply(self.now, Command::Tick, &Past::new());
+        self.scheduler.apply(self.now, Body::Tick.into(), &Past::new());
         if self.commit() {
             self.check();
         }
@@ -182,7 +183,7 @@ impl Core {
         }
         let leases = self.delivery.undelivered();
         if !leases.is_empty() {
-            self.apply(Command::Undelivered { leases });
+            self.apply(Body::Undelivered { leases });
             return self.turn();
         }
         self.nobody_waits_beside_work();
@@ -202,12 +203,12 @@ impl Core {
     }
 
     fn answer(&mut self, ticket: Ticket, answer: Answer, unreachable: bool) {
-        let Some(command) = self.asked.remove(&ticket) else {
+        let Some(request) = self.asked.remove(&ticket) else {
             panic!("an answer to a request that nobody made, or a second one: {answer:?}");
         };
         if let Some(handed) = delivery::handed(&answer) {
             if !unreachable {
-                let worker = command.who().map(|who| wire::Worker {
+                let worker = request.worker().map(|who| wire::Worker {
                     name: who.name.to_string(),
                     id: who.id.map_or_else(Vec::new, Vec::from),
                     ..wire::Worker::default()
@@ -224,7 +225,7 @@ impl Core {
         let details = |lease: &Leased| self.store.details(lease.id);
         native::encode(&answer, Default::default, details).expect("a reply can be made");
         if !unreachable {
-            self.acknowledged.note(&command, &answer);
+            self.acknowledged.note(&request.body, &answer);
         }
     }
 
@@ -238,9 +239,9 @@ impl Core {
         let Ok(mut job) = Job::new(asked, &self.store) else { return };
         for _ in 0..1000 {
             self.turn_with(Some((ticket, &mut job)));
-            match job.step(ticket, &self.scheduler, &self.store).expect("a slice") {
+            match job.step(&self.scheduler, &self.store).expect("a slice") {
                 Step::Again | Step::Later => {}
-                Step::Apply(command) => self.apply(command),
+                Step::Apply(body) => self.apply(Request { ticket, ..body.into() }),
                 Step::Done(_) => return self.turn(),
             }
         }
@@ -287,7 +288,7 @@ impl Core {
 
     fn memory_is_what_a_restart_finds(&self) {
         let mut restored = restore(&self.store, &OPTIONS).expect("the store is sound");
-        restored.apply(0, Command::Tick, &Past::new());
+        restored.apply(0, Body::Tick.into(), &Past::new());
         let late = restored.take_changes();
         assert!(late.is_empty(), "a restart would change something: {late:?}");
         // What waits for its next try is ready after a restart, unless it is held besides.
@@ -315,8 +316,8 @@ impl Core {
         // What is tried alone is not for all.
         let is_open = |task: &Task| task.state == State::Ready && task.reclaims < RECLAIMS_MAX - 1;
         let ready = self.scheduler.tasks_from(0).filter(|(_, task)| is_open(task)).count();
-        let parked = self.asked.values().find(|command| match command {
-            Command::Steal { steal, .. } => steal.n > 0,
+        let parked = self.asked.values().find(|request| match &request.body {
+            Body::Steal(steal) => steal.n > 0,
             _ => false,
         });
         assert!(ready == 0 || parked.is_none(), "{parked:?} waits beside {ready} ready tasks");
@@ -324,16 +325,16 @@ impl Core {
 }
 
 impl Acknowledged {
-    fn note(&mut self, command: &Command, answer: &Answer) {
-        match (command, answer) {
-            (Command::Create { tasks, merge: true, .. }, Answer::Created { .. }) => {
+    fn note(&mut self, body: &Body, answer: &Answer) {
+        match (body, answer) {
+            (Body::Create { tasks, merge: true }, Answer::Created { .. }) => {
                 self.merged.extend(tasks.iter().map(|task| task.name.to_string()));
             }
-            (Command::Create { tasks, .. }, Answer::Created { .. }) => {
+            (Body::Create { tasks, .. }, Answer::Created { .. }) => {
                 let tasks = tasks.iter().map(|task| (task.name.to_string(), task.definition));
                 self.created.extend(tasks);
             }
-            (Command::Complete { outcomes, .. }, Answer::Completed { refused, .. }) => {
+            (Body::Complete { outcomes, .. }, Answer::Completed { refused, .. }) => {
                 for outcome in outcomes.iter().filter(|outcome| outcome.attempt > 0) {
                     let same = |refused: &&Refused| {
                         (&refused.name, refused.attempt) == (&outcome.name, outcome.attempt)

@@ -33,7 +33,7 @@ pub fn hear(frame: &[u8]) -> Heard {
         if !is_bounded(frame, Shape::Dwork) {
             return Heard::Refused;
         }
-        return dwork::decode(1, frame).map_or(Heard::Refused, Heard::Dwork);
+        return dwork::decode(frame).map_or(Heard::Refused, Heard::Dwork);
     }
     if !is_bounded(frame, Shape::Native) {
         return Heard::Refused;
@@ -41,16 +41,16 @@ pub fn hear(frame: &[u8]) -> Heard {
     let Ok(request) = wire::Request::decode(frame) else {
         return Heard::Refused;
     };
-    native::decode(1, request.body).map_or(Heard::Refused, Heard::Native)
+    native::decode(request.body).map_or(Heard::Refused, Heard::Native)
 }
 
 /// As a report.
-pub fn hear_report(frame: &[u8]) -> Option<Command> {
+pub fn hear_report(frame: &[u8]) -> Option<Request> {
     let report = is_bounded(frame, Shape::Native).then(|| wire::Report::decode(frame));
     let Ok(wire::Report { body: Some(wire::report::Body::Heartbeat(heartbeat)) }) = report? else {
         return None;
     };
-    native::decode_heartbeat(None, heartbeat).ok().map(|(command, _)| command)
+    native::decode_heartbeat(heartbeat).ok().map(|(request, _)| request)
 }
 
 /// Nothing in it makes the hub panic or take much memory, and what gets through is within all
@@ -61,12 +61,12 @@ pub fn check(frame: &[u8]) -> bool {
     assert!(peak <= most, "{peak} bytes of memory for a request of {}", frame.len());
     match &heard {
         Heard::Native(asked) => native_is_valid(asked),
-        Heard::Dwork(dwork::Asked::Command(command)) => command_is_valid(command),
+        Heard::Dwork(dwork::Asked::Request(request)) => request_is_valid(request),
         Heard::Dwork(dwork::Asked::Status) | Heard::Refused => {}
     }
     let (report, peak) = peak_of(|| hear_report(frame));
     assert!(peak <= most, "{peak} bytes of memory for a report of {}", frame.len());
-    report.iter().for_each(command_is_valid);
+    report.iter().for_each(request_is_valid);
     reads_back(frame, &heard);
     agrees_with_prost(frame, &heard);
     report.is_some() || !matches!(heard, Heard::Refused)
@@ -100,16 +100,16 @@ fn agrees_with_prost(frame: &[u8], heard: &Heard) {
             Heard::Dwork(asked) => Some(asked),
             _ => None,
         };
-        let reference = reference::decode(1, frame);
+        let reference = reference::decode(frame);
         assert_eq!(format!("{asked:?}"), format!("{:?}", reference.as_ref()));
     }
 }
 
 fn native_is_valid(asked: &Asked) {
     match asked {
-        Asked::Command(command) => command_is_valid(command),
-        Asked::Heartbeat(command, load) => {
-            command_is_valid(command);
+        Asked::Request(request) => request_is_valid(request),
+        Asked::Heartbeat(request, load) => {
+            request_is_valid(request);
             assert!(load.note.len() <= REASON_BYTES_MAX);
         }
         Asked::Show(name) => name_is_valid(name),
@@ -136,19 +136,20 @@ fn native_is_valid(asked: &Asked) {
     }
 }
 
-fn command_is_valid(command: &Command) {
-    if let Some(who) = command.who() {
+fn request_is_valid(request: &Request) {
+    let body = &request.body;
+    if let Some(who) = request.worker() {
         assert!((1..=WORKER_NAME_BYTES_MAX).contains(&who.name.len()) && !who.name.contains('\0'));
     }
-    command.names().for_each(|name| name_is_valid(name));
-    match command {
-        Command::Create { tasks, .. } => {
+    body.names().for_each(|name| name_is_valid(name));
+    match body {
+        Body::Create { tasks, .. } => {
             assert!(tasks.len() <= BATCH_TASKS_MAX);
             assert!(tasks.iter().map(|task| task.needs.len()).sum::<usize>() <= CREATE_NEEDS_MAX);
             tasks.iter().for_each(task_is_valid);
         }
-        Command::Steal { steal, .. } => steal_is_valid(steal),
-        Command::Complete { outcomes, want, .. } => {
+        Body::Steal(steal) => steal_is_valid(steal),
+        Body::Complete { outcomes, want } => {
             assert!(outcomes.len() <= BATCH_TASKS_MAX);
             want.iter().for_each(steal_is_valid);
             for Report { reason, output, .. } in outcomes.iter().map(|outcome| &outcome.report) {
@@ -156,27 +157,27 @@ fn command_is_valid(command: &Command) {
                 assert!(output.as_ref().is_none_or(|output| output.len() <= OUTPUT_BYTES_MAX));
             }
         }
-        Command::Release { attempts, .. } | Command::Heartbeat { attempts, .. } => {
+        Body::Release { attempts, .. } | Body::Heartbeat { attempts } => {
             assert!(attempts.len() <= BATCH_TASKS_MAX);
         }
-        Command::Wait { wait_ms, .. } => assert!(*wait_ms <= WAIT_MS_MAX),
-        Command::Cancel { names, .. } | Command::Adjust { names, .. } => {
+        Body::Wait { wait_ms } => assert!(*wait_ms <= WAIT_MS_MAX),
+        Body::Cancel { names } | Body::Adjust { names, .. } => {
             assert!(names.len() <= BATCH_TASKS_MAX);
         }
-        Command::Await { names, wait_ms, .. } => {
+        Body::Await { names, wait_ms, .. } => {
             assert!((1..=WAIT_NAMES_MAX).contains(&names.len()) && *wait_ms <= WAIT_MS_MAX);
         }
-        Command::Exit { .. } => {}
-        Command::Steer { .. }
-        | Command::Revive { .. }
-        | Command::Hasten { .. }
-        | Command::Revoked { .. }
-        | Command::Marked { .. }
-        | Command::Undelivered { .. }
-        | Command::Damaged { .. }
-        | Command::Forget { .. }
-        | Command::Tick => {
-            panic!("nobody can ask for this: {command:?}");
+        Body::Exit => {}
+        Body::Steer { .. }
+        | Body::Revive { .. }
+        | Body::Hasten { .. }
+        | Body::Revoked { .. }
+        | Body::Marked { .. }
+        | Body::Undelivered { .. }
+        | Body::Damaged { .. }
+        | Body::Forget { .. }
+        | Body::Tick => {
+            panic!("nobody can ask for this: {body:?}");
         }
     }
 }

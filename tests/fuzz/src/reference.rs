@@ -8,7 +8,7 @@ use dhub_proto::dwork::{QueryMsg, TaskMsg, log_msg, query_msg::Type};
 use dhub_proto::limits::*;
 
 /// None: the request is not valid, and the reply is Error.
-pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
+pub fn decode(frame: &[u8]) -> Option<Asked> {
     let query = QueryMsg::decode(frame).ok()?;
     let kind = Type::try_from(query.r#type?).ok()?;
     let (has_tasks, has_name, has_n) =
@@ -26,7 +26,7 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
     match kind {
         Type::Create if has_tasks && !has_name && !has_n && query.location.is_none() => {
             let tasks = query.task.into_iter().map(new_task).collect::<Option<_>>()?;
-            Some(Asked::Command(Command::Create { ticket, tasks, merge: true }))
+            Some(Asked::Request(Body::Create { tasks, merge: true }.into()))
         }
         Type::Steal if !has_tasks && !has_name => {
             let who = who(query.location)?;
@@ -44,12 +44,12 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
                 slots: 1,
                 waiting: 0,
             };
-            Some(Asked::Command(Command::Steal { ticket, who, steal }))
+            Some(Asked::Request(Request::by(who, Body::Steal(steal))))
         }
         Type::Complete if has_tasks && !has_name && !has_n => {
             let who = who(query.location)?;
             let outcomes = query.task.into_iter().map(outcome).collect::<Option<_>>()?;
-            Some(Asked::Command(Command::Complete { ticket, who, outcomes, want: None }))
+            Some(Asked::Request(Request::by(who, Body::Complete { outcomes, want: None })))
         }
         Type::Transfer if has_tasks && !has_name && !has_n => {
             let who = who(query.location)?;
@@ -64,13 +64,13 @@ pub fn decode(ticket: Ticket, frame: &[u8]) -> Option<Asked> {
                 attempts.push(AttemptRef { name: task.name, attempt: 0, started: false });
                 needs.push(task.needs);
             }
-            Some(Asked::Command(Command::Release { ticket, who, attempts, needs }))
+            Some(Asked::Request(Request::by(who, Body::Release { attempts, needs })))
         }
         Type::Ok if !has_tasks && !has_name && !has_n && query.location.is_none() => {
             Some(Asked::Status)
         }
         Type::Exit if !has_tasks && !has_name && !has_n => {
-            Some(Asked::Command(Command::Exit { ticket, who: who(query.location)? }))
+            Some(Asked::Request(Request::by(who(query.location)?, Body::Exit)))
         }
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! Commands, answers and changes in a few words, for the trace.
+//! Requests, answers and changes in a few words, for the trace.
 
 use std::fmt::{self, Display};
 
@@ -46,7 +46,7 @@ fn refusals(f: &mut fmt::Formatter, refused: &[Refused]) -> fmt::Result {
 impl Display for Brief<'_, Ask> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self.0 {
-            Ask::Command(command) => Brief(command).fmt(f),
+            Ask::Request(request) => Brief(request).fmt(f),
             Ask::Sweep { selection, deed } => write!(f, "{deed:?} all {selection:?}"),
             Ask::Retry { selection, done } => write!(f, "retry {selection:?} done={done}"),
             Ask::Steer { workers, order } => write!(f, "{order:?} {workers:?}"),
@@ -54,20 +54,21 @@ impl Display for Brief<'_, Ask> {
     }
 }
 
-impl Display for Brief<'_, Command> {
+impl Display for Brief<'_, Request> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self.0 {
-            Command::Create { tasks, merge, .. } => {
+        let Request { who, body, .. } = self.0;
+        match body {
+            Body::Create { tasks, merge } => {
                 write!(f, "create{}", if *merge { " (merge)" } else { "" })?;
                 tasks
                     .iter()
                     .try_for_each(|task| write!(f, " {}({})", task.name, task.needs.join(",")))
             }
-            Command::Steal { who, steal: asked, .. } => {
+            Body::Steal(asked) => {
                 write!(f, "steal by {} ", who.name)?;
                 steal(f, asked)
             }
-            Command::Complete { who, outcomes, want, .. } => {
+            Body::Complete { outcomes, want } => {
                 write!(f, "complete by {}", who.name)?;
                 for outcome in outcomes {
                     write!(f, " {}#{} {:?}", outcome.name, outcome.attempt, outcome.verdict)?;
@@ -77,37 +78,37 @@ impl Display for Brief<'_, Command> {
                     steal(f, want)
                 })
             }
-            Command::Release { who, attempts: list, needs, .. } => {
+            Body::Release { attempts: list, needs } => {
                 write!(f, "release by {}", who.name)?;
                 attempts(f, list.iter().map(|one| (&one.name, one.attempt)))?;
                 write!(f, " {needs:?}")
             }
-            Command::Heartbeat { who, attempts: list, .. } => {
+            Body::Heartbeat { attempts: list } => {
                 write!(f, "heartbeat of {}", who.name)?;
                 attempts(f, list.iter().map(|one| (&one.name, one.attempt)))
             }
-            Command::Exit { who, .. } => write!(f, "exit of {}", who.name),
-            Command::Steer { workers, order, .. } => write!(f, "{order:?} {workers:?}"),
-            Command::Cancel { names, .. } => write!(f, "cancel {}", names.join(" ")),
-            Command::Adjust { names, to, .. } => write!(f, "adjust {} to {to:?}", names.join(" ")),
-            Command::Await { names, wait_ms, .. } => {
+            Body::Exit => write!(f, "exit of {}", who.name),
+            Body::Steer { workers, order } => write!(f, "{order:?} {workers:?}"),
+            Body::Cancel { names } => write!(f, "cancel {}", names.join(" ")),
+            Body::Adjust { names, to } => write!(f, "adjust {} to {to:?}", names.join(" ")),
+            Body::Await { names, wait_ms, .. } => {
                 write!(f, "wait {wait_ms} for {}", names.join(" "))
             }
-            Command::Revive { tasks, .. } => {
+            Body::Revive { tasks } => {
                 write!(f, "revive")?;
                 tasks.iter().try_for_each(|one| write!(f, " {}", one.task.name))
             }
-            Command::Hasten { names, .. } => write!(f, "hasten {}", names.join(" ")),
-            Command::Revoked { keys } => write!(f, "revoked {}", keys.join(" ")),
-            Command::Marked { old, key } => write!(f, "{old} is {key}"),
-            Command::Wait { wait_ms, .. } => write!(f, "wait {wait_ms}"),
-            Command::Undelivered { leases } => {
+            Body::Hasten { names } => write!(f, "hasten {}", names.join(" ")),
+            Body::Revoked { keys } => write!(f, "revoked {}", keys.join(" ")),
+            Body::Marked { old, key } => write!(f, "{old} is {key}"),
+            Body::Wait { wait_ms } => write!(f, "wait {wait_ms}"),
+            Body::Undelivered { leases } => {
                 write!(f, "undelivered")?;
                 attempts(f, leases.iter().map(|(name, attempt)| (name, *attempt)))
             }
-            Command::Damaged { names } => write!(f, "damaged {}", names.join(" ")),
-            Command::Forget { tickets } => write!(f, "forget {} requests", tickets.len()),
-            Command::Tick => write!(f, "tick"),
+            Body::Damaged { names } => write!(f, "damaged {}", names.join(" ")),
+            Body::Forget { tickets } => write!(f, "forget {} requests", tickets.len()),
+            Body::Tick => write!(f, "tick"),
         }
     }
 }

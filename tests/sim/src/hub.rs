@@ -193,8 +193,9 @@ impl Hub {
             self.routes.insert(ticket, Route { peer, conn, id, ask, since, noted });
         }
         match &*frame.ask {
-            Ask::Command(command) => {
-                self.carry_out(command.clone().with_ticket(ticket), Some(ticket), false, at)
+            Ask::Request(request) => {
+                let ticket = if frame.id > 0 { ticket } else { 0 };
+                self.carry_out(Request { ticket, ..request.clone() }, false, at)
             }
             _ => {
                 self.start_job(ticket, frame.ask, tag, at);
@@ -203,41 +204,34 @@ impl Hub {
         }
     }
 
-    /// `ticket`: of the request that asks for it.
-    fn carry_out(
-        &mut self,
-        command: Command,
-        ticket: Option<Ticket>,
-        done: bool,
-        at: &mut Machine,
-    ) -> Check {
-        let now = self.now(at);
-        self.expect_of_leases(now, &command, at.store);
+    fn carry_out(&mut self, request: Request, done: bool, at: &mut Machine) -> Check {
+        let (ticket, now) = (request.ticket, self.now(at));
+        self.expect_of_leases(now, &request, at.store);
         let rows = &at.store.current;
-        if let Command::Hasten { names, .. } = &command {
+        if let Body::Hasten { names } = &request.body {
             self.line.hasten(rows, names);
         }
-        self.orders.note(&command, &self.scheduler);
-        self.starts.note(rows, &command);
-        let steals = matches!(command, Command::Steal { .. } | Command::Complete { .. });
-        let asked = steals.then(|| command.clone());
-        let who = command.who();
+        self.orders.note(&request.body, &self.scheduler);
+        self.starts.note(rows, &request);
+        let steals = matches!(request.body, Body::Steal(_) | Body::Complete { .. });
+        let asked = steals.then(|| request.clone());
+        let who = request.worker();
         let worker = who.and_then(|who| self.scheduler.worker_id(who).or_else(|| rows.worker(who)));
-        let expected = Expected::of(&command, rows, worker);
-        let cause = Cause::of(&command, done);
-        archive::carry_out(&mut self.scheduler, &at.store.tables, now, command)?;
+        let expected = Expected::of(&request, rows, worker);
+        let cause = Cause::of(&request.body, done);
+        archive::carry_out(&mut self.scheduler, &at.store.tables, now, request)?;
         self.commands += 1;
         self.exits += u64::from(matches!(cause, Cause::Exit));
         let answers = self.scheduler.take_answers();
         let changes = self.scheduler.take_changes();
-        let own = answers.iter().find(|(it, _)| Some(*it) == ticket).map(|(_, answer)| answer);
+        let own = answers.iter().find(|(it, _)| *it == ticket).map(|(_, answer)| answer);
         let going_on = self.who_goes_on(asked.as_ref(), own, &answers);
         let refused = self.who_is_refused(asked.as_ref(), own);
         self.places.note(&changes);
         if expected.check(&at.store.current, own, &changes)? {
             at.tally.note(Met::UnheardTold);
         }
-        if let Some(token) = ticket.and_then(|ticket| self.token_of(ticket)) {
+        if let Some(token) = self.token_of(ticket) {
             *at.store.did.entry(token).or_default() += check::told::count(own, &changes);
         }
         for (other, answer) in answers {
@@ -295,20 +289,20 @@ impl Hub {
     }
 
     /// When leases should end: a pause of the hub lengthens all, a heartbeat those that it lists.
-    fn expect_of_leases(&mut self, now: Millis, command: &Command, store: &mut Store) {
+    fn expect_of_leases(&mut self, now: Millis, request: &Request, store: &mut Store) {
         let pause = self.last_turn.map_or(0, |last| now - last);
         self.last_turn = Some(now);
         let rows = &mut store.current;
         if pause > PAUSE_MS {
             rows.leases.values_mut().for_each(|lease| lease.expires += pause);
         }
-        if let Command::Hasten { names, .. } = command {
+        if let Body::Hasten { names } = &request.body {
             names.iter().for_each(|name| rows.hasten(name));
         }
-        let Command::Heartbeat { who, attempts, .. } = command else {
+        let Body::Heartbeat { attempts } = &request.body else {
             return;
         };
-        let worker = rows.worker(who);
+        let worker = rows.worker(&request.who);
         for attempt in attempts {
             let Some(task) = rows.find(&attempt.name).map(|row| row.id) else {
                 continue;
@@ -323,6 +317,6 @@ impl Hub {
     }
 
     pub fn pass_time(&mut self, at: &mut Machine) -> Check {
-        self.carry_out(Command::Tick, None, false, at)
+        self.carry_out(Body::Tick.into(), false, at)
     }
 }

@@ -1,9 +1,8 @@
-//! What travels between the hub and everybody else: commands and answers, not yet bytes.
+//! What travels between the hub and everybody else: requests and answers, not yet bytes.
 
 use std::rc::Rc;
 
-use dhub::engine::message::{Answer, Command, Name, Order, Steal, Tag, Token, Who};
-use dhub::engine::message::{Deed, Selection};
+use dhub::engine::message::*;
 
 /// A process that talks to the hub.
 pub type PeerId = usize;
@@ -35,7 +34,7 @@ impl Frame {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
     /// Its ticket is put in when it arrives.
-    Command(Command),
+    Request(Request),
     /// Of states, or of patterns.
     Sweep {
         selection: Selection,
@@ -56,7 +55,7 @@ impl Ask {
     /// The steal that this is, and whose.
     pub fn steal(&self) -> Option<(&Who, &Steal)> {
         match self {
-            Ask::Command(Command::Steal { who, steal, .. }) => Some((who, steal)),
+            Ask::Request(Request { who, body: Body::Steal(steal), .. }) => Some((who, steal)),
             _ => None,
         }
     }
@@ -67,11 +66,11 @@ pub struct Reply {
     pub to: PeerId,
     pub conn: u32,
     pub id: u64,
-    pub body: Body,
+    pub body: ReplyBody,
 }
 
 #[derive(Clone, Debug)]
-pub enum Body {
+pub enum ReplyBody {
     Answer(Rc<Answer>),
     /// A long request is through.
     JobDone,

@@ -7,7 +7,7 @@ use crate::check::details::Definitions;
 use crate::check::history::History;
 use crate::clock::{Agenda, Clock};
 use crate::hub::{Hub, Machine};
-use crate::message::{Body, Frame, PeerId, Reply};
+use crate::message::{Frame, PeerId, Reply, ReplyBody};
 use crate::peer::{Peer, Role};
 use crate::plan::{Fault, Plan, Point};
 use crate::random::Random;
@@ -211,10 +211,10 @@ impl World {
         (self.hub.as_mut(), machine)
     }
 
-    fn is_answer(body: &Body) -> String {
+    fn is_answer(body: &ReplyBody) -> String {
         match body {
-            Body::Answer(answer) => crate::describe::Brief(&**answer).to_string(),
-            Body::JobDone => "done".into(),
+            ReplyBody::Answer(answer) => crate::describe::Brief(&**answer).to_string(),
+            ReplyBody::JobDone => "done".into(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The native dialect: from wire messages to commands, and from answers back.
+//! The native dialect: from wire messages to requests, and from answers back.
 //!
 //! No generated type goes further in. Every field is checked here: prost enforces nothing.
 
@@ -17,11 +17,11 @@ pub use reply::{encode, phase, told};
 pub use request::{decode, decode_heartbeat};
 pub use tag::tag;
 
-/// What a request asks for: a command to the scheduler, or something to read.
+/// What a request asks for: a request to the scheduler, or something to read.
 #[derive(Debug)]
 pub enum Asked {
-    Command(Command),
-    Heartbeat(Command, Load),
+    Request(Request),
+    Heartbeat(Request, Load),
     Hello,
     Status,
     Show(String),
@@ -29,15 +29,4 @@ pub enum Asked {
     Long(Long),
     Reload,
     Shutdown,
-}
-
-impl Asked {
-    /// In the name of the key that it was asked for with.
-    pub fn with_key(self, key: &str) -> Self {
-        match self {
-            Asked::Command(command) => Asked::Command(command.with_key(key)),
-            Asked::Heartbeat(command, load) => Asked::Heartbeat(command.with_key(key), load),
-            asked => asked,
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! From a request to a command, or to something to read.
+//! From a request on the wire to one for the scheduler, or to something to read.
 
 use std::path::PathBuf;
 
@@ -10,38 +10,37 @@ use super::{Asked, definition, error};
 use crate::dialect::check::*;
 use crate::engine::message::*;
 
-/// The command or question of a native request.
-pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
-    use request::Body;
+/// What a native request asks for.
+pub fn decode(body: Option<request::Body>) -> Checked<Asked> {
+    use request::Body as Wire;
     let Some(body) = body else {
         let message =
             format!("this hub of version {} does not know that request", dhub_proto::VERSION);
         return Err(error(wire::ErrorCode::ErrorUnsupported, message));
     };
     Ok(match body {
-        Body::Hello(_) => Asked::Hello,
-        Body::Create(create) => Asked::Command(decode_create(ticket, create)?),
-        Body::Steal(steal) => Asked::Command(decode_steal(ticket, steal)?),
-        Body::Complete(complete) => Asked::Command(decode_complete(ticket, complete)?),
-        Body::Release(release) => Asked::Command(Command::Release {
-            ticket,
-            who: who(release.worker)?,
-            needs: Vec::new(),
-            attempts: attempts(release.attempts)?,
-        }),
-        Body::Heartbeat(heartbeat) => {
-            let (command, load) = decode_heartbeat(Some(ticket), heartbeat)?;
-            Asked::Heartbeat(command, load)
+        Wire::Hello(_) => Asked::Hello,
+        Wire::Create(create) => Asked::Request(decode_create(create)?),
+        Wire::Steal(steal) => Asked::Request(decode_steal(steal)?),
+        Wire::Complete(complete) => Asked::Request(decode_complete(complete)?),
+        Wire::Release(release) => {
+            let who = who(release.worker)?;
+            let attempts = attempts(release.attempts)?;
+            Asked::Request(Request::by(who, Body::Release { attempts, needs: Vec::new() }))
         }
-        Body::Exit(exit) => Asked::Command(Command::Exit { ticket, who: who(exit.worker)? }),
-        Body::Cancel(cancel) => {
+        Wire::Heartbeat(heartbeat) => {
+            let (request, load) = decode_heartbeat(heartbeat)?;
+            Asked::Heartbeat(request, load)
+        }
+        Wire::Exit(exit) => Asked::Request(Request::by(who(exit.worker)?, Body::Exit)),
+        Wire::Cancel(cancel) => {
             let selection = some_of(cancel.selection)?;
             match selection.is_only_names() {
-                true => Asked::Command(Command::Cancel { ticket, names: selection.names }),
+                true => Asked::Request(Body::Cancel { names: selection.names }.into()),
                 false => Asked::Long(Long::Sweep { selection, deed: Deed::Cancel }),
             }
         }
-        Body::Adjust(adjust) => {
+        Wire::Adjust(adjust) => {
             let selection = some_of(adjust.selection)?;
             let to = match adjust.change {
                 Some(wire::adjust::Change::Held(held)) => Adjustment::Held(held),
@@ -49,30 +48,30 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
                 None => return Err(invalid("the request does not say what is to be changed")),
             };
             match selection.is_only_names() {
-                true => Asked::Command(Command::Adjust { ticket, names: selection.names, to }),
+                true => Asked::Request(Body::Adjust { names: selection.names, to }.into()),
                 false => Asked::Long(Long::Sweep { selection, deed: Deed::Adjust(to) }),
             }
         }
-        Body::Retry(retry) => {
+        Wire::Retry(retry) => {
             let selection = some_of(retry.selection)?;
             Asked::Long(Long::Retry { selection, done: retry.done })
         }
-        Body::Count(count) => {
+        Wire::Count(count) => {
             let mut selection = selection(count.selection)?;
             without_repeats(&mut selection.names);
             Asked::Long(Long::Count(selection))
         }
-        Body::Status(_) => Asked::Status,
-        Body::List(list) if list.before > 0 && list.after > 0 => {
+        Wire::Status(_) => Asked::Status,
+        Wire::List(list) if list.before > 0 && list.after > 0 => {
             return Err(invalid("a page is after a task or before one, not both"));
         }
-        Body::List(list)
+        Wire::List(list)
             if list.before > 0
                 && list.selection.as_ref().is_some_and(|it| !it.names.is_empty()) =>
         {
             return Err(invalid("a list of names has no page before"));
         }
-        Body::List(list) => Asked::Long(Long::List(List {
+        Wire::List(list) => Asked::Long(Long::List(List {
             selection: selection(list.selection)?,
             limit: match list.limit as usize {
                 0 => 100,
@@ -81,7 +80,7 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
             after: list.after,
             before: list.before,
         })),
-        Body::Export(export) => Asked::Long(Long::Export(Export {
+        Wire::Export(export) => Asked::Long(Long::Export(Export {
             list: List {
                 selection: selection(export.selection)?,
                 limit: match export.limit as usize {
@@ -94,15 +93,15 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
             after_attempt: export.after_attempt,
             brief: export.brief,
         })),
-        Body::Show(show) => {
+        Wire::Show(show) => {
             name(&show.name)?;
             Asked::Show(show.name)
         }
-        Body::Wait(wait) => Asked::Command(decode_wait(ticket, wait)?),
-        Body::Shutdown(_) => Asked::Shutdown,
-        Body::Reload(_) => Asked::Reload,
-        Body::Steer(steer) => Asked::Long(decode_steer(steer)?),
-        Body::Workers(workers) => Asked::Workers {
+        Wire::Wait(wait) => Asked::Request(decode_wait(wait)?),
+        Wire::Shutdown(_) => Asked::Shutdown,
+        Wire::Reload(_) => Asked::Reload,
+        Wire::Steer(steer) => Asked::Long(decode_steer(steer)?),
+        Wire::Workers(workers) => Asked::Workers {
             limit: match workers.limit as usize {
                 0 => PAGE_WORKERS_MAX,
                 limit => limit.min(PAGE_WORKERS_MAX),
@@ -110,7 +109,7 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
             after: WorkerId::try_from(workers.after)
                 .map_err(|_| invalid("there is no such page of workers"))?,
         },
-        Body::Backup(backup) => {
+        Wire::Backup(backup) => {
             let to = PathBuf::from(backup.to);
             if !to.is_absolute() {
                 return Err(invalid("a backup goes to an absolute path on the hub's machine"));
@@ -120,20 +119,20 @@ pub fn decode(ticket: Ticket, body: Option<request::Body>) -> Checked<Asked> {
     })
 }
 
-fn decode_wait(ticket: Ticket, wait: wire::Wait) -> Checked<Command> {
+fn decode_wait(wait: wire::Wait) -> Checked<Request> {
     let wait_ms = wait.wait_ms.min(WAIT_MS_MAX);
     if wait.names.is_empty() {
-        return Ok(Command::Wait { ticket, wait_ms });
+        return Ok(Body::Wait { wait_ms }.into());
     }
     if wait.names.len() > WAIT_NAMES_MAX {
         return Err(over("names in one Wait", wait.names.len(), WAIT_NAMES_MAX));
     }
     let mut names = names(wait.names)?;
     without_repeats(&mut names);
-    Ok(Command::Await { ticket, names, wait_ms, output: wait.output })
+    Ok(Body::Await { names, wait_ms, output: wait.output }.into())
 }
 
-fn decode_create(ticket: Ticket, create: wire::Create) -> Checked<Command> {
+fn decode_create(create: wire::Create) -> Checked<Request> {
     if create.tasks.len() > BATCH_TASKS_MAX {
         return Err(over("tasks in one request", create.tasks.len(), BATCH_TASKS_MAX));
     }
@@ -146,7 +145,7 @@ fn decode_create(ticket: Ticket, create: wire::Create) -> Checked<Command> {
         return Err(over("environment variables in one request", env, CREATE_ENV_MAX));
     }
     let tasks = create.tasks.into_iter().map(new_task).collect::<Checked<Vec<_>>>()?;
-    Ok(Command::Create { ticket, tasks, merge: false })
+    Ok(Body::Create { tasks, merge: false }.into())
 }
 
 fn new_task(task: wire::Task) -> Checked<NewTask> {
@@ -229,7 +228,7 @@ fn surroundings(task: &wire::Task) -> Checked<()> {
     Ok(())
 }
 
-fn decode_steal(ticket: Ticket, steal: wire::Steal) -> Checked<Command> {
+fn decode_steal(steal: wire::Steal) -> Checked<Request> {
     let who = who(steal.worker)?;
     let steal = Steal {
         client: client(&steal.client)?.or(who.id),
@@ -242,10 +241,10 @@ fn decode_steal(ticket: Ticket, steal: wire::Steal) -> Checked<Command> {
         slots: steal.slots,
         waiting: steal.waiting,
     };
-    Ok(Command::Steal { ticket, who, steal })
+    Ok(Request::by(who, Body::Steal(steal)))
 }
 
-fn decode_complete(ticket: Ticket, complete: wire::Complete) -> Checked<Command> {
+fn decode_complete(complete: wire::Complete) -> Checked<Request> {
     let who = who(complete.worker)?;
     if complete.outcomes.len() > BATCH_TASKS_MAX {
         return Err(over("outcomes in one request", complete.outcomes.len(), BATCH_TASKS_MAX));
@@ -266,7 +265,7 @@ fn decode_complete(ticket: Ticket, complete: wire::Complete) -> Checked<Command>
             waiting: complete.waiting,
         }),
     };
-    Ok(Command::Complete { ticket, who, outcomes, want })
+    Ok(Request::by(who, Body::Complete { outcomes, want }))
 }
 
 fn outcome(outcome: wire::Outcome) -> Checked<Outcome> {
@@ -332,10 +331,7 @@ fn decode_steer(steer: wire::Steer) -> Checked<Long> {
 }
 
 /// A heartbeat, and what the worker says of itself.
-pub fn decode_heartbeat(
-    ticket: Option<Ticket>,
-    heartbeat: wire::Heartbeat,
-) -> Checked<(Command, Load)> {
+pub fn decode_heartbeat(heartbeat: wire::Heartbeat) -> Checked<(Request, Load)> {
     let mut note = heartbeat.note;
     while note.len() > REASON_BYTES_MAX {
         note.pop();
@@ -348,7 +344,7 @@ pub fn decode_heartbeat(
     let load = Load { sample: heartbeat.sample.map(sample), note, output_files };
     let who = who(heartbeat.worker)?;
     let attempts = attempts(heartbeat.attempts)?;
-    Ok((Command::Heartbeat { ticket, who, attempts }, load))
+    Ok((Request::by(who, Body::Heartbeat { attempts }), load))
 }
 
 fn sample(it: wire::Sample) -> Sample {

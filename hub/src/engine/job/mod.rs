@@ -1,6 +1,6 @@
 //! Requests that may touch millions of tasks, carried out in slices between the others.
 //!
-//! Each slice reads at most a few hundred rows and hands the scheduler one command. A job that is
+//! Each slice reads at most a few hundred rows and hands the scheduler one request. A job that is
 //! cut off by a stop was never answered; asking again goes on where it ended, and tells all of it if the
 //! request has a token.
 
@@ -38,7 +38,7 @@ pub enum Step {
     /// More to do, once something outside has ended.
     Later,
     /// The scheduler has to carry this out; its answer goes to `answered`.
-    Apply(Command),
+    Apply(Body),
     /// The answer; it may leave once everything applied so far is committed.
     Done(Box<Answer>),
 }
@@ -71,19 +71,14 @@ impl Job {
         })
     }
 
-    pub fn step<A: Archive>(
-        &mut self,
-        ticket: Ticket,
-        scheduler: &Scheduler,
-        store: &A,
-    ) -> Result<Step, A::Error> {
+    pub fn step<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<Step, A::Error> {
         match self {
             Job::List(job) => job.step(scheduler, store),
             Job::Export(job) => job.step(scheduler, store),
-            Job::Sweep(job) => job.step(ticket, scheduler, store),
+            Job::Sweep(job) => job.step(scheduler, store),
             Job::Count(job) => job.step(scheduler, store),
-            Job::Retry(job) => job.step(ticket, scheduler, store),
-            Job::Steer(job) => Ok(job.step(ticket, scheduler)),
+            Job::Retry(job) => job.step(scheduler, store),
+            Job::Steer(job) => Ok(job.step(scheduler)),
             Job::Backup(copying) => Ok(match copying() {
                 Copied::Some => Step::Again,
                 Copied::Syncing => Step::Later,
@@ -111,7 +106,7 @@ impl Job {
         }
     }
 
-    /// What came of the last command.
+    /// What came of the last request.
     pub fn answered(&mut self, answer: Answer) {
         match (self, answer) {
             (

@@ -74,12 +74,7 @@ impl RetryJob {
         [self.retried, self.unskipped] = progress.counts;
     }
 
-    pub fn step<A: Archive>(
-        &mut self,
-        ticket: Ticket,
-        scheduler: &Scheduler,
-        store: &A,
-    ) -> Result<Step, A::Error> {
+    pub fn step<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<Step, A::Error> {
         if let Some(ordered) = &mut self.ordered {
             // What is about to be skipped for a failure must not be so after its retry.
             if scheduler.is_skipping() {
@@ -92,12 +87,12 @@ impl RetryJob {
             let mut ordered = std::mem::take(ordered);
             let tasks = self.revive(&mut ordered, store)?;
             self.ordered = Some(ordered);
-            return Ok(Step::Apply(Command::Revive { ticket, tasks }));
+            return Ok(Step::Apply(Body::Revive { tasks }));
         }
         let all = self.choose(scheduler, store)?;
         if !self.put_off.is_empty() {
             let names = std::mem::take(&mut self.put_off);
-            return Ok(Step::Apply(Command::Hasten { ticket, names }));
+            return Ok(Step::Apply(Body::Hasten { names }));
         }
         if all && self.follow(store)? {
             self.ordered = Some(in_order(std::mem::take(&mut self.gathered)));

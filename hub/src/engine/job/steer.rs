@@ -30,7 +30,7 @@ impl SteerJob {
         Self { order, asked, found, patterns, after: 0, told, told_total: 0 }
     }
 
-    pub fn step(&mut self, ticket: Ticket, scheduler: &Scheduler) -> Step {
+    pub fn step(&mut self, scheduler: &Scheduler) -> Step {
         let named: HashSet<&Name> = self.asked.iter().collect();
         // Each worker is compared with each pattern.
         let slice = (10 * SLICE / (1 + self.patterns.len())).max(1);
@@ -61,7 +61,7 @@ impl SteerJob {
             }
         }
         match (workers.is_empty(), looked_at == slice) {
-            (false, _) => Step::Apply(Command::Steer { ticket, workers, order: self.order }),
+            (false, _) => Step::Apply(Body::Steer { workers, order: self.order }),
             (true, true) => Step::Again,
             (true, false) => self.end(),
         }

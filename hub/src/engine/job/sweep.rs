@@ -41,12 +41,7 @@ impl SweepJob {
         Progress { after: self.after, counts: [self.touched, 0] }
     }
 
-    pub fn step<A: Archive>(
-        &mut self,
-        ticket: Ticket,
-        scheduler: &Scheduler,
-        store: &A,
-    ) -> Result<Step, A::Error> {
+    pub fn step<A: Archive>(&mut self, scheduler: &Scheduler, store: &A) -> Result<Step, A::Error> {
         if self.all {
             return Ok(self.end());
         }
@@ -72,8 +67,8 @@ impl SweepJob {
         }
         Ok(match (names.is_empty(), self.deed) {
             (true, _) => Step::Again,
-            (false, Deed::Cancel) => Step::Apply(Command::Cancel { ticket, names }),
-            (false, Deed::Adjust(to)) => Step::Apply(Command::Adjust { ticket, names, to }),
+            (false, Deed::Cancel) => Step::Apply(Body::Cancel { names }),
+            (false, Deed::Adjust(to)) => Step::Apply(Body::Adjust { names, to }),
         })
     }
 

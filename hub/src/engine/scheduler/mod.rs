@@ -141,40 +141,39 @@ impl Scheduler {
         }
     }
 
-    /// Carries out one command. `past` has those tasks that the command names and memory lacks.
-    pub fn apply(&mut self, now: Millis, command: Command, past: &Past) {
+    /// Carries out one request. `past` has those tasks that it names and memory lacks.
+    pub fn apply(&mut self, now: Millis, request: Request, past: &Past) {
         self.notice_pause(now);
-        if let Some(who) = command.who() {
+        if let Some(who) = request.worker() {
             self.take_over(now, who);
         }
-        match command {
-            Command::Create { ticket, tasks, merge } => self.create(ticket, tasks, merge, past),
-            Command::Steal { ticket, who, steal } => self.steal(now, ticket, &who, steal),
-            Command::Complete { ticket, who, outcomes, want } => {
+        let Request { ticket, who, body } = request;
+        match body {
+            Body::Create { tasks, merge } => self.create(ticket, tasks, merge, past),
+            Body::Steal(steal) => self.steal(now, ticket, &who, steal),
+            Body::Complete { outcomes, want } => {
                 self.complete(now, ticket, &who, outcomes, want, past);
             }
-            Command::Release { ticket, who, attempts, needs } => {
+            Body::Release { attempts, needs } => {
                 self.release(now, ticket, &who, &attempts, needs, past);
             }
-            Command::Heartbeat { ticket, who, attempts } => {
-                self.heartbeat(now, ticket, &who, attempts)
-            }
-            Command::Exit { ticket, who } => self.exit(now, ticket, &who),
-            Command::Steer { ticket, workers, order } => self.steer(ticket, &workers, order),
-            Command::Cancel { ticket, names } => self.cancel(ticket, names, past),
-            Command::Adjust { ticket, names, to } => self.adjust(ticket, names, to, past),
-            Command::Revive { ticket, tasks } => self.revive(ticket, tasks),
-            Command::Hasten { ticket, names } => self.hasten(ticket, &names),
-            Command::Wait { ticket, wait_ms } => self.wait(now, ticket, wait_ms),
-            Command::Await { ticket, names, wait_ms, output } => {
+            Body::Heartbeat { attempts } => self.heartbeat(now, ticket, &who, attempts),
+            Body::Exit => self.exit(now, ticket, &who),
+            Body::Steer { workers, order } => self.steer(ticket, &workers, order),
+            Body::Cancel { names } => self.cancel(ticket, names, past),
+            Body::Adjust { names, to } => self.adjust(ticket, names, to, past),
+            Body::Revive { tasks } => self.revive(ticket, tasks),
+            Body::Hasten { names } => self.hasten(ticket, &names),
+            Body::Wait { wait_ms } => self.wait(now, ticket, wait_ms),
+            Body::Await { names, wait_ms, output } => {
                 self.wait_for_tasks(now, ticket, names, wait_ms, output, past);
             }
-            Command::Revoked { keys } => self.revoked(&keys),
-            Command::Marked { old, key } => self.marked(now, &old, &key),
-            Command::Damaged { names } => self.damaged(&names),
-            Command::Undelivered { leases } => self.undelivered(&leases),
-            Command::Forget { tickets } => self.forget_requests(&tickets),
-            Command::Tick => self.tick(now),
+            Body::Revoked { keys } => self.revoked(&keys),
+            Body::Marked { old, key } => self.marked(now, &old, &key),
+            Body::Damaged { names } => self.damaged(&names),
+            Body::Undelivered { leases } => self.undelivered(&leases),
+            Body::Forget { tickets } => self.forget_requests(&tickets),
+            Body::Tick => self.tick(now),
         }
         self.skip_doomed(self.config.skips_max);
         self.pass_on_urgency(STEPS_MAX);
@@ -204,7 +203,7 @@ impl Scheduler {
         !self.changes.is_empty()
     }
 
-    /// To a command that was carried out just now.
+    /// To a request that was carried out just now.
     pub fn answer_to(&self, ticket: Ticket) -> Option<&Answer> {
         self.answers.iter().rev().find(|(of, _)| *of == ticket).map(|(_, answer)| answer)
     }

@@ -17,7 +17,7 @@ pub const VERSION: u8 = 6;
 /// What can be read.
 pub const VERSIONS: [u8; 2] = [5, VERSION];
 
-pub struct Body {
+pub struct RecordBody {
     pub version: u8,
     pub bytes: Vec<u8>,
 }
@@ -38,7 +38,7 @@ fn append(body: &impl Serialize, record: Vec<u8>) -> io::Result<Vec<u8>> {
 }
 
 /// None: it makes no sense.
-pub fn decode(turn: Turn, body: &Body) -> Option<Batch> {
+pub fn decode(turn: Turn, body: &RecordBody) -> Option<Batch> {
     let (at_ms, numbers, changes) = match body.version {
         5 => v5::decode(&body.bytes)?,
         VERSION => v6::decode(&body.bytes)?,
@@ -117,14 +117,15 @@ mod tests {
         let counts = Counts::from([0, 1, 2, 3, 4, 500, 6, 7, 8]);
         let written = encode(-5, &changes(), &counts, Vec::new()).expect("a body");
         assert_eq!(hex(&written), include_str!("body/v6.txt").trim());
-        let batch = decode(9, &Body { version: VERSION, bytes: written }).expect("it is read");
+        let batch =
+            decode(9, &RecordBody { version: VERSION, bytes: written }).expect("it is read");
         assert_eq!((batch.turn, batch.at_ms, batch.counts), (9, -5, counts));
         assert_eq!(batch.changes, changes());
     }
 
     #[test]
     fn what_version_5_wrote_is_read() {
-        let body = Body { version: 5, bytes: bytes(include_str!("body/v5.txt")) };
+        let body = RecordBody { version: 5, bytes: bytes(include_str!("body/v5.txt")) };
         let batch = decode(9, &body).expect("it is read");
         assert_eq!((batch.turn, batch.at_ms, batch.counts), (9, 0, Counts::default()));
         // It had none of an end, or of what a person adjusts.
@@ -137,15 +138,15 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_not_read() {
         let mut bytes = encode(0, &changes(), &Counts::default(), Vec::new()).expect("a body");
-        assert!(decode(1, &Body { version: 7, bytes: bytes.clone() }).is_none());
+        assert!(decode(1, &RecordBody { version: 7, bytes: bytes.clone() }).is_none());
         bytes.truncate(bytes.len() - 1);
-        assert!(decode(1, &Body { version: VERSION, bytes }).is_none());
+        assert!(decode(1, &RecordBody { version: VERSION, bytes }).is_none());
         let no_state = v6::Changes(&[Change::Reopened { task: 1 }]);
         let mut bytes = append(&(0_i64, [0_u64; 9], no_state), Vec::new()).expect("a body");
         bytes.pop();
         bytes.pop();
         // An end of which there is no such state.
         bytes.extend([9, 1, 99, 1, 0, 0, 0]);
-        assert!(decode(1, &Body { version: VERSION, bytes }).is_none());
+        assert!(decode(1, &RecordBody { version: VERSION, bytes }).is_none());
     }
 }

@@ -3,7 +3,7 @@
 //! The first page has a header of `HEADER` bytes; each further one begins with a stamp, so that what
 //! is left of a long record that was written over is not taken for the beginning of another one.
 
-use super::body::{Body, VERSION, VERSIONS};
+use super::body::{RecordBody, VERSION, VERSIONS};
 use crate::engine::message::Turn;
 
 /// Records begin at multiples of this: none is written over by its successor.
@@ -33,7 +33,7 @@ pub struct Head {
 
 pub struct Record {
     pub head: Head,
-    pub body: Body,
+    pub body: RecordBody,
 }
 
 impl Record {
@@ -89,7 +89,7 @@ pub fn parse(bytes: &[u8]) -> Option<Record> {
     }
     let head = Head { id: id?, turn: turn?, safe: safe?, folded: folded?, bytes: long? };
     (sum? == checksum(header, &body))
-        .then_some(Record { head, body: Body { version, bytes: body } })
+        .then_some(Record { head, body: RecordBody { version, bytes: body } })
 }
 
 /// What this page is, that begins no sound record.

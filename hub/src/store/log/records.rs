@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
-use super::body::{Body, VERSION};
+use super::body::{RecordBody, VERSION};
 use super::record::{self, PAGE, Remnant};
 use super::{FIRST_PAGE, Medium, NOTES, region_starts};
 use crate::engine::message::Turn;
@@ -56,7 +56,7 @@ impl fmt::Display for Doubt {
 /// The records of a file, by turn.
 #[derive(Default)]
 pub struct Records {
-    turns: BTreeMap<Turn, Body>,
+    turns: BTreeMap<Turn, RecordBody>,
     /// The page after each.
     ends: BTreeMap<Turn, usize>,
     bytes: Vec<u8>,
@@ -141,7 +141,7 @@ impl Records {
         self.turns.last_key_value().map_or(0, |(turn, _)| *turn).max(self.safe)
     }
 
-    pub fn turns(&self) -> &BTreeMap<Turn, Body> {
+    pub fn turns(&self) -> &BTreeMap<Turn, RecordBody> {
         &self.turns
     }
 
@@ -180,7 +180,7 @@ impl Records {
     }
 
     /// Those after the last turn that the tables have, in order.
-    pub fn after(mut self, folded: Turn) -> BTreeMap<Turn, Body> {
+    pub fn after(mut self, folded: Turn) -> BTreeMap<Turn, RecordBody> {
         self.turns.split_off(&(folded + 1))
     }
 }

@@ -9,23 +9,23 @@ use crate::store::{Row, Rows};
 
 /// An answer about to leave, beside what the store would have after a loss of power.
 pub fn is_committed(ask: &Ask, answer: &Answer, committed: &Rows) -> Check {
-    let Ask::Command(command) = ask else {
+    let Ask::Request(Request { who, body, .. }) = ask else {
         return Ok(());
     };
-    match (command, answer) {
-        (Command::Create { tasks, merge, .. }, Answer::Created { .. }) => {
+    match (body, answer) {
+        (Body::Create { tasks, merge }, Answer::Created { .. }) => {
             tasks.iter().try_for_each(|task| task_is_there(committed, task, *merge))
         }
-        (Command::Create { tasks, .. }, Answer::Error { code: Code::Cycle, names, .. }) => {
+        (Body::Create { tasks, .. }, Answer::Error { code: Code::Cycle, names, .. }) => {
             cycle_is_real(committed, tasks, names)
         }
-        (Command::Create { tasks, .. }, Answer::Error { code: Code::Conflict, names, .. }) => {
+        (Body::Create { tasks, .. }, Answer::Error { code: Code::Conflict, names, .. }) => {
             names.iter().try_for_each(|name| conflict_is_real(committed, tasks, name))
         }
-        (Command::Steal { who, steal, .. }, Answer::Stolen(stolen)) => {
+        (Body::Steal(steal), Answer::Stolen(stolen)) => {
             leases_are_there(committed, who, steal, stolen)
         }
-        (Command::Complete { who, outcomes, want, .. }, Answer::Completed { refused, stolen }) => {
+        (Body::Complete { outcomes, want }, Answer::Completed { refused, stolen }) => {
             for outcome in outcomes {
                 let same = |refused: &&Refused| {
                     refused.name == outcome.name && refused.attempt == outcome.attempt
@@ -40,17 +40,17 @@ pub fn is_committed(ask: &Ask, answer: &Answer, committed: &Rows) -> Check {
                 _ => Err("a Completed has leases that nobody wanted, or lacks them".into()),
             }
         }
-        (Command::Release { who, attempts, .. }, Answer::Released { .. }) => {
+        (Body::Release { attempts, .. }, Answer::Released { .. }) => {
             attempts.iter().try_for_each(|attempt| lease_is_gone(committed, who, attempt))
         }
-        (Command::Cancel { names, .. }, Answer::Cancelled { refused, .. }) => {
+        (Body::Cancel { names }, Answer::Cancelled { refused, .. }) => {
             let taken = names.iter().filter(|name| !refused.first.iter().any(|r| r.name == **name));
             taken.into_iter().try_for_each(|name| match committed.find(name) {
                 Some(row) if row.cancels > 0 => Ok(()),
                 _ => Err(format!("'{name}' is told cancelled and is not")),
             })
         }
-        (Command::Adjust { names, to, .. }, Answer::Adjusted { refused, .. }) => {
+        (Body::Adjust { names, to }, Answer::Adjusted { refused, .. }) => {
             let taken = names.iter().filter(|name| !refused.first.iter().any(|r| r.name == **name));
             // Or it was so before, and another has changed it since.
             let is_so = |row: &Row| match *to {
@@ -62,7 +62,7 @@ pub fn is_committed(ask: &Ask, answer: &Answer, committed: &Rows) -> Check {
                 _ => Err(format!("'{name}' is told adjusted and is not")),
             })
         }
-        (Command::Await { names, .. }, Answer::Awaited { finished, unknown, .. }) => {
+        (Body::Await { names, .. }, Answer::Awaited { finished, unknown, .. }) => {
             finished.iter().try_for_each(|name| was_finished(committed, name))?;
             match finished.iter().chain(unknown).find(|name| !names.contains(name)) {
                 Some(name) => Err(format!("'{name}' is told of, and was not asked for")),
@@ -183,10 +183,10 @@ fn conflict_is_real(rows: &Rows, tasks: &[NewTask], name: &Name) -> Check {
 /// A repeat takes the place of its original, since only the repeat is waited for; a late copy of an
 /// older steal takes nobody's. `kept` is the other of the two.
 pub fn older_is_replaced(replaced: &Ask, kept: Option<&Ask>, replaced_is_new: bool) -> Check {
-    let Ask::Command(Command::Steal { who, steal: old, .. }) = replaced else {
+    let Some((who, old)) = replaced.steal() else {
         return Ok(());
     };
-    let Some(Ask::Command(Command::Steal { steal: kept, .. })) = kept else {
+    let Some((_, kept)) = kept.and_then(Ask::steal) else {
         return Err(format!("steal {} of {} is dropped for no other", old.number, who.name));
     };
     let (old, kept) = (old.number, kept.number);

@@ -1,4 +1,4 @@
-//! A command does what it was asked for, and to nothing else: what is to come of it is worked out before it
+//! A request does what it asks for, and to nothing else: what is to come of it is worked out before it
 //! is carried out.
 
 use std::collections::BTreeSet;
@@ -23,23 +23,23 @@ pub enum Expected {
 
 impl Expected {
     /// `worker`: the one who asks, if it is known.
-    pub fn of(command: &Command, rows: &Rows, worker: Option<WorkerId>) -> Self {
-        match command {
-            Command::Release { who, attempts, .. } => {
+    pub fn of(request: &Request, rows: &Rows, worker: Option<WorkerId>) -> Self {
+        match &request.body {
+            Body::Release { attempts, .. } => {
                 let held = attempts.iter().filter_map(|attempt| {
                     let row = rows.find(&attempt.name)?;
                     let lease = rows.leases.get(&row.id)?;
                     let is_it = attempt.attempt == 0 || attempt.attempt == lease.attempt;
-                    (is_it && rows.may_act(who, lease.worker)).then_some(row.id)
+                    (is_it && rows.may_act(&request.who, lease.worker)).then_some(row.id)
                 });
                 Self::Released(held.collect())
             }
-            Command::Exit { .. } => Self::Exited,
-            Command::Complete { outcomes, .. } => {
+            Body::Exit => Self::Exited,
+            Body::Complete { outcomes, .. } => {
                 let failed = outcomes.iter().filter(|it| it.verdict == Verdict::Failed);
                 Self::Failures(failed.cloned().collect())
             }
-            Command::Steal { steal, .. } if steal.replaces > 0 => {
+            Body::Steal(steal) if steal.replaces > 0 => {
                 let is_unheard = |lease: &crate::store::LeaseRow| {
                     Some(lease.worker) == worker
                         && lease.client == steal.client

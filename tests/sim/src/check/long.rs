@@ -30,7 +30,7 @@ pub fn note(ask: &Ask, rows: &Rows, scheduler: &Scheduler, exits: u64) -> Noted 
         rows.iter().filter(is_one).map(|row| seen(rows, row)).collect()
     };
     match ask {
-        Ask::Command(_) => Noted::default(),
+        Ask::Request(_) => Noted::default(),
         // Which state a task is in when it is looked at is not known.
         Ask::Sweep { selection, .. } if !selection.states.is_empty() => Noted::default(),
         Ask::Sweep { selection, .. } => {
@@ -95,7 +95,7 @@ pub fn is_done(ask: &Ask, noted: &Noted, rows: &Rows, scheduler: &Scheduler, exi
                     || needs_reopens != seen.needs_reopens
                     || rows.needs(row).any(|need| need.state.is_dead())
             }
-            Ask::Command(_) | Ask::Steer { .. } => true,
+            Ask::Request(_) | Ask::Steer { .. } => true,
         };
         // Nobody knows any more what that would run.
         let is_lost = rows.damaged.contains(&seen.id);

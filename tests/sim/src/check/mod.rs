@@ -16,7 +16,7 @@ pub mod starts;
 pub mod told;
 pub mod urgency;
 
-use dhub::engine::message::{Command, TaskId};
+use dhub::engine::message::{Body, TaskId};
 use dhub::engine::scheduler::State;
 
 use crate::store::{Row, Rows};
@@ -49,26 +49,26 @@ pub enum Cause {
 }
 
 impl Cause {
-    pub fn of(command: &Command, done: bool) -> Self {
-        match command {
-            Command::Create { .. } => Cause::Create,
-            Command::Steal { .. } => Cause::Steal,
-            Command::Complete { .. } => Cause::Complete,
-            Command::Release { .. } => Cause::Release,
-            Command::Heartbeat { .. } => Cause::Heartbeat,
-            Command::Exit { .. } => Cause::Exit,
-            Command::Steer { .. } => Cause::Steer,
-            Command::Cancel { .. } => Cause::Cancel,
-            Command::Adjust { .. } => Cause::Adjust,
-            Command::Revive { .. } => Cause::Revive { done },
-            Command::Hasten { .. } => Cause::Hasten,
-            Command::Revoked { .. } | Command::Marked { .. } => Cause::Revoked,
-            Command::Wait { .. } => Cause::Wait,
-            Command::Await { .. } => Cause::Await,
-            Command::Undelivered { .. } => Cause::Undelivered,
-            Command::Damaged { .. } => Cause::Damaged,
-            Command::Forget { .. } => Cause::Forget,
-            Command::Tick => Cause::Tick,
+    pub fn of(body: &Body, done: bool) -> Self {
+        match body {
+            Body::Create { .. } => Cause::Create,
+            Body::Steal(_) => Cause::Steal,
+            Body::Complete { .. } => Cause::Complete,
+            Body::Release { .. } => Cause::Release,
+            Body::Heartbeat { .. } => Cause::Heartbeat,
+            Body::Exit => Cause::Exit,
+            Body::Steer { .. } => Cause::Steer,
+            Body::Cancel { .. } => Cause::Cancel,
+            Body::Adjust { .. } => Cause::Adjust,
+            Body::Revive { .. } => Cause::Revive { done },
+            Body::Hasten { .. } => Cause::Hasten,
+            Body::Revoked { .. } | Body::Marked { .. } => Cause::Revoked,
+            Body::Wait { .. } => Cause::Wait,
+            Body::Await { .. } => Cause::Await,
+            Body::Undelivered { .. } => Cause::Undelivered,
+            Body::Damaged { .. } => Cause::Damaged,
+            Body::Forget { .. } => Cause::Forget,
+            Body::Tick => Cause::Tick,
         }
     }
 }

@@ -18,9 +18,9 @@ struct Given {
 }
 
 impl Orders {
-    /// Before a command is carried out.
-    pub fn note(&mut self, command: &Command, scheduler: &Scheduler) {
-        let Command::Steer { workers, order, .. } = command else {
+    /// Before a request is carried out.
+    pub fn note(&mut self, body: &Body, scheduler: &Scheduler) {
+        let Body::Steer { workers, order } = body else {
             return;
         };
         for &id in workers {

@@ -26,11 +26,11 @@ pub fn parked_have_to_wait<'a>(
 ) -> Check {
     let mut clients = BTreeSet::new();
     parked.try_for_each(|parked| {
-        let Ask::Command(command) = parked.ask else {
+        let Ask::Request(Request { who, body, .. }) = parked.ask else {
             return Ok(());
         };
-        match command {
-            Command::Steal { who, steal, .. } => {
+        match body {
+            Body::Steal(steal) => {
                 losses_are_told(scheduler, who)?;
                 let worker = scheduler.worker_id(who);
                 if orders.has_news(worker, who) {
@@ -46,13 +46,13 @@ pub fn parked_have_to_wait<'a>(
                 }
                 is_not_over(now, parked.since + steal.wait_ms, &format!("steal of {}", who.name))
             }
-            Command::Wait { wait_ms, .. } => {
+            Body::Wait { wait_ms } => {
                 if matches!(scheduler.phase(), Phase::Stuck | Phase::Finished) {
                     return Err("a Wait is parked although all is at rest".into());
                 }
                 is_not_over(now, parked.since + wait_ms, "Wait")
             }
-            Command::Await { names, wait_ms, .. } => {
+            Body::Await { names, wait_ms, .. } => {
                 none_is_finished(scheduler, names)?;
                 is_not_over(now, parked.since + wait_ms, "Wait for tasks")
             }

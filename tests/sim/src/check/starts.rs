@@ -39,16 +39,16 @@ impl Starts {
         starts
     }
 
-    /// A command, before it is carried out.
-    pub fn note(&mut self, rows: &Rows, command: &Command) {
-        let Command::Heartbeat { who, attempts, .. } = command else { return };
+    /// A request, before it is carried out.
+    pub fn note(&mut self, rows: &Rows, request: &Request) {
+        let Body::Heartbeat { attempts } = &request.body else { return };
         for attempt in attempts.iter().filter(|attempt| attempt.started) {
             let Some(row) = rows.find(&attempt.name) else { continue };
             let Some(lease) = rows.leases.get(&row.id) else { continue };
             let is_it = attempt.attempt == 0 || attempt.attempt == lease.attempt;
             if let Some(given) = self.given.get_mut(&row.id)
                 && is_it
-                && rows.may_act(who, lease.worker)
+                && rows.may_act(&request.who, lease.worker)
             {
                 given.reported = true;
             }

@@ -1,6 +1,6 @@
 //! Tasks whose rows are not what was written.
 
-use dhub::engine::message::{Command, Name};
+use dhub::engine::message::{Body, Name, Request};
 
 use super::{Hub, Machine};
 use crate::check::Check;
@@ -14,9 +14,9 @@ impl Hub {
         if names.is_empty() {
             return Ok(());
         }
-        let command = Command::Damaged { names: names.clone() };
-        note!(at.trace, at.clock.now(), "hub    {}", Brief(&command));
-        self.carry_out(command, None, false, at)?;
+        let request = Request::from(Body::Damaged { names: names.clone() });
+        note!(at.trace, at.clock.now(), "hub    {}", Brief(&request));
+        self.carry_out(request, false, at)?;
         self.busy = true;
         for name in names {
             at.tally.note(Met::DamagedFailed);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use dhub::dialect::native;
 use dhub::engine::job::{Job, RetryJob, SteerJob, Step, SweepJob};
-use dhub::engine::message::{Tag, Ticket, Token};
+use dhub::engine::message::{Request, Tag, Ticket, Token};
 use dhub::engine::told::Known;
 use dhub_proto::Message;
 use dhub_proto::wire::{Reply, reply};
@@ -85,7 +85,7 @@ impl Hub {
                 Job::Retry(Box::new(RetryJob::new(selection.clone(), *done)))
             }
             Ask::Steer { workers, order } => Job::Steer(SteerJob::new(workers.clone(), *order)),
-            Ask::Command(_) => return,
+            Ask::Request(_) => return,
         };
         let noted = self.noted(&ask, tag.as_ref(), at.store);
         match tag.as_ref().map_or(Known::Nothing, |tag| self.told.look_up(tag)) {
@@ -118,14 +118,15 @@ impl Hub {
             return Ok(());
         };
         self.fold(self.turn, at)?;
-        match running.job.step(running.ticket, &self.scheduler, &at.store.tables)? {
+        match running.job.step(&self.scheduler, &at.store.tables)? {
             Step::Again | Step::Later => self.jobs.push_back(running),
-            Step::Apply(command) => {
-                note!(at.trace, at.clock.now(), "hub    job: {}", Brief(&command));
-                let done = matches!(*running.ask, Ask::Retry { done: true, .. });
+            Step::Apply(body) => {
                 let ticket = running.ticket;
+                let request = Request { ticket, ..body.into() };
+                note!(at.trace, at.clock.now(), "hub    job: {}", Brief(&request));
+                let done = matches!(*running.ask, Ask::Retry { done: true, .. });
                 self.jobs.push_back(running);
-                self.carry_out(command, Some(ticket), done, at)?;
+                self.carry_out(request, done, at)?;
                 self.note_progress(ticket, at);
             }
             Step::Done(answer) => {

@@ -16,7 +16,7 @@ use crate::check::parked::Parked;
 use crate::check::places::Holders;
 use crate::check::{self, Check};
 use crate::describe::Brief;
-use crate::message::{Ask, Body, Reply};
+use crate::message::{Ask, Reply, ReplyBody};
 use crate::note;
 use crate::planted::planted;
 use crate::store::{Moment, Rows};
@@ -80,7 +80,7 @@ impl Hub {
             let lost = details_are_told(&answer, at)?;
             leave_out(&mut answer, &lost);
             damaged.extend(lost);
-            let body = Body::Answer(Rc::new(answer));
+            let body = ReplyBody::Answer(Rc::new(answer));
             replies.push(Reply { to: route.peer, conn: route.conn, id: route.id, body });
         }
         for Finished { ticket, tag, body } in std::mem::take(&mut self.finished_jobs) {
@@ -91,12 +91,12 @@ impl Hub {
             {
                 let committed = &at.store.committed;
                 check::long::is_done(&ask, &noted, committed, &self.scheduler, self.exits)?;
-                replies.push(Reply { to, conn, id, body: Body::JobDone });
+                replies.push(Reply { to, conn, id, body: ReplyBody::JobDone });
             }
         }
         // As of the tick: the hub may have been stopped since.
         let now = self.last_turn.unwrap_or(0);
-        let waiting = self.routes.values().filter(|route| matches!(*route.ask, Ask::Command(_)));
+        let waiting = self.routes.values().filter(|route| matches!(*route.ask, Ask::Request(_)));
         let parked = waiting.map(|route| Parked { ask: &route.ask, since: route.since });
         let none = Holders::new();
         let keeps_out = |who: &Who| {
@@ -140,7 +140,7 @@ impl Hub {
 
     /// The reply was sent, or its asker is gone.
     pub fn note_sent(&mut self, reply: &Reply, sent: bool) {
-        let Body::Answer(answer) = &reply.body else {
+        let ReplyBody::Answer(answer) = &reply.body else {
             return;
         };
         let Some(handed) = delivery::handed(answer) else {
@@ -162,10 +162,10 @@ impl Hub {
             return Err(format!("{name}#{attempt} was sent, and is taken back as undelivered"));
         }
         let newer = newer_leases(&at.store.current, &leases);
-        let command = Command::Undelivered { leases: leases.clone() };
+        let request = Request::from(Body::Undelivered { leases: leases.clone() });
         at.tally.note(Met::ReplyFailed);
-        note!(at.trace, at.clock.now(), "hub    {}", Brief(&command));
-        self.carry_out(command, None, false, at)?;
+        note!(at.trace, at.clock.now(), "hub    {}", Brief(&request));
+        self.carry_out(request, false, at)?;
         if newer_leases(&at.store.current, &leases) < newer {
             return Err(format!("attempts {leases:?} are given back, and newer ones with them"));
         }
@@ -176,18 +176,18 @@ impl Hub {
     /// After the answers of a turn: what waits for a socket that is closed waits for nothing.
     pub fn forget_gone(&mut self, at: &mut Machine) -> Check {
         let is_gone = |route: &Route| {
-            let command = matches!(*route.ask, Ask::Command(_));
-            command && self.gone.contains(&(route.peer, route.conn))
+            let is_request = matches!(*route.ask, Ask::Request(_));
+            is_request && self.gone.contains(&(route.peer, route.conn))
         };
         let gone = self.routes.iter().filter(|(_, route)| is_gone(route));
         let tickets: HashSet<Ticket> = gone.map(|(&ticket, _)| ticket).collect();
         if tickets.is_empty() {
             return Ok(());
         }
-        let command = Command::Forget { tickets };
+        let request = Request::from(Body::Forget { tickets });
         at.tally.note(Met::Forgotten);
-        note!(at.trace, at.clock.now(), "hub    {}", Brief(&command));
-        self.carry_out(command, None, false, at)
+        note!(at.trace, at.clock.now(), "hub    {}", Brief(&request));
+        self.carry_out(request, false, at)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What each command leads to, looked at as it happens.
+//! What each request leads to, looked at as it happens.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -15,12 +15,12 @@ use crate::message::Ask;
 use crate::tally::Met;
 
 impl Hub {
-    /// An answer of the command that this ticket asked for, to itself or to others.
+    /// An answer that comes of the request of the ticket `own`, to itself or to others.
     pub(super) fn witness(
         &mut self,
         ticket: Ticket,
         answer: &Answer,
-        own: Option<Ticket>,
+        own: Ticket,
         cause: Cause,
         at: &mut Machine,
     ) -> Check {
@@ -30,7 +30,7 @@ impl Hub {
         let Some(route) = self.routes.get(&ticket) else {
             return Ok(());
         };
-        let is_own = Some(ticket) == own;
+        let is_own = ticket == own;
         if let Answer::Awaited { finished, .. } = answer
             && !finished.is_empty()
             && !is_own
@@ -41,10 +41,10 @@ impl Hub {
             self.waited_in_line(ticket, stolen, at)?;
             self.woken_for_a_reason(route, stolen, cause, at)?;
         }
-        let Ask::Command(command) = &*route.ask else {
+        let Ask::Request(request) = &*route.ask else {
             return Ok(());
         };
-        let Some(who) = command.who() else {
+        let Some(who) = request.worker() else {
             return Ok(());
         };
         let worker = self.scheduler.worker_id(who);
@@ -57,33 +57,32 @@ impl Hub {
     /// Workers that start more of what they hold, or may have been given more, and how many they say that they run.
     pub(super) fn who_goes_on(
         &self,
-        command: Option<&Command>,
+        request: Option<&Request>,
         own: Option<&Answer>,
         answers: &[(Ticket, Answer)],
     ) -> Vec<(WorkerId, Option<u32>)> {
         let mut going_on = Vec::new();
         let is_new = |stolen: &Stolen| stolen.fresh;
-        let own = match (command, own) {
-            (Some(Command::Steal { who, steal, .. }), Some(Answer::Stolen(stolen))) => {
-                is_new(stolen).then_some((who, Some(steal.slots)))
+        let who = request.map(|request| &request.who);
+        let slots = match (request.map(|request| &request.body), own) {
+            (Some(Body::Steal(steal)), Some(Answer::Stolen(stolen))) => {
+                is_new(stolen).then_some(Some(steal.slots))
             }
-            (Some(Command::Steal { who, steal, .. }), Some(Answer::Error { .. })) => {
-                Some((who, Some(steal.slots)))
-            }
+            (Some(Body::Steal(steal)), Some(Answer::Error { .. })) => Some(Some(steal.slots)),
             // Parked; not in place of an original.
-            (Some(Command::Steal { who, steal, .. }), None) => {
+            (Some(Body::Steal(steal)), None) => {
                 let joins =
                     |(_, answer): &(Ticket, Answer)| matches!(answer, Answer::Joined { .. });
-                (!answers.iter().any(joins)).then_some((who, Some(steal.slots)))
+                (!answers.iter().any(joins)).then_some(Some(steal.slots))
             }
-            (Some(Command::Complete { who, want, .. }), Some(Answer::Completed { stolen, .. })) => {
+            (Some(Body::Complete { want, .. }), Some(Answer::Completed { stolen, .. })) => {
                 let stolen = stolen.as_ref().is_some_and(is_new);
-                Some((who, want.as_ref().filter(|_| stolen).map(|steal| steal.slots)))
+                Some(want.as_ref().filter(|_| stolen).map(|steal| steal.slots))
             }
             _ => None,
         };
         let known = |who: &Who| self.scheduler.worker_id(who);
-        going_on.extend(own.and_then(|(who, slots)| Some((known(who)?, slots))));
+        going_on.extend(slots.and_then(|slots| Some((known(who?)?, slots))));
         for (ticket, answer) in answers {
             if let Answer::Stolen(stolen) = answer
                 && stolen.fresh
@@ -99,13 +98,14 @@ impl Hub {
     /// Who asks and gets less than it wants, at once.
     pub(super) fn who_is_refused(
         &self,
-        command: Option<&Command>,
+        request: Option<&Request>,
         own: Option<&Answer>,
     ) -> Option<WorkerId> {
-        let (who, steal, stolen) = match (command?, own?) {
-            (Command::Steal { who, steal, .. }, Answer::Stolen(stolen)) => (who, steal, stolen),
-            (Command::Complete { who, want, .. }, Answer::Completed { stolen, .. }) => {
-                (who, want.as_ref()?, stolen.as_ref()?)
+        let Request { who, body, .. } = request?;
+        let (steal, stolen) = match (body, own?) {
+            (Body::Steal(steal), Answer::Stolen(stolen)) => (steal, stolen),
+            (Body::Complete { want, .. }, Answer::Completed { stolen, .. }) => {
+                (want.as_ref()?, stolen.as_ref()?)
             }
             _ => return None,
         };
@@ -254,8 +254,5 @@ impl Hub {
 }
 
 fn client_of(ask: &Ask) -> Option<ClientId> {
-    match ask {
-        Ask::Command(Command::Steal { steal, .. }) => steal.client,
-        _ => None,
-    }
+    ask.steal().and_then(|(_, steal)| steal.client)
 }

@@ -4,7 +4,7 @@ use dhub::engine::message::*;
 
 use super::link::{Act, Link};
 use super::{Surroundings, earliest};
-use crate::message::{Ask, Body};
+use crate::message::{Ask, ReplyBody};
 use crate::plan::{ClientPlan, Step};
 
 pub struct Client {
@@ -34,13 +34,16 @@ impl Client {
         self.link.is_quiet() && self.at == self.plan.steps.len()
     }
 
-    pub fn answered(&mut self, conn: u32, id: u64, body: &Body, at: &mut Surroundings) {
+    pub fn answered(&mut self, conn: u32, id: u64, body: &ReplyBody, at: &mut Surroundings) {
         let Some(pending) = self.link.answered(conn, id) else {
             return;
         };
-        if let Body::Answer(answer) = body {
+        if let ReplyBody::Answer(answer) = body {
             match (&*pending.ask, &**answer) {
-                (Ask::Command(Command::Create { tasks, merge, .. }), Answer::Created { .. }) => {
+                (
+                    Ask::Request(Request { body: Body::Create { tasks, merge }, .. }),
+                    Answer::Created { .. },
+                ) => {
                     let created =
                         tasks.iter().map(|task| Act::Created { task: task.clone(), merge: *merge });
                     at.acts.extend(created);
@@ -77,18 +80,14 @@ impl Client {
 
 /// What a step asks for, and how long the hub may keep it.
 fn asks(step: &Step) -> Vec<(Ask, u64)> {
+    let of = |body: Body| Ask::Request(body.into());
     let (ask, parked_ms) = match step {
         Step::Together(steps) => return steps.iter().flat_map(asks).collect(),
         Step::Create { tasks, merge } => {
-            let tasks = tasks.clone();
-            (Ask::Command(Command::Create { ticket: 0, tasks, merge: *merge }), 0)
+            (of(Body::Create { tasks: tasks.clone(), merge: *merge }), 0)
         }
-        Step::Cancel(names) => {
-            (Ask::Command(Command::Cancel { ticket: 0, names: names.clone() }), 0)
-        }
-        Step::Adjust { names, to } => {
-            (Ask::Command(Command::Adjust { ticket: 0, names: names.clone(), to: *to }), 0)
-        }
+        Step::Cancel(names) => (of(Body::Cancel { names: names.clone() }), 0),
+        Step::Adjust { names, to } => (of(Body::Adjust { names: names.clone(), to: *to }), 0),
         Step::Sweep { selection, deed } => {
             (Ask::Sweep { selection: selection.clone(), deed: *deed }, 0)
         }
@@ -100,16 +99,13 @@ fn asks(step: &Step) -> Vec<(Ask, u64)> {
         }
         Step::Dismiss(name) => {
             let who = Who { name: name.clone(), ..Who::default() };
-            (Ask::Command(Command::Exit { ticket: 0, who }), 0)
+            (Ask::Request(Request::by(who, Body::Exit)), 0)
         }
         Step::Await { names, wait_ms } => {
             let (names, wait_ms) = (names.clone(), *wait_ms);
-            let command = Command::Await { ticket: 0, names, wait_ms, output: false };
-            (Ask::Command(command), wait_ms)
+            (of(Body::Await { names, wait_ms, output: false }), wait_ms)
         }
-        Step::Wait(wait_ms) => {
-            (Ask::Command(Command::Wait { ticket: 0, wait_ms: *wait_ms }), *wait_ms)
-        }
+        Step::Wait(wait_ms) => (of(Body::Wait { wait_ms: *wait_ms }), *wait_ms),
     };
     vec![(ask, parked_ms)]
 }

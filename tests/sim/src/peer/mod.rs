@@ -12,7 +12,7 @@ pub use link::Act;
 pub use pool::Pool;
 pub use shell::Shell;
 
-use crate::message::{Body, PeerId};
+use crate::message::{PeerId, ReplyBody};
 use crate::plan::{ClientPlan, LoopPlan, PoolPlan, WorkPlan};
 use crate::random::Random;
 
@@ -58,7 +58,7 @@ impl Peer {
         }
     }
 
-    pub fn answered(&mut self, conn: u32, id: u64, body: &Body, at: &mut Surroundings) {
+    pub fn answered(&mut self, conn: u32, id: u64, body: &ReplyBody, at: &mut Surroundings) {
         match self {
             Peer::Client(client) => client.answered(conn, id, body, at),
             Peer::Pool(pool) => pool.answered(conn, id, body, at),

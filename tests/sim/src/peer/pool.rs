@@ -11,7 +11,7 @@ use dhub::engine::message::*;
 
 use super::link::Link;
 use super::{Surroundings, client_id, earliest, key};
-use crate::message::{Body, PeerId};
+use crate::message::{PeerId, ReplyBody};
 use crate::plan::PoolPlan;
 
 const WAIT_MS: u64 = 20_000;
@@ -117,11 +117,11 @@ impl Pool {
 
     // --- what happens ------------------------------------------------------------------------
 
-    pub fn answered(&mut self, conn: u32, id: u64, body: &Body, at: &mut Surroundings) {
+    pub fn answered(&mut self, conn: u32, id: u64, body: &ReplyBody, at: &mut Surroundings) {
         if self.link.answered(conn, id).is_none() {
             return;
         }
-        let Body::Answer(answer) = body else {
+        let ReplyBody::Answer(answer) = body else {
             return;
         };
         let is_busy = matches!(**answer, Answer::Error { .. });

@@ -5,7 +5,7 @@ use dhub::engine::message::*;
 
 use super::link::{Act, Link};
 use super::{Surroundings, client_id, earliest, key};
-use crate::message::{Ask, Body, PeerId};
+use crate::message::{Ask, PeerId, ReplyBody};
 use crate::plan::LoopPlan;
 
 const POLL_MS: u64 = 5_000;
@@ -56,11 +56,11 @@ impl Shell {
         self.tasks.is_empty() && self.telling.is_none()
     }
 
-    pub fn answered(&mut self, conn: u32, id: u64, body: &Body, at: &mut Surroundings) {
+    pub fn answered(&mut self, conn: u32, id: u64, body: &ReplyBody, at: &mut Surroundings) {
         if self.link.answered(conn, id).is_none() {
             return;
         }
-        let Body::Answer(answer) = body else {
+        let ReplyBody::Answer(answer) = body else {
             return;
         };
         let told = self.telling.take();
@@ -94,12 +94,11 @@ impl Shell {
         if at.random.chance(self.plan.gives_back) {
             self.tasks.remove(0);
             let attempts = vec![AttemptRef { name, attempt, started: false }];
-            let who = self.who.clone();
             // dwork's Transfer may name what to wait for.
             let further = self.plan.dwork && at.random.chance(100);
             let need = || -> Name { format!("t{}", at.random.below(50)).into() };
             let needs = vec![further.then(need).into_iter().collect()];
-            self.send(Command::Release { ticket: 0, who, attempts, needs }, 0, at);
+            self.send(Body::Release { attempts, needs }, 0, at);
             return;
         }
         at.acts.push(Act::Started { name, attempt });
@@ -132,14 +131,12 @@ impl Shell {
             report: Report::default(),
         };
         self.telling = Some(outcome.clone());
-        let (who, outcomes) = (self.who.clone(), vec![outcome]);
-        self.send(Command::Complete { ticket: 0, who, outcomes, want: None }, 0, at);
+        self.send(Body::Complete { outcomes: vec![outcome], want: None }, 0, at);
     }
 
     fn steal(&mut self, at: &mut Surroundings) {
-        let who = self.who.clone();
         if at.random.chance(self.plan.exits) || std::mem::take(&mut self.leaving) {
-            return self.send(Command::Exit { ticket: 0, who }, 0, at);
+            return self.send(Body::Exit, 0, at);
         }
         self.calls += 1;
         let client =
@@ -157,11 +154,12 @@ impl Shell {
             slots: 1,
             waiting: 0,
         };
-        self.send(Command::Steal { ticket: 0, who, steal }, wait_ms, at);
+        self.send(Body::Steal(steal), wait_ms, at);
     }
 
-    fn send(&mut self, command: Command, parked_ms: u64, at: &mut Surroundings) {
-        self.link.ask(at.now, Ask::Command(command), parked_ms, at.acts);
+    fn send(&mut self, body: Body, parked_ms: u64, at: &mut Surroundings) {
+        let ask = Ask::Request(Request::by(self.who.clone(), body));
+        self.link.ask(at.now, ask, parked_ms, at.acts);
         self.doing = Doing::Asking;
     }
 }

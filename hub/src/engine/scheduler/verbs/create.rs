@@ -210,14 +210,14 @@ impl Scheduler {
         Err(Answer::Error { code: Code::Cycle, message, names })
     }
 
-    /// Whether it takes long to see that the command closes no circle: much waits for what it names, and that
+    /// Whether it takes long to see that the request closes no circle: much waits for what it names, and that
     /// would wait for much.
-    pub fn walks_far(&self, command: &Command) -> bool {
-        let further: Vec<(&Name, &[Name], bool)> = match command {
-            Command::Create { tasks, merge, .. } => {
+    pub fn walks_far(&self, body: &Body) -> bool {
+        let further: Vec<(&Name, &[Name], bool)> = match body {
+            Body::Create { tasks, merge } => {
                 tasks.iter().map(|task| (&task.name, task.needs.as_slice(), *merge)).collect()
             }
-            Command::Release { attempts, needs, .. } => {
+            Body::Release { attempts, needs } => {
                 let names = attempts.iter().map(|attempt| &attempt.name);
                 names.zip(needs).map(|(name, needs)| (name, needs.as_slice(), true)).collect()
             }

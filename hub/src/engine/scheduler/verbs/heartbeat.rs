@@ -8,7 +8,7 @@ impl Scheduler {
     pub(crate) fn heartbeat(
         &mut self,
         now: Millis,
-        ticket: Option<Ticket>,
+        ticket: Ticket,
         who: &Who,
         attempts: Vec<AttemptRef>,
     ) {
@@ -31,7 +31,7 @@ impl Scheduler {
             }
         }
         match (ticket, own) {
-            (Some(ticket), own) => {
+            (1.., own) => {
                 let mut order = Order::None;
                 if let Some(id) = own {
                     lost.extend(self.workers.take_lost(id));
@@ -39,12 +39,13 @@ impl Scheduler {
                 }
                 self.answer(ticket, Answer::Heartbeaten { lost, order });
             }
-            (None, Some(id)) => {
+            // A report: it is told when it asks for something.
+            (0, Some(id)) => {
                 for (name, attempt) in lost {
                     self.tell_lost(id, name, attempt);
                 }
             }
-            (None, None) => {}
+            (0, None) => {}
         }
     }
 

@@ -31,12 +31,15 @@ impl Pool {
             return;
         }
         self.heartbeat_at = Some(at.now + self.term_ms / 3);
-        let ticket = self.plan.asks_heartbeats.then_some(0);
-        let beat = Ask::Command(Command::Heartbeat { ticket, who: self.who.clone(), attempts });
+        let beat = self.request(Body::Heartbeat { attempts });
         match self.plan.asks_heartbeats {
             true => drop(self.link.ask(at.now, beat, 0, at.acts)),
             false => self.link.report(beat, at.acts),
         }
+    }
+
+    fn request(&self, body: Body) -> Ask {
+        Ask::Request(Request::by(self.who.clone(), body))
     }
 
     fn held(&self) -> Vec<AttemptRef> {
@@ -68,9 +71,8 @@ impl Pool {
             return;
         }
         self.releasing = std::mem::take(&mut self.give_back);
-        let (who, attempts) = (self.who.clone(), self.releasing.clone());
-        let needs = Vec::new();
-        let ask = Ask::Command(Command::Release { ticket: 0, who, attempts, needs });
+        let attempts = self.releasing.clone();
+        let ask = self.request(Body::Release { attempts, needs: Vec::new() });
         self.release = Some(self.link.ask(at.now, ask, 0, at.acts));
     }
 
@@ -83,8 +85,7 @@ impl Pool {
         let steals = self.parked.is_none_or(|parked| parked.n == 0) && free > 0;
         let want = steals.then(|| self.steal(free, 0, 0));
         let outcomes = self.reporting.clone();
-        let who = self.who.clone();
-        let ask = Ask::Command(Command::Complete { ticket: 0, who, outcomes, want });
+        let ask = self.request(Body::Complete { outcomes, want });
         self.complete_steals = steals;
         self.complete = Some(self.link.ask(at.now, ask, 0, at.acts));
     }
@@ -109,7 +110,7 @@ impl Pool {
         }
         let steal = self.steal(n, WAIT_MS, self.unheard);
         let number = steal.number;
-        let ask = Ask::Command(Command::Steal { ticket: 0, who: self.who.clone(), steal });
+        let ask = self.request(Body::Steal(steal));
         let id = self.link.ask(at.now, ask, WAIT_MS, at.acts);
         self.parked = Some(Parked { id, n, number });
     }
@@ -118,7 +119,7 @@ impl Pool {
         if let Some(parked) = self.parked.take() {
             self.link.forget(parked.id);
         }
-        let ask = Ask::Command(Command::Exit { ticket: 0, who: self.who.clone() });
+        let ask = self.request(Body::Exit);
         self.exit = Some(self.link.ask(at.now, ask, 0, at.acts));
     }
 }
