@@ -309,7 +309,7 @@ impl Gate {
     }
 
     fn tell_refused(&mut self) {
-        // Those for want of descriptors are told of by `server/descriptors.rs`.
+        // Those for want of descriptors are told of by `descriptors.rs`.
         let crowded_out = zmq_sys::zmq_connections_crowded_out();
         let refused = zmq_sys::zmq_connections_refused().saturating_sub(crowded_out);
         if refused == self.refused || self.refused_told.is_some_and(|told| told.elapsed() < TELL) {

@@ -31,7 +31,7 @@ use crate::net::security::{DOMAIN, IPC_DOMAIN, Security};
 /// A peer that has not said who it is by then is dropped.
 const HANDSHAKE_MS: i32 = 5_000;
 /// Of those who have not yet, over TCP: 80 MiB, and more than a hub lets in in that time. Fewer where
-/// descriptors are few (`server/descriptors.rs`).
+/// descriptors are few (`descriptors.rs`).
 pub const HANDSHAKES_MAX: u32 = 4_096;
 /// Connections that may wait to be accepted; thousands of workers reconnect at the same time.
 const BACKLOG: i32 = 4_096;
