@@ -9,9 +9,10 @@ use dhub_checksum::{Bad, PAGE_BYTES};
 use rusqlite::{Connection, params};
 
 use super::damage::unless_damaged;
-use super::open::{OpenError, beside, wal_path};
 use super::whose::{Whose, whose};
 use super::{FINISHED, FileLock, Store, StoreError};
+use crate::store::error::OpenError;
+use crate::store::files::paths::{beside, wal_path};
 use crate::store::files::wal::Wal;
 use crate::store::tables::columns::{ATTEMPTS, LEASES, REQUESTS, TASKS, WORKERS};
 use crate::store::tables::read::damaged_rows;

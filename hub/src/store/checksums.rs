@@ -17,10 +17,13 @@ use rusqlite::Connection;
 use super::check::problems;
 use super::copy::new_part;
 use super::files::Files;
-use super::open::{Access, OpenError, beside, open_connection, wal_path};
 use super::{Store, StoreError, move_wal, thread_ended};
+use crate::store::access::Access;
+use crate::store::connection::open_connection;
+use crate::store::error::OpenError;
 use crate::store::files::mark::mark_checksums;
 use crate::store::files::part::{Part, parent, remove_left};
+use crate::store::files::paths::{beside, wal_path};
 
 /// The end of the name of the directory that the copy is in.
 const PART: &str = ".checksums";

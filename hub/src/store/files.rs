@@ -16,8 +16,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
 
-use super::open::beside;
 use crate::store::files::part::{Part, parent};
+use crate::store::files::paths::beside;
 use foreign::Foreign;
 
 /// What lies beside the file, as far as it is there.
@@ -310,7 +310,9 @@ pub(crate) mod made;
 pub(crate) mod mark;
 pub(crate) mod meta_page;
 pub(crate) mod network;
+pub(crate) mod orphans;
 pub(crate) mod part;
+pub(crate) mod paths;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wal;

@@ -26,8 +26,8 @@ use record::{HEADER, Head, PAGE};
 pub use records::{Doubt, Gap, Records};
 
 use super::files::Files;
-use super::open::REDO;
 use crate::engine::message::Turn;
+use crate::store::files::paths::REDO;
 
 /// In place of a turn, for these count from 1.
 const FIRST_PAGE: Turn = 0;

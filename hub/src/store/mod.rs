@@ -5,11 +5,15 @@
 //! tables' connection is lent to a thread that folds; whoever wants to read gets it back first.
 
 mod absent;
+mod access;
+mod catch_up;
 mod check;
 mod checksums;
+mod connection;
 mod copy;
 mod damage;
 mod disk;
+mod error;
 mod files;
 pub mod log;
 mod open;
@@ -35,17 +39,19 @@ use dhub_proto::private::Mode;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+pub use access::Access;
 pub use check::Scanned;
 pub use copy::{CopyError, Copying, copy_file};
 pub use damage::advice;
 pub use disk::fault;
-pub use files::beside::Orphans;
+pub use error::OpenError;
 pub use files::lock::{FileLock, LockError};
 use files::made::Made;
+pub use files::orphans::Orphans;
 use files::{Files, Gone};
 pub use log::Doubt;
 use log::{NOTE_MS, Redo, Room};
-pub use open::{Access, OpenError, Opened};
+pub use open::Opened;
 pub use rescue::{RescueError, Rescued, rescue};
 pub use tables::details::NewDetails;
 use tables::fold::{Batch, fold};
@@ -53,8 +59,8 @@ use tables::fold::{Batch, fold};
 pub use save::Saved;
 pub use saved::Newer;
 use scrub::Scrubbing;
+pub use tables::meta::VERSION as FILE_VERSION;
 pub use tables::row::FailureRow;
-pub use tables::version::VERSION as FILE_VERSION;
 
 use crate::engine::message::*;
 use crate::engine::scheduler::{Counts, State};
@@ -246,7 +252,7 @@ impl Store {
             self.marked = true;
             self.keep();
             let db = self.db()?;
-            files::mark::mark_in_use(&db, id).map_err(|error| self.failed(&db, error))?;
+            tables::version::mark_in_use(&db, id).map_err(|error| self.failed(&db, error))?;
             // Into the file itself, so that without its log it still says what it lacks.
             move_wal(&db).map_err(|error| self.failed(&db, error))?;
         }
@@ -448,7 +454,7 @@ impl Drop for Store {
 /// Moves SQLite's log into the file, and leaves an empty one; not while somebody reads.
 fn move_wal(db: &Connection) -> rusqlite::Result<()> {
     match db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-        Err(error) if open::is_busy(&error) => Ok(()),
+        Err(error) if disk::is_busy(&error) => Ok(()),
         moved => moved,
     }
 }

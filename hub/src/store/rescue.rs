@@ -28,14 +28,14 @@ use rusqlite::Connection;
 use super::check::problems;
 use super::copy::{new_part, open_plain_part};
 use super::disk::{fault_of, words};
-use super::open::{beside, redo_path, wal_path};
 use super::saved::Newer;
 use super::{FileLock, LockError};
 use crate::engine::message::Turn;
-use crate::store::files::beside::Orphans;
 use crate::store::files::lock::LOCK;
 use crate::store::files::mark;
+use crate::store::files::orphans::Orphans;
 use crate::store::files::part::Part;
+use crate::store::files::paths::{beside, redo_path, wal_path};
 use crate::store::log::{REGION_BYTES, Records};
 use crate::store::tables::version::{create, migrate};
 use image::{Image, Originals};
@@ -198,7 +198,7 @@ fn fill(
     if !is_summed {
         mark::mark_no_checksums(db)?;
     }
-    crate::store::tables::fold::set(db, "turn", turn)?;
+    crate::store::tables::meta::set(db, "turn", turn)?;
     db.pragma_update(None, "journal_mode", "DELETE")?;
     let problems = problems(db)?;
     if problems.is_empty() { Ok(()) } else { Err(RescueError::Unsound(problems).into()) }

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::beside::{logs_of, names, them};
 use super::journal::{journal_path, turn_before};
 use super::mark::{Logs, marks, saved_from};
 use super::meta_page::value;
 use crate::engine::message::Turn;
 use crate::store::damage::{advice, advice_after};
+use crate::store::files::paths::wal_path;
+use crate::store::files::paths::{logs_of, names, them};
 use crate::store::log::Records;
-use crate::store::open::wal_path;
 
 /// The file and its logs are of different states of it, or of different files.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::meta_page::value;
 use crate::engine::message::Turn;
-use crate::store::open::beside;
+use crate::store::files::paths::beside;
 
 const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 /// Instead of a count: all that follow.

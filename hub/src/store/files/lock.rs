@@ -9,7 +9,7 @@ use dhub_proto::disk::{Fault, words};
 use dhub_proto::private::{self, PrivateError};
 use rustix::fs::{FlockOperation, flock};
 
-use crate::store::open::beside;
+use crate::store::files::paths::beside;
 
 pub const LOCK: &str = ".lock";
 /// How often the lock's file may be removed while it is taken.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::store::files::Files;
-use crate::store::open::{REDO, beside};
+use crate::store::files::paths::{REDO, beside};
 
 /// Removes them when it is dropped.
 pub struct Made {

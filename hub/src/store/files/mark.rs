@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::meta_page::value;
 use crate::engine::message::Turn;
-use crate::store::tables::fold::set;
-use crate::store::tables::version::{migrate, version};
+use crate::store::tables::meta::set;
+use crate::store::tables::meta::version;
 
 /// Which redo log belongs to the file, whether the file can do without it, and the last turn that
 /// the tables have.
@@ -76,19 +76,6 @@ pub fn saved_from(db: &Connection) -> rusqlite::Result<u64> {
 pub fn begin_log(db: &Connection) -> rusqlite::Result<()> {
     set(db, "log_before", Logs::of(db)?.own)?;
     set(db, "log", new_id())
-}
-
-/// From now on the file needs its redo log.
-pub fn mark_in_use(db: &Connection, id: u64) -> rusqlite::Result<()> {
-    let transaction = db.unchecked_transaction()?;
-    let is_first = dhub_checksum::log_is_empty(db);
-    migrate(db)?;
-    if is_first {
-        begin_log(db)?;
-    }
-    set(db, "redo", id)?;
-    set(db, "clean", 0)?;
-    transaction.commit()
 }
 
 /// The redo log is not needed any more.

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use tempfile::{Builder, TempPath};
 
 use crate::store::absent::no_directory;
-use crate::store::open::beside;
+use crate::store::files::paths::beside;
 
 /// Its name in its directory.
 const PART: &str = "part.db";

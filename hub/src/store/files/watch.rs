@@ -4,8 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::store::access::CHECKPOINT_PAGES;
+use crate::store::connection::move_log;
 use crate::store::files::Files;
-use crate::store::open::{CHECKPOINT_PAGES, move_log};
 use crate::store::{Store, StoreError, thread_ended};
 
 /// How often, if nothing is written.

@@ -18,13 +18,13 @@ use crate::engine::message::Turn;
 use crate::store::check::problems;
 use crate::store::copy::{open_part, open_plain_part};
 use crate::store::files::alone::Alone;
-use crate::store::files::beside::Orphans;
 use crate::store::files::journal::journal_path;
 use crate::store::files::mark::marks;
+use crate::store::files::orphans::Orphans;
 use crate::store::files::part::Part;
+use crate::store::files::paths::{redo_path, wal_path};
 use crate::store::files::wal::{Wal, page_size};
-use crate::store::open::{redo_path, wal_path};
-use crate::store::tables::version::{APPLICATION_ID, VERSION, version};
+use crate::store::tables::meta::{APPLICATION_ID, VERSION, version};
 
 /// What is there, to be read only.
 pub struct Originals {

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::Rescued;
-use super::rows::{NAMES, UNDONE};
+use super::table::{NAMES, UNDONE};
 use crate::engine::message::TaskId;
 use crate::engine::scheduler::State;
 use crate::store::tables::sum::GIVEN_UP;

@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::table::{Lost, copy, fit};
+use super::table::{Lost, NAMES, UNDONE, copy, fit};
 use super::{Rescued, known, leaves, turned};
 use crate::store::tables::columns::{ATTEMPTS, Kind, LEASES, TASKS, Table, WORKERS};
 
@@ -15,13 +15,7 @@ const OTHERS: [Table; 3] = [WORKERS, LEASES, ATTEMPTS];
 
 /// Where nothing says how many there are.
 const KEYS_GUESSED: i64 = 1 << 20;
-/// Names of tasks, by the index that has them too.
-pub const NAMES: &str =
-    "SELECT id, name FROM tasks INDEXED BY sqlite_autoindex_tasks_1 ORDER BY name";
 
-/// Those that are not done, in the same way.
-pub const UNDONE: &str =
-    "SELECT id, state FROM tasks INDEXED BY tasks_undone WHERE state <> 5 ORDER BY state, id";
 /// Of a row that the first version wrote.
 const COLUMNS_MIN: usize = 14;
 

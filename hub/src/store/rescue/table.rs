@@ -150,3 +150,11 @@ fn is_there(error: &rusqlite::Error) -> bool {
 pub fn fit(kinds: &[Kind], values: &[Value]) -> bool {
     kinds.iter().zip(values).all(|(kind, value)| kind.fits(value.into()))
 }
+
+/// Names of tasks, by the index that has them too.
+pub(super) const NAMES: &str =
+    "SELECT id, name FROM tasks INDEXED BY sqlite_autoindex_tasks_1 ORDER BY name";
+
+/// Those that are not done, in the same way.
+pub(super) const UNDONE: &str =
+    "SELECT id, state FROM tasks INDEXED BY tasks_undone WHERE state <> 5 ORDER BY state, id";

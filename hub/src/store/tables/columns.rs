@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use super::restore::parse_ids;
+use crate::store::tables::row::parse_ids;
 
 /// As the hub reads it.
 #[derive(Clone, Copy, Debug)]

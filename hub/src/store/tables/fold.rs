@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::sum::{self, of_run};
-use super::version::version;
 use crate::engine::message::*;
 use crate::engine::scheduler::{Counts, State};
 use crate::store::damage::{can_be_left, is_damage};
 use crate::store::disk::or_in_hook;
 use crate::store::files::mark::begin_log;
+use crate::store::tables::meta::set;
+use crate::store::tables::meta::version;
 use crate::store::{FINISHED, OPEN};
 
 /// The changes of one turn.
@@ -65,13 +66,6 @@ fn fold_all<'a, 'db>(
     transaction.commit().map_err(or_in_hook)
 }
 
-/// A number that the hub keeps for itself.
-pub fn set(db: &Connection, key: &str, value: u64) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
-        .execute(params![key, value as i64])?;
-    Ok(())
-}
-
 struct Lease<'a> {
     attempt: u32,
     worker: WorkerId,
@@ -88,16 +82,19 @@ const ADD: &str =
     "INSERT INTO tasks (id, name, state, definition, priority, retries, time_limit_ms,
         created_ms, needs, command, dir, env, stdin, sum)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+
 const ADOPT: &str =
     "UPDATE tasks SET name = ?2, state = ?3, definition = ?4, priority = ?5, retries = ?6,
         time_limit_ms = ?7, created_ms = ?8, needs = ?9, command = ?10, dir = ?11, env = ?12, stdin = ?13,
         sum = ?14
      WHERE id = ?1";
+
 /// The same values, of which the last has no column yet.
 const ADD_BEFORE_6: &str =
     "INSERT INTO tasks (id, name, state, definition, priority, retries, time_limit_ms,
         created_ms, needs, command, dir, env, stdin)
      SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 WHERE ?14 IS NOT NULL";
+
 const ADOPT_BEFORE_6: &str =
     "UPDATE tasks SET name = ?2, state = ?3, definition = ?4, priority = ?5, retries = ?6,
         time_limit_ms = ?7, created_ms = ?8, needs = ?9, command = ?10, dir = ?11, env = ?12, stdin = ?13

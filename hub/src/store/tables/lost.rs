@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::read::filter;
-use super::restore::try_need;
 use super::row::{FailureRow, TASK_LARGE, TASK_ROW, task_row};
 use crate::engine::archive::Page;
 use crate::engine::message::*;
 use crate::engine::row::TaskRow;
 use crate::engine::scheduler::{DAMAGED, State};
 use crate::store::damage::unless_damaged;
+use crate::store::tables::row::filter;
+use crate::store::tables::row::try_need;
 use crate::store::{FINISHED, OPEN, Store, StoreError, unix_ms};
 
 /// Tasks that were open and cannot be read, by id; with their names, as far as these are known.

@@ -5,6 +5,7 @@ pub(crate) mod columns;
 pub(crate) mod details;
 pub(crate) mod fold;
 pub(crate) mod lost;
+pub(crate) mod meta;
 pub(crate) mod names;
 pub(crate) mod read;
 pub(crate) mod restore;

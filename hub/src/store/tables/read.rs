@@ -8,16 +8,17 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::lost::{id_by_index, state_by_index};
-use super::restore::{DETAILS_BYTES, parse_ids, stored_task, try_need};
+use super::restore::{DETAILS_BYTES, stored_task};
 use super::row::*;
 use super::sum::{GIVEN_UP, fits_needs, fits_run, of_run};
-use super::version::version;
 use crate::engine::archive::{MATCH_PATTERNS_MAX, Matching, Page};
 use crate::engine::message::*;
 use crate::engine::row::{AttemptRow, TaskRow};
 use crate::engine::scheduler::State;
 use crate::store::damage::unless_damaged;
-use crate::store::open::wal_path;
+use crate::store::files::paths::wal_path;
+use crate::store::tables::meta::version;
+use crate::store::tables::row::{parse_ids, try_need};
 use crate::store::{OPEN, Store, StoreError, unix_ms};
 
 /// Rows of a page are read until they have so much.
@@ -455,22 +456,16 @@ fn is_as_written(row: &Row, id: TaskId) -> rusqlite::Result<bool> {
     Ok(is_run && needs.is_some_and(|needs| fits_needs(sum, id, &needs)))
 }
 
-/// As SQL. What the indices of states are for is said as they say it.
-pub(super) fn filter(page: Page) -> String {
-    match page {
-        Page::Any => "1".into(),
-        Page::All => format!("t.state <> {}", State::Missing as i64),
-        Page::Open => format!("t.state = {OPEN} AND t.state <> 5"),
-        Page::Dead(state) => format!("t.state = {} AND t.state <> 5", state as i64),
-    }
-}
-
 /// How long rows are compared with patterns at a time, and how many until the next look at the clock: a
 /// long pattern can take as many steps as it has bytes for each byte of a name.
 const MATCH_TIME: Duration = Duration::from_millis(5);
+
 const MATCH_WORK: i64 = 20_000;
+
 const MATCH_ROWS_MIN: i64 = 8;
+
 const MATCH_ROWS_MAX: i64 = 1_000;
+
 /// Tasks that begin alike are looked up by that, if there are no more than these.
 const PREFIXED_MAX: usize = 5_000;
 

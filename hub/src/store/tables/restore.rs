@@ -6,13 +6,13 @@ use dhub_proto::shell;
 use rusqlite::{Connection, Row};
 
 use super::lost::{count_finished, name_lost};
-use super::row::state;
 use super::sum::{fits_needs, fits_run, of_run};
-use super::version::version;
 use crate::engine::message::*;
-use crate::engine::scheduler::{Scheduler, State};
+use crate::engine::scheduler::Scheduler;
 use crate::engine::told::Kept;
 use crate::store::damage::unless_damaged;
+use crate::store::tables::meta::version;
+use crate::store::tables::row::parse_ids;
 use crate::store::{Store, StoreError, unix_ms};
 
 /// What a task adds to a lease; `Details::bytes` counts in the same way.
@@ -20,6 +20,7 @@ pub(crate) const DETAILS_BYTES: &str = "iif(t.command IS NOT NULL OR t.time_limi
         OR t.stdin IS NOT NULL,
     16 + coalesce(octet_length(t.command), 0) + coalesce(octet_length(t.dir), 0) + coalesce(octet_length(t.env), 0)
        + coalesce(octet_length(t.stdin), 0), 0)";
+
 /// Of a file that is only looked at, and stays as it is.
 pub(crate) const DETAILS_BYTES_BEFORE_3: &str = "iif(t.command IS NOT NULL OR t.time_limit_ms > 0, 16 + coalesce(octet_length(t.command), 0), 0)";
 
@@ -227,11 +228,6 @@ impl Iterator for OpenTasks<'_> {
     }
 }
 
-/// What a row needs; None: the row is damaged.
-pub(crate) fn parse_ids(list: Option<&str>) -> Option<Vec<TaskId>> {
-    list.map_or(Some(Vec::new()), |list| list.split(',').map(|id| id.parse().ok()).collect())
-}
-
 /// The first thirteen columns of an open task; the last attempt's worker and outcome come late.
 pub(crate) fn stored_task(row: &Row, needs: Vec<Need>) -> rusqlite::Result<StoredTask> {
     let ended = match row.get::<_, Option<i64>>(11)? {
@@ -255,20 +251,4 @@ pub(crate) fn stored_task(row: &Row, needs: Vec<Need>) -> rusqlite::Result<Store
         held: row.get(12)?,
         needs,
     })
-}
-
-/// A dependency of a task.
-pub(crate) fn try_need(db: &Connection, id: TaskId) -> rusqlite::Result<Need> {
-    db.prepare_cached("SELECT name, state, blame FROM tasks WHERE id = ?1")?.query_row(
-        [id as i64],
-        |row| {
-            Ok(Need {
-                id,
-                name: row.get::<_, String>(0)?.into(),
-                // An open one counts as missing until memory says otherwise.
-                state: state(row.get(1)?).unwrap_or(State::Missing),
-                blame: row.get::<_, Option<i64>>(2)?.map_or(id, |blame| blame as TaskId),
-            })
-        },
-    )
 }

@@ -1,11 +1,14 @@
 //! Rows as people see them, and how they are read.
 
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 
+use crate::engine::archive::Page;
 use crate::engine::keyname;
+use crate::engine::message::Need;
 use crate::engine::message::TaskId;
 use crate::engine::row::{AttemptRow, TaskRow};
 use crate::engine::scheduler::State;
+use crate::store::OPEN;
 
 #[derive(Clone, Debug)]
 pub struct FailureRow {
@@ -99,4 +102,35 @@ pub(crate) fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {
         key: keyname::shown(&text(10)?).into(),
         left_behind: row.get(11)?,
     })
+}
+
+/// What a row needs; None: the row is damaged.
+pub(crate) fn parse_ids(list: Option<&str>) -> Option<Vec<TaskId>> {
+    list.map_or(Some(Vec::new()), |list| list.split(',').map(|id| id.parse().ok()).collect())
+}
+
+/// A dependency of a task.
+pub(crate) fn try_need(db: &Connection, id: TaskId) -> rusqlite::Result<Need> {
+    db.prepare_cached("SELECT name, state, blame FROM tasks WHERE id = ?1")?.query_row(
+        [id as i64],
+        |row| {
+            Ok(Need {
+                id,
+                name: row.get::<_, String>(0)?.into(),
+                // An open one counts as missing until memory says otherwise.
+                state: state(row.get(1)?).unwrap_or(State::Missing),
+                blame: row.get::<_, Option<i64>>(2)?.map_or(id, |blame| blame as TaskId),
+            })
+        },
+    )
+}
+
+/// As SQL. What the indices of states are for is said as they say it.
+pub(crate) fn filter(page: Page) -> String {
+    match page {
+        Page::Any => "1".into(),
+        Page::All => format!("t.state <> {}", State::Missing as i64),
+        Page::Open => format!("t.state = {OPEN} AND t.state <> 5"),
+        Page::Dead(state) => format!("t.state = {} AND t.state <> 5", state as i64),
+    }
 }

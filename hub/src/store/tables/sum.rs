@@ -9,8 +9,8 @@
 
 use crc32fast::Hasher;
 
-use super::restore::parse_ids;
 use crate::engine::message::{Details, TaskId};
+use crate::store::tables::row::parse_ids;
 
 /// Of a row that was found damaged, by a rescue that gave its task up: it is given out no more.
 pub const GIVEN_UP: i64 = i64::MIN;

@@ -3,12 +3,14 @@
 use rusqlite::Connection;
 
 use crate::store::files::mark::{begin_log, mark_checksums};
+use crate::store::tables::meta::APPLICATION_ID;
+use crate::store::tables::meta::VERSION;
+use crate::store::tables::meta::set;
+use crate::store::tables::meta::version;
 use crate::store::{Store, StoreError};
 
-/// "dhub" in ASCII: marks the file as ours.
-pub const APPLICATION_ID: i64 = 0x6468_7562;
-pub const VERSION: i64 = 7;
 const TABLES: &str = include_str!("schema.sql");
+
 const VIEWS: &str = include_str!("views.sql");
 
 impl Store {
@@ -45,10 +47,6 @@ pub fn create(db: &mut Connection) -> rusqlite::Result<()> {
         mark_checksums(&transaction)?;
     }
     transaction.commit()
-}
-
-pub fn version(db: &Connection) -> rusqlite::Result<i64> {
-    db.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// Brings a file of an older version to this one; in a transaction of the caller's.
@@ -110,4 +108,17 @@ pub fn migrate(db: &Connection) -> rusqlite::Result<()> {
         db.pragma_update(None, "user_version", VERSION)?;
     }
     Ok(())
+}
+
+/// From now on the file needs its redo log.
+pub fn mark_in_use(db: &Connection, id: u64) -> rusqlite::Result<()> {
+    let transaction = db.unchecked_transaction()?;
+    let is_first = dhub_checksum::log_is_empty(db);
+    migrate(db)?;
+    if is_first {
+        begin_log(db)?;
+    }
+    set(db, "redo", id)?;
+    set(db, "clean", 0)?;
+    transaction.commit()
 }
