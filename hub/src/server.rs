@@ -4,6 +4,7 @@
 //! requests. Nothing is said before the commit that justifies it; requests that arrive together
 //! share one commit. See `Server::run`.
 
+mod fatal;
 mod inbox;
 mod jobs;
 mod outbox;
@@ -11,28 +12,24 @@ mod read;
 mod reserve;
 mod rest;
 mod share;
+mod start;
 mod sweep;
 
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-
-use dhub_proto::limits::*;
-use dhub_proto::shell;
 
 use self::jobs::Jobs;
 use self::outbox::Outbox;
 use self::reserve::Reserve;
 use self::share::Share;
-use crate::engine::archive;
-use crate::engine::keyname;
 use crate::engine::message::User;
 use crate::engine::message::*;
 use crate::engine::quota::RequestQuotas;
-use crate::engine::scheduler::{Config, Scheduler, State};
+use crate::engine::scheduler::{Scheduler, State};
 use crate::engine::told::Told;
+use crate::engine::{archive, keyname};
 use crate::heap::Heap;
 use crate::net::descriptors::{Descriptors, Shortage};
 use crate::net::gate::Gate;
@@ -40,75 +37,26 @@ use crate::net::leaving::Leaving;
 use crate::net::socket;
 use crate::net::socket::Socket;
 use crate::report::monitor::Monitor;
-use crate::store::{Saved, Store, StoreError};
+use crate::server::fatal::or_gone;
+use crate::server::start::{mark_keys, prepare};
+use crate::store::Store;
 
-/// Tasks skipped after one command.
-const SKIPS_MAX: usize = 2_000;
+pub use fatal::Fatal;
+pub use start::restore;
+
 /// A turn at least this often, so that a pause of the hub itself is noticed as one.
 const TURN_MS_MAX: u64 = 1_000;
+
 /// At a stop: how long requests are still answered, and without any the hub is gone sooner.
 const STOP_MS_MAX: u64 = 1_000;
+
 const STOP_QUIET_MS: u64 = 100;
+
 /// How often the free space on disk is looked at, and what is known of workers that are gone dropped.
 const CHECK_MS: u64 = 1_000;
+
 /// How often it is looked whether the keys are others, and whether the sockets are there.
 const LOOK_MS: u64 = 500;
-
-/// What stops the hub.
-#[derive(Debug, thiserror::Error)]
-pub enum Fatal {
-    #[error("{0}")]
-    Store(#[from] StoreError),
-    #[error("{}", gone(.0))]
-    Gone(Box<Saved>),
-    #[error("the sockets failed: {0}")]
-    Socket(#[from] zmq::Error),
-}
-
-impl Fatal {
-    /// What to do so that the hub goes on with this file.
-    pub fn advice(&self, file: &Path) -> String {
-        let Self::Store(error) = self else { return String::new() };
-        let (run, rescue) = (shell::file(file), shell::rescue(file));
-        match error.is_damage() {
-            true => format!(
-                "\n  others cannot do without that page; save the rest to a new file, with a list of what is lost: {rescue}\n  what the page has: dhub check {run}; if the rest lacks too much, go on from a backup"
-            ),
-            false => format!(
-                "\n  nothing that was acknowledged is lost; mend that, then start the hub again: dhub -f {run}"
-            ),
-        }
-    }
-}
-
-/// What to do when the files are gone.
-fn gone(saved: &Saved) -> String {
-    let (gone, file) = (&saved.gone, &saved.file);
-    match &saved.to {
-        Ok(to) => {
-            let name = |end: &str| shell::file(beside(file, end));
-            format!(
-                "{gone}\n  all that was acknowledged is saved in {to}\n  go on with that: dhub -f {new}\n  under the old name: first move away what is left of {run}, {wal} and {redo}, then: mv {new} {run}",
-                to = to.display(),
-                new = shell::file(to),
-                run = name(""),
-                wal = name("-wal"),
-                redo = name(".redo"),
-            )
-        }
-        Err(why) => format!(
-            "{gone}\n  it could not be saved: {}\n  put the file back, or save what can be read to a new file, with a list of what cannot: {}",
-            why.join("\n    "),
-            shell::rescue(file)
-        ),
-    }
-}
-
-fn beside(file: &Path, end: &str) -> PathBuf {
-    let mut path = file.as_os_str().to_owned();
-    path.push(end);
-    path.into()
-}
 
 /// From the command line.
 #[derive(Clone, Debug, Default)]
@@ -393,53 +341,4 @@ impl Server {
     fn now(&self) -> Millis {
         self.clock.elapsed().as_millis() as Millis
     }
-}
-
-/// If files of this hub are gone, that is what is wrong, and what it has is saved.
-fn or_gone(store: &mut Store, error: StoreError) -> Fatal {
-    match store.save() {
-        Some(saved) => Fatal::Gone(Box::new(saved)),
-        None => Fatal::Store(store.named(error)),
-    }
-}
-
-/// Makes the file one of this version, and looks at it from then on. The version that it had, if that was an older one.
-fn prepare(store: &mut Store, stop: &Arc<AtomicBool>) -> Result<Option<i64>, StoreError> {
-    let upgraded = store.upgrade()?;
-    store.add_checksums(stop)?;
-    // Nothing replaces the files from now on.
-    store.watch()?;
-    Ok(upgraded)
-}
-
-/// Files that have the names of keys alone mean the present ones.
-fn mark_keys(scheduler: &mut Scheduler, gate: &Gate) {
-    for old in scheduler.keys().into_iter().filter(|key| keyname::is_unmarked(key)) {
-        if let Some(key) = gate.called(&old) {
-            scheduler.apply(0, Body::Marked { old, key: key.into() }.into(), &Past::new());
-        }
-    }
-}
-
-/// A scheduler with what the store has.
-pub fn restore(store: &Store, options: &Options) -> Result<Scheduler, StoreError> {
-    let mut scheduler = Scheduler::new(Config {
-        worker_timeout_ms: options.worker_timeout_ms,
-        lease_ms: options.lease_ms,
-        parked_requests_max: PARKED_REQUESTS_MAX,
-        needs_max: NEEDS_MAX,
-        leases_bytes_max: LEASES_BYTES_MAX,
-        reclaims_max: RECLAIMS_MAX,
-        skips_max: SKIPS_MAX,
-        retry_delay_ms: options.retry_delay_ms,
-        inherit_priority: options.inherit_priority,
-    });
-    let names = store.restore(0, &mut scheduler)?;
-    if !names.is_empty() {
-        for name in &names {
-            tracing::warn!("task '{name}' fails: its definition is damaged");
-        }
-        scheduler.apply(0, Body::Damaged { names }.into(), &Past::new());
-    }
-    Ok(scheduler)
 }

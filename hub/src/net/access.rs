@@ -16,7 +16,9 @@ use dhub_proto::role::{Role, Roles};
 use dhub_proto::wire::{ErrorCode, Reload, reply, request};
 use serde_json::json;
 
-use crate::net::home::{Grant, Home, HomeError};
+use crate::net::error::HomeError;
+use crate::net::grant::Grant;
+use crate::net::home::Home;
 use crate::net::place::Place;
 
 /// How long a hub that runs may take to read its keys again.

@@ -11,9 +11,10 @@ use dhub_proto::role::{Role, Roles};
 use hashbrown::HashMap;
 
 use crate::engine::keyname;
-use crate::engine::message::User;
-use crate::engine::message::{Guest, UNKNOWN};
-use crate::net::home::{Grant, Home, HomeError};
+use crate::engine::message::{Guest, UNKNOWN, User};
+use crate::net::error::HomeError;
+use crate::net::grant::Grant;
+use crate::net::home::Home;
 use crate::net::keyfile::KeyFile;
 use crate::net::promised::Promised;
 use crate::net::security::{DOMAIN, IPC_DOMAIN, Security};

@@ -15,51 +15,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use dhub_proto::access::{self, Access, AccessError, EXTENSION, LIVE, Live, OWNER, SecretKey};
-use dhub_proto::disk::words;
 use dhub_proto::private::{self, Mode, PrivateError};
 use dhub_proto::role::{Role, Roles};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::net::error::HomeError;
+use crate::net::grant::{Grant, Grants};
+use crate::net::json::{read_json, write_json};
 use crate::net::place::{PLACE, Place};
 
 const SERVER: &str = "server.json";
+
 const KEYS: &str = "keys.json";
+
 const LOCK: &str = "lock";
-/// More than a file with a secret key has.
-const KEY_TEXT_BYTES: usize = 4 * 1024;
+
 /// Beginning of the names of hubs without a file.
 const MEMORY: &str = "memory-";
-
-#[derive(Debug, thiserror::Error)]
-pub enum HomeError {
-    #[error(
-        "{path} has the key '{name}', which is valid; name another file, or take that key back first: dhub access revoke {name}"
-    )]
-    Taken { path: PathBuf, name: String },
-    #[error(
-        "{path} is where hubs keep files of their own; an access file there ends with .{EXTENSION}"
-    )]
-    Own { path: PathBuf },
-    #[error(transparent)]
-    Private(#[from] PrivateError),
-    #[error(transparent)]
-    Access(#[from] AccessError),
-    #[error(
-        "{path} cannot be read: {why}\n  it belongs to the hub's keys; without it, move the directory away: all get new keys then"
-    )]
-    Wrong { path: PathBuf, why: String },
-    #[error("{path}: {}", words(.source))]
-    Io { path: PathBuf, source: io::Error },
-    #[error("no key could be made: {0}")]
-    Key(zmq::Error),
-    #[error("there is a key '{name}' already; take it back first: dhub access revoke {name}")]
-    Exists { name: String },
-    #[error("there is no key '{name}'; there are {}", if .names.is_empty() { "none" } else { .names })]
-    Unknown { name: String, names: String },
-    #[error("neither --dir nor HOME says where the keys are to be; give --dir DIR")]
-    Nowhere,
-}
 
 /// The hub's own key pair.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,35 +41,10 @@ pub struct ServerKeys {
     pub secret_key: SecretKey,
 }
 
-/// Somebody who is let in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Grant {
-    pub name: String,
-    pub roles: Roles,
-    pub public_key: String,
-    /// For people.
-    pub made: String,
-    /// When it was taken back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revoked: Option<String>,
-}
-
-impl Grant {
-    /// Is who has the key let in?
-    pub fn is_valid(&self) -> bool {
-        self.revoked.is_none()
-    }
-}
-
 /// On this machine.
 fn hash(what: &str) -> u32 {
     let host = dhub_proto::host_name();
     crate::dialect::native::definition(&[host.as_str().into(), what.into()], 0, 0, None) as u32
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct Grants {
-    keys: Vec<Grant>,
 }
 
 #[derive(Clone, Debug)]
@@ -414,26 +362,4 @@ fn new_pair() -> Result<(String, SecretKey), HomeError> {
 
 fn today() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string()
-}
-
-pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, HomeError> {
-    let text = Zeroizing::new(private::read(path)?);
-    // What serde says of a wrong value has the value in it, which may be a key.
-    let wrong = |error: serde_json::Error| format!("line {} is wrong", error.line());
-    serde_json::from_str(&text)
-        .map_err(|error| HomeError::Wrong { path: path.to_owned(), why: wrong(error) })
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), HomeError> {
-    let wrong = |error: serde_json::Error| HomeError::Wrong {
-        path: path.to_owned(),
-        why: error.to_string(),
-    };
-    // Room for the keys of a hub: what grows leaves copies behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(KEY_TEXT_BYTES));
-    serde_json::to_writer_pretty(&mut *text, value).map_err(wrong)?;
-    text.push(b'\n');
-    let text = std::str::from_utf8(&text)
-        .map_err(|error| HomeError::Wrong { path: path.to_owned(), why: error.to_string() })?;
-    Ok(private::write(path, text)?)
 }

@@ -5,7 +5,9 @@ use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-use crate::net::home::{Grant, Home, HomeError};
+use crate::net::error::HomeError;
+use crate::net::grant::Grant;
+use crate::net::home::Home;
 
 /// Descriptors kept to read the keys with. One would do, if no connection took it in between.
 const SPARE: usize = 4;

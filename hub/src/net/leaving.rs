@@ -2,8 +2,7 @@
 
 use hashbrown::HashMap;
 
-use crate::engine::message::Millis;
-use crate::engine::message::User;
+use crate::engine::message::{Millis, User};
 
 /// For a peer to read why it has to go; what it has not read by then it never will.
 const LEAVE_MS: Millis = 3_000;

@@ -2,8 +2,11 @@
 
 pub mod access;
 pub mod descriptors;
+pub mod error;
 pub mod gate;
+pub mod grant;
 pub mod home;
+mod json;
 pub mod keyfile;
 pub(crate) mod leaving;
 pub mod place;

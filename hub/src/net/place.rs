@@ -1,9 +1,10 @@
 //! Where a hub is found, kept in its directory also while it does not run: whoever gets a key later,
 //! has to be told, whatever became of the other keys.
 
-pub use dhub_proto::access::PLACE;
 use dhub_proto::access::{self, Access};
 use serde::{Deserialize, Serialize};
+
+pub use dhub_proto::access::PLACE;
 
 /// What all access files of a hub have in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

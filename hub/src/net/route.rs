@@ -1,8 +1,7 @@
 //! Where a reply goes, and how its reader speaks.
 
 use crate::dialect::native::envelope::Envelope;
-use crate::engine::message::Tag;
-use crate::engine::message::User;
+use crate::engine::message::{Tag, User};
 use crate::engine::quota::Claim;
 use crate::net::socket::{Peer, Socket};
 

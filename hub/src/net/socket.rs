@@ -4,16 +4,13 @@
 //! ipc as well: a directory may be another user's by the time that somebody connects, a key is not.
 
 mod adrift;
+mod inlet;
 
-use std::cell::Cell;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use dhub_proto::access;
 use dhub_proto::disk::{Fault, words};
@@ -24,30 +21,41 @@ use dhub_proto::private::PrivateError;
 use dhub_proto::verb::Way;
 
 use self::adrift::Adrift;
-use crate::engine::message::User;
 use crate::net::home::ServerKeys;
 use crate::net::security::{DOMAIN, IPC_DOMAIN, Security};
 
+pub use inlet::{Inlet, Peer, Received, wait};
+
 /// A peer that has not said who it is by then is dropped.
 const HANDSHAKE_MS: i32 = 5_000;
+
 /// Of those who have not yet, over TCP: 80 MiB, and more than a hub lets in in that time. Fewer where
 /// descriptors are few (`descriptors.rs`).
 pub const HANDSHAKES_MAX: u32 = 4_096;
+
 /// Connections that may wait to be accepted; thousands of workers reconnect at the same time.
 const BACKLOG: i32 = 4_096;
+
 /// Replies that may wait for a slow reader; then they are dropped and their leases taken back.
 const SEND_MESSAGES_MAX: i32 = 1_000;
+
 /// Of a connection over TCP, in the kernel.
 const SEND_BUFFER_BYTES: i32 = 256 << 10;
+
 /// Requests that may wait for the hub, for each peer; more of them wait in the peer.
 const RECEIVE_MESSAGES_MAX: i32 = 100;
+
 /// What a connection may hold in each direction, and all of them together: half of what hostile peers
 /// may cost a hub. The other half is what thousands of connections need by themselves.
 const PEER_BYTES_MAX: u64 = 16 << 20;
+
 const ALL_BYTES_MAX: u64 = 144 << 20;
+
 /// A peer that answers no ping for this long is gone.
 const PEER_TIMEOUT_MS: i32 = 45_000;
+
 const PING_MS: i32 = 15_000;
+
 /// How long the last replies may take to leave at a stop.
 const LINGER_MS: i32 = 1_000;
 
@@ -74,16 +82,6 @@ pub enum BindError {
     Private(#[from] PrivateError),
     #[error("cannot make a socket: {0}")]
     Socket(#[from] zmq::Error),
-}
-
-/// One of libzmq's sockets, and whether something may be there to receive. Asking libzmq costs a
-/// system call each time, so one that has nothing is asked again only after its descriptor said so.
-pub struct Inlet {
-    socket: zmq::Socket,
-    fd: RawFd,
-    is_quiet: Cell<bool>,
-    /// Messages say whose they are.
-    is_curve: bool,
 }
 
 pub struct Socket {
@@ -324,202 +322,4 @@ fn watch(context: &zmq::Context, watched: &mut zmq::Socket, way: Way) -> Result<
     socket.set_subscribe(b"")?;
     uninterrupted(|| socket.connect(&address))?;
     Inlet::new(socket)
-}
-
-impl Inlet {
-    pub fn new(socket: zmq::Socket) -> Result<Self, zmq::Error> {
-        let fd = socket.get_fd()?;
-        let is_curve = socket.is_curve_server()?;
-        Ok(Self { socket, fd, is_quiet: Cell::new(false), is_curve })
-    }
-
-    /// Whether a router's peer is connected, as far as libzmq knows.
-    #[allow(unsafe_code, reason = "libzmq has no published way to ask")]
-    pub fn has_peer(&mut self, identity: &[u8]) -> bool {
-        // SAFETY: the socket is open as long as it is borrowed, and borrowed by this thread alone.
-        unsafe { zmq_sys::zmq_has_peer(self.socket.as_mut_ptr(), identity) }
-    }
-
-    /// Ends all connections of a key; what they have not read is lost. False: not all of them yet.
-    #[allow(unsafe_code, reason = "libzmq has no published way to do so")]
-    pub fn drop_user(&mut self, user: User) -> bool {
-        self.is_quiet.set(false);
-        // As the gate tells libzmq, of an owner's key and of others.
-        let ids = [user.to_string(), format!("{user}{}", zmq_sys::ZMQ_EXEMPT)];
-        let mut are_all_dropped = true;
-        for id in &ids {
-            // SAFETY: the socket is open as long as it is borrowed, and borrowed by this thread alone.
-            are_all_dropped &=
-                unsafe { zmq_sys::zmq_drop_user(self.socket.as_mut_ptr(), id.as_bytes()) };
-        }
-        are_all_dropped
-    }
-
-    #[allow(unsafe_code, reason = "libzmq has no published way to do so")]
-    fn wake(&mut self) {
-        self.is_quiet.set(false);
-        // SAFETY: the socket is open as long as it is borrowed, and borrowed by this thread alone.
-        unsafe { zmq_sys::zmq_wake(self.socket.as_mut_ptr()) };
-    }
-
-    /// Readable when libzmq has news for this socket, messages or not; told once.
-    #[allow(unsafe_code, reason = "libzmq hands out a plain number")]
-    fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: libzmq keeps this descriptor open until the socket is closed, which is when `self` is
-        // dropped; the borrow ends before.
-        unsafe { BorrowedFd::borrow_raw(self.fd) }
-    }
-
-    /// Whether a message is there, without waiting.
-    fn has_message(&self) -> Result<bool, zmq::Error> {
-        if self.is_quiet.get() {
-            return Ok(false);
-        }
-        let has = uninterrupted(|| self.socket.get_events())?.contains(zmq::POLLIN);
-        self.is_quiet.set(!has);
-        Ok(has)
-    }
-
-    /// The first part of a message that has arrived, or the next one.
-    fn part(&self) -> Result<Option<zmq::Message>, zmq::Error> {
-        if self.is_quiet.get() {
-            return Ok(None);
-        }
-        let mut part = zmq::Message::new();
-        match uninterrupted(|| self.socket.recv(&mut part, zmq::DONTWAIT)) {
-            Ok(()) => Ok(Some(part)),
-            Err(zmq::Error::EAGAIN) => {
-                self.is_quiet.set(true);
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// A message that has arrived, if there is one. Of a router's, the first part is who sent it.
-    pub fn receive(&self, is_router: bool) -> Result<Option<Received>, zmq::Error> {
-        let Some(mut part) = self.part()? else {
-            return Ok(None);
-        };
-        let mut bytes = part.len();
-        let mut after = |part: &zmq::Message| -> Result<Option<zmq::Message>, zmq::Error> {
-            let next = if part.get_more() { self.part()? } else { None };
-            bytes += next.as_deref().map_or(0, <[u8]>::len);
-            Ok(next)
-        };
-        let mut peer = Peer { identity: zmq::Message::new(), is_req: false };
-        if is_router {
-            let first = after(&part)?;
-            peer.identity = part;
-            let Some(first) = first else {
-                return Ok(Some(Received {
-                    peer,
-                    user: None,
-                    frame: None,
-                    has_more: false,
-                    bytes,
-                }));
-            };
-            part = first;
-            if part.is_empty()
-                && let Some(second) = after(&part)?
-            {
-                peer.is_req = true;
-                part = second;
-            }
-        }
-        let user = if self.is_curve { user_of(&mut part) } else { None };
-        let mut surplus = after(&part)?;
-        let has_more = surplus.is_some();
-        while let Some(dropped) = surplus {
-            surplus = after(&dropped)?;
-        }
-        Ok(Some(Received { peer, user, frame: Some(part), has_more, bytes }))
-    }
-
-    /// All parts of a message of libzmq's own.
-    pub fn parts(&self) -> Result<Option<Vec<zmq::Message>>, zmq::Error> {
-        let mut parts = Vec::new();
-        while let Some(part) = self.part()? {
-            let more = part.get_more();
-            parts.push(part);
-            if !more {
-                return Ok(Some(parts));
-            }
-        }
-        Ok(None)
-    }
-
-    /// All parts of a message.
-    pub fn send_parts(&self, parts: &[&[u8]]) -> Result<(), zmq::Error> {
-        for (i, part) in parts.iter().enumerate() {
-            self.send(part, if i + 1 < parts.len() { zmq::SNDMORE } else { 0 })?;
-        }
-        Ok(())
-    }
-
-    /// One part; it is gone, or nobody can be reached.
-    pub fn send(&self, part: &[u8], flags: i32) -> Result<(), zmq::Error> {
-        // libzmq takes note of arrivals while it sends, and its descriptor does not tell again.
-        self.is_quiet.set(false);
-        uninterrupted(|| self.socket.send(part, zmq::DONTWAIT | flags))
-    }
-}
-
-/// As the gate told libzmq at the handshake.
-fn user_of(part: &mut zmq::Message) -> Option<User> {
-    part.gets("User-Id")?.trim_end_matches(zmq_sys::ZMQ_EXEMPT).parse().ok()
-}
-
-/// Who a request came from.
-#[derive(PartialEq)]
-pub struct Peer {
-    pub identity: zmq::Message,
-    /// A REQ puts an empty part before its request, and wants one before the reply.
-    pub is_req: bool,
-}
-
-/// A message, taken apart.
-pub struct Received {
-    pub peer: Peer,
-    /// Who that is by its key.
-    pub user: Option<User>,
-    /// What it is about; None if there was only an identity.
-    pub frame: Option<zmq::Message>,
-    /// Further parts, which were dropped.
-    pub has_more: bool,
-    /// Of all its parts.
-    pub bytes: usize,
-}
-
-/// Until a message is there, or `wake` is readable, or the time is over. True if there is a message.
-pub fn wait(
-    inlets: &[&Inlet],
-    wake: Option<&UnixStream>,
-    timeout_ms: u64,
-) -> Result<bool, zmq::Error> {
-    let mut is_message = false;
-    for inlet in inlets {
-        is_message |= inlet.has_message()?;
-    }
-    // With messages there, the others are looked at all the same: one must not keep them waiting.
-    let timeout_ms = if is_message { 0 } else { timeout_ms };
-    let fds = inlets.iter().map(|inlet| inlet.fd()).chain(wake.map(AsFd::as_fd));
-    let mut fds: Vec<PollFd<'_>> =
-        fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-    let timeout = Timespec {
-        tv_sec: (timeout_ms / 1_000) as i64,
-        tv_nsec: (timeout_ms % 1_000 * 1_000_000) as i64,
-    };
-    match poll(&mut fds, Some(&timeout)) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => {}
-        Err(error) => return Err(zmq::Error::from_raw(error.raw_os_error())),
-    }
-    for (inlet, fd) in inlets.iter().zip(&fds) {
-        if !fd.revents().is_empty() {
-            inlet.is_quiet.set(false);
-            is_message = true;
-        }
-    }
-    Ok(is_message)
 }

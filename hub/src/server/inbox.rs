@@ -8,11 +8,10 @@ use dhub_proto::wire::{self, reply};
 
 use super::read::Read;
 use super::{Fatal, Server};
-use crate::dialect::dwork;
 use crate::dialect::frame::{Shape, is_bounded, request_id};
-use crate::dialect::native;
 use crate::dialect::native::envelope::Envelope;
 use crate::dialect::native::{Asked, error};
+use crate::dialect::{dwork, native};
 use crate::engine::message::{Body, Load, Request, Ticket, User, Who};
 use crate::engine::quota::{Amount, Claim};
 use crate::engine::told::Known;

@@ -10,10 +10,9 @@ use dhub_proto::wire::{self, reply};
 
 use super::read::Questions;
 use super::{Fatal, Server};
-use crate::dialect::dwork;
-use crate::dialect::native;
 use crate::dialect::native::envelope::Envelope;
 use crate::dialect::native::error;
+use crate::dialect::{dwork, native};
 use crate::engine::delivery;
 use crate::engine::delivery::Delivery;
 use crate::engine::job::EndedJob;

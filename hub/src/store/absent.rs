@@ -1,8 +1,7 @@
 //! Why there is no place for a file in a directory.
 
-use std::fs;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 use dhub_proto::disk::words;
 use dhub_proto::shell;

@@ -2,26 +2,19 @@
 
 use std::path::Path;
 
+use rusqlite::Connection;
+
 use crate::engine::message::Turn;
 use crate::store::access::Access;
 use crate::store::connection::empty_log;
 use crate::store::error::OpenError;
 use crate::store::files::alone::fits_clean;
 use crate::store::files::beside::Found;
-use crate::store::files::mark::mark_clean;
-use crate::store::files::mark::marks;
-use crate::store::files::mark::new_id;
+use crate::store::files::mark::{mark_clean, marks, new_id};
 use crate::store::files::paths::redo_path;
-use crate::store::log;
-use crate::store::log::Doubt;
-use crate::store::log::Medium;
-use crate::store::log::Records;
-use crate::store::log::Redo;
-use crate::store::log::RedoFile;
-use crate::store::move_wal;
-use crate::store::tables::fold::Batch;
-use crate::store::tables::fold::fold;
-use rusqlite::Connection;
+use crate::store::log::{Doubt, Medium, Records, Redo, RedoFile};
+use crate::store::tables::fold::{Batch, fold};
+use crate::store::{log, move_wal};
 
 /// Folds what a hub that died left in its redo log, and begins a new one. With the last turn, whether
 /// the file says already that it has this log, and what is in doubt.

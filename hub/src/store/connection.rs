@@ -4,25 +4,23 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::store::Arc;
-use crate::store::Files;
-use crate::store::access::Access;
-use crate::store::disk::fail_in_hook;
-use crate::store::disk::is_busy;
-use crate::store::error::OpenError;
-use crate::store::files::alone::Alone;
-use crate::store::files::mark::had_checksums;
-use crate::store::files::paths::wal_path;
-use crate::store::tables::meta::APPLICATION_ID;
-use crate::store::tables::meta::VERSION;
-use crate::store::tables::meta::version;
-use crate::store::tables::version::create;
 use dhub_proto::private;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, OpenFlags, ffi};
+
+use crate::store::access::Access;
+use crate::store::disk::{fail_in_hook, is_busy};
+use crate::store::error::OpenError;
+use crate::store::files::Files;
+use crate::store::files::alone::Alone;
+use crate::store::files::mark::had_checksums;
+use crate::store::files::paths::wal_path;
+use crate::store::tables::meta::{APPLICATION_ID, VERSION, version};
+use crate::store::tables::version::create;
 
 /// Pages of SQLite kept in memory, in KiB.
 const CACHE_KIB: i64 = 64 * 1024;

@@ -1,4 +1,4 @@
-//! Why a file is not opened.
+//! Why a file is not opened, and why a hub cannot go on with it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,33 @@ use dhub_proto::disk::{DiskError, words};
 use dhub_proto::private::PrivateError;
 use rusqlite::Connection;
 
+use super::LockError;
 use super::absent::no_directory;
 use super::damage::{advice, advice_after, told};
 use super::disk::{disk_error, is_busy};
 use super::files::Gone;
-use super::{LockError, StoreError};
 use crate::engine::message::Turn;
+use crate::store::damage;
 use crate::store::files::alone::Replaced;
 use crate::store::files::orphans::Orphans;
 use crate::store::files::paths::{names, them, wal_path};
 use crate::store::log::Gap;
 use crate::store::tables::meta::VERSION;
+
+/// The disk did not take a change. What was acknowledged is safe; nothing more can be.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("cannot read: {}", damage::told(.0))]
+    Read(#[from] rusqlite::Error),
+    #[error("cannot commit: {}", words(.0))]
+    Commit(#[source] io::Error),
+    #[error("cannot commit: {}", damage::told(.0))]
+    Fold(#[source] rusqlite::Error),
+    #[error("cannot commit: {0}")]
+    Disk(#[from] DiskError),
+    #[error("{0}")]
+    Gone(#[from] Gone),
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use crate::store::files::part::{Part, parent};
 use crate::store::files::paths::beside;
+
 use foreign::Foreign;
 
 /// What lies beside the file, as far as it is there.

@@ -20,14 +20,15 @@ mod records;
 use std::io;
 use std::sync::Arc;
 
-pub use body::{decode, encode};
-pub use medium::{Medium, RedoFile};
-use record::{HEADER, Head, PAGE};
-pub use records::{Doubt, Gap, Records};
-
 use super::files::Files;
 use crate::engine::message::Turn;
 use crate::store::files::paths::REDO;
+
+use record::{HEADER, Head, PAGE};
+
+pub use body::{decode, encode};
+pub use medium::{Medium, RedoFile};
+pub use records::{Doubt, Gap, Records};
 
 /// In place of a turn, for these count from 1.
 const FIRST_PAGE: Turn = 0;

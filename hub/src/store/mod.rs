@@ -15,6 +15,7 @@ mod damage;
 mod disk;
 mod error;
 mod files;
+mod folder;
 pub mod log;
 mod open;
 mod rescue;
@@ -29,41 +30,39 @@ use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use dhub_checksum::Scrub;
-use dhub_proto::disk::{DiskError, words};
 use dhub_proto::private::Mode;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+
+use crate::engine::message::*;
+use crate::engine::scheduler::{Counts, State};
+
+use files::Files;
+use files::made::Made;
+use folder::{Folded, Folder, Job};
+use log::{NOTE_MS, Redo, Room};
+use scrub::Scrubbing;
+use tables::fold::{Batch, fold};
 
 pub use access::Access;
 pub use check::Scanned;
 pub use copy::{CopyError, Copying, copy_file};
 pub use damage::advice;
 pub use disk::fault;
-pub use error::OpenError;
+pub use error::{OpenError, StoreError};
 pub use files::lock::{FileLock, LockError};
-use files::made::Made;
 pub use files::orphans::Orphans;
-use files::{Files, Gone};
 pub use log::Doubt;
-use log::{NOTE_MS, Redo, Room};
 pub use open::Opened;
 pub use rescue::{RescueError, Rescued, rescue};
-pub use tables::details::NewDetails;
-use tables::fold::{Batch, fold};
-
 pub use save::Saved;
 pub use saved::Newer;
-use scrub::Scrubbing;
+pub use tables::details::NewDetails;
 pub use tables::meta::VERSION as FILE_VERSION;
 pub use tables::row::FailureRow;
-
-use crate::engine::message::*;
-use crate::engine::scheduler::{Counts, State};
 
 /// How the store names an open task, whether it waits, is ready or runs.
 const OPEN: i64 = 2;
@@ -73,9 +72,12 @@ pub const FINISHED: [State; 4] = [State::Done, State::Failed, State::Skipped, St
 
 /// Changes worth a transaction of the tables, and how long fewer of them wait for more.
 const FOLD_CHANGES: usize = 2_000;
+
 const FOLD_MS: u64 = 20;
+
 /// Changes folded at a time: about 20 ms, for which the tables cannot be read.
 const FOLD_CHANGES_MAX: usize = 8_000;
+
 /// With more changes behind than this, commits wait for the tables.
 const BEHIND_CHANGES_MAX: usize = 100_000;
 
@@ -121,77 +123,9 @@ pub struct Store {
     lock: Option<FileLock>,
 }
 
-/// The disk did not take a change. What was acknowledged is safe; nothing more can be.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("cannot read: {}", damage::told(.0))]
-    Read(#[from] rusqlite::Error),
-    #[error("cannot commit: {}", words(.0))]
-    Commit(#[source] io::Error),
-    #[error("cannot commit: {}", damage::told(.0))]
-    Fold(#[source] rusqlite::Error),
-    #[error("cannot commit: {0}")]
-    Disk(#[from] DiskError),
-    #[error("{0}")]
-    Gone(#[from] Gone),
-}
-
 /// Milliseconds since 1970, for people: nothing is decided by it.
 pub fn unix_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as i64)
-}
-
-struct Job {
-    db: Connection,
-    batches: Vec<Batch>,
-    scrub: Option<Scrub>,
-}
-
-struct Folded {
-    db: Connection,
-    /// None: there was nothing to fold.
-    turn: Option<Turn>,
-    result: Result<(), (rusqlite::Error, Vec<Batch>)>,
-    scrub: Option<Scrub>,
-}
-
-/// The thread that folds; it ends when the store goes.
-struct Folder {
-    /// None: it is to end.
-    jobs: Option<Sender<Job>>,
-    folded: Receiver<Folded>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Folder {
-    fn start() -> io::Result<Self> {
-        let (jobs, inbox) = channel::<Job>();
-        let (outbox, folded) = channel();
-        let work = move || {
-            for Job { db, batches, mut scrub } in inbox {
-                let turn = batches.last().map(|batch| batch.turn);
-                let result = fold(&db, &batches).map_err(|error| (error, batches));
-                if let Some(scrub) = &mut scrub {
-                    dhub_checksum::scrub(&db, scrub);
-                }
-                if outbox.send(Folded { db, turn, result, scrub }).is_err() {
-                    return;
-                }
-            }
-        };
-        let thread = std::thread::Builder::new().name("fold".into()).spawn(work)?;
-        Ok(Self { jobs: Some(jobs), folded, thread: Some(thread) })
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            // It does not panic; and if it did, the store would say so at the next fold.
-            let _ = thread.join();
-        }
-    }
 }
 
 impl Store {

@@ -38,6 +38,7 @@ use crate::store::files::part::Part;
 use crate::store::files::paths::{beside, redo_path, wal_path};
 use crate::store::log::{REGION_BYTES, Records};
 use crate::store::tables::version::{create, migrate};
+
 use image::{Image, Originals};
 
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,7 @@
 //! What hubs saved when their file was gone, as it lies beside that file or its place.
 
-use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use dhub_proto::private;
 

@@ -8,8 +8,7 @@ use super::Step;
 use super::walk::{Found, Walk};
 use crate::engine::archive::Archive;
 use crate::engine::message::*;
-use crate::engine::row::AttemptRow;
-use crate::engine::row::TaskRow;
+use crate::engine::row::{AttemptRow, TaskRow};
 use crate::engine::scheduler::Scheduler;
 use crate::engine::view::{self, TaskView};
 

@@ -19,9 +19,10 @@ use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
 
 use count::CountJob;
-pub use ended::EndedJob;
 use export::ExportJob;
 use list::ListJob;
+
+pub use ended::EndedJob;
 pub use retry::RetryJob;
 pub use steer::SteerJob;
 pub use sweep::SweepJob;

@@ -27,17 +27,10 @@ mod who;
 
 use std::collections::VecDeque;
 
-pub use crate::engine::message::State;
-pub use state::counts::Counts;
-pub use state::slab::CHUNK_BYTES;
-pub use state::slot::Slot;
-pub use state::task::Task;
-pub use state::worker::Worker;
-pub use verbs::damaged::DAMAGED;
-
 use hashbrown::HashMap;
 
 use crate::engine::message::*;
+
 use inherit::{STEPS_MAX, Urgency};
 use parting::Parting;
 use room::Room;
@@ -47,10 +40,18 @@ use state::lease::Leases;
 use state::list::List;
 use state::ready::ReadySet;
 use state::task::Tasks;
-use state::worker::Workers;
+use state::workers::Workers;
 use waiting::awaiting::Awaiting;
 use waiting::holders::Holders;
 use waiting::park::Parking;
+
+pub use crate::engine::message::State;
+pub use state::counts::Counts;
+pub use state::slab::CHUNK_BYTES;
+pub use state::slot::Slot;
+pub use state::task::Task;
+pub use state::worker::Worker;
+pub use verbs::damaged::DAMAGED;
 
 /// Terms and limits, from the command line.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use super::Scheduler;
 use super::state::lease::Lease;
 use super::state::origin::Origin;
-use super::state::worker::Workers;
+use super::state::workers::Workers;
 use crate::engine::message::*;
 
 /// Without a turn for this long the hub itself was stopped or asleep.

@@ -1,8 +1,7 @@
 //! A socket whose files somebody removed, as a logout does with the directory that they are in.
 
-use dhub_proto::access;
-use dhub_proto::endpoint;
 use dhub_proto::parts::uninterrupted;
+use dhub_proto::{access, endpoint};
 
 use super::{BindError, Socket, try_socket};
 

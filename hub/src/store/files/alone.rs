@@ -15,8 +15,7 @@ use super::mark::{Logs, marks, saved_from};
 use super::meta_page::value;
 use crate::engine::message::Turn;
 use crate::store::damage::{advice, advice_after};
-use crate::store::files::paths::wal_path;
-use crate::store::files::paths::{logs_of, names, them};
+use crate::store::files::paths::{logs_of, names, them, wal_path};
 use crate::store::log::Records;
 
 /// The file and its logs are of different states of it, or of different files.

@@ -1,9 +1,8 @@
 //! Does what lies beside a file fit it? SQLite takes of its log what it can read and is silent about
 //! the rest, and a start that went on from there would blame, or lose, what is sound.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use rusqlite::Connection;
 

@@ -7,8 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::meta_page::value;
 use crate::engine::message::Turn;
-use crate::store::tables::meta::set;
-use crate::store::tables::meta::version;
+use crate::store::tables::meta::{set, version};
 
 /// Which redo log belongs to the file, whether the file can do without it, and the last turn that
 /// the tables have.

@@ -1,7 +1,8 @@
 //! What lies beside a file, by name.
 
-use crate::store::files::fs;
 use std::path::{Path, PathBuf};
+
+use crate::store::files::fs;
 
 /// What SQLite puts beside a file; it takes the mode of the file, and follows no link.
 pub(crate) const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];

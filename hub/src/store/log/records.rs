@@ -1,8 +1,7 @@
 //! What a start finds in the log.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use super::body::{RecordBody, VERSION};
 use super::record::{self, PAGE, Remnant};

@@ -8,8 +8,7 @@ use super::doubts::Doubts;
 use super::{Rescued, known};
 use crate::engine::message::*;
 use crate::engine::scheduler::State;
-use crate::store::log::Records;
-use crate::store::log::decode;
+use crate::store::log::{Records, decode};
 use crate::store::{Batch, OPEN, fold};
 
 /// Adds them to the tables, which end with the turn `base`; the last turn there was.

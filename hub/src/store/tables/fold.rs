@@ -13,8 +13,7 @@ use crate::engine::scheduler::{Counts, State};
 use crate::store::damage::{can_be_left, is_damage};
 use crate::store::disk::or_in_hook;
 use crate::store::files::mark::begin_log;
-use crate::store::tables::meta::set;
-use crate::store::tables::meta::version;
+use crate::store::tables::meta::{set, version};
 use crate::store::{FINISHED, OPEN};
 
 /// The changes of one turn.

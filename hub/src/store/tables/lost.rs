@@ -13,8 +13,7 @@ use crate::engine::message::*;
 use crate::engine::row::TaskRow;
 use crate::engine::scheduler::{DAMAGED, State};
 use crate::store::damage::unless_damaged;
-use crate::store::tables::row::filter;
-use crate::store::tables::row::try_need;
+use crate::store::tables::row::{filter, try_need};
 use crate::store::{FINISHED, OPEN, Store, StoreError, unix_ms};
 
 /// Tasks that were open and cannot be read, by id; with their names, as far as these are known.

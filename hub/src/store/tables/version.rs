@@ -3,10 +3,7 @@
 use rusqlite::Connection;
 
 use crate::store::files::mark::{begin_log, mark_checksums};
-use crate::store::tables::meta::APPLICATION_ID;
-use crate::store::tables::meta::VERSION;
-use crate::store::tables::meta::set;
-use crate::store::tables::meta::version;
+use crate::store::tables::meta::{APPLICATION_ID, VERSION, set, version};
 use crate::store::{Store, StoreError};
 
 const TABLES: &str = include_str!("schema.sql");

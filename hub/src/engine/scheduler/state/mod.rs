@@ -13,3 +13,4 @@ pub(crate) mod slot;
 pub(crate) mod task;
 pub(crate) mod worker;
 pub(crate) mod worker_quota;
+pub(crate) mod workers;

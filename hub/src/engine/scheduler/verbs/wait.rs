@@ -4,7 +4,6 @@ use dhub_proto::limits::AWAITED_NAMES_MAX;
 
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
-
 use crate::engine::scheduler::waiting::awaiting::Awaited;
 
 impl Scheduler {
