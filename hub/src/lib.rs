@@ -1,7 +1,7 @@
 //! The hub: an engine without side effects, a store in SQLite, and a loop between sockets.
 //!
-//! main -> server (the loop) -> net -> dialect -> engine -> store, and what people look at from
-//! report. `server.rs` has the flow.
+//! server.rs joins the rooms: net and dialect bring requests to the engine, the store keeps what it
+//! decides, and report tells people. Net, dialect, store and report know the engine; it knows none of them.
 
 pub mod args;
 pub mod dialect;

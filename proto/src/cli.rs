@@ -98,8 +98,9 @@ fn change_dashes_tip(error: &mut clap::Error, names: Option<&Vec<OsString>>) {
     let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return };
     let option = option.clone();
     let dashes = format!("'-- {option}'");
-    let Some(ContextValue::StyledStrs(mut tips)) = error.remove(ContextKind::Suggested) else {
-        return;
+    let mut tips = match error.remove(ContextKind::Suggested) {
+        Some(ContextValue::StyledStrs(tips)) => tips,
+        _ => Vec::new(),
     };
     match names {
         None => tips.retain(|tip| !tip.to_string().contains(&dashes)),
@@ -108,6 +109,10 @@ fn change_dashes_tip(error: &mut clap::Error, names: Option<&Vec<OsString>>) {
             for tip in tips.iter_mut().filter(|tip| tip.to_string().contains(&dashes)) {
                 let text = tip.ansi().to_string();
                 *tip = text.replace(&option, &word).into();
+            }
+            // Not there where another option is called nearly so.
+            if !tips.iter().any(|tip| tip.to_string().contains(&format!("'-- {word}'"))) {
+                tips.push(format!("to pass '{word}' as a value, use '-- {word}'").into());
             }
         }
     }

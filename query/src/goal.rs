@@ -76,6 +76,8 @@ impl Goal {
             running += counted.counts.unwrap_or_default().running;
             begun += counted.begun;
         }
+        // A hub of a version before does not say which have begun.
+        let begun = if begun == 0 { running } else { begun };
         Ok((begun, running.saturating_sub(begun)))
     }
 

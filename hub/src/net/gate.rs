@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use dhub_proto::role::{Role, Roles};
 use hashbrown::HashMap;
 
-use crate::engine::keyname;
 use crate::engine::message::{Guest, UNKNOWN, User};
 use crate::net::error::HomeError;
 use crate::net::grant::Grant;
 use crate::net::home::Home;
+use crate::net::mark::marked;
 use crate::net::keyfile::KeyFile;
 use crate::net::promised::Promised;
 use crate::net::security::{DOMAIN, IPC_DOMAIN, Security};
@@ -127,7 +127,7 @@ impl Gate {
             match self.users.get(&grant.public_key) {
                 Some(&user) => self.grants[user as usize] = grant,
                 None => {
-                    self.marked.push(keyname::marked(&grant.name, &grant.public_key));
+                    self.marked.push(marked(&grant.name, &grant.public_key));
                     self.users.insert(grant.public_key.clone(), self.grants.len() as User);
                     self.grants.push(grant);
                 }

@@ -8,6 +8,7 @@ pub mod grant;
 pub mod home;
 mod json;
 pub mod keyfile;
+mod mark;
 pub(crate) mod leaving;
 pub mod place;
 pub(crate) mod promised;

@@ -14,6 +14,7 @@ import pytest
 from conftest import PATIENCE_S, Pool, Server, eventually
 
 import dhub
+from dhub.missing import ASK_NAMES, Missing
 from dhub import DhubExecutor
 
 
@@ -255,3 +256,11 @@ def test_a_name_that_nobody_adds_is_told_while_its_result_is_waited_for(
     eventually(lambda: caplog.messages)
     assert "12 names that nobody added are waited for: never-0, never-1, " in caplog.text and ", …\n" in caplog.text
     assert future.cancel()
+
+
+def test_of_many_names_that_nobody_added_all_are_asked_for_in_turn() -> None:
+    missing = Missing()
+    tasks = [("it", [f"n{i}" for i in range(2 * ASK_NAMES + 5)])]
+    asked = [name for _ in range(3) for name in missing.names(tasks)]
+    assert sorted(asked) == sorted(tasks[0][1])
+    assert missing.names(tasks) == tasks[0][1][:ASK_NAMES]

@@ -35,6 +35,8 @@ fn names_that_look_like_options_are_names_behind_the_dashes() {
     }
     let whole = "to pass '-dash' as a value, use '-- -dash'";
     hub.query(&["show", "-dash"]).exits(2).says(&[whole]);
+    let alike = "to pass '--help-me' as a value, use '-- --help-me'";
+    hub.query(&["complete", "--help-me"]).exits(2).says(&["similar", "'--help'", alike]);
     hub.sh(LOOP).exits(0);
     assert_eq!(Log::new(hub.path("log")).sorted(), ["--help", "--version", "-x"]);
     assert_eq!(hub.count("done"), 3);

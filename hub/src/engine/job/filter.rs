@@ -1,5 +1,6 @@
 //! Which rows a selection chooses, once their names are known to fit or need not.
 
+use dhub_proto::limits::NAME_BYTES_MAX;
 use wildmatch::WildMatch;
 
 use crate::engine::message::*;
@@ -9,6 +10,8 @@ use crate::engine::view;
 
 /// Steps in which a slice compares texts with patterns: some milliseconds.
 pub const COMPARE_STEPS_MAX: usize = 4_000_000;
+/// One comparison is no more than that: else it would never be made.
+const _: () = assert!((NAME_BYTES_MAX + 1) * (NAME_BYTES_MAX + 1) < COMPARE_STEPS_MAX);
 /// Of names, as they mostly are.
 const TEXT_BYTES: usize = 32;
 

@@ -14,9 +14,10 @@ impl Scheduler {
         let Some(lease) = self.end_lease(slot) else {
             return;
         };
+        let is_spared = self.is_spared(&lease);
         let task = self.tasks.get_mut(slot);
         task.newest = Newest::Reclaimed;
-        if (lease.started || lease.has_slot) && !lease.is_spared {
+        if (lease.started || lease.has_slot) && !is_spared {
             task.reclaims += 1;
         }
         if lease.is_alone {

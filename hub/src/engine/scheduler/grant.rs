@@ -74,7 +74,6 @@ impl Scheduler {
                     order,
                     is_suspect,
                     is_alone,
-                    is_spared: false,
                 },
             );
             if let Some(who) = self.workers.store(worker) {
@@ -107,13 +106,13 @@ impl Scheduler {
             if worker.slots > 0 && order > 0 {
                 worker.late.insert((order, index));
             }
+            if is_alone {
+                worker.alone.insert((order, index));
+            }
             worker.leases.push(index);
             let (is_first, waiting) = (worker.leases.len() == 1, worker.waiting);
             if is_first && worker.who.id.is_some() {
                 self.holders.add(&worker.who.key);
-            }
-            if is_alone {
-                self.note_alone(id);
             }
             if is_first || waiting > 0 {
                 self.note_standing(id);

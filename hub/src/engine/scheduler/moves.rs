@@ -45,12 +45,10 @@ impl Scheduler {
                 self.leases.get_mut(moved).at = lease.at;
             }
             worker.late.remove(&(lease.order, index));
+            worker.alone.remove(&(lease.order, index));
             let (is_last, waiting) = (worker.leases.is_empty(), worker.waiting);
             if is_last && worker.who.id.is_some() {
                 self.holders.remove(&worker.who.key);
-            }
-            if lease.is_alone {
-                self.note_alone(lease.worker);
             }
             if is_last || waiting > 0 || lease.is_alone {
                 self.note_standing(lease.worker);

@@ -75,7 +75,7 @@ impl Scheduler {
             }
             // It has a place already.
             Some(it) if it.runs_nothing() => Standing::Free,
-            Some(it) if it.is_alone || self.makes_room(id) => Standing::Kept,
+            Some(it) if it.is_alone() || self.makes_room(id) => Standing::Kept,
             Some(it) if it.who.id.is_some() => Standing::Busy,
             _ => Standing::Free,
         }

@@ -151,7 +151,6 @@ impl Scheduler {
                 order: 0,
                 is_suspect: false,
                 is_alone,
-                is_spared: false,
             },
         );
     }

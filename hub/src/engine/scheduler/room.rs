@@ -68,7 +68,7 @@ impl Scheduler {
     /// It has an id, as only such a worker is tried alone with; and it gets nothing as long as it runs something.
     fn may_make_room(&self, id: WorkerId) -> bool {
         let is_one = |it: &Worker| {
-            it.who.id.is_some() && !it.runs_nothing() && !it.is_alone && it.order == Order::None
+            it.who.id.is_some() && !it.runs_nothing() && !it.is_alone() && it.order == Order::None
         };
         self.last_try_is_first() && self.workers.get(id).is_some_and(is_one)
     }

@@ -45,7 +45,7 @@ impl Scheduler {
         let is_kept = self.makes_room(id) && self.last_try_is_first();
         match worker.who.id {
             Some(_) if worker.runs_nothing() => self.ready.first_of_all(),
-            Some(_) if worker.is_alone => None,
+            Some(_) if worker.is_alone() => None,
             Some(_) if is_kept => None,
             Some(_) => self.ready.first(),
             None => self.ready.first_of_all(),
@@ -69,24 +69,19 @@ impl Scheduler {
         }
     }
 
-    /// A task that is tried alone came to this worker, or left it.
-    pub(super) fn note_alone(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get_mut(id) else { return };
-        let alone = worker.leases.iter().map(|&it| self.leases.get(it)).filter(|it| it.is_alone);
-        let newest = alone.map(|it| it.order).max();
-        worker.is_alone = newest.is_some();
-        for &index in &worker.leases {
-            let lease = self.leases.get_mut(index);
-            lease.is_spared = newest.is_some_and(|newest| lease.order < newest);
-        }
+    /// It waited for others when something that is tried alone was given out beside it: not this one is to blame if
+    /// the worker is lost. Leases that an earlier hub gave out have no order, and are all counted.
+    pub(super) fn is_spared(&self, lease: &Lease) -> bool {
+        self.workers.get(lease.worker).is_some_and(|worker| {
+            let newest = worker.alone.last().map_or(0, |&(order, _)| order);
+            lease.order < newest.max(worker.spared_below)
+        })
     }
 
     /// This lease, which was tried alone, was lost with its worker: what waited beside it is lost for it.
     pub(super) fn spare_older(&mut self, lost: &Lease) {
-        let Some(worker) = self.workers.get(lost.worker) else { return };
-        for &index in &worker.leases {
-            let lease = self.leases.get_mut(index);
-            lease.is_spared |= lease.order < lost.order;
+        if let Some(worker) = self.workers.get_mut(lost.worker) {
+            worker.spared_below = worker.spared_below.max(lost.order);
         }
     }
 

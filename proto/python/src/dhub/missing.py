@@ -20,6 +20,7 @@ class Missing:
     def __init__(self) -> None:
         self._needed: dict[str, str] = {}
         self._told: set[str] = set()
+        self._from = 0
 
     def again(self) -> None:
         self._told.clear()
@@ -27,7 +28,11 @@ class Missing:
     def names(self, tasks: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
         """Of these tasks and what each needs: the names to ask the hub for."""
         self._needed = {need: task for task, needs in tasks for need in needs if need not in self._told}
-        return list(self._needed)[:ASK_NAMES]
+        names = list(self._needed)
+        # The next ones each time, where there are more than can be asked for.
+        begin = self._from if self._from < len(names) else 0
+        self._from = begin + ASK_NAMES
+        return names[begin : begin + ASK_NAMES]
 
     def say(self, unknown: Iterable[str]) -> None:
         """Those of them that the hub does not have."""

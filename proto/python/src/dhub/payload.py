@@ -252,7 +252,7 @@ def run_call(
             return Made(0, data + _RESULT.pack(in_hub, len(data), _MAGIC), "")
         token, file = write(data)
         return Made(0, token + _RESULT.pack(in_file, len(token), _MAGIC), "", file)
-    except BaseException as error:
+    except (Exception, SystemExit) as error:
         return _failure(error, limit, write, "the result cannot be sent back: ")
 
 

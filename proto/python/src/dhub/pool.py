@@ -200,6 +200,8 @@ class Pool:
             at = min(at, max(self._completed_at + COLLECT_S, self._not_before))
         if self._not_before > now:
             at = min(at, self._not_before)
+        if self._parked is not None and self._parked_away != self.away:
+            at = min(at, self._parked[2] + COLLECT_S)
         if self._surplus_since is not None:
             at = min(at, self._surplus_since + SURPLUS_S)
         elif self.queue and self.pace.last_end:

@@ -318,7 +318,9 @@ def wait_for(
     until = _until(timeout)
     left = list(dict.fromkeys(text_of(name, "the name of a task") for name in names))
     if states or which:
-        left = yield from _names(me, left, states, which)
+        # An empty choice is none of the tasks, not all of them.
+        chosen = states or any(which.values())
+        left = (yield from _names(me, left, states, which)) if left or chosen else []
     found: dict[str, model.Ended] = {}
     while left:
         ask = wire.Wait(names=left[:WAIT_NAMES], output=True)
@@ -508,7 +510,7 @@ def _around(tasks: dict[int, model.Exported], names: Sequence[str], depth: int |
     """Those of these names, and who is within so many steps above and below."""
     ids = {it.task.name: id for id, it in tasks.items()}
     if unknown := [name for name in names if name not in ids]:
-        raise NotFound(f"no such task: {', '.join(unknown[:10])}", unknown)
+        raise NotFound(f"there is no such task: {', '.join(unknown[:10])}", unknown)
     above = {id: it.needs for id, it in tasks.items()}
     below: dict[int, list[int]] = {}
     for id, needs in above.items():

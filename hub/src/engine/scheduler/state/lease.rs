@@ -33,9 +33,6 @@ pub struct Lease {
     pub is_suspect: bool,
     /// Its worker, which has an id, gets nothing else as long as it holds this.
     pub is_alone: bool,
-    /// It waited for others when something that is tried alone was given out beside it: not this one is to blame if
-    /// the worker is lost.
-    pub is_spared: bool,
 }
 
 #[derive(Default)]

@@ -37,8 +37,10 @@ pub struct Worker {
     pub late: BTreeSet<(u64, u32)>,
     /// Of its leases so many wait for other tasks and take no slot, as it said last.
     pub waiting: u32,
-    /// It holds a task that is tried alone.
-    pub is_alone: bool,
+    /// Those of its leases that are tried alone, by the order in which they were given out.
+    pub alone: BTreeSet<(u64, u32)>,
+    /// One of those was lost with it: what was given out before is not to blame.
+    pub spared_below: u64,
 }
 
 impl Worker {
@@ -51,6 +53,10 @@ impl Worker {
     pub fn take_order(&mut self) -> Order {
         self.told = self.order;
         self.order
+    }
+
+    pub fn is_alone(&self) -> bool {
+        !self.alone.is_empty()
     }
 
     /// It has an id, and holds nothing but tasks that wait for others: what it is given has it alone.

@@ -160,7 +160,8 @@ impl Workers {
             slots: 0,
             late: BTreeSet::new(),
             waiting: 0,
-            is_alone: false,
+            alone: BTreeSet::new(),
+            spared_below: 0,
         };
         self.put(id, worker);
     }
