@@ -14,8 +14,8 @@ import pytest
 from conftest import PATIENCE_S, Pool, Server, eventually
 
 import dhub
-from dhub.missing import ASK_NAMES, Missing
 from dhub import DhubExecutor
+from dhub.missing import ASK_NAMES, Missing
 
 
 @pytest.fixture
