@@ -8,7 +8,6 @@ use std::path::Path;
 
 use hashbrown::HashSet;
 
-use super::row::{AttemptRow, TaskRow};
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
 

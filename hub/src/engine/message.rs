@@ -2,20 +2,24 @@
 
 mod answer;
 mod change;
+mod counts;
 mod guest;
 mod load;
 mod long;
 mod request;
+mod row;
 mod state;
 
 use std::collections::HashMap;
 
 pub use answer::{AWAY_MS, Answer, Code, Exported, Leased, Phase, Refusals, Refused, Stolen};
 pub use change::{Change, Ended};
+pub use counts::Counts;
 pub use guest::{Guest, User};
 pub use load::{Load, Sample};
 pub use long::{Deed, Export, List, Long, Selection};
 pub use request::{Body, Request};
+pub use row::{AttemptRow, TaskRow, TaskView};
 pub use state::State;
 
 /// Milliseconds on the monotonic clock. Only differences mean something.

@@ -6,7 +6,6 @@ pub mod job;
 pub(crate) mod keyname;
 pub mod message;
 pub mod quota;
-pub mod row;
 pub mod scheduler;
 pub mod told;
 pub mod turns;

@@ -1,19 +1,7 @@
 //! One task as people see it: its row, and what memory knows of it.
 
-use super::message::State;
-use super::row::TaskRow;
+use super::message::{State, TaskRow, TaskView};
 use super::scheduler::{DAMAGED, Scheduler};
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TaskView {
-    pub row: TaskRow,
-    pub state: State,
-    pub run_ms: u64,
-    pub retry_in_ms: u64,
-    /// Its priority by what needs it, if that is more than its own.
-    pub effective: Option<i32>,
-    pub is_damaged: bool,
-}
 
 impl TaskView {
     pub fn new(scheduler: &Scheduler, row: TaskRow) -> Self {

@@ -3,10 +3,8 @@
 use dhub_proto::wire;
 
 use crate::dialect::native::{info, phase};
-use crate::engine::message::State;
-use crate::engine::row::AttemptRow;
+use crate::engine::message::{AttemptRow, State, TaskView};
 use crate::engine::scheduler::Scheduler;
-use crate::engine::view::TaskView;
 use crate::report::monitor::group_failures;
 use crate::report::roster::Roster;
 use crate::store::{Store, StoreError};

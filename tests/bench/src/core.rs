@@ -15,7 +15,7 @@ use dhub::engine::archive;
 use dhub::engine::archive::Archive;
 use dhub::engine::archive::Page;
 use dhub::engine::message::*;
-use dhub::engine::row::{AttemptRow, TaskRow};
+use dhub::engine::message::{AttemptRow, TaskRow};
 use dhub::engine::scheduler::{Config, Scheduler};
 use dhub_proto::limits::*;
 use dhub_proto::{Message, wire};
@@ -138,7 +138,7 @@ impl Archive for Nothing {
         &self,
         _: TaskId,
         _: bool,
-    ) -> Result<Option<dhub::engine::row::AttemptRow>, Self::Error> {
+    ) -> Result<Option<dhub::engine::message::AttemptRow>, Self::Error> {
         Ok(None)
     }
 

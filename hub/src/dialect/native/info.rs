@@ -2,10 +2,8 @@
 
 use dhub_proto::wire;
 
-use crate::engine::message::{Sample, State};
-use crate::engine::row::{AttemptRow, TaskRow};
+use crate::engine::message::{AttemptRow, Sample, State, TaskRow, TaskView};
 use crate::engine::scheduler::Counts;
-use crate::engine::view::TaskView;
 
 pub fn counts(counts: &Counts, held: u64) -> wire::Counts {
     wire::Counts {

@@ -5,8 +5,7 @@ use dhub_proto::wire::{self, reply};
 
 use super::info::{self, environment};
 use crate::engine::message::*;
-use crate::engine::row::AttemptRow;
-use crate::engine::view::TaskView;
+use crate::engine::message::{AttemptRow, TaskView};
 
 pub fn phase(phase: Phase) -> wire::Phase {
     match phase {

@@ -3,10 +3,10 @@
 use dhub_proto::limits::PAGE_BYTES_MAX;
 
 use crate::engine::archive::Archive;
+use crate::engine::message::AttemptRow;
 use crate::engine::message::*;
-use crate::engine::row::AttemptRow;
 use crate::engine::scheduler::Scheduler;
-use crate::engine::view::{self, TaskView};
+use crate::engine::view;
 
 /// Tasks a slice; each may come with its output.
 const SLICE: usize = 100;

@@ -8,9 +8,9 @@ use super::Step;
 use super::walk::{Found, Walk};
 use crate::engine::archive::Archive;
 use crate::engine::message::*;
-use crate::engine::row::{AttemptRow, TaskRow};
+use crate::engine::message::{AttemptRow, TaskRow};
 use crate::engine::scheduler::Scheduler;
-use crate::engine::view::{self, TaskView};
+use crate::engine::view;
 
 /// Tasks looked up, and attempts read, in a slice.
 const SLICE_TASKS: usize = 200;

@@ -3,8 +3,8 @@
 use dhub_proto::limits::NAME_BYTES_MAX;
 use wildmatch::WildMatch;
 
+use crate::engine::message::TaskRow;
 use crate::engine::message::*;
-use crate::engine::row::TaskRow;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::view;
 

@@ -5,9 +5,9 @@ use dhub_proto::limits::PAGE_BYTES_MAX;
 use super::walk::{Found, Walk};
 use super::{SLICE, Step};
 use crate::engine::archive::Archive;
+use crate::engine::message::TaskView;
 use crate::engine::message::*;
 use crate::engine::scheduler::Scheduler;
-use crate::engine::view::TaskView;
 
 pub struct ListJob {
     walk: Walk,

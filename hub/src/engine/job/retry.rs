@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use super::walk::Walk;
 use super::{SLICE, Step};
 use crate::engine::archive::Archive;
+use crate::engine::message::TaskRow;
 use crate::engine::message::*;
-use crate::engine::row::TaskRow;
 use crate::engine::scheduler::{DAMAGED, Scheduler};
 use crate::engine::view;
 

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use super::SLICE_BYTES;
 use super::filter::{COMPARE_STEPS_MAX, Filter, Pace, Place};
 use crate::engine::archive::{Archive, MATCH_PATTERNS_MAX, Page};
+use crate::engine::message::TaskRow;
 use crate::engine::message::*;
-use crate::engine::row::TaskRow;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::view;
 

@@ -3,9 +3,6 @@
 use std::borrow::Cow;
 
 use super::*;
-use crate::engine::row::AttemptRow;
-use crate::engine::scheduler::Counts;
-use crate::engine::view::TaskView;
 
 /// How long a worker that holds nothing should leave its connection to others.
 pub const AWAY_MS: Millis = 1_000;

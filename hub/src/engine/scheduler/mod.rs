@@ -45,8 +45,8 @@ use waiting::awaiting::Awaiting;
 use waiting::holders::Holders;
 use waiting::park::Parking;
 
+pub use crate::engine::message::Counts;
 pub use crate::engine::message::State;
-pub use state::counts::Counts;
 pub use state::slab::CHUNK_BYTES;
 pub use state::slot::Slot;
 pub use state::task::Task;

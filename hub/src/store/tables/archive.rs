@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::engine::archive::{Archive, Copied, Copying, Matching, Page};
 use crate::engine::message::*;
-use crate::engine::row::{AttemptRow, TaskRow};
+use crate::engine::message::{AttemptRow, TaskRow};
 use crate::store::{CopyError, Store, StoreError, fault};
 
 impl Archive for Store {

@@ -3,8 +3,8 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::row::*;
+use crate::engine::message::AttemptRow;
 use crate::engine::message::*;
-use crate::engine::row::AttemptRow;
 use crate::store::damage::unless_damaged;
 use crate::store::{Store, StoreError};
 

@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row::{FailureRow, TASK_LARGE, TASK_ROW, task_row};
 use crate::engine::archive::Page;
+use crate::engine::message::TaskRow;
 use crate::engine::message::*;
-use crate::engine::row::TaskRow;
 use crate::engine::scheduler::{DAMAGED, State};
 use crate::store::damage::unless_damaged;
 use crate::store::tables::row::{filter, try_need};

@@ -7,8 +7,8 @@ use rusqlite::{Connection, params, params_from_iter};
 
 use super::row::*;
 use crate::engine::archive::{MATCH_PATTERNS_MAX, Matching, Page};
+use crate::engine::message::TaskRow;
 use crate::engine::message::*;
-use crate::engine::row::TaskRow;
 use crate::engine::scheduler::State;
 use crate::store::damage::unless_damaged;
 use crate::store::{Store, StoreError, unix_ms};

@@ -4,8 +4,7 @@ use rusqlite::{Connection, Row};
 
 use crate::engine::archive::Page;
 use crate::engine::keyname;
-use crate::engine::message::{Need, TaskId};
-use crate::engine::row::{AttemptRow, TaskRow};
+use crate::engine::message::{AttemptRow, Need, TaskId, TaskRow};
 use crate::engine::scheduler::State;
 use crate::store::OPEN;
 

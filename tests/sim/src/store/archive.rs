@@ -3,7 +3,7 @@
 use dhub::engine::archive::Archive;
 use dhub::engine::archive::{Matching, Page};
 use dhub::engine::message::*;
-use dhub::engine::row::{AttemptRow, TaskRow};
+use dhub::engine::message::{AttemptRow, TaskRow};
 use dhub::engine::scheduler::State;
 
 use super::rows::{Row, Rows};

@@ -1,7 +1,6 @@
 //! What is known: of tasks, edges, leases and workers. Each has what it keeps to itself.
 
 pub mod backoff;
-pub(crate) mod counts;
 pub(crate) mod graph;
 pub(crate) mod lease;
 pub(crate) mod list;

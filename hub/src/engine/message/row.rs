@@ -1,6 +1,6 @@
 //! Tasks and attempts as the tables have them, and as people see them.
 
-use super::message::{State, TaskId};
+use super::{State, TaskId};
 
 /// A task as people see it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,4 +71,16 @@ impl AttemptRow {
             ..Self::default()
         }
     }
+}
+
+/// A task as people see it: its row, and what memory knows of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskView {
+    pub row: TaskRow,
+    pub state: State,
+    pub run_ms: u64,
+    pub retry_in_ms: u64,
+    /// Its priority by what needs it, if that is more than its own.
+    pub effective: Option<i32>,
+    pub is_damaged: bool,
 }

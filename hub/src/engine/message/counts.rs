@@ -1,6 +1,6 @@
 //! How many tasks are in which state.
 
-use crate::engine::message::State;
+use super::State;
 
 /// Tasks by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
