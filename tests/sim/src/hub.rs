@@ -226,6 +226,7 @@ impl Hub {
         let changes = self.scheduler.take_changes();
         let own = answers.iter().find(|(it, _)| *it == ticket).map(|(_, answer)| answer);
         let going_on = self.who_goes_on(asked.as_ref(), own, &answers);
+        let got_less = self.who_got_less(&answers);
         let refused = self.who_is_refused(asked.as_ref(), own);
         self.places.note(&changes);
         if expected.check(&at.store.current, own, &changes)? {
@@ -244,6 +245,8 @@ impl Hub {
             self.room.note(now, waits);
         }
         self.take_changes(changes, cause, at)?;
+        // Who got less than it wanted may make room from then on, also if its steal was parked before.
+        self.room.note(now, refused.into_iter().chain(got_less));
         let may_have = |worker| self.orders.of(Some(worker)) == Order::None;
         self.room.settle(now, &self.line, &at.store.current, may_have);
         going_on.into_iter().for_each(|(worker, slots)| self.starts.goes_on(worker, slots));

@@ -114,6 +114,19 @@ impl Hub {
         (is_refused && self.orders.of(Some(worker)) == Order::None).then_some(worker)
     }
 
+    /// Whose parked steals were given something, and not all that they wanted.
+    pub(super) fn who_got_less(&self, answers: &[(Ticket, Answer)]) -> Vec<WorkerId> {
+        let got_less = |(ticket, answer): &(Ticket, Answer)| {
+            let (who, steal) = self.routes.get(ticket)?.ask.steal()?;
+            let Answer::Stolen(stolen) = answer else { return None };
+            let is_less = (1..steal.n as usize).contains(&stolen.leases.len());
+            let worker = self.scheduler.worker_id(who)?;
+            let may_have = self.orders.of(Some(worker)) == Order::None;
+            (is_less && stolen.fresh && may_have).then_some(worker)
+        };
+        answers.iter().filter_map(got_less).collect()
+    }
+
     /// Whose steals wait for tasks.
     pub(super) fn who_waits(&self) -> BTreeSet<WorkerId> {
         let answered: BTreeSet<Ticket> = self.answered.iter().map(|(ticket, _)| *ticket).collect();
