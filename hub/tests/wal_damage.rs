@@ -168,6 +168,41 @@ fn killed_after_done(dir: &Path) -> PathBuf {
     file
 }
 
+/// One that was killed while a person's retry of many tasks was in SQLite's log alone.
+fn killed_after_retried(dir: &Path) -> PathBuf {
+    let file = dir.join("run.db");
+    let access = Access { alone: true, ..Access::default() };
+    let mut store = Store::open_with(&file, "now", access).expect("it opens").store;
+    let mut counts = Counts::default();
+    let added = |id| {
+        let task = Box::new(task(&format!("t{id}"), &[]));
+        Change::Added { id, task, needs: Vec::new(), adopted: false }
+    };
+    store.commit((1..=900).map(added).collect(), &counts).expect("a commit");
+    let failed = |task| {
+        let (state, attempt) = (State::Failed, 1);
+        let (failures, reclaims, blame) = (1, 0, task);
+        Change::Finished { task, state, attempt, failures, reclaims, blame }
+    };
+    counts.set(State::Failed, 450);
+    store.commit((1..=900).step_by(2).map(failed).collect(), &counts).expect("a commit");
+    store.settle().expect("it is folded");
+    counts.set(State::Failed, 150);
+    let again = (1..=900).step_by(6).chain((3..=900).step_by(6));
+    let again = again.map(|task| Change::Reopened { task });
+    store.commit(again.collect(), &counts).expect("a commit");
+    store.settle().expect("it is folded");
+    store.note().expect("a note");
+    file
+}
+
+fn open(file: &Path) -> BTreeSet<i64> {
+    let db = dhub_checksum::open(file, Default::default(), None).expect("a database");
+    let mut select = db.prepare("SELECT id FROM tasks NOT INDEXED WHERE state = 2").expect("SQL");
+    let ids = select.query_map([], |row| row.get(0)).expect("rows");
+    ids.collect::<rusqlite::Result<_>>().expect("rows")
+}
+
 fn done(file: &Path) -> BTreeSet<i64> {
     let db = dhub_checksum::open(file, Default::default(), None).expect("a database");
     let mut select = db.prepare("SELECT id FROM tasks NOT INDEXED WHERE state = 5").expect("SQL");
@@ -212,4 +247,37 @@ fn no_frame_that_cannot_be_read_leaves_an_index_that_says_otherwise_than_its_tab
     }
     println!("{saved} of {frames} saved, {told} told, {named} with tasks that are run again");
     assert!(saved + 3 > frames && told > 3 && named > 3);
+}
+
+#[test]
+fn no_frame_that_cannot_be_read_loses_a_retry_without_a_name() {
+    let dir = new_dir();
+    let file = killed_after_retried(dir.path());
+    let size = fs::metadata(beside(&file, "-wal")).expect("the log").len() as usize;
+    let frames = size.saturating_sub(32) / FRAME;
+    let sound = new_dir();
+    let expected = open(&copy(&file, sound.path()));
+    assert_eq!(expected.len(), 750);
+    let mut named = 0;
+    for frame in 0..frames {
+        let dir = new_dir();
+        let file = copy(&file, dir.path());
+        let wal = beside(&file, "-wal");
+        let mut bytes = fs::read(&wal).expect("the log");
+        for at in [1000, 2000] {
+            bytes[32 + frame * FRAME + 24 + at] ^= 0x41;
+        }
+        fs::write(&wal, bytes).expect("the log");
+        let to = dir.path().join("saved.db");
+        let Ok(rescued) = rescue(&file, &to, Mode::PRIVATE, "now") else { continue };
+        let lost = expected.difference(&open(&to)).count();
+        let is_told = |line: &String| {
+            line.contains("to run again is not run") && line.starts_with(&format!("{lost} task"))
+        };
+        let is_named = rescued.doubt.iter().any(is_told) || !rescued.tasks.is_empty();
+        assert!(lost == 0 || is_named, "frame {frame}: {lost} of {rescued:?}");
+        named += usize::from(rescued.doubt.iter().any(is_told));
+    }
+    println!("{named} of {frames} frames with retries that are lost");
+    assert!(named > 0, "of {frames}");
 }

@@ -15,6 +15,7 @@ use crate::store::error::OpenError;
 use crate::store::files::paths::{beside, wal_path};
 use crate::store::files::wal::Wal;
 use crate::store::tables::columns::{ATTEMPTS, LEASES, REQUESTS, TASKS, WORKERS};
+use crate::store::tables::meta::{VERSION, version};
 use crate::store::tables::read::damaged_rows;
 
 /// Problems that are told one by one.
@@ -220,7 +221,13 @@ pub fn problems(db: &Connection) -> rusqlite::Result<Vec<String>> {
         problems.push(format!("{count} tasks whose definition is damaged, first '{first}'"));
     }
     for table in [TASKS, WORKERS, LEASES, ATTEMPTS, REQUESTS] {
-        if !table.columns_in(db)?.is_empty() {
+        let there = table.columns_in(db)?;
+        if there.len() < table.columns.len() && version(db)? == VERSION {
+            let is_missing = |(name, _): &&(&str, _)| !there.iter().any(|(it, _)| it == name);
+            let missing = table.columns.iter().filter(is_missing).map(|(name, _)| *name);
+            let missing = missing.collect::<Vec<_>>().join(", ");
+            problems.push(format!("{} have no column {missing}", table.what));
+        } else if !there.is_empty() {
             problems.extend(table.misfits(db)?);
         }
     }

@@ -17,7 +17,6 @@ mod schema;
 mod table;
 mod turned;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -88,8 +87,8 @@ pub struct Rescued {
     pub used: Vec<PathBuf>,
     /// Those that it does without, each with the reason; but for those that something is lost by.
     pub unused: Vec<String>,
-    /// Tasks whose rows are older than the rest, by number: see `turned.rs`.
-    turned_back: BTreeSet<i64>,
+    /// Tasks whose rows are older than the rest.
+    turned: turned::Turned,
     /// What a hub saved when the file was gone.
     pub saved: Option<Newer>,
 }

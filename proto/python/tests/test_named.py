@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -15,7 +16,6 @@ from conftest import PATIENCE_S, Pool, Server, eventually
 
 import dhub
 from dhub import DhubExecutor
-from dhub.missing import ASK_NAMES, Missing
 
 
 @pytest.fixture
@@ -258,9 +258,38 @@ def test_a_name_that_nobody_adds_is_told_while_its_result_is_waited_for(
     assert future.cancel()
 
 
-def test_of_many_names_that_nobody_added_all_are_asked_for_in_turn() -> None:
-    missing = Missing()
-    tasks = [("it", [f"n{i}" for i in range(2 * ASK_NAMES + 5)])]
-    asked = [name for _ in range(3) for name in missing.names(tasks)]
-    assert sorted(asked) == sorted(tasks[0][1])
-    assert missing.names(tasks) == tasks[0][1][:ASK_NAMES]
+def test_of_more_names_than_are_asked_for_at_a_time_the_last_is_told(
+    hub: dhub.Hub, executor: DhubExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = [f"there-{i}" for i in range(1200)]
+    hub.create_many(dhub.Task(name) for name in there)
+    future = executor.submit_task(abs, -3, needs=[*there, "never"])
+    eventually(lambda: "1 name that nobody added is waited for: never\n" in caplog.text)
+    assert future.cancel()
+
+
+def test_that_no_worker_is_alive_is_told(executor: DhubExecutor, pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
+    futures = [executor.submit(abs, -x) for x in range(3)]
+    eventually(lambda: "dhub: 3 calls wait, and no worker is alive: python -m dhub.worker -j N" in caplog.messages)
+    pool.workers("-j", 1)
+    assert [it.result(PATIENCE_S) for it in futures] == [0, 1, 2]
+
+
+LEFT = """
+import time
+import dhub
+with dhub.DhubExecutor() as executor:
+    futures = [executor.submit(time.sleep, 60) for _ in range(3)]
+    print("here", flush=True)
+    futures[0].result()
+"""
+
+
+def test_a_second_ctrl_c_leaves_nothing_to_the_hub(hub: dhub.Hub, pool: Pool) -> None:
+    program = pool.start(sys.executable, "-c", LEFT)
+    eventually(lambda: hub.status().counts.ready == 3 and "here" in pool.log())
+    program.send_signal(signal.SIGINT)
+    eventually(lambda: "waits for 3 calls; Ctrl-C again cancels what is left" in pool.log())
+    program.send_signal(signal.SIGINT)
+    assert program.wait(PATIENCE_S) != 0
+    assert hub.status().counts.cancelled == 3

@@ -25,8 +25,18 @@ pub fn show(shown: &Shown, zone: &TimeZone, room: Room) -> String {
     // A task that waits does so for what is not done.
     let open: Vec<_> = shown.needs.iter().filter(|it| it.state() != State::Done).collect();
     let done = shown.needs.len() - open.len();
-    let title = if task.state() == State::Skipped { "because of" } else { "waits for" };
-    neighbours(&mut text, title, &open, room.columns);
+    let is_dead =
+        |it: &&&TaskInfo| matches!(it.state(), State::Failed | State::Skipped | State::Cancelled);
+    let (because, others): (Vec<_>, Vec<_>) = open.iter().partition(|it| is_dead(it));
+    match task.state() {
+        State::Skipped => neighbours(&mut text, "because of", &because, room.columns),
+        // It has had all that it needs, whatever became of that since.
+        State::Running | State::Done => {}
+        _ => neighbours(&mut text, "waits for", &open, room.columns),
+    }
+    if task.state() == State::Skipped {
+        neighbours(&mut text, "waits for", &others, room.columns);
+    }
     if done > 0 {
         let _ = writeln!(text, "  {:<11} {} of its dependencies", "done are", number(done as u64));
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dhub_proto::client::ClientError;
 use dhub_proto::exit::Exit;
+use dhub_proto::plain::lines;
 use dhub_proto::private::{self, Mode};
 use dhub_proto::shell;
 use dhub_proto::wire::{self, ErrorCode, reply, request};
@@ -35,6 +36,12 @@ fn advice(file: &str) -> String {
 }
 
 pub fn run(args: Backup, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
+    if args.to.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        let dir = args.to.display().to_string();
+        let dir = plain(&dir);
+        let failure = Failure::new(Exit::Usage, format!("{dir} is a directory by its name"));
+        return Err(failure.hint(format!("say what the copy is called: {dir}run.db")));
+    }
     // The hub runs in another directory.
     let to = std::path::absolute(&args.to)
         .map_err(|error| Failure::system(args.to.display(), &error))?;
@@ -51,6 +58,10 @@ pub fn run(args: Backup, hub: &mut Hub, out: Output) -> Result<Exit, Failure> {
         Err(ClientError::Refused(why)) if why.code() == ErrorCode::ErrorDamaged => {
             let failure = Failure::new(Exit::FileUnusable, plain(&why.message));
             return Err(failure.hint(advice(why.names.first().map_or("FILE", String::as_str))));
+        }
+        // It names no file but this one, and says what to do in a line of its own.
+        Err(ClientError::Refused(why)) if why.code() == ErrorCode::ErrorInvalid => {
+            return Err(Failure::new(Exit::Refused, lines(&why.message)));
         }
         Err(error) => return Err(error.into()),
     };

@@ -430,6 +430,31 @@ fn no_page_of_the_schema_costs_more_than_itself() {
     is_usable(&space);
 }
 
+/// One of the schema's pages is read as it is, wrong letter and all, when another one cannot be read.
+#[test]
+fn a_wrong_letter_in_the_schema_costs_nothing_beside_a_page_that_cannot_be_read() {
+    let killed = large();
+    let space = killed.damaged("run.db", |_| {});
+    space.run("dhub", &["check", "run.db"]).exits(0);
+    let all = names(&space.path("run.db"));
+    let mut bytes = fs::read(space.path("run.db")).expect("the file");
+    let find = |bytes: &[u8], text: &[u8]| {
+        let at = bytes[PAGE..].windows(text.len()).position(|it| it == text);
+        PAGE + at.expect("the schema")
+    };
+    let (column, view) =
+        (find(&bytes, b"created_ms    INTEGER"), find(&bytes, b"THEN 'waiting' ELSE 'ready'"));
+    assert_ne!(column / PAGE, view / PAGE);
+    bytes[column + 5] ^= 8;
+    // Where nothing is, and not to be mended.
+    bytes[view / PAGE * PAGE + 600] ^= 1;
+    bytes[view / PAGE * PAGE + 800] ^= 1;
+    space.write("run.db", &bytes);
+    rescue(&space);
+    assert_eq!(names(&space.path("saved.db")), all);
+    is_usable(&space);
+}
+
 /// In words of the user's own files, and no others.
 #[test]
 fn what_is_missing_is_named_and_nothing_else_is() {

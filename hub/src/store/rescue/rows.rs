@@ -52,7 +52,7 @@ pub fn save(
             rescued.lost.push(format!("{} of {}, which make no sense", lost.refused, table.what));
         }
     }
-    rescued.turned_back = turned::find(from, to)?;
+    rescued.turned = turned::find(from, to)?;
     transaction.commit()
 }
 

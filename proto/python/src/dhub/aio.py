@@ -38,9 +38,12 @@ def _pages(
 ) -> Callable[Concatenate[AsyncHub, P], AsyncIterator[T]]:
     @functools.wraps(verb)
     async def method(self: AsyncHub, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        # Each page is chosen anew: what can be gone through only once is kept.
+        once, named = verbs.lasting(args), dict(zip(kwargs, verbs.lasting(kwargs.values())))
+        call: Callable[..., Any] = verb
         after: Any = 0
         while True:
-            page, after = await self._run(verb(self, after, *args, **kwargs))
+            page, after = await self._run(call(self, after, *once, **named))
             for item in page:
                 yield item
             if not after:

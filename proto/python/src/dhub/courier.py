@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import hashlib
 import itertools
 import os
@@ -42,12 +43,13 @@ from dhub.find import Target
 from dhub.future import DhubFuture
 from dhub.hub import Hub
 from dhub.link import Link
-from dhub.missing import SAY_S, Missing
+from dhub.missing import ASK_NAMES, SAY_S, Missing
 from dhub.model import State
 from dhub.scatter import Store
 
 BATCH_TASKS, BATCH_BYTES, BATCH_NEEDS = 2000, 4 * 1024 * 1024, 130_000
 """Of one Create."""
+LOGGER = logging.getLogger("concurrent.futures")
 CREATES = 2
 """So many of them are under way at the same time."""
 WATCH_TASKS = 1000
@@ -140,6 +142,8 @@ class Courier:
         self._loose: list[Job] = []
         """Those in the hub that no request asks for."""
         self._missing: Missing | None = None
+        self._has_looked = False
+        self._has_result = False
         """Made with the first task that needs a name."""
         self._seat = contextlib.ExitStack()
         self._pid = os.getpid()
@@ -332,6 +336,9 @@ class Courier:
             self._changed.notify_all()
         for some in again:
             self._create_again(request, some)
+        if not isinstance(it, Refused) and not self._has_looked:
+            self._has_looked = True
+            self._at(SAY_S, self._ask_workers)
         # Not before: of a name that the hub has not taken it tells what others have by that name, or that nobody has.
         if not isinstance(it, Refused):
             self._ask_waits(batch)
@@ -339,15 +346,40 @@ class Courier:
                 self._missing = self._missing or Missing()
                 self._at(SAY_S, self._ask_missing)
 
-    def _ask_missing(self) -> None:
+    def _ask_workers(self) -> None:
+        """Once, if nothing has come back by then: a first program often has no worker."""
+        left = len(self._jobs)
+        if self._has_result or not left:
+            return
+
+        def heard(it: Any) -> None:
+            if isinstance(it, Refused) or any(not (worker.lost or worker.away) for worker in it.workers):
+                return
+            what = "1 call waits" if left == 1 else f"{left:,} calls wait"
+            LOGGER.warning("dhub: %s, and no worker is alive: python -m dhub.worker -j N", what)
+
+        self._link.ask(wire.Request(workers=wire.Workers(limit=1000)), heard)
+
+    def _ask_missing(self, left: list[str] | None = None) -> None:
+        """`left`: of the names, those that are still to be asked for."""
         missing = self._missing
         if missing is None:
             return
-        say, names = missing.say, missing.names((it.name, it.names) for it in self._jobs_now() if it.is_created)
+        if left is None:
+            left = missing.names((it.name, it.names) for it in self._jobs_now() if it.is_created)
+        names, left = left[:ASK_NAMES], left[ASK_NAMES:]
         if not names:
             return
+
+        def heard(it: Any) -> None:
+            if not isinstance(it, Refused):
+                missing.say(it.unknown)
+                self._ask_missing(left)
+            elif isinstance(it, Busy):
+                self._at(SAY_S, functools.partial(self._ask_missing, names + left))
+
         ask = wire.List(selection=wire.Selection(names=names), limit=len(names))
-        self._link.ask(wire.Request(list=ask), lambda it: None if isinstance(it, Refused) else say(it.unknown))
+        self._link.ask(wire.Request(list=ask), heard)
 
     def _create_again(self, request: wire.Request, some: list[Job]) -> None:
         """Of a request that was refused; not those that have ended here meanwhile."""
@@ -443,6 +475,7 @@ class Courier:
         self._later.append((time.monotonic() + seconds, next(self._order), then))
 
     def _ended(self, it: wire.EndedTask) -> None:
+        self._has_result = True
         task, output = it.task, it.attempt.output
         job = self._jobs.get(task.name)
         if job is None:

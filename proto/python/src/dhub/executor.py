@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 from dhub import call, payload, private, seat
@@ -241,7 +242,23 @@ class DhubExecutor(Executor):
         finally:
             self._courier.close()
         if wait:
+            self._wait_for_the_rest()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        if kind is KeyboardInterrupt and (left := len(self._courier.futures())):
+            calls = "1 call" if left == 1 else f"{left:,} calls"
+            LOGGER.warning("dhub: waits for %s; Ctrl-C again cancels what is left", calls)
+        return super().__exit__(kind, error, trace)
+
+    def _wait_for_the_rest(self) -> None:
+        try:
             self._courier.join()
+        except KeyboardInterrupt:
+            # It is not left to the hub, where nobody waits for it any more.
+            self._courier.cancel(self._courier.futures(), running=True)
+            raise
 
     def kill(self, futures: Iterable[DhubFuture[Any]] | None = None) -> None:
         """Cancels these tasks, or all of this executor, also those that run."""

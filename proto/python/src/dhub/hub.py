@@ -35,9 +35,12 @@ def _verb(verb: Callable[Concatenate[Client, P], Talk[R]]) -> Callable[Concatena
 def _pages(verb: Callable[Concatenate[Client, Any, P], verbs.Page[T]]) -> Callable[Concatenate[Hub, P], Iterator[T]]:
     @functools.wraps(verb)
     def method(self: Hub, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        # Each page is chosen anew: what can be gone through only once is kept.
+        once, named = verbs.lasting(args), dict(zip(kwargs, verbs.lasting(kwargs.values())))
+        call: Callable[..., Any] = verb
         after: Any = 0
         while True:
-            page, after = self._run(verb(self, after, *args, **kwargs))
+            page, after = self._run(call(self, after, *once, **named))
             yield from page
             if not after:
                 return

@@ -11,6 +11,7 @@ LOGGER = logging.getLogger("concurrent.futures")
 SAY_S = 5.0
 """How long somebody has to add them before it is said."""
 ASK_NAMES = 1000
+"""At a time."""
 SAY_NAMES = 10
 
 
@@ -20,7 +21,6 @@ class Missing:
     def __init__(self) -> None:
         self._needed: dict[str, str] = {}
         self._told: set[str] = set()
-        self._from = 0
 
     def again(self) -> None:
         self._told.clear()
@@ -28,11 +28,7 @@ class Missing:
     def names(self, tasks: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
         """Of these tasks and what each needs: the names to ask the hub for."""
         self._needed = {need: task for task, needs in tasks for need in needs if need not in self._told}
-        names = list(self._needed)
-        # The next ones each time, where there are more than can be asked for.
-        begin = self._from if self._from < len(names) else 0
-        self._from = begin + ASK_NAMES
-        return names[begin : begin + ASK_NAMES]
+        return list(self._needed)
 
     def say(self, unknown: Iterable[str]) -> None:
         """Those of them that the hub does not have."""

@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
 
 from dhub import model
 from dhub._version import __version__
@@ -317,6 +317,7 @@ def wait_for(
     several("names", names, "names of tasks")
     until = _until(timeout)
     left = list(dict.fromkeys(text_of(name, "the name of a task") for name in names))
+    which = cast("Which", dict(zip(which, lasting(which.values()))))
     if states or which:
         # An empty choice is none of the tasks, not all of them.
         chosen = states or any(which.values())
@@ -334,9 +335,16 @@ def wait_for(
     return found
 
 
+def lasting(values: Iterable[Any]) -> tuple[Any, ...]:
+    """With lists in place of what can be gone through only once."""
+    return tuple(list(it) if isinstance(it, Iterator) else it for it in values)
+
+
 def _names(me: Client, names: Sequence[str], states: Sequence[State | str], which: Which) -> Talk[list[str]]:
     found: list[str] = []
     after: Any = 0
+    names, states = lasting((names, states))
+    which = cast("Which", dict(zip(which, lasting(which.values()))))
     while True:
         page, after = yield from tasks(me, after, names, states, **which)
         found += [it.name for it in page]
@@ -399,7 +407,7 @@ def cancel(
     """Cancels tasks, by names, states, and what else `Which` has; what depends on them is skipped, what runs is told to
     stop.
 
-    Raises `NotFound`; names that are finished already are in `refused`.
+    Names that there are no tasks of, or that are finished already, are in `refused`.
     """
     ask = wire.Cancel(selection=_chosen(names, states, which))
     it = yield Ask(wire.Request(cancel=ask), "cancelled")
@@ -411,7 +419,7 @@ def retry(
 ) -> Talk[model.Chosen]:
     """Brings back failed, skipped and cancelled tasks (with `done` also done ones), and what was skipped with them.
 
-    Raises `NotFound`; skipped tasks whose failed dependency is not among them are in `refused`.
+    Names that there are no tasks of, and skipped tasks whose failed dependency is not among them, are in `refused`.
     """
     ask = wire.Retry(selection=_chosen(names, states, which), done=done)
     it = yield Ask(wire.Request(retry=ask), "retried")
