@@ -451,7 +451,7 @@ def test_which_tasks_is_said_as_in_dquery(hub: dhub.Hub) -> None:
     assert [it.task.name for it in hub.export(patterns="plot*", states=["ready"])] == ["plot"]
     assert set(hub.wait_for(patterns="*3")) == {"sim-3"} and hub.wait_for(patterns="none*") == {}
     assert [it.name for it in hub.tasks(iter(["sim-1", "sim-2"]), page=1)] == ["sim-1", "sim-2"]
-    assert len(list(hub.tasks(patterns=iter(["sim-*"]), page=1))) == 3
+    assert len(list(hub.tasks(patterns=iter(["sim-*"]), page=1))) == 4
     assert hub.wait_for(patterns=[]) == hub.wait_for([], workers=[]) == hub.wait_for(held=False) == {}
     with pytest.raises(TimeoutError, match="^not finished within 0.1 s$"):
         hub.wait_for(["plot"], 0.1, patterns="*3")

@@ -196,7 +196,9 @@ class Crew:
         for slot in sorted(present, key=lambda slot: -slot.number)[: max(0, len(present) - self.jobs)]:
             if not slot.given and not slot.killed_at:
                 slot.close()
-        if self.pool.away and not present and len(self.slots) >= self.jobs + AWAY_MAX:
+        # One at a time: who is ended makes room once it is gone.
+        is_full = len(self.slots) >= self.jobs + AWAY_MAX and not any(it.killed_at for it in self.slots.values())
+        if self.pool.away and not present and is_full:
             last = max((slot for slot in self.slots.values() if slot.given), key=lambda slot: _since(slot))
             self._kill(last, f"more than {AWAY_MAX} calls of this pool wait for other calls: no process is left for those")
 
