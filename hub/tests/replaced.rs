@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use common::*;
 use dhub::engine::message::*;
 use dhub::engine::scheduler::Counts;
-use dhub::store::{Access, OpenError, Rescued, Store, rescue};
+use dhub::store::{Access, OpenError, Rescued, Store, beside, rescue};
 use dhub_proto::private::Mode;
 use tempfile::TempDir;
 
@@ -18,10 +18,6 @@ const ENDS: [&str; 3] = ["", "-wal", ".redo"];
 /// In memory, if there is such a place: a thousand starts say nothing of a disk.
 fn new_dir() -> TempDir {
     TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a directory")
-}
-
-fn beside(file: &Path, end: &str) -> PathBuf {
-    format!("{}{end}", file.display()).into()
 }
 
 /// A file and its logs, as a kill or a stop would leave them at some time.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use common::*;
 use dhub::engine::message::*;
 use dhub::engine::scheduler::{Counts, State};
-use dhub::store::{Access, OpenError, Store, rescue};
+use dhub::store::{Access, OpenError, Rescued, Store, beside, rescue};
 use dhub_proto::private::Mode;
 use tempfile::TempDir;
 
@@ -19,10 +19,6 @@ const FRAME: usize = 24 + 4096;
 /// In memory, if there is such a place: hundreds of starts, each with a dozen syncs, say nothing of a disk.
 fn new_dir() -> TempDir {
     TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a directory")
-}
-
-fn beside(file: &Path, end: &str) -> PathBuf {
-    format!("{}{end}", file.display()).into()
 }
 
 /// A hub commits so many turns, folds each few of them, and is killed.
@@ -141,28 +137,39 @@ fn strays(file: &Path) -> i64 {
     db.query_row(&sql, [], |row| row.get(0)).expect("a number")
 }
 
-/// A hub that was killed while all that it had done was in SQLite's log: its tasks are in the tables
-/// as they were added, and many of them done since.
-fn killed_after_done(dir: &Path) -> PathBuf {
-    let file = dir.join("run.db");
+/// A store of 900 tasks, which are in its tables as they were added.
+fn begun(file: &Path, counts: &Counts) -> Store {
     let access = Access { alone: true, ..Access::default() };
-    let mut store = Store::open_with(&file, "now", access).expect("it opens").store;
-    let mut counts = Counts::default();
+    let mut store = Store::open_with(file, "now", access).expect("it opens").store;
     let added = |id| {
         let task = Box::new(task(&format!("t{id}"), &[]));
         Change::Added { id, task, needs: Vec::new(), adopted: false }
     };
-    store.commit((1..=900).map(added).collect(), &counts).expect("a commit");
+    store.commit((1..=900).map(added).collect(), counts).expect("a commit");
+    store
+}
+
+fn finished(task: TaskId, state: State) -> Change {
+    let (failures, blame) = if state == State::Failed { (1, task) } else { (0, 0) };
+    Change::Finished { task, state, attempt: 1, failures, reclaims: 0, blame }
+}
+
+fn fold(store: &mut Store, changes: impl Iterator<Item = Change>, counts: &Counts) {
+    store.commit(changes.collect(), counts).expect("a commit");
+    store.settle().expect("it is folded");
+}
+
+/// A hub that was killed while all that it had done was in SQLite's log: its tasks are in the tables
+/// as they were added, and many of them done since.
+fn killed_after_done(dir: &Path) -> PathBuf {
+    let file = dir.join("run.db");
+    let mut counts = Counts::default();
+    let mut store = begun(&file, &counts);
     store.settle().expect("it is folded");
     for (round, first) in [(1, 1), (2, 4)] {
-        let done = |task| {
-            let (state, attempt) = (State::Done, 1);
-            let (failures, reclaims, blame) = (0, 0, 0);
-            Change::Finished { task, state, attempt, failures, reclaims, blame }
-        };
         counts.set(State::Done, round * 150);
-        store.commit((first..=900).step_by(6).map(done).collect(), &counts).expect("a commit");
-        store.settle().expect("it is folded");
+        let done = (first..=900).step_by(6).map(|id| finished(id, State::Done));
+        fold(&mut store, done, &counts);
     }
     store.note().expect("a note");
     file
@@ -171,113 +178,91 @@ fn killed_after_done(dir: &Path) -> PathBuf {
 /// One that was killed while a person's retry of many tasks was in SQLite's log alone.
 fn killed_after_retried(dir: &Path) -> PathBuf {
     let file = dir.join("run.db");
-    let access = Access { alone: true, ..Access::default() };
-    let mut store = Store::open_with(&file, "now", access).expect("it opens").store;
     let mut counts = Counts::default();
-    let added = |id| {
-        let task = Box::new(task(&format!("t{id}"), &[]));
-        Change::Added { id, task, needs: Vec::new(), adopted: false }
-    };
-    store.commit((1..=900).map(added).collect(), &counts).expect("a commit");
-    let failed = |task| {
-        let (state, attempt) = (State::Failed, 1);
-        let (failures, reclaims, blame) = (1, 0, task);
-        Change::Finished { task, state, attempt, failures, reclaims, blame }
-    };
+    let mut store = begun(&file, &counts);
     counts.set(State::Failed, 450);
-    store.commit((1..=900).step_by(2).map(failed).collect(), &counts).expect("a commit");
-    store.settle().expect("it is folded");
+    fold(&mut store, (1..=900).step_by(2).map(|id| finished(id, State::Failed)), &counts);
     counts.set(State::Failed, 150);
     let again = (1..=900).step_by(6).chain((3..=900).step_by(6));
-    let again = again.map(|task| Change::Reopened { task });
-    store.commit(again.collect(), &counts).expect("a commit");
-    store.settle().expect("it is folded");
+    fold(&mut store, again.map(|task| Change::Reopened { task }), &counts);
     store.note().expect("a note");
     file
 }
 
-fn open(file: &Path) -> BTreeSet<i64> {
+/// A task that has not ended, in the table.
+const OPEN: State = State::Waiting;
+
+/// As the table says, whatever the index does.
+fn in_state(file: &Path, state: State) -> BTreeSet<i64> {
     let db = dhub_checksum::open(file, Default::default(), None).expect("a database");
-    let mut select = db.prepare("SELECT id FROM tasks NOT INDEXED WHERE state = 2").expect("SQL");
-    let ids = select.query_map([], |row| row.get(0)).expect("rows");
+    let sql = "SELECT id FROM tasks NOT INDEXED WHERE state = ?";
+    let mut select = db.prepare(sql).expect("SQL");
+    let ids = select.query_map([state as i64], |row| row.get(0)).expect("rows");
     ids.collect::<rusqlite::Result<_>>().expect("rows")
 }
 
-fn done(file: &Path) -> BTreeSet<i64> {
-    let db = dhub_checksum::open(file, Default::default(), None).expect("a database");
-    let mut select = db.prepare("SELECT id FROM tasks NOT INDEXED WHERE state = 5").expect("SQL");
-    let ids = select.query_map([], |row| row.get(0)).expect("rows");
-    ids.collect::<rusqlite::Result<_>>().expect("rows")
+/// Damages each frame of SQLite's log in turn, and looks at what is rescued then, if anything is. How
+/// many frames there are.
+fn each_frame(file: &Path, mut look: impl FnMut(usize, Rescued, &Path)) -> usize {
+    let size = fs::metadata(beside(file, "-wal")).expect("the log").len() as usize;
+    let frames = size.saturating_sub(32) / FRAME;
+    for frame in 0..frames {
+        let dir = new_dir();
+        let file = copy(file, dir.path());
+        let wal = beside(&file, "-wal");
+        let mut bytes = fs::read(&wal).expect("the log");
+        for at in [1000, 2000] {
+            bytes[32 + frame * FRAME + 24 + at] ^= 0x41;
+        }
+        fs::write(&wal, bytes).expect("the log");
+        let to = dir.path().join("saved.db");
+        if let Ok(rescued) = rescue(&file, &to, Mode::PRIVATE, "now") {
+            look(frame, rescued, &to);
+        }
+    }
+    frames
 }
 
 #[test]
 fn no_frame_that_cannot_be_read_leaves_an_index_that_says_otherwise_than_its_table() {
-    let dir = new_dir();
+    let (dir, sound) = (new_dir(), new_dir());
     let file = killed_after_done(dir.path());
-    let size = fs::metadata(beside(&file, "-wal")).expect("the log").len() as usize;
-    let frames = size.saturating_sub(32) / FRAME;
-    assert!(frames > 30, "{frames}");
-    let sound = new_dir();
-    let expected = done(&copy(&file, sound.path()));
+    let expected = in_state(&copy(&file, sound.path()), State::Done);
     assert_eq!(expected.len(), 300);
     let (mut saved, mut told, mut named) = (0, 0, 0);
-    for frame in 0..frames {
-        let dir = new_dir();
-        let file = copy(&file, dir.path());
-        let wal = beside(&file, "-wal");
-        let mut bytes = fs::read(&wal).expect("the log");
-        for at in [1000, 2000] {
-            bytes[32 + frame * FRAME + 24 + at] ^= 0x41;
-        }
-        fs::write(&wal, bytes).expect("the log");
-        let to = dir.path().join("saved.db");
-        let Ok(rescued) = rescue(&file, &to, Mode::PRIVATE, "now") else { continue };
+    let frames = each_frame(&file, |frame, rescued, to| {
         saved += 1;
         told += usize::from(!rescued.is_whole());
-        assert_eq!(strays(&to), 0, "frame {frame} of {frames}: {rescued:?}");
+        assert_eq!(strays(to), 0, "frame {frame}: {rescued:?}");
         // What is not done any more is named.
-        let again = expected.difference(&done(&to)).count();
+        let again = expected.difference(&in_state(to, State::Done)).count();
         let count = again.to_string();
-        let says = rescued
-            .doubt
-            .iter()
-            .any(|line| line.contains("is run again") && line.split(' ').next() == Some(&count));
+        let is_told =
+            |line: &String| line.contains("is run again") && line.split(' ').next() == Some(&count);
+        let says = rescued.doubt.iter().any(is_told);
         assert!(again == 0 || says, "frame {frame}: {again} of {rescued:?}");
         named += usize::from(again > 0);
-    }
+    });
     println!("{saved} of {frames} saved, {told} told, {named} with tasks that are run again");
-    assert!(saved + 3 > frames && told > 3 && named > 3);
+    assert!(frames > 30 && saved + 3 > frames && told > 3 && named > 3);
 }
 
 #[test]
 fn no_frame_that_cannot_be_read_loses_a_retry_without_a_name() {
-    let dir = new_dir();
+    let (dir, sound) = (new_dir(), new_dir());
     let file = killed_after_retried(dir.path());
-    let size = fs::metadata(beside(&file, "-wal")).expect("the log").len() as usize;
-    let frames = size.saturating_sub(32) / FRAME;
-    let sound = new_dir();
-    let expected = open(&copy(&file, sound.path()));
+    let expected = in_state(&copy(&file, sound.path()), OPEN);
     assert_eq!(expected.len(), 750);
     let mut named = 0;
-    for frame in 0..frames {
-        let dir = new_dir();
-        let file = copy(&file, dir.path());
-        let wal = beside(&file, "-wal");
-        let mut bytes = fs::read(&wal).expect("the log");
-        for at in [1000, 2000] {
-            bytes[32 + frame * FRAME + 24 + at] ^= 0x41;
-        }
-        fs::write(&wal, bytes).expect("the log");
-        let to = dir.path().join("saved.db");
-        let Ok(rescued) = rescue(&file, &to, Mode::PRIVATE, "now") else { continue };
-        let lost = expected.difference(&open(&to)).count();
+    let frames = each_frame(&file, |frame, rescued, to| {
+        let lost = expected.difference(&in_state(to, OPEN)).count();
         let is_told = |line: &String| {
             line.contains("to run again is not run") && line.starts_with(&format!("{lost} task"))
         };
         let is_named = rescued.doubt.iter().any(is_told) || !rescued.tasks.is_empty();
         assert!(lost == 0 || is_named, "frame {frame}: {lost} of {rescued:?}");
         named += usize::from(rescued.doubt.iter().any(is_told));
-    }
+    });
     println!("{named} of {frames} frames with retries that are lost");
     assert!(named > 0, "of {frames}");
 }

@@ -137,17 +137,7 @@ mod tests {
 
     #[test]
     fn what_guests_workers_say_of_themselves_is_bounded_and_the_owners_are_heard() {
-        let mut scheduler = Scheduler::new(Config {
-            worker_timeout_ms: 1,
-            lease_ms: 1,
-            parked_requests_max: 1,
-            needs_max: 1,
-            leases_bytes_max: 1,
-            reclaims_max: 1,
-            skips_max: 1,
-            retry_delay_ms: 0,
-            inherit_priority: true,
-        });
+        let mut scheduler = Scheduler::new(Config::least());
         let who =
             |name: &str, key: &str| Who { name: name.into(), key: key.into(), ..Who::default() };
         let load = || Load { note: "n".repeat(1 << 20), ..Load::default() };

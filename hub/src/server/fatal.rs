@@ -1,10 +1,10 @@
 //! What stops the hub, and what to do then.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dhub_proto::shell;
 
-use crate::store::{Saved, Store, StoreError};
+use crate::store::{Saved, Store, StoreError, beside};
 
 /// What stops the hub.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ impl Fatal {
 }
 
 /// What to do when the files are gone.
-pub(super) fn gone(saved: &Saved) -> String {
+fn gone(saved: &Saved) -> String {
     let (gone, file) = (&saved.gone, &saved.file);
     match &saved.to {
         Ok(to) => {
@@ -54,12 +54,6 @@ pub(super) fn gone(saved: &Saved) -> String {
             shell::rescue(file)
         ),
     }
-}
-
-pub(super) fn beside(file: &Path, end: &str) -> PathBuf {
-    let mut path = file.as_os_str().to_owned();
-    path.push(end);
-    path.into()
 }
 
 /// If files of this hub are gone, that is what is wrong, and what it has is saved.

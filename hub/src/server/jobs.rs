@@ -166,9 +166,9 @@ impl Server {
                 self.put_back(guest, running);
             }
             Step::Done(answer) => {
-                let may_be_kept = !matches!(*answer, Answer::Error { .. });
+                let is_kept = !answer.is_refusal();
                 let Some(reply) = native::told(*answer).map(Envelope::new) else { return Ok(()) };
-                if let Some(tag) = running.tag.as_ref().filter(|_| may_be_kept) {
+                if let Some(tag) = running.tag.as_ref().filter(|_| is_kept) {
                     let now = self.now();
                     self.told.note_reply(now, tag, reply.reply());
                 }

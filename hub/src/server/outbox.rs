@@ -133,14 +133,14 @@ impl Server {
         let now = self.now();
         // What changed nothing can be asked again; but whoever has left is not known any more.
         let is_kept = |answer: &&Answer| {
-            self.scheduler.has_changes() || matches!(answer, Answer::Exited { .. })
+            let has_left = matches!(answer, Answer::Exited { .. });
+            !answer.is_refusal() && (has_left || self.scheduler.has_changes())
         };
         if let Some(answer) = self.scheduler.answer_to(ticket).filter(is_kept) {
             let progress = || (wire::Counts::default(), 0.0);
             // It has no leases.
             let details = |_: &Leased| Ok::<_, StoreError>(None);
-            let may_be_kept = !matches!(answer, Answer::Error { .. });
-            if let Some(body) = native::encode(answer, progress, details)?.filter(|_| may_be_kept) {
+            if let Some(body) = native::encode(answer, progress, details)? {
                 self.told.note_reply(now, &tag, Envelope::new(body).reply());
             }
         }

@@ -13,7 +13,7 @@ use crate::server::Options;
 use crate::store::{Store, StoreError};
 
 /// Tasks skipped after one command.
-pub(super) const SKIPS_MAX: usize = 2_000;
+const SKIPS_MAX: usize = 2_000;
 
 /// Makes the file one of this version, and looks at it from then on. The version that it had, if that was an older one.
 pub(super) fn prepare(

@@ -55,6 +55,7 @@ pub use disk::fault;
 pub use error::{OpenError, StoreError};
 pub use files::lock::{FileLock, LockError};
 pub use files::orphans::Orphans;
+pub use files::paths::beside;
 pub use log::Doubt;
 pub use open::Opened;
 pub use rescue::{RescueError, Rescued, rescue};

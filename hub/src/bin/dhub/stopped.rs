@@ -15,12 +15,12 @@ use crate::failure::Failure;
 use crate::listen::found;
 
 /// The file of a stopped hub; never made by looking at it.
-pub fn open_stopped(file: &Path, network: bool) -> Result<Opened, Failure> {
+fn open_stopped(file: &Path, network: bool) -> Result<Opened, Failure> {
     expect(file)?;
     Ok(Store::open(file, &since(), network)?)
 }
 
-pub fn expect(file: &Path) -> Result<(), Failure> {
+fn expect(file: &Path) -> Result<(), Failure> {
     match Orphans::of(file) {
         Some(orphans) => Err(orphans.into()),
         None if is_empty(file) => {
@@ -78,7 +78,7 @@ pub fn check(file: &Path, network: bool) -> Result<(), Failure> {
 }
 
 /// What else is to be known of a file that was looked at.
-pub fn tell(doubt: Option<Doubt>, newer: Option<Newer>) -> Result<(), Failure> {
+fn tell(doubt: Option<Doubt>, newer: Option<Newer>) -> Result<(), Failure> {
     if let Some(doubt) = doubt {
         print(format_args!("  in doubt: {doubt}"))?;
     }
@@ -122,7 +122,7 @@ pub fn save(file: &Path, to: &Path, mode: Mode) -> Result<(), Failure> {
 }
 
 /// To standard output; whoever stopped to read it has seen enough.
-pub fn print(line: impl Display) -> Result<(), Failure> {
+fn print(line: impl Display) -> Result<(), Failure> {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::Output(output(error)))

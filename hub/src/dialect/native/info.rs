@@ -80,6 +80,18 @@ pub fn sample(it: Sample) -> wire::Sample {
     }
 }
 
+pub fn read_sample(it: wire::Sample) -> Sample {
+    Sample {
+        slots: it.slots,
+        running: it.running,
+        cpu_percent: it.cpu_percent,
+        memory_used_bytes: it.memory_used_bytes,
+        memory_total_bytes: it.memory_total_bytes,
+        load_1m: it.load_1m,
+        disk_free_bytes: it.disk_free_bytes,
+    }
+}
+
 /// As it is stored: a JSON array of NAME=VALUE.
 pub fn environment(stored: Option<&str>) -> Vec<String> {
     stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()

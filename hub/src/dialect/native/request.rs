@@ -6,7 +6,7 @@ use dhub_proto::limits::*;
 use dhub_proto::wire::{self, request};
 use serde_json::json;
 
-use super::{Asked, definition, error};
+use super::{Asked, definition, error, info};
 use crate::dialect::check::*;
 use crate::engine::message::*;
 
@@ -341,20 +341,8 @@ pub fn decode_heartbeat(heartbeat: wire::Heartbeat) -> Checked<(Request, Load)> 
     if output_files.len() > DIR_BYTES_MAX {
         output_files.clear();
     }
-    let load = Load { sample: heartbeat.sample.map(sample), note, output_files };
+    let load = Load { sample: heartbeat.sample.map(info::read_sample), note, output_files };
     let who = who(heartbeat.worker)?;
     let attempts = attempts(heartbeat.attempts)?;
     Ok((Request::by(who, Body::Heartbeat { attempts }), load))
-}
-
-fn sample(it: wire::Sample) -> Sample {
-    Sample {
-        slots: it.slots,
-        running: it.running,
-        cpu_percent: it.cpu_percent,
-        memory_used_bytes: it.memory_used_bytes,
-        memory_total_bytes: it.memory_total_bytes,
-        load_1m: it.load_1m,
-        disk_free_bytes: it.disk_free_bytes,
-    }
 }

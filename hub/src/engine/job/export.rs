@@ -8,7 +8,6 @@ use super::Step;
 use super::walk::{Found, Walk};
 use crate::engine::archive::Archive;
 use crate::engine::message::*;
-use crate::engine::message::{AttemptRow, TaskRow};
 use crate::engine::scheduler::Scheduler;
 use crate::engine::view;
 
@@ -292,18 +291,7 @@ mod tests {
     }
 
     fn pages(past: &Past, selection: &Selection) -> Vec<wire::Exported> {
-        let config = Config {
-            worker_timeout_ms: 1,
-            lease_ms: 1,
-            parked_requests_max: 1,
-            needs_max: 1,
-            leases_bytes_max: 1,
-            reclaims_max: 1,
-            skips_max: 1,
-            retry_delay_ms: 0,
-            inherit_priority: true,
-        };
-        let scheduler = Scheduler::new(config);
+        let scheduler = Scheduler::new(Config::least());
         let (mut after, mut after_attempt, mut pages) = (0, 0, Vec::new());
         loop {
             let selection = selection.clone();

@@ -202,3 +202,10 @@ pub enum Answer {
         by: Ticket,
     },
 }
+
+impl Answer {
+    /// Whoever sends the request again is not told this one, and may be told another.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Error { .. })
+    }
+}

@@ -71,6 +71,24 @@ pub struct Config {
     pub inherit_priority: bool,
 }
 
+#[cfg(test)]
+impl Config {
+    /// For tests that need a scheduler and none of its limits.
+    pub fn least() -> Self {
+        Self {
+            worker_timeout_ms: 1,
+            lease_ms: 1,
+            parked_requests_max: 1,
+            needs_max: 1,
+            leases_bytes_max: 1,
+            reclaims_max: 1,
+            skips_max: 1,
+            retry_delay_ms: 0,
+            inherit_priority: true,
+        }
+    }
+}
+
 pub struct Scheduler {
     config: Config,
     tasks: Tasks,

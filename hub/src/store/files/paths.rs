@@ -9,7 +9,8 @@ pub(crate) const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 pub(crate) const REDO: &str = ".redo";
 
-pub(crate) fn beside(file: &Path, end: &str) -> PathBuf {
+/// What lies beside the file, by the end of its name.
+pub fn beside(file: &Path, end: &str) -> PathBuf {
     let mut path = file.as_os_str().to_owned();
     path.push(end);
     path.into()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import hashlib
 import itertools
 import os
 import sys
@@ -42,8 +41,9 @@ from dhub.errors import (
 from dhub.find import Target
 from dhub.future import DhubFuture
 from dhub.hub import Hub
+from dhub.job import Job
 from dhub.link import Link
-from dhub.missing import ASK_NAMES, SAY_S, Missing
+from dhub.missing import SAY_S, Missing
 from dhub.model import State
 from dhub.scatter import Store
 
@@ -64,47 +64,6 @@ CANCEL_NAMES = 20_000
 PAUSE_S = 0.5
 """Before a hub that is busy is asked again."""
 NOT_BEGUN = (State.WAITING, State.READY)
-
-
-class Job:
-    """A task that has not ended."""
-
-    __slots__ = ("task", "name", "futures", "needs", "needed_by", "names", "file", "definition", "is_created")
-
-    def __init__(
-        self,
-        task: wire.Task,
-        future: DhubFuture[Any],
-        needs: Collection[DhubFuture[Any]],
-        file: Path | None,
-        is_named: bool = False,
-        names: Collection[str] = (),
-    ) -> None:
-        self.task: wire.Task | None = task
-        """None: it is on its way to the hub, or there."""
-        self.name = future.name
-        self.futures = [future]
-        """Several, if it was submitted again meanwhile: what becomes of it is what becomes of them all."""
-        self.definition: bytes | None = None
-        """Hash of a task whose name somebody chose, who may choose it again."""
-        if is_named:
-            self.definition = hashlib.sha256(task.SerializeToString(deterministic=True)).digest()
-        self.needs = needs
-        """Kept until it has ended, and with them the files of their results."""
-        self.needed_by: list[str] | None = None
-        """Names of tasks that were submitted with it among their needs, if any: an object less for the collector of
-        garbage, which costs as much as all the rest of a `submit`."""
-        self.names = names
-        """Those of its needs that are no futures; nobody may ever add them."""
-        self.file = file
-        """Of its arguments; it is removed when the task has ended."""
-        self.is_created = False
-        """The hub has answered."""
-
-    def lose(self) -> None:
-        """The hub does not have it."""
-        for future in self.futures:
-            future.is_lost = True
 
 
 class Courier:
@@ -142,9 +101,9 @@ class Courier:
         self._loose: list[Job] = []
         """Those in the hub that no request asks for."""
         self._missing: Missing | None = None
+        """Made with the first task that needs a name."""
         self._has_looked = False
         self._has_result = False
-        """Made with the first task that needs a name."""
         self._seat = contextlib.ExitStack()
         self._pid = os.getpid()
 
@@ -261,7 +220,6 @@ class Courier:
                 if self._closing and not is_closing and self._missing is not None:
                     is_closing = True
                     self._missing.again()
-                    self._at(SAY_S, self._ask_missing)
                 now = time.monotonic()
                 link.tick(now)
                 link.receive()
@@ -343,8 +301,8 @@ class Courier:
         if not isinstance(it, Refused):
             self._ask_waits(batch)
             if any(job.names for job in batch):
-                self._missing = self._missing or Missing()
-                self._at(SAY_S, self._ask_missing)
+                self._missing = self._missing or Missing(self._link, self._at, self._names)
+                self._missing.later()
 
     def _ask_workers(self) -> None:
         """Once, if nothing has come back by then: a first program often has no worker."""
@@ -360,26 +318,9 @@ class Courier:
 
         self._link.ask(wire.Request(workers=wire.Workers(limit=1000)), heard)
 
-    def _ask_missing(self, left: list[str] | None = None) -> None:
-        """`left`: of the names, those that are still to be asked for."""
-        missing = self._missing
-        if missing is None:
-            return
-        if left is None:
-            left = missing.names((it.name, it.names) for it in self._jobs_now() if it.is_created)
-        names, left = left[:ASK_NAMES], left[ASK_NAMES:]
-        if not names:
-            return
-
-        def heard(it: Any) -> None:
-            if not isinstance(it, Refused):
-                missing.say(it.unknown)
-                self._ask_missing(left)
-            elif isinstance(it, Busy):
-                self._at(SAY_S, functools.partial(self._ask_missing, names + left))
-
-        ask = wire.List(selection=wire.Selection(names=names), limit=len(names))
-        self._link.ask(wire.Request(list=ask), heard)
+    def _names(self) -> Iterable[tuple[str, Collection[str]]]:
+        """Of each task that is in the hub: what else it needs, by name."""
+        return ((job.name, job.names) for job in self._jobs_now() if job.is_created)
 
     def _create_again(self, request: wire.Request, some: list[Job]) -> None:
         """Of a request that was refused; not those that have ended here meanwhile."""
@@ -428,7 +369,7 @@ class Courier:
     def _lose(self, job: Job) -> None:
         """What it needs is not in the hub."""
         error = TaskSkipped(job.name, "the hub does not have what it needs")
-        error.__cause__ = _cause(job)
+        error.__cause__ = job.cause()
         job.lose()
         self._end(job.name, None, error)
 
@@ -492,7 +433,7 @@ class Courier:
                     self._at(GATHER_S, functools.partial(self._ended, it))
                     return
             error = TaskSkipped(task.name, task.reason or "something that it needs failed or was cancelled")
-            error.__cause__ = _cause(job)
+            error.__cause__ = job.cause()
         elif task.state == wire.STATE_FAILED and not payload.has_result(output):
             error = TaskKilled(task.name, task.reason, task.exit_code)
         else:
@@ -564,9 +505,3 @@ def _remove(pid: int, shared: Path, file: str) -> None:
 
 def _conflict(name: str) -> Conflict:
     return Conflict(f"'{name}' exists with another definition; nothing was added", [name])
-
-
-def _cause(job: Job) -> BaseException | None:
-    """What failed first, of what it needs."""
-    error = next(filter(None, (need.failure() for need in job.needs)), None)
-    return error.__cause__ or error if isinstance(error, TaskSkipped) else error

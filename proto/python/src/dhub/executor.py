@@ -20,10 +20,11 @@ from typing import Any, NamedTuple, TypeVar
 from dhub import call, payload, private, seat
 from dhub._wire import hub_pb2 as wire
 from dhub.around import Around, Prepared
-from dhub.courier import Courier, Job
+from dhub.courier import Courier
 from dhub.errors import DhubError
 from dhub.find import PathLike, Target, directory, find
 from dhub.future import DhubFuture
+from dhub.job import Job
 from dhub.model import ms
 from dhub.options import Options, kwargs_of, name_of, needs_of
 from dhub.payload import Remote
