@@ -124,6 +124,23 @@ fn a_hub_that_is_gone_is_said_to_be_gone() {
         .is_one_message();
 }
 
+/// Both were killed and left their keys: a hub that only this machine reaches is looked for as any other.
+#[test]
+fn the_last_hub_is_the_one_that_is_gone_also_if_it_was_local() {
+    let mut older = Guarded::start();
+    older.process().kill9();
+    let space = &older.space;
+    let mut command = space.command("dhub");
+    command.args(["-f", "local.db", "--local"]);
+    let mut local = Process::start(command);
+    local.hear("your tools find it");
+    space.run("dquery", &["create", "a"]).exits(0);
+    local.kill9();
+    let said = space.run("dquery", &["status", "--timeout", "100ms"]);
+    said.exits(7).says(&["local.db", "is gone", "dhub -f"]).is_one_message();
+    assert!(!said.stderr.contains("run.db"), "{said:#?}");
+}
+
 /// Nothing is made up: what was looked at is told, or that there was nothing to look at.
 #[test]
 fn where_a_hub_was_looked_for_is_told() {
